@@ -1,6 +1,6 @@
 export type KeyType = 'string' | 'hash' | 'list' | 'set' | 'zset' | 'stream';
 
-/** One key as it is kept in a backup, independent of the version of Redis. Texts hold one byte a character (latin1). */
+/** A key as stored in a backup, independent of the version of Redis. Texts have one byte per character (latin1). */
 export interface KeyEntry {
   /** Without the prefix. */
   readonly name: string;
@@ -17,12 +17,12 @@ export interface KeyEntry {
   readonly values: readonly string[];
 }
 
-/** A study with all that is kept of it, as of one moment. */
+/** A study with all its stored data, at one point in time. */
 export interface StudyEntry {
   readonly source: string;
   readonly orthancStudyId: string;
   readonly deliveryIds: readonly string[];
-  /** Those that somebody holds. */
+  /** Held deliveries. */
   readonly held: readonly string[];
   readonly keys: readonly KeyEntry[];
 }

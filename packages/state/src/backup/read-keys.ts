@@ -5,7 +5,7 @@ import type { KeyEntry, KeyType } from './key-entry.ts';
 
 const scanAtOnce = 1_000;
 
-/** Lua: `read(key)` answers `{ type, ms until it expires or -1, values }`, or an empty table when there is no such key. */
+/** Lua: `read(key)` returns `{ type, ms until it expires or -1, values }`, or an empty table if the key does not exist. */
 export const readKey = `
 local function read(key)
   local kind = redis.call('TYPE', key).ok
@@ -36,7 +36,7 @@ return answers
 /** What {@link readKey} answers, with every text as a Buffer. */
 export type KeyAnswer = readonly [] | readonly [type: Buffer, expiresInMs: number, values: readonly Buffer[]];
 
-/** Several keys as of one moment; those that do not exist are left out. */
+/** Several keys at one point in time; keys that do not exist are omitted. */
 export async function readKeys(
   redis: RedisClient,
   prefix: string,
@@ -65,7 +65,7 @@ export function keyEntry(name: string, answer: KeyAnswer, now: number): KeyEntry
   ];
 }
 
-/** Names of keys under a prefix, without it, in batches. One that is there all the time comes at least once. */
+/** Names of keys with a prefix, without the prefix, in batches. A key that exists all the time is returned at least once. */
 export async function* scanNames(redis: RedisClient, prefix: string): AsyncGenerator<string[], void, undefined> {
   const match = `${prefix.replaceAll(/[*?[\]\\]/g, String.raw`\$&`)}:*`;
   for (const node of redis instanceof Cluster ? redis.nodes('master') : [redis]) {

@@ -10,9 +10,9 @@ const scanAtOnce = 200;
 const maxTries = 20;
 
 /**
- * Reads a study with its deliveries as of one moment, unless it has got another delivery since they were listed.
+ * Reads a study with its deliveries at one point in time, unless it has got another delivery since they were listed.
  * KEYS: deliveries of the study, held, then the keys to read. ARGV: ids of the deliveries.
- * Answers: what each key holds, and 1 for each delivery that is held; false when the deliveries are others.
+ * Returns: the content of each key, and 1 for each held delivery; false if the deliveries have changed.
  */
 const script = defineScript(`${readKey}
 local known = {}
@@ -28,8 +28,8 @@ return { answers, held }
 `);
 
 /**
- * All studies that are known, each as of one moment. One that is routed meanwhile may be missing, one that is there all the
- * time is not; some may come twice.
+ * All known studies, each at one point in time. A study that is routed meanwhile may be missing; one that exists all the
+ * time is not. A study may be returned twice.
  */
 export async function* readStudies(
   redis: RedisClient,
@@ -48,7 +48,7 @@ export async function* readStudies(
   } while (cursor !== '0');
 }
 
-/** @throws Error when the study gets deliveries faster than it can be read */
+/** @throws Error if the study gets deliveries faster than it can be read */
 async function readStudy(
   redis: RedisClient,
   prefix: string,
@@ -92,7 +92,7 @@ async function readStudy(
   throw new Error(`the study ${orthancStudyId} of ${source} keeps changing`);
 }
 
-/** Names of the ledgers in which the confirmations of deliveries may stand: one for each place of a target, and transform. */
+/** Names of the ledgers that may contain confirmations of deliveries: one for each address of a target, and transform. */
 class LedgerNames {
   readonly #redis: RedisClient;
   readonly #prefix: string;

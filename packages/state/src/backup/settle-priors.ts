@@ -4,13 +4,14 @@ import type { RedisClient } from '../redis/redis-client.ts';
 import { run } from './write-entries.ts';
 
 const atOnce = 500;
-/** Of older steps a delivery that is not there was forgotten: it was sent. */
+/** If a delivery of an older step is missing, its record was removed: it was sent. */
 const recentMs = 86_400_000;
 
 /**
- * Makes steps of priors that were put back agree with the deliveries that are there, and enters those that are open into their
- * index. A step whose study has no delivery is removed: it begins anew when the study is routed again. A prior that was sent by a
- * delivery that is not there is to be sent.
+ * Makes restored steps of priors consistent with the existing deliveries, and adds open ones to their
+ * index. A step whose study has no delivery is removed: it starts again when the study is routed again. A prior that was
+ * sent by a
+ * missing delivery is sent again.
  *
  * @param names - keys of steps without the prefix
  * @param times - ms since 1970: now, and when the backup began
@@ -47,7 +48,7 @@ export async function settlePriors(
   }
 }
 
-/** Fields with a space say more of a step. */
+/** Fields with a space contain details of a step. */
 async function readSteps(
   redis: RedisClient,
   keys: readonly string[],

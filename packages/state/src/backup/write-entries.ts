@@ -10,9 +10,9 @@ const atOnce = 1_000;
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 
 /**
- * Puts keys of a backup back.
+ * Restores keys of a backup.
  *
- * @param now - by the clock of Redis: what has expired since stays away
+ * @param now - by the clock of Redis: keys that have expired since are not restored
  */
 export async function writeKeys(
   redis: RedisClient,
@@ -32,8 +32,9 @@ export async function writeKeys(
 }
 
 /**
- * Puts studies of a backup back, with their deliveries and the indexes by which they are found. One that comes twice is as it was when
- * it was read first: of the second the indexes would have it under two states.
+ * Restores studies of a backup, with their deliveries and the indexes by which they are found. If a study occurs twice, the
+ * first
+ * one is restored: otherwise the indexes would contain it under two states.
  */
 export async function writeStudies(
   redis: RedisClient,
@@ -94,7 +95,7 @@ function writeStream(pipeline: ChainableCommander, key: string, values: readonly
   }
 }
 
-/** Member, score, … as ZADD wants them. */
+/** Member, score, … as arguments of ZADD. */
 function scoresFirst(part: readonly Buffer[]): Buffer[] {
   return part.map((_, at) => part[at ^ 1] as Buffer);
 }

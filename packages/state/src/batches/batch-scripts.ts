@@ -1,6 +1,9 @@
 import { defineScript } from '../redis/script.ts';
 
-/** KEYS: batch, what is left of it, open batches. ARGV: states from which it may change (',a,b,'), state, ms for which an ended one is kept, id. */
+/**
+ * KEYS: batch, remaining studies, open batches. ARGV: states from which it may change (',a,b,'), state, ms for which an
+ * ended one is kept, id.
+ */
 export const changeBatchScript = defineScript(`
 local before = redis.call('HGET', KEYS[1], 'state')
 if not before or not string.find(ARGV[1], ',' .. before .. ',', 1, true) then return 0 end
@@ -14,7 +17,10 @@ end
 return 1
 `);
 
-/** KEYS: batch, what is left of it, open batches. ARGV: study, name of the counter, problem or '', ms for which an ended one is kept, id. */
+/**
+ * KEYS: batch, remaining studies, open batches. ARGV: study, name of the counter, problem or '', ms for which an ended one
+ * is kept, id.
+ */
 export const studyDoneScript = defineScript(`
 if redis.call('LINDEX', KEYS[2], 0) ~= ARGV[1] then return end
 redis.call('LPOP', KEYS[2])
@@ -32,8 +38,9 @@ end
 `);
 
 /**
- * KEYS: batch, what is left of it, open batches. ARGV: problem, ms for which an ended one is kept, id. Ends a batch that runs and has nothing
- * left, although the last study would have ended it: its list was lost.
+ * KEYS: batch, remaining studies, open batches. ARGV: problem, ms for which an ended one is kept, id. Ends a running batch
+ * without
+ * remaining studies, although its last study would have ended it: its list was lost.
  */
 export const endLostScript = defineScript(`
 if redis.call('HGET', KEYS[1], 'state') ~= 'running' or redis.call('EXISTS', KEYS[2]) == 1 then return end

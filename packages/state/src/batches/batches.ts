@@ -5,10 +5,10 @@ import { redisNow } from '../redis/redis-time.ts';
 import { changeBatchScript, endLostScript, enterOpenScript, studyDoneScript } from './batch-scripts.ts';
 
 /**
- * - `running`: the router that leads the source routes its studies, one after the other
+ * - `running`: the router that leads the source routes its studies one by one
  * - `paused`: an operator has paused it
  * - `done`: no study is left
- * - `cancelled`: an operator has ended it; what was routed stays routed
+ * - `cancelled`: an operator has ended it; routed studies stay routed
  */
 export const batchStates = ['running', 'paused', 'done', 'cancelled'] as const;
 export type BatchState = (typeof batchStates)[number];
@@ -16,23 +16,26 @@ export type BatchState = (typeof batchStates)[number];
 /** Studies of one batch: 9 MB of Redis. */
 export const maxBatchStudies = 200_000;
 
-/** What is to be done with studies of a source. No patient data. */
+/** Action for studies of a source. No patient data. */
 export interface BatchOrder {
   readonly source: string;
-  /** Where to; default what the rules say. */
+  /** Targets; default: the result of the rules. */
   readonly targets?: readonly string[] | undefined;
   /** By this rule alone; studies that it does not match are skipped. */
   readonly rule?: string | undefined;
   /** Who began it. */
   readonly by: string;
-  /** Of the feed of its source when it was made: the database that had its studies. Unknown where nobody follows the source. */
+  /**
+   * Epoch of the source when the batch was created: the database that had its studies. Unknown if no router follows the
+   * source.
+   */
   readonly epoch?: number | undefined;
 }
 
-/** Routed; skipped because nothing is to be sent, or it has left; failed for another reason. */
+/** Routed; skipped because nothing is to be sent, or the study has left the source; failed for another reason. */
 export type BatchOutcome = 'routed' | 'skipped' | 'failed';
 
-/** A routing of many studies as it stands. Times are ms since 1970, by Redis TIME. */
+/** State of a batch. Times are ms since 1970, by Redis TIME. */
 export interface Batch extends BatchOrder {
   readonly id: string;
   readonly state: BatchState;
@@ -54,7 +57,7 @@ const keptMs = 90 * 86_400_000;
 const lostList =
   'the list of the studies that were left was missing in Redis: make the batch again, what has arrived is not sent again';
 
-/** Routings of many old studies, in Redis: what is left survives every restart. */
+/** Batches that route many old studies, in Redis: the remaining studies survive every restart. */
 export class Batches {
   readonly #redis: Redis;
   readonly #prefix: string;
@@ -64,13 +67,13 @@ export class Batches {
     this.#prefix = prefix;
   }
 
-  /** Begins a batch. It is seen once all its studies are written. */
+  /** Begins a batch. It becomes visible when all its studies are written. */
   async create(id: string, order: BatchOrder, studies: readonly string[], studiesPerMinute?: number): Promise<void> {
     const { batch, batchTodo, batches, openBatches } = redisKeys(this.#prefix);
     await this.#run(async () => {
       for (let from = 0; from < studies.length; from += idsAtOnce) {
         await this.#redis.rpush(batchTodo(id), ...studies.slice(from, from + idsAtOnce));
-        // Should this process die before the batch is there, nothing is left of it.
+        // If this process crashes before the batch is complete, nothing is left of it.
         if (from === 0) await this.#redis.pexpire(batchTodo(id), creationMs);
       }
       const createdAt = await redisNow(this.#redis, this.#prefix);
@@ -87,14 +90,14 @@ export class Batches {
     });
   }
 
-  /** The newest first. Those that ended 90 days ago are gone. */
+  /** Newest first. Batches that ended 90 days ago have been removed. */
   async list(limit = 100): Promise<Batch[]> {
     const { batch, batches, openBatches } = redisKeys(this.#prefix);
     const ids = await this.#run(() => this.#redis.zrevrange(batches, 0, limit - 1));
     const found = await Promise.all(ids.map((id) => this.read(id)));
     const gone = ids.filter((_, index) => !found[index]);
     if (gone.length > 0) await this.#run(() => this.#redis.zrem(batches, ...gone));
-    // The set of those that are open may have been lost.
+    // The set of open batches may have been lost.
     const open = found.flatMap((one) => (one?.state === 'running' || one?.state === 'paused' ? [one.id] : []));
     if (open.length > 0) {
       const keys = [openBatches, ...open.map((id) => batch(id))];
@@ -136,7 +139,7 @@ export class Batches {
     return (await this.#run(() => changeBatchScript.run(this.#redis, keys, args))) === 1;
   }
 
-  /** Undefined takes the limit away. */
+  /** Undefined removes the limit. */
   async setRate(id: string, studiesPerMinute: number | undefined): Promise<void> {
     const { batch } = redisKeys(this.#prefix);
     await this.#run(async () => {
@@ -145,7 +148,7 @@ export class Batches {
     });
   }
 
-  /** The study that comes next, when its time has come. It stays so until {@link studyDone} is called for it. */
+  /** The next study, if it is due. The same study is returned until {@link studyDone} is called for it. */
   async next(id: string, now: number): Promise<string | undefined> {
     const { batch, batchTodo, openBatches } = redisKeys(this.#prefix);
     return this.#run(async () => {
@@ -158,7 +161,7 @@ export class Batches {
     });
   }
 
-  /** Goes on to the next study; the last one ends the batch. Calling it again for the same study changes nothing. */
+  /** Moves to the next study; the last one ends the batch. Repeating it for the same study changes nothing. */
   async studyDone(id: string, study: string, outcome: BatchOutcome, problem?: string): Promise<void> {
     const { batch, batchTodo, openBatches } = redisKeys(this.#prefix);
     const keys = [batch(id), batchTodo(id), openBatches];

@@ -23,8 +23,8 @@ return {'open', 1000}
 `);
 
 /**
- * KEYS: circuit, probe lease, deliveries that wait for it. ARGV: first pause, longest pause, error, pause that the target
- * asked for, delivery.
+ * KEYS: circuit, probe lease, deliveries that wait for it. ARGV: first pause, longest pause, error, pause requested by the
+ * target, delivery.
  */
 export const failScript = defineScript(`${clock}
 local opened = redis.call('HSETNX', KEYS[1], 'openedAt', string.format('%d', now))
@@ -42,7 +42,11 @@ end
 return {math.floor(nextProbeAt - now), opened}
 `);
 
-/** KEYS: circuit, probe lease, deliveries that wait for it, when targets answered. ARGV: target. Answers whether it was open, and who waits. */
+/**
+ * KEYS: circuit, probe lease, deliveries that wait for it, times of responses of targets. ARGV: target. Returns whether it
+ * was open, and
+ * the waiting deliveries.
+ */
 export const succeedScript = defineScript(`${clock}
 redis.call('HSET', KEYS[4], ARGV[1], string.format('%d', now))
 redis.call('DEL', KEYS[2])
@@ -51,7 +55,7 @@ redis.call('DEL', KEYS[3])
 return {redis.call('DEL', KEYS[1]), waiting}
 `);
 
-/** KEYS: circuit, probe lease. Answers all fields, whether a probe is under way, and now. */
+/** KEYS: circuit, probe lease. Returns all fields, whether a probe is running, and now. */
 export const stateScript = defineScript(`${clock}
 return {redis.call('HGETALL', KEYS[1]), redis.call('EXISTS', KEYS[2]), now}
 `);

@@ -10,14 +10,12 @@ export interface CircuitPauses {
   readonly maxMs: number;
 }
 
-/** How long a probe may take until another worker may try: a worker that was killed while probing never reports. */
+/** Maximum duration of a probe before another worker may try: a worker that was killed while probing never reports. */
 const probeLeaseMs = 120_000;
 /** How often in a row the delivery that failed last leaves the probe to another one. */
 const maxYields = 3;
 
-/**
- * What a delivery may do now: go, probe (it alone goes), wait, or (`yield`) let another one probe since it failed last.
- */
+/** What a delivery may do now: go, probe (exclusively), wait, or (`yield`) let another one probe because it failed last. */
 export type CircuitVerdict =
   | { readonly kind: 'closed' }
   | { readonly kind: 'probe' }
@@ -30,15 +28,15 @@ export interface CircuitState {
   readonly failures: number;
   /** By the clock of Redis. */
   readonly nextProbeAt: number | undefined;
-  /** 0 when a probe is due. */
+  /** 0 if a probe is due. */
   readonly retryInMs: number;
   readonly error: ErrorRecord | undefined;
 }
 
 /**
- * The circuit of each target, shared by all workers through Redis. It opens when the target as a whole cannot be used;
- * then one delivery at a time probes, after longer and longer pauses. It closes when the target confirms or refuses an
- * instance: a target that only accepts the login may still be a balancer without a server behind it.
+ * The circuit of each target, shared by all workers through Redis. It opens if the target as a whole cannot be used.
+ * Then one delivery at a time probes, with increasing pauses. It closes when the target confirms or rejects an
+ * instance: a successful login is not sufficient, because it may come from a load balancer without available servers.
  */
 export class Circuits {
   readonly #redis: Redis;
@@ -52,7 +50,8 @@ export class Circuits {
   }
 
   /**
-   * Asked before an attempt. The answer `probe` is given to one caller at a time, who must report `fail`, `succeed` or
+   * Call this before an attempt. The result `probe` is returned to one caller at a time, which must report `fail`, `succeed`
+   * or
    * `abandon`.
    */
   async check(target: string, deliveryId = ''): Promise<CircuitVerdict> {
@@ -86,15 +85,15 @@ export class Circuits {
   }
 
   /**
-   * Lets the next delivery probe an open circuit now, whichever failed last.
+   * Lets the next delivery probe an open circuit now, also the one that failed last.
    *
-   * @returns false when it is closed
+   * @returns false if it is closed
    */
   async probeNow(target: string): Promise<boolean> {
     return (await this.#run(probeNowScript, [redisKeys(this.#prefix).circuit(target)], [])) === 1;
   }
 
-  /** A probe that ended before it got to the target: the next delivery may probe at once. */
+  /** A probe that ended before it reached the target: the next delivery may probe immediately. */
   async abandon(target: string): Promise<void> {
     try {
       await this.#redis.del(redisKeys(this.#prefix).circuitProbe(target));
@@ -110,7 +109,10 @@ export class Circuits {
     return { closed: closed === 1, waiting };
   }
 
-  /** When the target last confirmed or refused an instance, by the clock of Redis (ms since 1970); undefined when it never did. */
+  /**
+   * When the target last confirmed or rejected an instance, by the clock of Redis (ms since 1970); undefined if it never
+   * did.
+   */
   async answeredAt(target: string): Promise<number | undefined> {
     try {
       const at = await this.#redis.hget(redisKeys(this.#prefix).answered, target);

@@ -10,44 +10,46 @@ export interface Fingerprint {
 
 /** How far a source's change feed has been followed. */
 export interface FeedState {
-  /** Counts the lives of the source's database: 1 for the first, more after it was wiped or restored. */
+  /** Number of the current epoch of the source's database: 1 for the first, incremented after it was emptied or restored. */
   readonly epoch: number;
   /** Every change up to this one has been dealt with. */
   readonly seq: number;
   readonly fingerprint: Fingerprint | undefined;
-  /** Earlier changes of other studies, by which the database is known when the last one was deleted; oldest first. */
+  /** Earlier changes of other studies, which identify the database if the last one was deleted; oldest first. */
   readonly anchors?: readonly Fingerprint[];
   /**
    * Only studies that changed at or after this time are routed, `YYYYMMDDTHHMMSS` by the clock of the source, or empty for all.
    */
   readonly since: string;
   /**
-   * The last change when the source was seen for the first time, unless it is to begin later: what has a higher number is routed,
-   * whatever its date says. Undefined in a later life of the database, whose numbers begin anew.
+   * The last change when the source was first seen, unless following starts later: changes with a higher number are routed,
+   * regardless of their dates. Undefined in a later epoch of the database, whose numbers start again.
    */
   readonly beganAt?: number;
   /**
-   * With another `startFrom`, the time by the clock of the source when it was seen for the first time, `YYYYMMDDTHHMMSS`: studies
-   * that have not changed since are delivered after those that come. Undefined in a later life of the database.
+   * With another `startFrom`, the time by the clock of the source when it was first seen, `YYYYMMDDTHHMMSS`: studies
+   * without changes since then are delivered after new ones. Undefined in a later epoch of the database.
    */
   readonly firstSeen?: string;
   /**
-   * With `startFrom: now`, the time by the clock of the source up to which a change may be dated that was there when the source was seen
-   * for the first time, and is to be routed all the same: it came at that moment. A later date is a wrong one.
+   * With `startFrom: now`, the latest date, by the clock of the source, of a change that existed when the source was first
+   * seen
+   * and is routed nevertheless, because it arrived at that moment. A later date is wrong.
    */
   readonly datedUpTo?: string;
-  /** Changes up to this one are never read again: whether they were dealt with cannot be looked up any more. */
+  /** Changes up to this one are never read again: whether they were processed is no longer recorded. */
   readonly floor?: number;
 }
 
-/** Changes by which the database of a source is known, the newest first. */
+/** Changes that identify the database of a source, newest first. */
 export function seenChanges(state: Pick<FeedState, 'fingerprint' | 'anchors'>): Fingerprint[] {
   return [...(state.fingerprint ? [state.fingerprint] : []), ...(state.anchors ?? []).toReversed()];
 }
 
 /**
- * The state is kept twice, in the key of the feed and in this field of the key of the sweep: should one of them be lost alone, neither is the
- * archive sent again, nor is anything passed over.
+ * The state is stored twice, in the key of the feed and in this field of the key of the sweep: if one of them is lost alone,
+ * neither is the
+ * archive sent again, nor are changes skipped.
  */
 export const feedCopyField = 'feed';
 
@@ -62,7 +64,7 @@ export async function readFeedState(
   return found === null ? undefined : (JSON.parse(found) as FeedState);
 }
 
-/** Sets the state whoever leads the source: only where none does. */
+/** Sets the state without a lease: only if no router leads the source. */
 export async function writeFeedState(
   redis: RedisClient,
   prefix: string,

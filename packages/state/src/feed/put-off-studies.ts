@@ -2,7 +2,7 @@ import { redisKeys } from '../keys/redis-keys.ts';
 import type { RedisClient } from '../redis/redis-client.ts';
 import { redisNow } from '../redis/redis-time.ts';
 
-/** What is remembered of a study that is put off, as JSON. Times are ms since 1970 by Redis TIME. */
+/** Stored data of a postponed study, as JSON. Times are ms since 1970 by Redis TIME. */
 export interface PutOffReason {
   /** Tries that did not succeed. */
   readonly tries: number;
@@ -10,18 +10,18 @@ export interface PutOffReason {
   readonly since: number;
   readonly code: string;
   readonly message: string;
-  /** When Orthanc said first, in a row, that it does not have the study. */
+  /** When Orthanc first reported, without interruption, that it does not have the study. */
   readonly claimedAt?: number | undefined;
 }
 
-/** A study of a source that cannot be read for a reason of its own. */
+/** A study of a source that cannot be read for a reason specific to it. */
 export interface PutOffStudy extends PutOffReason {
   readonly orthancStudyId: string;
   /** When it is tried again. */
   readonly dueAt: number;
 }
 
-/** Studies of a source that are put off, the first due first. */
+/** Postponed studies of a source, earliest due time first. */
 export async function listPutOff(
   redis: RedisClient,
   prefix: string,
@@ -44,10 +44,10 @@ export async function listPutOff(
 }
 
 /**
- * Lets studies that are put off be tried now: the router that leads the source takes them up within a second.
+ * Makes postponed studies due now: the router that leads the source tries them within a second.
  *
  * @param orthancStudyId - undefined: all of the source
- * @returns how many
+ * @returns their number
  */
 export async function tryPutOffNow(
   redis: RedisClient,
@@ -65,7 +65,7 @@ export async function tryPutOffNow(
   return scores.filter((score) => score !== null).length;
 }
 
-/** Earlier versions kept a bare number of tries. */
+/** Earlier versions stored only the number of tries. */
 export function parsePutOff(text: string | null | undefined): Partial<PutOffReason> {
   if (text === null || text === undefined) return {};
   const value: unknown = JSON.parse(text);

@@ -2,7 +2,7 @@ import { redisKeys } from '../keys/redis-keys.ts';
 import type { RedisClient } from '../redis/redis-client.ts';
 import { redisNow } from '../redis/redis-time.ts';
 
-/** What is known of a study that is not to be sent again, or only in part, until it changes. */
+/** Data of a study that is not sent again, or only in part, until it changes. */
 export interface SettledStudy {
   /** Its LastUpdate then: what has another one by now is routed as any other. */
   readonly lastUpdate: string | undefined;
@@ -12,7 +12,10 @@ export interface SettledStudy {
   readonly routedAt: number;
 }
 
-/** Lets the router that leads the source route a study once more, within a second, to these targets alone unless it has changed. */
+/**
+ * Makes the router that leads the source route a study once more, within a second; unless it has changed, only to these
+ * targets.
+ */
 export async function routeSoon(
   redis: RedisClient,
   prefix: string,
@@ -30,7 +33,7 @@ export async function routeSoon(
     .exec();
 }
 
-/** Lets the router that leads the source route a study of which nothing is known, within a second, by its rules. */
+/** Makes the router that leads the source route an unknown study, within a second, by its rules. */
 export async function routeAnew(
   redis: RedisClient,
   prefix: string,

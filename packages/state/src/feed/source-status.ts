@@ -8,14 +8,14 @@ export interface FailingPart {
   readonly message: string;
 }
 
-/** What the router that leads a source tells of it. */
+/** Status of a source, reported by the router that leads it. */
 export interface SourceStatus {
   readonly at: number;
   /** What does not go now. */
   readonly failing: { readonly [Part in SourcePart]?: FailingPart };
   /** Changes between the cursor and the newest. */
   readonly lag: number;
-  /** When the cursor moved last, or was found at the end of the feed. */
+  /** When the cursor last moved, or was found at the end of the feed. */
   readonly movedAt: number | undefined;
   /** By how much the source's clock is ahead of Redis. */
   readonly skewMs: number | undefined;
@@ -27,12 +27,12 @@ export interface SourceStatus {
 
 /**
  * - `feed`: following the change feed
- * - `sweep`: comparing all studies with what was routed
- * - `waiting`: looking again at studies that were not whole
+ * - `sweep`: comparing all studies with the routed ones
+ * - `waiting`: checking studies that were incomplete
  * - `put-off`: trying studies again that could not be read
- * - `take-back`: looking whether studies that had left the source are there again
- * - `forgetting`: forgetting what left the source
- * - `batches`: routing what operators have asked for in batches
+ * - `take-back`: checking whether studies that had left the source have returned
+ * - `forgetting`: removing data of studies that have left the source
+ * - `batches`: routing studies of batches
  */
 export const sourceParts = ['feed', 'sweep', 'waiting', 'put-off', 'take-back', 'forgetting', 'batches'] as const;
 export type SourcePart = (typeof sourceParts)[number];

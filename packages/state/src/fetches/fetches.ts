@@ -4,11 +4,11 @@ import { redisKeys } from '../keys/redis-keys.ts';
 import { redisNow } from '../redis/redis-time.ts';
 
 /**
- * - `running`: a console gets the study
- * - `done`: all that the target gave is in the source, or was downloaded
- * - `failed`: it ended before that; fetched again it goes on where it was
+ * - `running`: a console retrieves the study
+ * - `done`: all instances returned by the target are in the source, or were downloaded
+ * - `failed`: it ended earlier; another fetch continues where it stopped
  * - `cancelled`: an operator has ended it
- * - `interrupted`: the console that got it is gone
+ * - `interrupted`: its console is gone
  */
 export const fetchStates = ['running', 'done', 'failed', 'cancelled', 'interrupted'] as const;
 export type FetchState = (typeof fetchStates)[number];
@@ -17,7 +17,7 @@ export type FetchState = (typeof fetchStates)[number];
 export interface FetchOrder {
   readonly target: string;
   readonly studyInstanceUid: string;
-  /** The source whose Orthanc gets it; undefined: it is downloaded. */
+  /** The source that receives it; undefined: it is downloaded. */
   readonly source: string | undefined;
   readonly by: string;
 }
@@ -28,7 +28,7 @@ export interface FetchRecord extends FetchOrder {
   readonly state: FetchState;
   readonly completed: number;
   readonly failed: number;
-  /** Undefined until the target has said how many there are. */
+  /** Undefined until the target has reported the number. */
   readonly remaining: number | undefined;
   readonly startedAt: number;
   readonly problem: string | undefined;
@@ -41,10 +41,10 @@ export interface FetchProgress {
 }
 
 const keptMs = 86_400_000;
-/** A console that has said nothing for so long is gone; it says something every second. */
+/** A console without a heartbeat for this time is gone; the interval is a second. */
 const silentMs = 30_000;
 
-/** Studies that are fetched, and were within a day, in Redis: each console shows those of all. */
+/** Studies that are being fetched, or were within a day, in Redis: each console shows those of all. */
 export class Fetches {
   readonly #redis: Redis;
   readonly #prefix: string;
@@ -65,7 +65,7 @@ export class Fetches {
     });
   }
 
-  /** Says how far it is, and that its console lives. @returns whether somebody has cancelled it */
+  /** Updates the progress, and thereby the heartbeat of the console. @returns whether an operator has cancelled it */
   async report(id: string, { completed, failed, remaining }: FetchProgress): Promise<boolean> {
     const key = redisKeys(this.#prefix).fetch(id);
     return this.#run(async () => {

@@ -2,10 +2,10 @@ import { defineScript } from '../redis/script.ts';
 
 /**
  * KEYS: generation, beats, processes, process.
- * ARGV: process, the beat that Redis has answered last, the beat that is sent now, known id, known count, id for a new one,
- * what the process tells of itself, how long that is kept.
+ * ARGV: process, the last beat that Redis has confirmed, the beat that is sent now, known id, known count, id for a new one,
+ * data of the process, ms for which they are kept.
  *
- * The answer begins with TIME and a verdict. A loss is written down at once, so that every process sees the same.
+ * The result begins with TIME and a verdict. A loss is recorded immediately, so that every process sees it.
  */
 export const beatScript = defineScript(`
 local time = redis.call('TIME')
@@ -79,7 +79,7 @@ return {time[1], time[2], verdict, found[1] or '', tonumber(found[2] or '0'), fo
 
 /**
  * KEYS: generation, beats, lock. ARGV: token of the lock, id of the new generation, report as JSON.
- * Ends a loss: whoever remembers one of the former ids goes on with the new one.
+ * Ends a loss: processes that remember one of the former ids continue with the new one.
  */
 export const recoverScript = defineScript(`
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end

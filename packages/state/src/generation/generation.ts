@@ -4,13 +4,13 @@ import type { RedisClient } from '../redis/redis-client.ts';
 import { beatScript, lookScript, recoverScript } from './generation-scripts.ts';
 
 /**
- * - `gone`: the data are not there any more (FLUSHALL, an empty data folder)
- * - `older`: the data are those of an earlier time (a snapshot, a replica that lagged behind)
- * - `another`: the data are those of another generation, which nobody has recovered from ours
+ * - `gone`: the data no longer exist (FLUSHALL, an empty data folder)
+ * - `older`: the data are those of an earlier time (a snapshot, a lagging replica)
+ * - `another`: the data are those of another generation, which was not recovered from ours
  */
 export type LossKind = 'gone' | 'older' | 'another';
 
-/** That Redis lost data, as it is written down in it. */
+/** A loss of data in Redis, as recorded in Redis. */
 export interface Loss {
   readonly kind: LossKind;
   /** By Redis TIME (ms since 1970). */
@@ -32,7 +32,7 @@ export interface Beat {
   readonly answered: number;
   readonly number: number;
   readonly known: KnownGeneration | undefined;
-  /** What the process tells of itself, as JSON; shown while it lives. */
+  /** Data of the process, as JSON; shown while it runs. */
   readonly about: object;
 }
 
@@ -43,19 +43,19 @@ export interface BeatAnswer {
   /** Redis TIME in ms since 1970. */
   readonly now: number;
   /**
-   * - `good`: the data are those that are remembered, or nothing is remembered
-   * - `first`: the same, and this process has begun the generation in an empty Redis
-   * - `recovered`: the data were lost, and what has been put in their place is to be used
-   * - `lost`: the data were lost, as `loss` says
+   * - `good`: the data are the remembered ones, or nothing is remembered
+   * - `first`: the same, and this process has created the generation in an empty Redis
+   * - `recovered`: the data were lost, and the replacement is to be used
+   * - `lost`: the data were lost, see `loss`
    */
   readonly verdict: 'good' | 'first' | 'recovered' | 'lost';
   readonly found: KnownGeneration | undefined;
   readonly loss: Loss | undefined;
-  /** A router has no notes of what was lost, and waits for an operator. */
+  /** A router has no notes of the lost data, and waits for an operator. */
   readonly asks: boolean;
 }
 
-/** Tells Redis that a process lives, and finds out whether Redis still has what it had. */
+/** Sends the heartbeat of a process, and checks whether Redis still has its data. */
 export async function beatGeneration(redis: RedisClient, prefix: string, beat: Beat): Promise<BeatAnswer> {
   const keys = redisKeys(prefix);
   const { known } = beat;
@@ -94,10 +94,10 @@ export async function lookAtGeneration(
 }
 
 /**
- * Begins the generation that takes the place of one that was lost.
+ * Begins the generation that replaces a lost one.
  *
- * @param report - what was done, for people; JSON
- * @returns false when the lock has gone, or nothing is lost any more
+ * @param report - what was done, for operators; JSON
+ * @returns false if the lock was lost, or there is no loss any more
  */
 export async function endLoss(redis: RedisClient, prefix: string, token: string, report: object): Promise<boolean> {
   const keys = redisKeys(prefix);

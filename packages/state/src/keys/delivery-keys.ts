@@ -1,6 +1,6 @@
 import type { KeyRow } from './key-row.ts';
 
-/** Studies and their deliveries: queues, ledger, records, what is under way. */
+/** Studies and their deliveries: queues, ledger, records, running work. */
 export const deliveryKeys: readonly KeyRow[] = [
   {
     keys: ['study:*', 'target-NAME:*'],

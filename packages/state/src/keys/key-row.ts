@@ -1,20 +1,18 @@
 /** One row of the table of keys in docs/architecture.md. */
 export interface KeyRow {
-  /**
-   * Keys or channels without the prefix. Words in capitals stand for a value without a colon; `…` and `*` for any rest.
-   */
+  /** Keys or channels without the prefix. Words in capitals represent a value without a colon; `…` and `*` any rest. */
   readonly keys: readonly string[];
   readonly kind: 'key' | 'channel';
   readonly what: string;
   readonly lives: string;
   /**
-   * Whether a backup has it:
+   * Whether a backup includes it:
    *
-   * - `first`: yes, all of these as of one moment, before the studies
+   * - `first`: yes, all of these at one point in time, before the studies
    * - `before`: yes, before the studies and after those, each at its own time
-   * - `study`: yes, with the study that it is of
+   * - `study`: yes, with its study
    * - `last`: yes, after the studies
-   * - `no`: it is made anew, is of no use to anybody later, or is secret
+   * - `no`: it can be derived again, is useless later, or is secret
    */
   readonly backup: 'first' | 'before' | 'study' | 'last' | 'no';
 }

@@ -94,7 +94,7 @@ test('studies of two patients that shared a UID become two, each with what it wa
     expect((await records.deliveriesOf(key)).map(({ deliveryId }) => deliveryId)).toEqual([`d-${id}`]);
     expect((await ledger.entries({ ...key, studyInstanceUid: '1.2.3', target: 'pacs' })).size).toBe(1);
   }
-  // The record of one had been written over by the other's: a sweep has to look at it.
+  // The record of one had been overwritten by the other's: a sweep must check it.
   expect((await records.study({ source: 'main', orthancStudyId: 'o-a' }))?.lastUpdate).toBeUndefined();
   expect((await records.study({ source: 'main', orthancStudyId: 'o-b' }))?.lastUpdate).toBeDefined();
   expect((await records.studiesOfUid('1.2.3', 'main')).length).toBe(2);

@@ -6,13 +6,13 @@ import { redisKeys } from './redis-keys.ts';
 const atOnce = 20;
 
 /**
- * Moves what was kept by source and Study Instance UID to source and Orthanc's id. Where studies of two patients shared a
- * UID, each gets its own deliveries and a copy of what the targets have confirmed: entries say which version they are about,
- * so that none counts for the other. What is under the new keys already stays as it is.
+ * Moves data stored by source and Study Instance UID to source and Orthanc id. If studies of two patients shared a
+ * UID, each gets its own deliveries and a copy of the confirmations: entries include the version of the instance,
+ * so none counts for the other. Existing data under the new keys are preserved.
  *
  * KEYS: index of studies, index of Study Instance UIDs
- * ARGV: prefix, then members of the index, `SOURCE UID` where old
- * Answers how many of them were moved.
+ * ARGV: prefix, then members of the index, `SOURCE UID` in the old format
+ * Returns how many of them were moved.
  */
 const moveScript = defineScript(`
 local prefix = ARGV[1]
@@ -94,11 +94,11 @@ for i = 2, #ARGV do moved = moved + move(ARGV[i]) end
 return moved
 `);
 
-/** Format 2. Interrupted, it goes on with what is left; run again, it finds nothing to do. */
+/** Format 2. If interrupted, it continues with the rest; if repeated, it finds nothing to do. */
 export async function keyStudiesByOrthancId(redis: Redis, prefix: string): Promise<void> {
   const keys = redisKeys(prefix);
   const index = keys.index('studies');
-  // Members that are added meanwhile may come up in the same scan: they are known by their form of the record.
+  // Members that are added meanwhile may be returned by the same scan: they are recognised by the form of their record.
   let cursor = '0';
   do {
     const [next, flat] = await redis.zscan(index, cursor, 'COUNT', atOnce);

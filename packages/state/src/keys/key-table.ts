@@ -6,8 +6,8 @@ import { systemKeys } from './system-keys.ts';
 import { targetKeys } from './target-keys.ts';
 
 /**
- * Every key and channel of ours in Redis: the only list of them. `redis-keys.ts` builds them, the table in
- * docs/architecture.md is written from it, and tests look that nothing else is in Redis.
+ * Every Redis key and channel: the only list of them. `redis-keys.ts` builds them, the table in
+ * docs/architecture.md is generated from it, and tests verify that nothing else is in Redis.
  */
 export const keyTable: readonly KeyRow[] = [
   ...systemKeys,
@@ -35,7 +35,7 @@ const saved = Map.groupBy(
 );
 
 /**
- * Whether a backup reads a key by itself, and when; quick, since it is asked of every key.
+ * Whether a backup reads a key by itself, and when; must be fast, since it is called for every key.
  *
  * @param name - without the prefix
  */
@@ -48,7 +48,7 @@ function firstPart(name: string): string {
   return name.split(':', 1)[0] ?? '';
 }
 
-/** The row that a key belongs to; undefined for a key that nobody has entered. */
+/** The row of a key; undefined for a key that is not in the table. */
 export function rowOfKey(prefix: string, key: string): KeyRow | undefined {
   if (!key.startsWith(`${prefix}:`)) return undefined;
   const rest = key.slice(prefix.length + 1);

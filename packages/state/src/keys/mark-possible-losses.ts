@@ -3,10 +3,10 @@ import { redisKeys } from './redis-keys.ts';
 
 /** Records in one call. */
 const atOnce = 500;
-/** In each note of a former version on a UID that stands for several instances. */
+/** In each note of a previous version on a UID that is shared by several instances. */
 const words = 'only one of';
 
-/** Whether a target may have lost an instance was in the words of a note alone: it becomes a field (format 4). */
+/** A possible loss at a target was only recorded in the text of a note: it becomes a field (format 4). */
 export async function markPossibleLosses(redis: Redis, prefix: string): Promise<void> {
   const keys = redisKeys(prefix);
   const states = [

@@ -29,7 +29,7 @@ export const migrations: readonly Migration[] = [
   {
     to: 3,
     what: 'fold the ledgers of finished deliveries, little by little in the background',
-    // Ledgers in hashes are read as before; a former version would not see what is folded.
+    // Ledgers in hashes can still be read; a previous version would ignore folded ones.
     async run(redis, prefix) {
       await redis.set(redisKeys(prefix).ledgerFolding, '', 'NX');
     },
@@ -65,9 +65,10 @@ export class FormatError extends Error {
 }
 
 /**
- * Brings what is in Redis into the format of this version, once for all processes that start together.
+ * Migrates the data in Redis to the format of this version, once for all processes that start together.
  *
- * @throws FormatError when a newer version has written it: an older one could damage it; while services of an older version
+ * @throws FormatError if a newer version has written the data, which an older one could damage; while services of an older
+ *   version
  *   run; while a backup is being restored
  */
 export async function openFormat(redis: Redis, prefix: string, options: FormatOptions = {}): Promise<FormatState> {
@@ -101,7 +102,7 @@ export async function openFormat(redis: Redis, prefix: string, options: FormatOp
 /** How long a process that does not beat any more counts as running. */
 const runsForMs = 20_000;
 
-/** What is migrated would not be understood by services of an older version that run. */
+/** Running services of an older version could not read migrated data. */
 async function refuseOlderServices(redis: Redis, prefix: string, version: number): Promise<void> {
   const keys = redisKeys(prefix);
   const since = (await redisNow(redis, prefix)) - runsForMs;
@@ -117,7 +118,7 @@ async function refuseOlderServices(redis: Redis, prefix: string, version: number
   );
 }
 
-/** What a process tells of itself (`RedisWatch`), as far as it matters here. */
+/** The data of a process (`RedisWatch`) that are used here. */
 interface AboutProcess {
   readonly services?: readonly string[];
   readonly host?: string;
@@ -129,9 +130,9 @@ interface AboutProcess {
 export const currentFormat = migrations.at(-1)?.to ?? 0;
 
 /**
- * What a command has to know that only looks or acts: whether this version understands what is in Redis. Changes nothing.
+ * Check for commands that only read or act: whether this version can read the data in Redis. Changes nothing.
  *
- * @throws FormatError when the data are of another format, or a backup is only partly restored
+ * @throws FormatError if the data have another format, or a backup is only partly restored
  */
 export async function checkFormat(redis: Redis, prefix: string): Promise<void> {
   const found = await readFormat(redis, prefix, currentFormat);

@@ -6,10 +6,10 @@ import { redisKeys } from './redis-keys.ts';
 const atOnce = 256;
 
 /**
- * A hash with a field of 4 bytes for each block and 7 bytes for each of its studies becomes a string: of each 2 bytes of the block, 4
- * of the study, and its digits. What is a string is done already.
+ * Converts a hash with a field of 4 bytes per block and 7 bytes for each of its studies to a string: 2 bytes of the block, 4
+ * of the study, and its digits. A string is already converted.
  *
- * KEYS: buckets, then as many keys with names of studies. Answers the numbers of those keys that exist.
+ * KEYS: buckets, then as many keys with names of studies. Returns the numbers of the existing keys.
  */
 const packScript = defineScript(`
 local count, named = #KEYS / 2, {}
@@ -49,7 +49,7 @@ redis.call('DEL', KEYS[1])
 return 0
 `);
 
-/** Format 4. Interrupted, it goes on with what is left; run again, it finds nothing to do. */
+/** Format 4. If interrupted, it continues with the rest; if repeated, it finds nothing to do. */
 export async function packSharedUids(redis: Redis, prefix: string): Promise<void> {
   const keys = redisKeys(prefix);
   // Without studies there is no index.

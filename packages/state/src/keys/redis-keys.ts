@@ -1,4 +1,4 @@
-/** By prefix. Made once: an object of a hundred members, which is asked for several times for each instance. */
+/** By prefix. Created once: an object with a hundred members that is used several times per instance. */
 const known = new Map<string, RedisKeys>();
 
 /** Builds every key and channel of `key-table.ts`, all under the configured prefix. Lua scripts build the same names. */
@@ -39,14 +39,14 @@ function keysUnder(prefix: string) {
     batchTodo: (id: string) => `${prefix}:batch-todo:${id}`,
     reconcileLease: `${prefix}:reconcile:lease`,
     reconcileReport: `${prefix}:reconcile:report`,
-    /** What the router was asked to route again, by study. */
+    /** What the router is to route again, by study. */
     reconcileAsked: `${prefix}:reconcile:asked`,
     changes: `${prefix}:changes`,
-    /** Written by operators; dispatchers look before and during each attempt. */
+    /** Written by operators; dispatchers check it before and during each attempt. */
     cancelled: (deliveryId: string) => `${prefix}:cancelled:${deliveryId}`,
     cancelChannel: `${prefix}:cancel`,
     arrivalsChannel: `${prefix}:arrivals`,
-    /** Written by operators and the router; dispatchers look before each attempt. */
+    /** Written by operators and the router; dispatchers check it before each attempt. */
     held: `${prefix}:held`,
     ledger: (source: string, study: string, target: string) => `${prefix}:ledger:${source}:${study}:${target}`,
     uidBlocks: (bucket: string) => `${prefix}:uids:${bucket}`,

@@ -1,6 +1,6 @@
 import type { KeyRow } from './key-row.ts';
 
-/** How far each source has been followed, and what is put off. */
+/** Position in the change feed of each source, and postponed studies. */
 export const sourceKeys: readonly KeyRow[] = [
   {
     keys: ['feed:SOURCE', 'sweep:SOURCE'],

@@ -1,6 +1,6 @@
 import type { KeyRow } from './key-row.ts';
 
-/** The data as a whole, and the processes that use them. */
+/** The data set as a whole, and the processes that use it. */
 export const systemKeys: readonly KeyRow[] = [
   {
     keys: ['format'],

@@ -1,6 +1,6 @@
 import type { KeyRow } from './key-row.ts';
 
-/** Targets: circuits, limits, numbers, audits, and what handlers keep. */
+/** Targets: circuits, limits, statistics, audits, and data of handlers. */
 export const targetKeys: readonly KeyRow[] = [
   {
     keys: ['circuit:TARGET', 'circuit:TARGET:probe', 'circuit:TARGET:waiting'],

@@ -10,7 +10,7 @@ export interface LedgerComparison<T> {
   readonly quarantined: T[];
 }
 
-/** Divides a manifest by what the ledger knows of each instance's present version; each part keeps the order. */
+/** Divides a manifest by the ledger's state of the current version of each instance; each part preserves the order. */
 export function compareWithLedger<T extends InstanceVersion>(
   entries: ReadonlyMap<string, LedgerEntry>,
   instances: readonly T[],
@@ -23,8 +23,9 @@ export function compareWithLedger<T extends InstanceVersion>(
 }
 
 /**
- * The entry about the present version of an instance. It may stand under the SOP Instance UID alone although several series
- * have that UID now, or under both although only one has it still: the newer one counts.
+ * The entry for the current version of an instance. It may be stored under the SOP Instance UID alone although several
+ * series
+ * have this UID now, or under both although only one still has it: the newer one counts.
  */
 export function entryOf(entries: ReadonlyMap<string, LedgerEntry>, instance: InstanceVersion): LedgerEntry | undefined {
   const { seriesInstanceUid, sharesSopInstanceUid, version } = instance;

@@ -3,12 +3,12 @@ import type { InstanceName, InstanceVersion, LedgerEntry, LedgerNote, Recorded }
 
 const longestNote = 300;
 
-/** What is no UID may be longer than the 64 characters of one; beyond this its hash stands for it. */
+/** An invalid UID may be longer than the 64 characters of a valid one; beyond this length it is replaced by its hash. */
 const longestUid = 128;
 
 /**
- * 8 characters of base64url, 48 bits, which tell apart the copies of one instance: of its series and its version. Before
- * series counted, it was of the version alone.
+ * 8 characters of base64url, 48 bits, which identify a copy of an instance: hash of its series and its version. In older
+ * entries it is a hash of the version alone.
  */
 export function versionHash(version: string, seriesInstanceUid?: string): string {
   const text = seriesInstanceUid === undefined ? version : `${seriesInstanceUid}\n${version}`;
@@ -28,8 +28,8 @@ export function isVersion(hash: string, instance: Copy): boolean {
 }
 
 /**
- * The field of an instance: its SOP Instance UID. Where a study has that UID in several series, the length of the series'
- * UID and both, after an `@`.
+ * The field of an instance: its SOP Instance UID. If a study has this UID in several series, the length of the series'
+ * UID and both UIDs, after an `@`.
  */
 export function encodeField(studyInstanceUid: string, instance: InstanceName): string {
   const { sopInstanceUid, seriesInstanceUid = '', sharesSopInstanceUid } = instance;
@@ -50,14 +50,15 @@ export function decodeField(studyInstanceUid: string, field: string): string {
 }
 
 /**
- * The length of what a UID has in common with the study's, `~`, and the rest. UIDs of one study mostly share a long root, and
- * this halves what a field takes.
+ * The length of the prefix shared with the Study Instance UID, `~`, and the rest. UIDs of one study mostly share a long
+ * root, so
+ * this halves the size of a field.
  */
 function encodeUid(studyInstanceUid: string, text: string): string {
   const uid = text.length > longestUid ? `#${hashOnce('sha256', text, 'base64url')}` : text;
   let common = 0;
   while (common < uid.length && uid[common] === studyInstanceUid[common]) common += 1;
-  // A shorter prefix does not pay for its own length; the marks must never be ambiguous, even in what is no UID.
+  // A shorter prefix does not save space; the markers must never be ambiguous, even in an invalid UID.
   if (common < 4) return /[~@]/.test(uid) ? `0~${uid}` : uid;
   return `${common}~${uid.slice(common)}`;
 }
@@ -78,7 +79,7 @@ export function encodeValue(
   return valueOf(state, { versionHash: hash, attempt, at, delivery: deliveryId.slice(0, 10) });
 }
 
-/** The value of a delivered instance whose version is known by its hash. */
+/** The value of a delivered instance for a known hash of its version. */
 export function encodeStored(entry: Recorded): string {
   return valueOf('delivered', entry);
 }
@@ -91,7 +92,7 @@ export function encodeNote(note: LedgerNote | undefined): string {
   return note ? `${note.code} ${note.message.slice(0, longestNote)}` : '';
 }
 
-/** @returns undefined for what no version of ours wrote: such an instance counts as not delivered, and is sent again */
+/** @returns undefined for an unknown format: such an instance counts as not delivered, and is sent again */
 export function decodeEntry(value: string, note: string | undefined): LedgerEntry | undefined {
   const [state, version, attempt, at, delivery] = value.split(' ');
   if (version === undefined || attempt === undefined || at === undefined || delivery === undefined) return undefined;

@@ -25,7 +25,7 @@ afterAll(async () => {
 });
 beforeEach(() => redis.flushall());
 
-/** As a scanner and Orthanc make them: some arrive in each second. */
+/** As created by a scanner and Orthanc: some instances arrive in each second. */
 function instance(index: number, more: { readonly version?: string } = {}) {
   return {
     sopInstanceUid: `${study}.${650 + Math.floor(index / 250)}.${(index % 250) + 1}`,

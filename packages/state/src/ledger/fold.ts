@@ -5,14 +5,14 @@ import { shardCount, shardOf } from './ledger-keys.ts';
 import { foldScript, readFewScript, readScript, unfoldScript } from './ledger-scripts.ts';
 import type { InstanceVersion, LedgerEntry } from './ledger-types.ts';
 
-/** One entry takes less in a hash. */
+/** A single entry takes less space in a hash. */
 const fewestEntries = 2;
-/** A fold is one call, which takes Redis some 3 µs an entry: a ledger with more stays in its hashes. */
+/** A fold is one call, which takes Redis about 3 µs per entry: a larger ledger stays in its hashes. */
 const maxEntries = 10_000;
 /** Entries that are unfolded in one call. */
 const atOnce = 1_000;
 
-/** A ledger as it lies in Redis. What is in a hash counts more than what is folded under the same field. */
+/** The parts of a ledger in Redis. An entry in a hash takes precedence over a folded one of the same field. */
 export interface StoredLedger {
   readonly hashes: ReadonlyMap<string, string>;
   readonly notes: ReadonlyMap<string, string>;
@@ -71,10 +71,10 @@ export function entriesOf({ hashes, notes, folded }: StoredLedger): Map<string, 
 }
 
 /**
- * Folds what is confirmed into one compressed value. Before and after, and in between, the ledger says the same.
+ * Folds confirmed entries into one compressed value. The content of the ledger is the same before, during and after.
  *
- * @param instances - whose versions are known: their entries take less. One with `fileUuid` is of a study that has not changed for
- *   longer than a version takes to become another: its entry is of that version from then on, without the copy
+ * @param instances - with known versions, whose entries take less space. With `fileUuid` the study has not changed for
+ *   longer than the resolution of a version: the entry is then stored for the version, without the copy
  */
 export async function foldLedger(
   redis: RedisClient,
@@ -128,7 +128,7 @@ export async function unfoldLedger(redis: RedisClient, keys: readonly string[]):
     const some = folded.slice(from, from + atOnce);
     const isLast = from + atOnce >= folded.length;
     const args = some.flatMap((entry) => [shardOf(entry.field), entry.field, encodeStored(entry), entry.note]);
-    // Whoever asks for it looks again.
+    // The caller checks again.
     if ((await unfoldScript.run(redis, keys, [packed, isLast ? '1' : '', ...args])) !== 1 || isLast) return;
   }
 }

@@ -10,24 +10,24 @@ const maxUnpackedBytes = 256 * 1024 * 1024;
 /** 8 characters of base64url. */
 const hashBytes = 6;
 
-/** A delivered instance as it stands in a folded ledger. */
+/** A delivered instance in a folded ledger. */
 export interface FoldedEntry {
   /** As in the hashes (`encodeField`). */
   readonly field: string;
-  /** Series and version that its `versionHash` is made of; undefined where they are not known. */
+  /** Series and version from which its `versionHash` is computed; undefined if unknown. */
   readonly of: { readonly seriesInstanceUid: string | undefined; readonly version: string } | undefined;
   readonly versionHash: string;
   readonly attempt: number;
   /** ms since 1970. */
   readonly at: number;
   readonly delivery: string;
-  /** As in the hash of notes; '' where there is none. */
+  /** As in the hash of notes; '' without a note. */
   readonly note: string;
 }
 
 /**
- * Columns, which compress far better than rows: texts without what they have in common with the one before, times as
- * differences, series, deliveries and notes by number. What a version is made of takes a byte where its hash takes six.
+ * Columns, which compress far better than rows: texts without the prefix shared with the previous one, times as
+ * differences, series, deliveries and notes as numbers. The parts of a version take one byte, its hash would take six.
  */
 interface Columns {
   readonly fields: Shortened;
@@ -35,7 +35,7 @@ interface Columns {
   readonly series: readonly (string | null)[];
   readonly deliveries: readonly string[];
   readonly notes: readonly string[];
-  /** -1 where only the hash is known: these stand behind, in the same order. */
+  /** -1 if only the hash is known: the hashes follow, in the same order. */
   readonly ofSeries: readonly number[];
   readonly at: readonly number[];
   readonly attempt: readonly number[];
@@ -78,7 +78,7 @@ export async function encodeFolded(entries: readonly FoldedEntry[]): Promise<Buf
   return Buffer.concat([head, packed, ...hashes]);
 }
 
-/** @throws Error for what no version of ours wrote: nothing may be sent again because of it */
+/** @throws Error for an unknown format: no instance may be sent again because of it */
 export async function decodeFolded(bytes: Buffer): Promise<FoldedEntry[]> {
   if (bytes.length < 5 || bytes.readUInt8(0) !== format) throw new Error('a folded ledger cannot be read');
   let hashAt = 5 + bytes.readUInt32BE(1);

@@ -54,11 +54,11 @@ type Step =
   | { readonly kind: 'quarantines'; readonly delivery: string; readonly side: 0 | 1; readonly place: Place }
   | { readonly kind: 'revokes'; readonly delivery: string; readonly side: 0 | 1; readonly place: Place }
   | { readonly kind: 'retries' }
-  /** What is confirmed is folded, with the versions of the manifest or without. */
+  /** Folds confirmed entries, with the versions of the manifest or without. */
   | { readonly kind: 'folds'; readonly side: 0 | 1; readonly isInformed: boolean }
   /** Two fold at the same time, while something is written. */
   | { readonly kind: 'folds while'; readonly step: Step }
-  /** Whoever unfolds is killed: so many entries are back in hashes. */
+  /** The unfolding process is killed: this many entries are back in hashes. */
   | { readonly kind: 'unfolds partly'; readonly entries: number };
 
 const plainStep: fc.Arbitrary<Step> = fc.oneof(
@@ -89,11 +89,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('folds while' as const), step: plainStep }) },
 );
 
-/** What is true, without a ledger. */
+/** The expected state, without a ledger. */
 class World {
   /** Versions in the source, by place. */
   readonly source = new Map<string, { readonly place: Place; readonly version: string }>();
-  /** What the target has said last of a version of an instance. */
+  /** The last response of the target for a version of an instance. */
   readonly reported = new Map<string, 'delivered' | 'quarantined'>();
   readonly holders = new Map<string, 0 | 1>();
   clock = 0;
@@ -152,7 +152,7 @@ async function write(
   return false;
 }
 
-/** All that the ledger says, wherever it lies: another one may fold it meanwhile. */
+/** All entries of the ledger, in hashes or folded: another process may fold it meanwhile. */
 async function contents(): Promise<unknown> {
   return [...(await ledgers[0].entries(key))].sort(([one], [other]) => (one < other ? -1 : 1));
 }
@@ -163,7 +163,7 @@ async function run(world: World, one: Step): Promise<void> {
   const outcome = (id: string, instance: ListedInstance) => ({ ...instance, attempt: 1, deliveryId: id, at });
   switch (one.kind) {
     case 'arrives': {
-      // Versions go on, as times of reception do; instances that came together may have the same.
+      // Versions increase, like times of reception; instances that arrived together may have the same.
       if (!one.isSame) world.clock += 1;
       world.source.set(nameOf(one.place), { place: one.place, version: `v${world.clock}` });
       return;
@@ -183,7 +183,7 @@ async function run(world: World, one: Step): Promise<void> {
       const instance = world.manifest(one.places);
       if (instance.length === 0) return;
       const isDone = await write(world, one, async (ledger, fence) => {
-        // As lanes do: each by itself, at the same time.
+        // Like parallel transfers: each by itself, at the same time.
         await Promise.all(instance.map((each) => ledger.confirm(key, [outcome(one.delivery, each)], fence)));
       });
       if (isDone) for (const each of instance) forgetOthers(world, each).reported.set(versionOf(each), 'delivered');
@@ -191,7 +191,7 @@ async function run(world: World, one: Step): Promise<void> {
     }
     case 'quarantines': {
       for (const each of world.manifest([one.place])) {
-        // What is confirmed is not sent, so nobody refuses it.
+        // A confirmed instance is not sent, so it cannot be rejected.
         if (world.reported.get(versionOf(each)) === 'delivered') continue;
         const entry = { ...outcome(one.delivery, each), error: { code: 'instance-refused', message: 'no' } };
         const isDone = await write(world, one, (ledger, fence) => ledger.quarantine(key, entry, fence));
@@ -256,7 +256,7 @@ test('nothing is confirmed that was not, nothing that was is lost, and an old fe
           quarantined.filter((instance) => !reported('quarantined')(instance)),
           'not quarantined',
         ).toEqual([]);
-        // What has left the source may have to be sent again when it comes back beside another one with its UID.
+        // An instance that has left the source may have to be sent again if it returns beside another one with its UID.
         const lost = pending.filter(
           (instance) => reported('delivered')(instance) && !hadToLeave.has(instance.sopInstanceUid),
         );

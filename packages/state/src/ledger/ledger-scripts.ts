@@ -1,10 +1,10 @@
 import { defineScript } from '../redis/script.ts';
 
 /**
- * Writes entries while the lock is held. Answers 1, 0 when the lock is another's, or 2, with nothing written, when entries
- * are to be removed of a ledger that is folded.
+ * Writes entries while the lock is held. Returns 1, 0 if another job has the lock, or 2, with nothing written, if entries
+ * are to be removed from a folded ledger.
  * KEYS: the shards, notes, folded, details of the delivery for its receipt, and with a fence its lock
- * ARGV: token, then for each entry: shard, field, value ('' removes the entry, `-HASH` does if it is about that version),
+ * ARGV: token, then for each entry: shard, field, value ('' removes the entry, `-HASH` does so if it has that version),
  *   note or '', detail or ''
  */
 export const writeScript = defineScript(`
@@ -38,7 +38,7 @@ end
 return 1
 `);
 
-/** KEYS: the shards, notes, folded. Answers the fields and values of each hash, in the same order, then what is folded. */
+/** KEYS: the shards, notes, folded. Returns the fields and values of each hash, in the same order, then the folded value. */
 export const readScript = defineScript(`
 local all = {}
 for i = 1, 5 do all[i] = redis.call('HGETALL', KEYS[i]) end
@@ -47,7 +47,8 @@ return all
 `);
 
 /**
- * The entries of a few fields of a ledger that is not folded. Answers value and note of each, in the order of the arguments; nil when
+ * The entries of a few fields of a ledger that is not folded. Returns value and note of each, in the order of the arguments;
+ * nil if
  * the ledger is folded.
  * KEYS: the shards, notes, folded. ARGV: for each entry its shard and field.
  */
@@ -62,11 +63,12 @@ return found
 `);
 
 /**
- * Puts what is in the hashes into the folded ledger. An entry that is another one by now stays in its hash, where it counts
- * more than the folded one. Answers 0, with nothing changed, when the folded ledger is not what it was, or when one of the
+ * Moves entries of the hashes into the folded ledger. An entry that has changed meanwhile stays in its hash, where it takes
+ * precedence over the folded one. Returns 0, with nothing changed, if the folded ledger has changed, or if one of the
  * entries was removed.
  * KEYS: the shards, notes, folded
- * ARGV: folded before ('' for none), folded now, then for each entry of the hashes that is in it: shard, field, value, note
+ * ARGV: folded before ('' for none), folded now, then for each entry of the hashes that it includes: shard, field, value,
+ * note
  */
 export const foldScript = defineScript(`
 if (redis.call('GET', KEYS[6]) or '') ~= ARGV[1] then return 0 end
@@ -85,8 +87,9 @@ return 1
 `);
 
 /**
- * Puts folded entries back into the hashes, where nothing newer is. Answers 0, with nothing changed, when the folded ledger
- * is not what it was.
+ * Moves folded entries back into the hashes, unless these have newer ones. Returns 0, with nothing changed, if the folded
+ * ledger
+ * has changed.
  * KEYS: the shards, notes, folded
  * ARGV: folded before, '1' to remove it, then for each entry: shard, field, value, note
  */
@@ -103,8 +106,8 @@ return 1
 `);
 
 /**
- * KEYS: the shards, notes, folded. ARGV: fields that are meant, or none for all. Answers how many entries were removed. An
- * 'x' in the place of one says that what is folded under its field does not count either.
+ * KEYS: the shards, notes, folded. ARGV: fields to remove, or none for all. Returns how many entries were removed. An
+ * 'x' in place of one means that the folded entry of its field does not count either.
  */
 export const clearQuarantineScript = defineScript(`
 local wanted = nil
@@ -128,7 +131,8 @@ return removed
 `);
 
 /**
- * Takes confirmations back that still are what was read. Answers how many, or -1, with nothing changed, when the ledger is folded.
+ * Removes confirmations that have not changed since they were read. Returns how many, or -1, with nothing changed, if the
+ * ledger is folded.
  * KEYS: the shards, notes, folded. ARGV: for each its shard, field, version hash and time (base 36).
  */
 export const takeBackScript = defineScript(`

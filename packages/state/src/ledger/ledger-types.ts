@@ -1,6 +1,6 @@
 import type { ReceiptEntry } from '../receipts/receipt-types.ts';
 
-/** What a ledger is about: one study of one source at one target. */
+/** The key of a ledger: one study of one source at one target. */
 export interface LedgerKey {
   readonly source: string;
   /** Orthanc's id of the study. */
@@ -9,7 +9,9 @@ export interface LedgerKey {
   readonly target: string;
 }
 
-/** The job lock under which a delivery writes: a write happens only while the lock at `lockKey` still holds `token`. */
+/**
+ * The job lock under which a delivery writes: a write is executed only while the lock at `lockKey` has the value `token`.
+ */
 export interface Fence {
   readonly lockKey: string;
   readonly token: string;
@@ -34,7 +36,7 @@ export interface Recorded {
 
 /**
  * - `delivered`: the target has confirmed this version of the instance
- * - `quarantined`: this version will not be sent again before an operator asks for it
+ * - `quarantined`: this version is not sent again until an operator requests it
  */
 export type LedgerEntry =
   | (Recorded & { readonly state: 'delivered'; readonly warning?: LedgerNote })
@@ -46,7 +48,7 @@ export interface ReadConfirmation extends Pick<Recorded, 'versionHash' | 'at'> {
   readonly name: string;
 }
 
-/** What an instance is known by within its study. */
+/** Identifies an instance within its study. */
 export interface InstanceName {
   readonly sopInstanceUid: string;
   readonly seriesInstanceUid?: string;
@@ -55,11 +57,12 @@ export interface InstanceName {
 }
 
 export interface InstanceVersion extends InstanceName {
-  /** The source's version of its copy; opaque. Only its hash is kept. */
+  /** The source's version of its copy; opaque. Only its hash is stored. */
   readonly version: string;
   /**
-   * Tells two copies of one version apart: a version may be a time in seconds. In a confirmation, it is a part of the version; where
-   * ledger and manifest are compared, an entry with it or without any fits.
+   * Distinguishes two copies of one version, since a version may be a time in seconds. In a confirmation it is a part of the
+   * version.
+   * When ledger and manifest are compared, an entry with it or without any matches.
    */
   readonly fileUuid?: string | undefined;
 }
@@ -73,7 +76,7 @@ interface Outcome extends InstanceVersion {
 
 export interface Confirmation extends Outcome {
   readonly warning?: LedgerNote;
-  /** What is to be kept of it for the receipt; written in the same step. */
+  /** Details for the receipt; written in the same step. */
   readonly receipt?: ReceiptEntry;
 }
 

@@ -29,37 +29,38 @@ export interface LedgerOptions {
 }
 
 /**
- * What each target has confirmed, instance by instance, kept in Redis until it is forgotten. Every method throws
- * DispatchError `ledger-unavailable` when Redis fails or is silent; a write with a fence throws `lock-lost`, and writes
- * nothing, when the delivery's lock has gone to another worker. A write is done when its promise resolves.
+ * The instances that each target has confirmed, stored in Redis until the study is removed. Every method throws
+ * DispatchError `ledger-unavailable` if Redis fails or does not respond. A write with a fence throws `lock-lost`, and writes
+ * nothing, if another worker has the lock of the delivery. A write is complete when its promise resolves.
  */
 export interface Ledger {
   /** By what `instanceKey` calls each instance: its SOP Instance UID, or `UID@SERIES` where several series have it. */
   entries(key: LedgerKey): Promise<Map<string, LedgerEntry>>;
-  /** Divides a manifest into what is still to be sent, what is delivered, and what is quarantined. */
+  /** Divides a manifest into pending, delivered and quarantined instances. */
   compare<T extends InstanceVersion>(key: LedgerKey, instances: readonly T[]): Promise<LedgerComparison<T>>;
-  /** What the target has not confirmed in this version, the quarantined included. */
+  /** Instances that the target has not confirmed in this version, including quarantined ones. */
   pending<T extends InstanceVersion>(key: LedgerKey, instances: readonly T[]): Promise<T[]>;
-  /** Records what the target has confirmed; replaces what was known of these instances. */
+  /** Records what the target has confirmed; replaces existing entries of these instances. */
   confirm(key: LedgerKey, entries: readonly Confirmation[], fence?: Fence): Promise<void>;
   quarantine(key: LedgerKey, entry: Quarantine, fence?: Fence): Promise<void>;
-  /** Makes quarantined instances (all, or those named) pending again. @returns how many */
+  /** Makes quarantined instances (all, or the named ones) pending again. @returns their number */
   clearQuarantine(key: LedgerKey, instances?: readonly InstanceName[]): Promise<number>;
-  /** Takes back a confirmation that proved false. */
+  /** Removes a confirmation that proved false. */
   revoke(key: LedgerKey, instance: InstanceVersion, fence?: Fence): Promise<void>;
   /**
-   * Takes confirmations back that an audit has shown to be false, each only if it still is the one that was read: a newer one
-   * stays. @returns how many
+   * Removes confirmations that an audit has shown to be false, each only if it has not changed since it was read: a newer
+   * one
+   * is preserved. @returns their number
    */
   takeBack(key: LedgerKey, confirmations: readonly ReadConfirmation[]): Promise<number>;
   /**
-   * Folds what is confirmed into one small value: to be called when a delivery is complete, and without harm at any time.
-   * What is known does not change. Further writes go on top of it.
+   * Folds confirmed entries into one small value. Call it when a delivery is complete; it is safe at any time.
+   * The content does not change. Later writes are added to it.
    *
-   * @param instances - with the versions that were confirmed; with `fileUuid`, see `foldLedger`
+   * @param instances - with the confirmed versions; for `fileUuid` see `foldLedger`
    */
   fold(key: LedgerKey, instances: readonly InstanceVersion[]): Promise<void>;
-  /** Removes all that is known: the whole study would be sent again. */
+  /** Removes all entries: the complete study would be sent again. */
   forget(key: LedgerKey): Promise<void>;
   summary(key: LedgerKey): Promise<LedgerSummary>;
 }
@@ -102,7 +103,7 @@ export function createLedger(redis: RedisClient, options: LedgerOptions = {}): L
     return compareWithLedger(few ?? (await entries(key)), instances);
   }
 
-  /** A study that is sent as it arrives asks for a few of its instances, again and again. @returns undefined when it is folded */
+  /** A study that is sent during reception reads a few of its instances repeatedly. @returns undefined if it is folded */
   async function entriesOfFew(key: LedgerKey, instances: readonly InstanceVersion[]) {
     const { studyInstanceUid: study } = key;
     const fields = new Set(instances.flatMap((one) => namesOf(one).map((name) => encodeField(study, name))));
@@ -131,7 +132,7 @@ export function createLedger(redis: RedisClient, options: LedgerOptions = {}): L
       const fields = (instances ?? []).map((instance) => encodeField(key.studyInstanceUid, instance));
       return Number(await ask(clearQuarantineScript.run(redis, ledgerKeys(prefix, key), fields)));
     },
-    // The receipt keeps that it was confirmed: the ledger says that it is not any more.
+    // The receipt preserves the confirmation: the ledger shows that it is no longer valid.
     revoke: (key, instance, fence) => write(key, '', fence, fieldsOf(instance)),
     async takeBack(key, confirmations) {
       const args = confirmations.flatMap(({ name, versionHash: hash, at }) => {
@@ -172,7 +173,7 @@ function confirmed(entry: Confirmation): Written {
   return [entry, encodeValue('delivered', entry), encodeNote(entry.warning), receipt];
 }
 
-/** The names under which an instance may stand in the ledger. */
+/** The fields under which an instance may be stored in the ledger. */
 function namesOf({ sopInstanceUid, seriesInstanceUid }: InstanceVersion): InstanceName[] {
   if (seriesInstanceUid === undefined) return [{ sopInstanceUid }];
   return [{ sopInstanceUid }, { sopInstanceUid, seriesInstanceUid, sharesSopInstanceUid: true }];

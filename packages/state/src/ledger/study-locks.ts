@@ -9,29 +9,29 @@ import { asLedgerError } from './write-batch.ts';
 
 export type StudyLockAnswer =
   | { readonly kind: 'taken' }
-  /** Another delivery has the turn. `isFirstTry`: this one was not among those that wait for its end. */
+  /** Another delivery has the lock. `isFirstTry`: this one was not yet among those that wait for it. */
   | { readonly kind: 'wait'; readonly isFirstTry: boolean };
 
 /**
- * Of several deliveries of one study to one target (instances came late, an operator sent it again) one at a time is
- * under way: each would find the same instances missing in the ledger, and send them twice. A turn is worth as much as
- * the lock of the job that took it: a dead dispatcher's ends with its lock. Every method throws DispatchError
- * `ledger-unavailable` when Redis fails or is silent; `take` throws `lock-lost` to a worker that has lost its job.
+ * Of several deliveries of one study to one target (late instances, a delivery sent again by an operator) only one runs at a
+ * time: each would find the same instances missing in the ledger, and send them twice. A study lock is valid as long as
+ * the lock of the job that took it: it ends with the lock of a crashed dispatcher. Every method throws DispatchError
+ * `ledger-unavailable` if Redis fails or does not respond; `take` throws `lock-lost` if the worker has lost its job.
  */
 export interface StudyLocks {
   take(key: LedgerKey, deliveryId: string, fence: Fence): Promise<StudyLockAnswer>;
   isFree(key: LedgerKey): Promise<boolean>;
-  /** Ends the turn, if it is still ours. @returns the deliveries that wait for it */
+  /** Releases the lock, if this delivery still has it. @returns the deliveries that wait for it */
   end(key: LedgerKey, fence: Fence): Promise<string[]>;
 }
 
-/** Who waits is kept for so long, far beyond what a waiting delivery needs until it looks again. */
+/** Waiting deliveries are stored for this time, far longer than the interval of their checks. */
 const keptMs = 7 * 86_400_000;
 
 /**
  * KEYS: turn, waiting, lock. ARGV: delivery, lock, token, ms.
- * Answers 1 taken, 0 waits already, -1 waits from now on, -2 the lock is no longer held.
- * The lock of the other job is named by what it wrote itself; all keys have one hash tag.
+ * Returns 1 acquired, 0 already waiting, -1 waiting from now on, -2 the job lock is no longer held.
+ * The lock of the other job is named in the value that it wrote; all keys have one hash tag.
  */
 const takeScript = defineScript(`
 if redis.call('GET', KEYS[3]) ~= ARGV[3] then return -2 end
@@ -47,14 +47,14 @@ redis.call('SREM', KEYS[2], ARGV[1])
 return 1
 `);
 
-/** KEYS: turn. Answers 1 when nobody has it. */
+/** KEYS: turn. Returns 1 if it is free. */
 const freeScript = defineScript(`
 local held = redis.call('HMGET', KEYS[1], 'lock', 'token')
 if held[1] and redis.call('GET', held[1]) == held[2] then return 0 end
 return 1
 `);
 
-/** KEYS: turn, waiting. ARGV: lock, token. Answers who waits, nobody when the turn is another's. */
+/** KEYS: turn, waiting. ARGV: lock, token. Returns the waiting deliveries, none if another delivery has the lock. */
 const endScript = defineScript(`
 local held = redis.call('HMGET', KEYS[1], 'lock', 'token')
 if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then return {} end

@@ -31,7 +31,7 @@ test('a confirmation is taken back only while it is the one that was read', asyn
     shared,
   ]);
   const read = await ledger.entries(key);
-  // Confirmed anew since: by the same attempt, of the same version.
+  // Confirmed again since: by the same attempt, of the same version.
   await ledger.confirm(key, [{ ...confirmation, sopInstanceUid: '1.2.840.1.8', at: 1_009 }]);
   const all = Array.from(read, ([name, { versionHash, at }]) => ({ name, versionHash, at }));
   expect(all.length).toBe(3);

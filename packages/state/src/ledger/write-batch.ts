@@ -4,7 +4,7 @@ import { withDeadline } from '../redis/with-deadline.ts';
 import { writeScript } from './ledger-scripts.ts';
 import type { Fence } from './ledger-types.ts';
 
-/** An entry to write: its shard (from 1), field, value ('' removes it), note, and what the receipt keeps of it. */
+/** An entry to write: its shard (from 1), field, value ('' removes it), note, and details for the receipt. */
 export type LedgerWrite = readonly [shard: number, field: string, value: string, note: string, receipt: string];
 
 interface Waiting {
@@ -14,18 +14,19 @@ interface Waiting {
   readonly callers: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[];
 }
 
-/** Redis runs a script to its end: so many entries take it about a millisecond. */
+/** Redis runs a script to its end: this number of entries takes about a millisecond. */
 const longestBatch = 500;
 
-/** The writes of one delivery: one call at a time, so that none overtakes another; what comes meanwhile waits. */
+/** The writes of one delivery: one call at a time, so that none overtakes another; later writes wait. */
 interface Line {
   readonly waiting: Waiting[];
   isBusy: boolean;
 }
 
 /**
- * Collects what the lanes of a delivery write into few calls. A write leaves at the end of the same turn of the event loop
- * unless a call of its delivery is under way already: then it leaves after that, with all others that have come by then.
+ * Combines the writes of parallel transfers of a delivery into few calls. A write is sent at the end of the same iteration
+ * of the event
+ * loop, unless a call of its delivery is running: then it is sent after that, with all others that have been added.
  */
 export class WriteBatch {
   readonly #redis: RedisClient;
@@ -41,7 +42,7 @@ export class WriteBatch {
     this.#unfold = unfold;
   }
 
-  /** Resolves when Redis has taken all of the writes. @throws DispatchError lock-lost, ledger-unavailable */
+  /** Resolves when Redis has stored all writes. @throws DispatchError lock-lost, ledger-unavailable */
   async add(keys: readonly string[], fence: Fence | undefined, writes: readonly LedgerWrite[]): Promise<void> {
     if (writes.length <= longestBatch) return this.#enqueue(keys, fence, writes);
     const parts: Promise<void>[] = [];

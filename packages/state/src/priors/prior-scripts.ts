@@ -6,9 +6,9 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 `;
 
 /**
- * Writes a step that is not known yet, due at once.
+ * Writes a new step, due immediately.
  * KEYS: steps of the study, index of open steps. ARGV: id, JSON without its times, ms that the study waits or '', member
- * Answers the JSON of the step as it is now.
+ * Returns the JSON of the current step.
  */
 export const openScript = defineScript(`${clock}
 local known = redis.call('HGET', KEYS[1], ARGV[1])
@@ -22,9 +22,9 @@ return text
 `);
 
 /**
- * Takes the step that is due longest, for a time.
+ * Takes the step with the earliest due time, for a limited time.
  * KEYS: index of open steps. ARGV: token, ms, prefix
- * Answers the JSON of the step, or nothing.
+ * Returns the JSON of the step, or nothing.
  */
 export const claimScript = defineScript(`${clock}
 for _ = 1, 100 do
@@ -44,8 +44,8 @@ return false
 `);
 
 /**
- * Keeps a step for longer. KEYS: steps of the study, index of open steps. ARGV: id, token, ms, member
- * Answers 0 when another process has it.
+ * Extends the time of a taken step. KEYS: steps of the study, index of open steps. ARGV: id, token, ms, member
+ * Returns 0 if another process has it.
  */
 export const renewScript = defineScript(`${clock}
 if redis.call('HGET', KEYS[1], ARGV[1] .. ' lock') ~= ARGV[2] then return 0 end
@@ -54,7 +54,7 @@ return 1
 `);
 
 /**
- * Writes how far a step is, unless another process has it by now.
+ * Writes the progress of a step, unless another process has taken it.
  * KEYS: steps of the study, index of open steps, channel of changes
  * ARGV: id, token, member, JSON or '' to remove it, ms until it is due again; '' keeps it, 'end' ends it
  */

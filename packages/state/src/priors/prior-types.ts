@@ -1,21 +1,21 @@
 import type { PriorTerms } from '@dicom-dispatch/core';
 
 /**
- * What becomes of an earlier study that was chosen.
+ * State of a chosen prior.
  *
- * - `chosen`: it is still to be sent, or to be pulled first
+ * - `chosen`: to be sent, or to be pulled first
  * - `sent`: it has a delivery to the target
- * - `there`: the target had it before
- * - `omitted`: it is not sent after all; `note` says why
+ * - `there`: the target already had it
+ * - `omitted`: not sent; the reason is in `note`
  */
 export type PriorState = 'chosen' | 'sent' | 'there' | 'omitted';
 
-/** An earlier study that was looked at. No patient data: what it is about is asked of the source. */
+/** An earlier study that was checked. No patient data: they are read from the source. */
 export interface LookedAtPrior {
   readonly studyInstanceUid: string;
   /** `source`, or the target that has it. */
   readonly from: string;
-  /** Orthanc's id, where the source has it. */
+  /** Orthanc id, if the source has it. */
   readonly orthancStudyId?: string | undefined;
   /** Why it was chosen, or why not. */
   readonly why: string;
@@ -36,11 +36,11 @@ export interface PriorsKey {
 }
 
 /**
- * The priors that go along with one study to one target, and how far that is. Times are ms since 1970, by Redis TIME.
+ * The priors of one study for one target, and their progress. Times are ms since 1970, by Redis TIME.
  *
- * - `looking`: they are still to be chosen
- * - `sending`: they are chosen, and not all of them are sent; or the study waits for their arrival
- * - `done`: nothing more is to be done
+ * - `looking`: to be chosen
+ * - `sending`: chosen, and not all are sent; or the study waits for their arrival
+ * - `done`: complete
  */
 export interface PriorsStep extends PriorsKey {
   readonly studyInstanceUid: string;
@@ -52,15 +52,15 @@ export interface PriorsStep extends PriorsKey {
   readonly openedAt: number;
   /** Until when the study waits for them; undefined when it does not. */
   readonly waitUntil?: number | undefined;
-  /** They had not all arrived by then, and the study has gone without waiting further. */
+  /** They had not all arrived in time, and the study was sent without further waiting. */
   readonly isLate?: boolean;
   /** Attempts that did not succeed since the last one that did. */
   readonly attempts: number;
   readonly nextAttemptAt?: number | undefined;
-  /** One sentence on why there are none, or what fails now. */
+  /** One sentence: why there are none, or the current failure. */
   readonly note?: string | undefined;
   readonly chosen: readonly ChosenPrior[];
-  /** Studies of a target that were chosen and pulled, and turned out to be none of the patient, or not to be had. */
+  /** Studies of a target that were chosen and pulled, but belong to another patient, or could not be retrieved. */
   readonly unfit?: readonly LookedAtPrior[];
   /** The first of those that were not chosen. */
   readonly left: readonly LookedAtPrior[];

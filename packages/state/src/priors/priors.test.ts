@@ -101,7 +101,7 @@ it('one process at a time pulls a study', async () => {
   expect(await pulled.lease('main', '1.2.3', 'two', 30_000)).toBe(false);
   await pulled.release('main', '1.2.3', 'one');
   expect(await pulled.lease('main', '1.2.3', 'two', 30_000)).toBe(true);
-  // One that was taken before the clock of Redis was set back holds nobody up.
+  // A lock taken before the clock of Redis was set back does not block others.
   await pulled.lease('main', '1.2.3', 'two', 86_400_000);
   expect(await pulled.lease('main', '1.2.3', 'one', 30_000)).toBe(true);
   await pulled.expect('main', '1.2.3', '1.2.3.1');

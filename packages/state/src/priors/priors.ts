@@ -5,18 +5,19 @@ import { redisKeys } from '../keys/redis-keys.ts';
 import { claimScript, openScript, renewScript, saveScript } from './prior-scripts.ts';
 import type { PriorsKey, PriorsStep } from './prior-types.ts';
 
-/** A dispatcher that takes a step keeps it for so long, and renews that while it works. */
+/** A dispatcher that takes a step has it for this time, and renews it while working. */
 export const priorsLeaseMs = 30_000;
 
-/** Of a delivery, what says which priors go with it. */
+/** The fields of a delivery that determine its priors. */
 type Delivery = Pick<
   DeliveryData,
   'source' | 'orthancStudyId' | 'studyInstanceUid' | 'target' | 'deliveryId' | 'transform' | 'nonce' | 'priors'
 >;
 
 /**
- * The priors that go along with studies, in Redis, by study and target: what arrives of a study later finds them done. A step
- * that is open is due at some time, and is worked on by the dispatcher that has taken it; when that is gone, it is due again.
+ * The priors of studies, in Redis, by study and target: late instances of a study find them complete. An open
+ * step has a due time, and is processed by the dispatcher that has taken it; if this dispatcher is gone, it becomes due
+ * again.
  */
 export class Priors {
   readonly #redis: Redis;
@@ -27,7 +28,7 @@ export class Priors {
     this.#prefix = prefix;
   }
 
-  /** The step of a delivery, which begins now if it is not known. */
+  /** The step of a delivery; created if it does not exist. */
   async open(delivery: Delivery): Promise<PriorsStep> {
     const { source, orthancStudyId, studyInstanceUid, target, deliveryId, priors: terms = [] } = delivery;
     const key = { source, orthancStudyId, id: priorsId(delivery) };
@@ -58,12 +59,12 @@ export class Priors {
     return steps.sort((one, other) => one.openedAt - other.openedAt || one.id.localeCompare(other.id));
   }
 
-  /** Notes that a study does not wait any longer. @returns whether this is the first time */
+  /** Records that a study no longer waits. @returns whether this is the first time */
   async goWithout(key: PriorsKey): Promise<boolean> {
     return (await this.#run(() => this.#redis.hsetnx(this.#stepsKey(key), `${key.id} without`, 1))) === 1;
   }
 
-  /** Takes the step that is due longest; undefined when none is due. */
+  /** Takes the step with the earliest due time; undefined if none is due. */
   async claim(token: string, leaseMs = priorsLeaseMs): Promise<PriorsStep | undefined> {
     const keys = [redisKeys(this.#prefix).index('priors')];
     const text = await this.#run(() => claimScript.run(this.#redis, keys, [token, leaseMs, this.#prefix]));
@@ -77,16 +78,17 @@ export class Priors {
   }
 
   /**
-   * Writes how far a step is.
+   * Writes the progress of a step.
    *
-   * @param next - when it goes on: in so many milliseconds, by whoever takes it then; never; or the caller keeps it
-   * @returns false when another dispatcher has it by now: nothing was written
+   * @param next - when it continues: after this many milliseconds, by the dispatcher that takes it then; never; or the
+   *   caller keeps it
+   * @returns false if another dispatcher has taken it: nothing was written
    */
   async save(step: PriorsStep, token: string, next: { readonly inMs: number } | 'end' | 'keep'): Promise<boolean> {
     return this.#save(step, token, JSON.stringify(step), next);
   }
 
-  /** Forgets a step: its delivery has ended before it could go, and another attempt begins it anew. */
+  /** Removes a step: its delivery has ended before it could be sent, and another attempt starts it again. */
   async drop(key: PriorsKey, token: string): Promise<boolean> {
     return this.#save(key, token, '', 'end');
   }
@@ -120,7 +122,7 @@ function memberOf({ source, orthancStudyId, id }: PriorsKey): string {
   return `${source} ${orthancStudyId} ${id}`;
 }
 
-/** The same for all contents of a study: what comes late does not bring its priors again. */
+/** The same for all contents of a study: late instances do not send its priors again. */
 function priorsId({ target, transform, nonce, priors }: Delivery): string {
   const hash = createHash('sha256').update(JSON.stringify([target, transform?.name ?? '', nonce ?? '', priors ?? []]));
   return `p-${hash.digest('hex').slice(0, 20)}`;

@@ -4,8 +4,9 @@ import { redisKeys } from '../keys/redis-keys.ts';
 import { defineScript } from '../redis/script.ts';
 
 /**
- * KEYS: lock. ARGV: token, ms. Also renews the lease of who has it. One that lasts longer than any is of a time when the clock of Redis
- * was ahead.
+ * KEYS: lock. ARGV: token, ms. Also renews the lease of its owner. A remaining time above the maximum is from a time when
+ * the clock of
+ * Redis was ahead.
  */
 const leaseScript = defineScript(`
 local holder = redis.call('GET', KEYS[1])
@@ -18,12 +19,13 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 `);
 
-/** How long the instances of a pull that never ended are known. */
+/** How long the instances of a pull that never ended are kept. */
 const keptMs = 7 * 86_400_000;
 
 /**
- * Instances that are being pulled into a source as priors, by Study Instance UID: while a pull is under way the router must not take
- * them for a study that arrives. Once it has ended the study's record says so (`pulled`).
+ * Instances that are being pulled into a source as priors, by Study Instance UID: while a pull is running the router must
+ * not
+ * treat them as an arriving study. After its end the record of the study shows this (`pulled`).
  */
 export class PulledStudies {
   readonly #redis: Redis;
@@ -40,12 +42,12 @@ export class PulledStudies {
     await this.#run(() => this.#redis.multi().sadd(key, sopInstanceUid).pexpire(key, keptMs).exec());
   }
 
-  /** It was not stored by the pull: it failed, or came another way before. */
+  /** The pull did not store it: it failed, or the instance was already present. */
   async retract(source: string, studyInstanceUid: string, sopInstanceUid: string): Promise<void> {
     await this.#run(() => this.#redis.srem(this.#key(source, studyInstanceUid), sopInstanceUid));
   }
 
-  /** The instances of a pull that is under way; of none, an empty set. */
+  /** The instances of a running pull; an empty set if none is running. */
   async underWay(source: string, studyInstanceUid: string): Promise<ReadonlySet<string>> {
     return new Set(await this.#run(() => this.#redis.smembers(this.#key(source, studyInstanceUid))));
   }

@@ -1,6 +1,6 @@
 import { longestAnswer, type ReceiptEntry } from './receipt-types.ts';
 
-/** An entry as it is kept while its delivery is under way: JSON, without names of fields. */
+/** An entry as stored while its delivery is running: JSON, without field names. */
 export function encodeEntry(entry: ReceiptEntry): string {
   const { sopInstanceUid, seriesInstanceUid, sizeBytes, sha256, at, attempt, answer, place } = entry;
   const digest = sha256 === undefined ? null : Buffer.from(sha256, 'hex').toString('base64url');
@@ -16,7 +16,7 @@ export function encodeEntry(entry: ReceiptEntry): string {
   ]);
 }
 
-/** @returns undefined for what no version of ours wrote */
+/** @returns undefined for an unknown format */
 export function decodeEntry(text: string): ReceiptEntry | undefined {
   try {
     const [sop, series, size, digest, at, attempt, answer, place] = JSON.parse(text) as [

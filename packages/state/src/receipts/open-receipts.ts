@@ -3,7 +3,7 @@ import type { RedisClient } from '../redis/index.ts';
 import { receiptsInFolder } from './receipts-in-folder.ts';
 import { Receipts, receiptsInRedis } from './receipts.ts';
 
-/** The receipts where the configuration wants them. */
+/** The receipts at their configured location. */
 export function openReceipts(
   redis: RedisClient,
   { receipts, redis: { prefix } }: Pick<Config, 'receipts' | 'redis'>,

@@ -11,8 +11,8 @@ const digestBytes = 32;
 const maxUnpackedBytes = 256 * 1024 * 1024;
 
 /**
- * Columns, which compress far better than rows: each UID without what it has in common with the one before, sizes and times as
- * differences, series, answers and places by their number.
+ * Columns, which compress far better than rows: each UID without the prefix shared with the previous one, sizes and times as
+ * differences, series, responses and addresses as numbers.
  */
 interface Columns {
   readonly series: readonly string[];
@@ -26,7 +26,7 @@ interface Columns {
   readonly attempt: readonly number[];
   readonly answer: readonly number[];
   readonly place: readonly number[];
-  /** Whether each has a digest: these stand behind, in the same order. */
+  /** Whether each has a digest: the digests follow, in the same order. */
   readonly hasDigest: readonly (0 | 1)[];
 }
 
@@ -68,7 +68,7 @@ export async function encodeReceipt(entries: readonly ReceiptEntry[]): Promise<B
   return Buffer.concat([head, packed, ...digests]);
 }
 
-/** @returns nothing for what no version of ours wrote */
+/** @returns nothing for an unknown format */
 export async function decodeReceipt(bytes: Buffer): Promise<ReceiptEntry[]> {
   if (bytes.length < 5 || bytes.readUInt8(0) !== version) return [];
   const length = bytes.readUInt32BE(1);

@@ -1,19 +1,19 @@
-/** What is kept of one instance that a target has confirmed. No patient data. */
+/** Stored details of one instance that a target has confirmed. No patient data. */
 export interface ReceiptEntry {
   readonly sopInstanceUid: string;
   readonly seriesInstanceUid: string;
-  /** Bytes of the file as it was handed to the handler; undefined when this attempt did not send it whole. */
+  /** Size of the file that was passed to the handler; undefined if this attempt did not send it completely. */
   readonly sizeBytes: number | undefined;
-  /** SHA-256 of these bytes, hexadecimal; undefined when this attempt did not send it whole, or digests are off. */
+  /** SHA-256 of these bytes, hexadecimal; undefined if this attempt did not send it completely, or digests are off. */
   readonly sha256: string | undefined;
   /** When it was confirmed, ms since 1970. */
   readonly at: number;
   readonly attempt: number;
-  /** What the receiver said: a status, an ETag, the path. */
+  /** Response of the receiver: a status, an ETag, the path. */
   readonly answer: string;
-  /** Where the target was, in words. */
+  /** Address of the target, as text. */
   readonly place: string;
 }
 
-/** Most characters of an answer that are kept. */
+/** Maximum length of a stored response. */
 export const longestAnswer = 200;

@@ -9,13 +9,13 @@ const dayPattern = /^\d{4}-\d{2}-\d{2}$/;
 const dayMs = 86_400_000;
 
 export interface ReceiptFolder extends ReceiptStore {
-  /** Removes what is older than it is to be kept. @returns how many days went */
+  /** Removes receipts older than their retention. @returns how many days were removed */
   prune(now?: number): Promise<number>;
 }
 
 /**
- * Receipts as files `YYYY-MM-DD/DELIVERY.receipt`, by the day on which the delivery was first packed; the same folder for all
- * dispatchers and the console. A file is whole or not there.
+ * Receipts as files `YYYY-MM-DD/DELIVERY.receipt`, by the day on which the delivery was first packed; one folder for all
+ * dispatchers and the console. Files are written atomically.
  */
 export function receiptsInFolder(folder: string, keepMs: number | 'forever'): ReceiptFolder {
   async function find(deliveryId: string): Promise<string | undefined> {
@@ -36,7 +36,7 @@ export function receiptsInFolder(folder: string, keepMs: number | 'forever'): Re
         const path = await find(deliveryId);
         return path === undefined ? undefined : await readFile(path);
       }),
-    // The lock of the job keeps others out.
+    // The lock of the job excludes others.
     exchange: (deliveryId, _before, packed) =>
       attempt(async () => {
         const known = await find(deliveryId);

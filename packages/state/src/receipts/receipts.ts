@@ -5,7 +5,7 @@ import { decodeEntry } from './entry-text.ts';
 import { decodeReceipt, encodeReceipt } from './receipt-codec.ts';
 import type { ReceiptEntry } from './receipt-types.ts';
 
-/** Where packed receipts are kept: Redis, or a folder. */
+/** Location of packed receipts: Redis, or a folder. */
 export interface ReceiptStore {
   read(deliveryId: string): Promise<Buffer | undefined>;
   /** @returns false when another has written meanwhile: then nothing has changed */
@@ -17,8 +17,8 @@ const timeoutMs = 10_000;
 const maxTries = 5;
 
 /**
- * Takes away what was packed, and nothing that was written since.
- * KEYS: details of a delivery under way. ARGV: field and value of each.
+ * Removes packed details, unless they have changed since.
+ * KEYS: details of a running delivery. ARGV: field and value of each.
  */
 const dropScript = defineScript(`
 for i = 1, #ARGV, 2 do
@@ -27,7 +27,7 @@ end
 return 1
 `);
 
-/** KEYS: receipt. ARGV: what was read, or ''; what is to be; ms to keep it, 0 forever. */
+/** KEYS: receipt. ARGV: the value that was read, or ''; the new value; ms to keep it, 0 forever. */
 const exchangeScript = defineScript(`
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 if ARGV[3] == '0' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
@@ -38,7 +38,7 @@ return 1
 const atOnce = 500;
 
 /**
- * Responses of the targets for each instance. The ledger writes the details of a delivery that is under way together with its
+ * Responses of the targets for each instance. The ledger writes the details of a running delivery together with its
  * confirmations (`Confirmation.receipt`); at the end of an attempt they are packed into one value.
  */
 export class Receipts {
@@ -52,7 +52,7 @@ export class Receipts {
     this.#store = store;
   }
 
-  /** What is known of the instances of a delivery, in the order in which they were confirmed. */
+  /** The details of the instances of a delivery, in the order of their confirmation. */
   async read(deliveryId: string): Promise<ReceiptEntry[]> {
     const [packed, open] = await Promise.all([this.#store.read(deliveryId), this.#readOpen(deliveryId)]);
     return merge(
@@ -61,7 +61,7 @@ export class Receipts {
     );
   }
 
-  /** Packs what a delivery has confirmed so far. Done by two at a time nothing is lost. */
+  /** Packs the details that a delivery has confirmed so far. Safe if two processes do it at the same time. */
   async pack(deliveryId: string): Promise<void> {
     for (let tries = 0; tries < maxTries; tries += 1) {
       const open = await this.#readOpen(deliveryId);
@@ -85,7 +85,7 @@ export class Receipts {
   }
 }
 
-/** Receipts in Redis, each for so long after it was written. @param keepMs - `forever` keeps it with its delivery */
+/** Receipts in Redis, each kept for this time after it was written. @param keepMs - `forever` keeps it with its delivery */
 export function receiptsInRedis(redis: RedisClient, prefix: string, keepMs: number | 'forever'): ReceiptStore {
   const key = (deliveryId: string): string => redisKeys(prefix).receipt(deliveryId);
   return {

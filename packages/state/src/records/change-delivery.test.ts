@@ -161,7 +161,7 @@ describe('an act', () => {
     ] as const satisfies [DeliveryChange, DeliveryChange][]) {
       await records.change('d-1', wait);
       await before('keptBackAt', 2 * hour);
-      // An operator looks after it meanwhile.
+      // An operator acts on it meanwhile.
       await records.change('d-1', { ...act('first'), patch: { priority: 'urgent' } });
       await records.change('d-1', goOn);
     }

@@ -5,15 +5,15 @@ import { encodeField } from './delivery-codec.ts';
 import type { DeliveryEvent, DeliveryPatch, DeliveryState } from './record-types.ts';
 
 /**
- * What has to be so, besides the state:
+ * Conditions in addition to the state:
  *
- * - `unless-alive`: no attempt is under way whose lock is held
- * - `unless-elsewhere`: no attempt of another job is under way whose lock is held
- * - `unless-cancelled`, `unless-held`: no operator wants it otherwise
- * - `when-due`: the time at which it goes on has come
+ * - `unless-alive`: no attempt is running whose lock is held
+ * - `unless-elsewhere`: no attempt of another job is running whose lock is held
+ * - `unless-cancelled`, `unless-held`: no operator has requested otherwise
+ * - `when-due`: its due time has been reached
  * - `unless-same`: a field of the patch has another value
- * - `count-loss`: checks nothing; counts an attempt that was left behind by a dead dispatcher
- * - `even-without-memory`: checks nothing; is written even when Redis is out of memory
+ * - `count-loss`: no check; counts an attempt that a crashed dispatcher left behind
+ * - `even-without-memory`: no check; is written even if Redis is out of memory
  */
 export type Guard =
   | 'unless-alive'
@@ -31,21 +31,21 @@ export interface DeliveryChange {
   readonly event?: Omit<DeliveryEvent, 'at'> | undefined;
   /** The lock under which it is done. */
   readonly fence?: { readonly lockKey: string; readonly token: string } | undefined;
-  /** States in which it may be done. Without it: any, but what has ended keeps its state. */
+  /** States in which it is allowed. Default: any, but an ended delivery keeps its state. */
   readonly from?: readonly DeliveryState[];
   readonly guards?: readonly Guard[];
-  /** What an operator wants of it from now on. */
+  /** What an operator requests for it from now on. */
   readonly intent?: 'hold' | 'release' | 'cancel' | 'retry';
 }
 
 /**
  * Why nothing was changed:
  *
- * - `missing`: there is no such delivery
- * - `lock-lost`: the fence's lock is no longer held
+ * - `missing`: the delivery does not exist
+ * - `lock-lost`: the lock of the fence is no longer held
  * - `state`: it is in another state
  * - `alive`, `elsewhere`, `cancelled`, `held`, `early`: a guard
- * - `same`: it is held already, was not held, or has these values
+ * - `same`: it is already held, was not held, or has these values
  */
 export type Refusal =
   | 'missing'
@@ -59,12 +59,12 @@ export type Refusal =
   | 'same';
 
 interface Answered {
-  /** The state now; undefined when there is no such delivery. */
+  /** The current state; undefined if the delivery does not exist. */
   readonly state: DeliveryState | undefined;
   /** By the clock of Redis (ms since 1970). */
   readonly now: number;
   readonly losses: number;
-  /** An operator has asked to cancel it. */
+  /** An operator has requested its cancellation. */
   readonly isCancelled: boolean;
 }
 

@@ -1,18 +1,20 @@
 import { defineScript } from '../redis/script.ts';
 
 /**
- * The one way in which a delivery's record changes: checks, writes fields, moves the delivery between the indexes, adds an
+ * The only way to change the record of a delivery: checks, writes fields, moves the delivery between the indexes, adds an
  * event to its timeline. Times are those of Redis.
  *
  * KEYS: delivery, events, index of open deliveries, held, cancelled, and with a fence its lock
- * ARGV: prefix, id, bytes to add, event JSON without its time or '', longest timeline, token or '', states from which it
- *   may be done (',waiting,active,' or ''), guards (',a,b,'), act on the intent or '', ms for which a cancel is kept, then
- *   field and value pairs ('' removes; '+5000' is so many ms from now)
- * Answers: word, state afterwards, now, ms until it is due, losses, 1 when a cancel is asked for.
+ * ARGV: prefix, id, bytes to add, event JSON without its time or '', maximum length of the timeline, token or '', allowed
+ * states
+ *   (',waiting,active,' or ''), guards (',a,b,'), act on the intent or '', ms for which a cancel is kept, then
+ *   field and value pairs ('' removes; '+5000' is 5000 ms from now)
+ * Returns: word, state afterwards, now, ms until it is due, losses, 1 if a cancel is requested.
  *
- * What is held or outside its schedule does not grow older: `since` moves on by that time when it may go again.
+ * The age of a delivery does not grow while it is held or outside its schedule: `since` is moved by that time when it may
+ * continue.
  *
- * The lock of an attempt is named by what the attempt wrote itself; all keys have one hash tag.
+ * The lock of an attempt is named in the value that the attempt wrote; all keys have one hash tag.
  */
 export const changeScript = defineScript(`
 local prefix, id, key = ARGV[1], ARGV[2], KEYS[1]

@@ -2,26 +2,26 @@ import { Budget, type FoundPlaces } from './index-search.ts';
 import type { Place } from './walk-index.ts';
 
 export interface Limits {
-  /** How many are wanted. */
+  /** The wanted number. */
   readonly limit: number;
   /** `next` of the page before. */
   readonly after?: Place | undefined;
-  /** After this long what was found so far is given. Default: no end. */
+  /** After this time the results so far are returned. Default: no limit. */
   readonly budgetMs?: number | undefined;
 }
 
 export interface Found<T> {
   readonly records: readonly T[];
-  /** Where the next page begins; undefined when nothing follows. */
+  /** Start of the next page; undefined if there is none. */
   readonly next: Place | undefined;
-  /** The search ended early, so that somebody gets an answer: how far back it came (ms since 1970). */
+  /** The search ended early to return a response: the time that it has reached (ms since 1970). */
   readonly searchedTo: number | undefined;
 }
 
 /**
- * Reads what an index says until there are enough, or time is up.
+ * Reads records through an index until there are enough, or the time limit is reached.
  *
- * @param read - gives the record of each place, or undefined where it is not meant after all
+ * @param read - returns the record of each place, or undefined if it does not match
  */
 export async function collect<T>(
   batches: AsyncIterable<FoundPlaces>,
@@ -33,7 +33,7 @@ export async function collect<T>(
   let lastTaken: Place | undefined;
   for await (const { found, last } of batches) {
     for (let from = 0; from < found.length;) {
-      // One more than is wanted, so that "next" is there only when something follows.
+      // One more than wanted, so that "next" is only present if there is more.
       const places = found.slice(from, from + limit - records.length + 1);
       from += places.length;
       for (const [index, record] of (await read(places)).entries()) {

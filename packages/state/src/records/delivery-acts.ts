@@ -10,13 +10,14 @@ export interface DeliveryAct extends Required<Pick<DeliveryChange, 'from' | 'gua
 }
 
 /**
- * The states of a delivery, in one sentence each:
+ * The states of a delivery:
  *
- * - `waiting`: something named by `wake` makes it go on
- * - `active`: an attempt is under way, by the dispatcher that holds the lock of its job
- * - `delivered`, `partial`, `failed`, `source-gone`, `cancelled`, `moved`: it has ended; a retry or an audit opens it again, and
- *   `source-gone` the return of its study
- * - `resolved`: it has ended without arriving, and that is settled; a retry opens it again, a reopening makes it what it was
+ * - `waiting`: continued by the event that `wake` names
+ * - `active`: an attempt is running, in the dispatcher that holds the lock of its job
+ * - `delivered`, `partial`, `failed`, `source-gone`, `cancelled`, `moved`: ended; a retry or an audit opens it again, and
+ *   `source-gone` also the return of its study
+ * - `resolved`: ended without success, and no further action is needed; a retry opens it again, reopening restores its
+ *   former state
  *
  * These are all acts that change the state. Each is one script in Redis, which checks the states and guards first.
  */
@@ -143,7 +144,7 @@ export const deliveryActs = {
 
 export type DeliveryActName = keyof typeof deliveryActs;
 
-/** The part of an act that `Records.change` takes. */
+/** The part of an act that is passed to `Records.change`. */
 export function act(name: DeliveryActName): Pick<DeliveryChange, 'from' | 'guards' | 'intent'> {
   const { from, guards, intent }: DeliveryAct = deliveryActs[name];
   return { from, guards, ...(intent && { intent }) };

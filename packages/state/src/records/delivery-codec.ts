@@ -2,7 +2,7 @@ import type { DeliveryData, Stage } from '@dicom-dispatch/core';
 import { indexedState, type DeliverySelection } from './delivery-index.ts';
 import type { DeliveryRecord, DeliveryState, FromNow, WakeKind } from './record-types.ts';
 
-/** Whether a record is what its index said when it was looked up; whether it is held it does not say. */
+/** Whether a record still matches the index entry by which it was found; whether it is held is not checked. */
 export function isMeant(record: DeliveryRecord, selection: DeliverySelection): boolean {
   const { state, target, stage, code, rule, source } = selection;
   if (state !== undefined && record.state !== indexedState(state)) return false;
@@ -13,14 +13,14 @@ export function isMeant(record: DeliveryRecord, selection: DeliverySelection): b
   return source === undefined || record.source === source;
 }
 
-/** A field of the hash of a delivery; empty means that it is removed, `+5000` so many ms from now. */
+/** A field of the hash of a delivery; empty means that it is removed, `+5000` means 5000 ms from now. */
 export function encodeField(value: unknown): string {
   if (value === null) return '';
   if (typeof value === 'object' && 'fromNowMs' in value) return `+${(value as FromNow).fromNowMs}`;
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
-/** The record that a hash holds; none when there is no such delivery. */
+/** The record in a hash; undefined if the delivery does not exist. */
 export function decodeDelivery(fields: Record<string, string>): DeliveryRecord[] {
   if (fields['data'] === undefined) return [];
   const data = JSON.parse(fields['data']) as DeliveryData;

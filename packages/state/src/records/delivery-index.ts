@@ -5,11 +5,11 @@ import { countIndex, searchAmong, searchIndex, type FoundPlaces, type Part } fro
 import { deliveryStates, type DeliveryState } from './record-types.ts';
 import type { Place } from './walk-index.ts';
 
-/** A state, or `held`: waiting deliveries that somebody holds back. */
+/** A state, or `held`: held waiting deliveries. */
 export const selectableStates = [...deliveryStates, 'held'] as const;
 export type SelectableState = (typeof selectableStates)[number];
 
-/** Which deliveries are meant. What is not given does not matter. */
+/** Filter for deliveries. Omitted fields match everything. */
 export interface DeliverySelection {
   readonly state?: SelectableState | undefined;
   readonly target?: string | undefined;
@@ -26,7 +26,7 @@ export interface DeliverySelection {
 
 const idsAtOnce = 4_000;
 
-/** How many deliveries to a target stand in a state with an error of a stage and a code. */
+/** Number of deliveries to a target in a state with an error of a stage and a code. */
 export interface ErrorGroup {
   readonly target: string;
   readonly state: DeliveryState;
@@ -54,7 +54,7 @@ export class DeliveryIndex {
     this.#heldKey = redisKeys(prefix).held;
   }
 
-  /** Ids of those that are meant, the latest change first, in batches; a batch in which none is meant is told too. */
+  /** Ids of matching deliveries, latest change first, in batches; a batch without a match is returned as well. */
   async *search(
     selection: DeliverySelection,
     options: { readonly after?: Place | undefined; readonly batch: number },
@@ -86,7 +86,7 @@ export class DeliveryIndex {
     return Object.fromEntries(counted) as Record<DeliveryState, number>;
   }
 
-  /** How many wait although they may go: neither held nor outside their schedule. */
+  /** Number of waiting deliveries that are neither held nor outside their schedule. */
   async ready(target: string): Promise<number> {
     return this.#redis.zcard(`${this.#prefix}:waiting:${target}`);
   }
@@ -145,7 +145,7 @@ export class DeliveryIndex {
   }
 }
 
-/** The state in whose index it stands. */
+/** The state in whose index it is. */
 export function indexedState(state: SelectableState): DeliveryState {
   return state === 'held' ? 'waiting' : state;
 }

@@ -1,17 +1,22 @@
 import { defineScript, type Script } from '../redis/script.ts';
 
 /**
- * Looks whether a study may be forgotten, and forgets it, in one act: whatever begins meanwhile (a retry, the study coming
- * back) is either seen here, or finds nothing and begins anew. Of a study with very many deliveries the older ones of each
- * target and shape go first, so many a call; what each target has confirmed goes with the last.
+ * Checks whether the data of a study may be removed, and removes them, in one step: anything that begins meanwhile (a retry,
+ * the
+ * return of the study) is either detected here, or finds no data and starts again. For a study with very many deliveries the
+ * older ones of each
+ * target and form are removed first, a limited number per call; the confirmations of each target are removed with the last
+ * one.
  *
  * KEYS: study, deliveries of the study, index of studies, index of Study Instance UIDs, choices, held, waits, left, and with
  *   a fence its lease
- * ARGV: prefix, source, study, before, token or '', 1 when failed ones may go too, most deliveries, 1 to only look (2 to
+ * ARGV: prefix, source, study, before, token or '', 1 if failed ones may be removed too, maximum deliveries, 1 to only check
+ * (2 to
  *   measure, too), JSON of the sources that targets are
- * `jobs` defines, of the data of a delivery, `areJobsAtRest`, `jobKeys` (to be measured), and `dropJobs`, which answers the ids of its
+ * `jobs` defines, for the data of a delivery, `areJobsAtRest`, `jobKeys` (to be measured), and `dropJobs`, which returns the
+ * ids of its
  * study tasks.
- * Answers a word, how many deliveries went or would go, and bytes.
+ * Returns a word, how many deliveries were or would be removed, and bytes.
  */
 function forgetScript(jobs: string): Script {
   return defineScript(`
@@ -145,7 +150,7 @@ return { study and 'forgotten' or 'unknown', gone }
 
 const known = new Map<string, Script>();
 
-/** The script with what it has to know of jobs: a part in Lua (`forgetJobs` of `packages/pipeline`). */
+/** The script with its part about jobs in Lua (`forgetJobs` of `packages/pipeline`). */
 export function forgetScriptWith(jobs: string): Script {
   const script = known.get(jobs) ?? forgetScript(jobs);
   known.set(jobs, script);

@@ -5,15 +5,15 @@ import { forgetScriptWith } from './forget-script.ts';
 import type { StudyKey } from './record-reader.ts';
 
 /**
- * - `forgotten`: nothing of it is known any more; when only looked at: it could be
- * - `recent`: something has happened to it since
- * - `open`: a delivery waits or is under way
- * - `failed`: the newest delivery to a target has failed, and nobody has dealt with it
+ * - `forgotten`: all data were removed; in a check: they could be
+ * - `recent`: it has changed since
+ * - `open`: a delivery waits or is running
+ * - `failed`: the newest delivery to a target has failed, and no operator has handled it
  * - `waiting`: a rule waits until it is complete
- * - `needed`: it was sent to a target that is a source too, and that source has it
- * - `busy`: it is being routed, or a job of it has not ended
- * - `lost`: the lease has gone to another router
- * - `unknown`: there is no such study
+ * - `needed`: it was sent to a target that is also a source, and that source has it
+ * - `busy`: it is being routed, or one of its jobs has not ended
+ * - `lost`: another router has the lease
+ * - `unknown`: the study does not exist
  */
 export type ForgetAnswer =
   | 'forgotten'
@@ -27,19 +27,19 @@ export type ForgetAnswer =
   | 'unknown';
 
 export interface ForgetTerms {
-  /** Studies to which something has happened at or after this time stay (ms since 1970). */
+  /** Studies that have changed at or after this time are kept (ms since 1970). */
   readonly before: number;
   /** Whether studies with failed deliveries go too. Default false. */
   readonly withFailed?: boolean;
-  /** Only says what would come of it; `measured` also how many bytes that would be, which takes Redis longer. */
+  /** Only returns the result; `measured` also the number of bytes, which takes Redis longer. */
   readonly dryRun?: boolean | 'measured';
-  /** Targets that are sources, with the source: what came from one of our sources must not go back there. */
+  /** Targets that are sources, with the source: a study that came from one of our sources must not be sent back there. */
   readonly sourceOfTarget: Readonly<Record<string, string>>;
-  /** What is to be known of their jobs, as a part of a script in Lua (`forgetScriptWith`). */
+  /** Their jobs, as a part of a script in Lua (`forgetScriptWith`). */
   readonly jobs: string;
-  /** Nothing is forgotten when the lease has gone to another router. */
+  /** Nothing is removed if another router has the lease. */
   readonly fence?: { readonly lockKey: string; readonly token: string } | undefined;
-  /** Keys that operations write: group choices of the study, held deliveries, studies that wait, studies that left. */
+  /** Keys of operations: group choices of the study, held deliveries, studies that wait, studies that left. */
   readonly keys: { readonly choices: string; readonly held: string; readonly waits: string; readonly left: string };
 }
 
@@ -49,16 +49,16 @@ export interface Forgotten {
   readonly bytes: number;
 }
 
-/** What a delivery takes in the indexes, about (docs/reliability.md, soak). */
+/** Approximate size of a delivery in the indexes (docs/reliability.md, soak). */
 const indexBytes = 640;
 /** Deliveries in one call: some milliseconds for Redis. */
 const atOnce = 100;
 
 /**
- * Forgets a study with its deliveries, what targets have confirmed of it, and its jobs. The caller has made sure that the
+ * Removes a study with its deliveries, confirmations and jobs. The caller has verified that the
  * source no longer has it: otherwise it would be routed, and sent, once more.
  *
- * @returns what came of it, and how many deliveries went, or would go; bytes only where they were asked for
+ * @returns the result, and how many deliveries were or would be removed; bytes only if requested
  * @throws DispatchError `ledger-unavailable`
  */
 export async function forgetStudy(

@@ -4,7 +4,7 @@ import { decodeDelivery } from './delivery-codec.ts';
 import type { StudyRecord } from './record-types.ts';
 
 /**
- * Enters a study whose record was put back into the indexes, as `routedScript` does.
+ * Adds a study with a restored record to the indexes, like `routedScript`.
  *
  * @param text - its record as JSON
  */
@@ -21,8 +21,9 @@ export function indexStudy(pipeline: ChainableCommander, prefix: string, text: s
 }
 
 /**
- * Enters a delivery whose record was put back into the indexes, as `changeScript` does. An open one is looked at by the next
- * reconciliation, the oldest first: its job is not there.
+ * Adds a delivery with a restored record to the indexes, like `changeScript`. The next reconciliation checks open ones,
+ * oldest
+ * first, because they have no job.
  */
 export function indexDelivery(
   pipeline: ChainableCommander,

@@ -3,7 +3,8 @@ import type { Redis } from 'ioredis';
 import { isAfter, walkIndex, type Place } from './walk-index.ts';
 
 /**
- * Sorted sets that together hold exactly what one part of a filter means; a member stands in one of them. All parts of
+ * Sorted sets that together contain exactly the members that match one part of a filter; each member is in one of them. All
+ * parts of
  * a filter have the same scores.
  */
 export type Part = readonly string[];
@@ -17,17 +18,17 @@ export interface Window {
 
 export interface FoundPlaces {
   readonly found: readonly Place[];
-  /** The last place that was looked at, whether it is among those found or not. */
+  /** The last checked place, matching or not. */
   readonly last: Place;
 }
 
 const largestBatch = 4_000;
 
 /**
- * What is in every part, the highest score first: the smallest part is walked, and its members are looked up in the
- * others. No record is read, so that a filter that few or none match costs little even in a long history.
+ * Members that match every part, highest score first: iterates over the smallest part, and looks its members up in the
+ * others. No records are read, so a filter with few or no matches is cheap even with a long history.
  *
- * @param batch - how many are given at once where one part is all there is to look at
+ * @param batch - maximum number of results per batch if there is only one part
  */
 export async function* searchIndex(
   redis: Redis,
@@ -98,13 +99,13 @@ async function inAll(redis: Redis, places: readonly Place[], parts: readonly Par
   return places.filter((_, index) => isIn.every((test) => test(index)));
 }
 
-/** No member sorts before the empty one: everything from the score on is left out. */
+/** No member sorts before the empty one: everything from this score on is excluded. */
 function startOf({ after, below }: Window & { readonly after?: Place | undefined }): Place | undefined {
   if (below === undefined || (after && after.score < below)) return after;
   return { score: below, member: '' };
 }
 
-/** Ends a search that takes long, so that a page is shown with what was found so far. */
+/** Ends a slow search, so that a page shows the results so far. */
 export class Budget {
   readonly #until: number;
 

@@ -6,7 +6,8 @@ import { deliveryStates, endStates, type DeliveryState, type StudyRecord } from 
 import type { StudyKey } from './record-reader.ts';
 
 /**
- * Enters a delivery wherever its record says that it is to be found. What is there stays as it is. Answers how much was missing, -1 without a
+ * Adds a delivery to all lists and indexes that match its record. Existing entries are preserved. Returns how many were
+ * missing, -1 without a
  * record.
  */
 const mendDelivery = `
@@ -71,9 +72,11 @@ return { text or '', missed, lost, #listed }
 `);
 
 /**
- * KEYS: study, deliveries of the study, index of studies, index of Study Instance UIDs. ARGV: member of the index of studies, of that of UIDs
- * or ''. Of a study that has a record or deliveries, but is not in the index of studies, it makes a member; of one that has neither, none.
- * Answers 1 when it was entered.
+ * KEYS: study, deliveries of the study, index of studies, index of Study Instance UIDs. ARGV: member of the index of
+ * studies, of that of UIDs
+ * or ''. Adds a study with a record or deliveries to the index of studies if it is missing there; removes one that has
+ * neither.
+ * Returns 1 if it was added.
  */
 const enterStudyScript = defineScript(`
 if redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then
@@ -98,8 +101,10 @@ return { missed, lost }
 `);
 
 /**
- * KEYS: delivery, its timeline. ARGV: prefix, id, JSON of the delivery, JSON of an event but for its start, states in which a delivery has
- * ended. Writes the record of a delivery that stands in the index of one of these, as ended: it must not begin anew. Answers the state, or ''.
+ * KEYS: delivery, its timeline. ARGV: prefix, id, JSON of the delivery, JSON of an event without its beginning, states in
+ * which a delivery has
+ * ended. Writes the record of a delivery that is in the index of one of these as ended: it must not start again. Returns the
+ * state, or ''.
  */
 const restoreEndedScript = defineScript(`
 local index, id = ARGV[1] .. ':index:', ARGV[2]
@@ -129,7 +134,7 @@ const endedText =
 export interface MendedStudy {
   /** Undefined: its record is missing. */
   readonly study: StudyRecord | undefined;
-  /** Places where it or its deliveries were missing. */
+  /** Lists and indexes in which it or its deliveries were missing. */
   readonly missed: number;
   /** Ids of its deliveries that have no record. */
   readonly lost: readonly string[];
@@ -138,8 +143,9 @@ export interface MendedStudy {
 }
 
 /**
- * Puts right what parts when one key is lost alone: a record, the list of a study's deliveries, an index. Each of them can be made from the
- * others.
+ * Repairs inconsistencies after the loss of a single key: a record, the list of a study's deliveries, an index. Each of them
+ * can be
+ * restored from the others.
  */
 export class RecordMender {
   readonly #redis: Redis;
@@ -177,7 +183,7 @@ export class RecordMender {
     return { study: text === '' ? undefined : (JSON.parse(text) as StudyRecord), missed, lost, listed };
   }
 
-  /** @param index - where the ids come from: `state:STATE`, `open` */
+  /** @param index - source of the ids: `state:STATE`, `open` */
   async mendDeliveries(index: string, ids: readonly string[]): Promise<Pick<MendedStudy, 'missed' | 'lost'>> {
     if (ids.length === 0) return { missed: 0, lost: [] };
     const key = redisKeys(this.#prefix).index(index);
@@ -187,10 +193,11 @@ export class RecordMender {
   }
 
   /**
-   * Writes the record of a delivery that had ended by what the indexes say: its state, and since when. Its error and its counts are gone,
-   * but for one that was delivered.
+   * Writes the record of an ended delivery from the indexes: its state, and since when. Its error is lost, and its counts
+   * too,
+   * except for a delivered one.
    *
-   * @returns its state; undefined when it had not ended, or has a record
+   * @returns its state; undefined if it had not ended, or has a record
    */
   async restoreEnded(data: DeliveryData): Promise<DeliveryState | undefined> {
     const keys = redisKeys(this.#prefix);
@@ -202,11 +209,12 @@ export class RecordMender {
   }
 
   /**
-   * The index of studies is where a walk begins: what it lacks, and that of the Study Instance UIDs has, is entered. What neither has a
-   * record nor deliveries leaves both.
+   * An iteration begins with the index of studies: studies that it lacks, and that the index of Study Instance UIDs has, are
+   * added. Studies
+   * with neither a record nor deliveries are removed from both.
    *
-   * @param from - where to go on in the index of UIDs
-   * @returns how many were entered, and where the next pass goes on
+   * @param from - where to continue in the index of UIDs
+   * @returns how many were added, and where the next pass continues
    */
   async mendStudyIndex(from: number, limit: number): Promise<{ readonly entered: number; readonly next: number }> {
     const { index } = redisKeys(this.#prefix);
@@ -223,7 +231,7 @@ export class RecordMender {
     return { entered, next: uids.length < limit ? 0 : from + left };
   }
 
-  /** Takes a study out of the index of studies unless it has a record or deliveries. */
+  /** Removes a study from the index of studies unless it has a record or deliveries. */
   async leaveIndex({ source, orthancStudyId }: StudyKey): Promise<void> {
     await this.#enterStudy(`${source} ${orthancStudyId}`, '');
   }
@@ -242,7 +250,10 @@ export class RecordMender {
     return answer === 1;
   }
 
-  /** Those of some deliveries that an operator has ended, by the indexes of states: without a record they must not begin anew. */
+  /**
+   * Those of the deliveries that an operator has ended, according to the indexes of states: without a record they must not
+   * start again.
+   */
   async endedByOperator(ids: readonly string[]): Promise<ReadonlySet<string>> {
     if (ids.length === 0) return new Set();
     const { index } = redisKeys(this.#prefix);
@@ -254,7 +265,7 @@ export class RecordMender {
     return new Set(ids.filter((_, at) => scores.some((list) => list[at] !== null)));
   }
 
-  /** Takes a delivery that has no record, and cannot be made again, out of the list of its study and the indexes of states. */
+  /** Removes a delivery without a record that cannot be restored from the list of its study and the indexes of states. */
   async drop(key: StudyKey, id: string): Promise<void> {
     const keys = redisKeys(this.#prefix);
     const pipeline = this.#redis.pipeline();

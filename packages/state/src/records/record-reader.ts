@@ -6,7 +6,7 @@ import { decodeDelivery } from './delivery-codec.ts';
 import type { DeliveryEvent, DeliveryRecord, StudyRecord } from './record-types.ts';
 
 /**
- * A study is known by its id in Orthanc, which stands for patient and study: two patients of one source may have the same
+ * A study is identified by its Orthanc id, which represents patient and study: two patients of one source may have the same
  * Study Instance UID.
  */
 export interface StudyKey {
@@ -46,7 +46,7 @@ export class RecordReader {
     return text === null ? undefined : (JSON.parse(text) as StudyRecord);
   }
 
-  /** Several studies at once, in the order asked for. */
+  /** Several studies, in the given order. */
   async studiesById(source: string, ids: readonly string[]): Promise<(StudyRecord | undefined)[]> {
     return this.run(() => this.readStudies(ids.map((orthancStudyId) => memberOf({ source, orthancStudyId }))));
   }
@@ -55,7 +55,7 @@ export class RecordReader {
   async studiesOfUid(studyInstanceUid: string, source?: string): Promise<StudyRecord[]> {
     const start = `${studyInstanceUid} ${source === undefined ? '' : `${source} `}`;
     const found = await this.run(async () => {
-      // "!" comes after the space that ends what is looked for.
+      // "!" sorts after the space that ends the prefix.
       const members = await this.redis.zrangebylex(this.uidsKey, `[${start}`, `(${start.slice(0, -1)}!`);
       return this.readStudies(members.map((member) => member.slice(studyInstanceUid.length + 1)));
     });
@@ -88,7 +88,7 @@ export class RecordReader {
     return (await Promise.all(studies.map((study) => this.deliveriesOf(study)))).flat();
   }
 
-  /** A delivery with what operators want of it, as of one moment. */
+  /** A delivery with requests of operators, at one point in time. */
   async look(id: string): Promise<LookedAt | undefined> {
     return (await this.lookAll([id]))[0];
   }

@@ -1,10 +1,10 @@
 import { defineScript } from '../redis/script.ts';
 
 /**
- * Writes a study and its new deliveries. A delivery that is known already keeps its state: routing the same content
+ * Writes a study and its new deliveries. A known delivery keeps its state: routing the same content
  * twice changes nothing.
  * KEYS: study, deliveries of the study, index of studies, index of Study Instance UIDs
- * ARGV: prefix, study JSON, member of the index, routedAt, '1' to leave the record of a study that is known as it is,
+ * ARGV: prefix, study JSON, member of the index, routedAt, '1' to preserve the record of a known study,
  *   then id and JSON of each delivery
  */
 export const routedScript = defineScript(`
@@ -85,7 +85,7 @@ for _, hash in ipairs(cjson.decode(ARGV[2]).search.hashes) do redis.call('ZADD',
 `);
 
 /**
- * A study that was sent as it came is whole: its delivery is from now on one of a known content. Done once.
+ * A study that was sent during reception is complete: its delivery now has a known content. Done once.
  * KEYS: delivery
  * ARGV: prefix, id, JSON of the delivery, member of the index
  */

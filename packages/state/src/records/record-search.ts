@@ -11,7 +11,7 @@ import type { Place } from './walk-index.ts';
 
 const idsAtOnce = 4_000;
 
-/** Which studies are meant. What is not given does not matter. */
+/** Filter for studies. Omitted fields match everything. */
 export interface StudySelection {
   readonly rule?: string | undefined;
   readonly source?: string | undefined;
@@ -20,7 +20,7 @@ export interface StudySelection {
   readonly until?: number | undefined;
 }
 
-/** Finds and counts records by the indexes. */
+/** Finds and counts records through the indexes. */
 export class RecordSearch extends RecordReader {
   readonly #index: DeliveryIndex;
 
@@ -29,7 +29,7 @@ export class RecordSearch extends RecordReader {
     this.#index = new DeliveryIndex(redis, prefix);
   }
 
-  /** Studies that are meant in the order in which they were routed, the newest first. */
+  /** Matching studies in the order of their routing, newest first. */
   async studies(selection: StudySelection & Limits): Promise<Found<StudyRecord>> {
     const { rule, source, since, until, after, limit } = selection;
     const index = redisKeys(this.prefix).index('studies');
@@ -72,15 +72,15 @@ export class RecordSearch extends RecordReader {
     });
   }
 
-  /** Deliveries that are meant, the latest change first. One that changes meanwhile may be missed or come late. */
+  /** Matching deliveries, latest change first. One that changes meanwhile may be missing or appear later. */
   async deliveries(selection: DeliverySelection & Limits): Promise<Found<DeliveryRecord>> {
     return this.pickDeliveries(selection, async (records) => records);
   }
 
   /**
-   * What somebody makes of each delivery that is meant; what gets `undefined` does not count.
+   * Maps each matching delivery; results that are `undefined` are not counted.
    *
-   * @param pick - gets records in their order, those that are not meant any more as `undefined`
+   * @param pick - receives records in their order, those that no longer match as `undefined`
    */
   async pickDeliveries<T>(
     selection: DeliverySelection & Limits,
@@ -96,12 +96,12 @@ export class RecordSearch extends RecordReader {
     );
   }
 
-  /** How many deliveries are meant. Reads no record. */
+  /** Number of matching deliveries. Reads no records. */
   async countDeliveries(selection: DeliverySelection): Promise<number> {
     return this.run(() => this.#index.count(selection));
   }
 
-  /** Ids of all deliveries that are meant, in batches, the latest change first. Reads no record. */
+  /** Ids of all matching deliveries, in batches, latest change first. Reads no records. */
   async *deliveryIds(selection: DeliverySelection): AsyncGenerator<string[], void, undefined> {
     for await (const { found } of this.#index.search(selection, { batch: idsAtOnce })) {
       yield found.map(({ member }) => member);
@@ -117,7 +117,7 @@ export class RecordSearch extends RecordReader {
     return this.run(() => this.#index.errors(selection));
   }
 
-  /** How many deliveries to a target wait although they may go: neither held nor outside their schedule. */
+  /** Number of waiting deliveries to a target that are neither held nor outside their schedule. */
   async readyCount(target: string): Promise<number> {
     return this.run(() => this.#index.ready(target));
   }
@@ -136,7 +136,7 @@ export class RecordSearch extends RecordReader {
     return this.run(() => this.redis.zcard(redisKeys(this.prefix).index('studies')));
   }
 
-  /** Open deliveries at which somebody should look whether they have what makes them go on, the longest due first. */
+  /** Open deliveries that are due for a check by reconciliation, longest overdue first. */
   async toBeLookedAt(limit: number): Promise<string[]> {
     const key = redisKeys(this.prefix).index('open');
     return this.run(async () =>
@@ -144,7 +144,7 @@ export class RecordSearch extends RecordReader {
     );
   }
 
-  /** The records of places, those that have changed so that they are not meant any more as undefined. */
+  /** The records of places; those that no longer match as undefined. */
   async #meant(places: readonly Place[], selection: DeliverySelection): Promise<(DeliveryRecord | undefined)[]> {
     const read = await this.readDeliveries(places.map(({ member }) => member));
     const records = new Map(read.map((record) => [record.deliveryId as string, record]));

@@ -2,15 +2,16 @@ import type { DeliveryData, ErrorRecord, Stage } from '@dicom-dispatch/core';
 import type { SearchHashes } from './search-hash.ts';
 
 /**
- * - `waiting`: queued, delayed by a back-off, or held back
- * - `active`: an attempt is under way
+ * - `waiting`: queued, delayed by a back-off, or held
+ * - `active`: an attempt is running
  * - `delivered`: the target has confirmed every instance of the manifest
- * - `partial`: all but the quarantined instances are confirmed
- * - `failed`: attempts are used up, or an error that no attempt corrects
+ * - `partial`: all instances except the quarantined ones are confirmed
+ * - `failed`: attempts are used up, or an error that no attempt can correct
  * - `source-gone`: the study left the source before it could be delivered
- * - `cancelled`: an operator stopped it, or the rules do not want it any more (`not-wanted`)
+ * - `cancelled`: an operator stopped it, or no rule sends it any more (`not-wanted`)
  * - `moved`: another target of its group has taken it over
- * - `resolved`: it did not arrive, and somebody has settled that with a reason, or a later delivery of the study has arrived
+ * - `resolved`: it was not delivered, and an operator has resolved it with a reason, or a later delivery of the study has
+ *   succeeded
  */
 export const deliveryStates = [
   'waiting',
@@ -36,32 +37,32 @@ export const endStates: readonly DeliveryState[] = [
   'resolved',
 ];
 
-/** States of deliveries that did not arrive and ask for somebody: they can be resolved. */
+/** States of deliveries that did not succeed and need an operator: they can be resolved. */
 export const unresolvedStates = ['failed', 'partial', 'source-gone'] as const satisfies readonly DeliveryState[];
 
-/** Why a delivery that did not arrive needs nobody any more. */
+/** Why an unsuccessful delivery needs no further action. */
 export interface Resolution {
   readonly by: string;
   /** At most 200 characters; no patient data. */
   readonly reason: string;
-  /** The state that a reopening gives back. */
+  /** The state that a reopening restores. */
   readonly from: (typeof unresolvedStates)[number];
   /** The later delivery of the study that has arrived. */
   readonly supersededBy?: string;
 }
 
 /**
- * What makes an open delivery go on.
+ * The event that continues an open delivery.
  *
  * - `job`: its job in the queue of its target
- * - `attempt`: the attempt that is under way; when its dispatcher dies, the end of its lock
+ * - `attempt`: the running attempt; if its dispatcher crashes, the expiry of its lock
  * - `due`: the time `nextAttemptAt`: a pause after a failed attempt
  * - `circuit`: the circuit of its target, at `nextAttemptAt` at the latest
  * - `schedule`: the schedule of its target or rules, at `nextAttemptAt`
  * - `turn`: the end of another delivery of its study, at `nextAttemptAt` at the latest
- * - `arrival`: further instances of a study that is still being received, or its end; it looks by itself at `nextAttemptAt`
- * - `priors`: the arrival of the earlier studies that go before it, at `nextAttemptAt` at the latest
- * - `person`: somebody who releases it, or changes the configuration
+ * - `arrival`: further instances of a study that is still being received, or its end; it checks itself at `nextAttemptAt`
+ * - `priors`: the arrival of the earlier studies that are sent first, at `nextAttemptAt` at the latest
+ * - `person`: an operator who releases it, or changes the configuration
  */
 export const wakeKinds = [
   'job',
@@ -82,7 +83,7 @@ export interface DeliveryRecord extends DeliveryData {
   readonly stage: Stage | undefined;
   /** Where the last failed attempt ended. */
   readonly failStage: Stage | undefined;
-  /** Attempts made, over all retries by operators. */
+  /** Number of attempts, over all retries by operators. */
   readonly attempts: number;
   readonly total: number;
   readonly confirmed: number;
@@ -100,26 +101,29 @@ export interface DeliveryRecord extends DeliveryData {
   readonly wake: WakeKind | undefined;
   /** Attempts in a row that reached the target and confirmed nothing: those that `attempts` of the target allows. */
   readonly failures: number;
-  /** Attempts in a row that ended before they reached the target, or for reasons of ours or of the source. */
+  /** Consecutive attempts that ended before they reached the target, or for a local reason or one of the source. */
   readonly waits: number;
   /** Attempts in a row that ended with the death of their dispatcher. */
   readonly losses: number;
-  /** Since when its age counts: routed, or retried by an operator, and later by as long as it was held or outside its schedule. */
+  /** Start of its age: routed, or retried by an operator, plus the time during which it was held or outside its schedule. */
   readonly since: number;
-  /** An operator wants it to go outside its schedule too. */
+  /** An operator allows it to run outside its schedule. */
   readonly anyway: boolean;
-  /** Lock of the attempt under way. */
+  /** Lock of the running attempt. */
   readonly lock: string | undefined;
   readonly token: string | undefined;
-  /** Name of the ledger of the place where it went last; undefined before its first attempt: that of the target. */
+  /** Name of the ledger for the address of its last attempt; before the first attempt undefined: that of the target. */
   readonly ledger: string | undefined;
-  /** Where the target was then, in words. */
+  /** Address of the target at that time, as text. */
   readonly place: string | undefined;
   /** With state `resolved`. */
   readonly resolution: Resolution | undefined;
-  /** What is to be known of it although it may have arrived: the target may show something else under its UIDs. */
+  /** A warning although it may have arrived: the target may show other content under its UIDs. */
   readonly notice: string | undefined;
-  /** Whether the target may have lost, or not taken, what it confirmed: another instance has its SOP Instance UID there. */
+  /**
+   * Whether the target may have lost, or not stored, a confirmed instance: another instance has the same SOP Instance UID
+   * there.
+   */
   readonly mayBeLost: boolean;
 }
 
@@ -186,7 +190,7 @@ export interface DeliveryEvent {
   readonly worker?: string;
 }
 
-/** A study as it was routed last. No patient data: who it is about is asked of the source. */
+/** The last routing of a study. No patient data: they are read from the source. */
 export interface StudyRecord {
   readonly source: string;
   readonly epoch: string;
@@ -197,16 +201,16 @@ export interface StudyRecord {
   readonly modalities: readonly string[];
   readonly rules: readonly string[];
   readonly targets: readonly string[];
-  /** Targets that the rules name and that were left out, with the reason: it would go back where it came from … */
+  /** Targets of the rules that were excluded, with the reason: the study would return to its origin … */
   readonly omitted?: readonly { readonly target: string; readonly why: string }[];
   readonly studyTaskId: string;
   readonly routedAt: number;
   /** Orthanc's LastUpdate of the study when it was routed, `YYYYMMDDTHHMMSS`, once all is queued; for the sweep. */
   readonly lastUpdate: string | undefined;
-  /** A rule waits until the study is whole: it is among those at which the router looks again. */
+  /** A rule waits until the study is complete: the router checks it again. */
   readonly isIncomplete?: boolean;
-  /** Content hash of what was pulled into the source as a prior, and is not routed by the rules. */
+  /** Content hash of instances that were pulled into the source as a prior, and are not routed by the rules. */
   readonly pulled?: string;
-  /** By which it is found when it has left its source; undefined without `records.searchKey`. */
+  /** Hashes for searches after it has left its source; undefined without `records.searchKey`. */
   readonly search?: SearchHashes | undefined;
 }

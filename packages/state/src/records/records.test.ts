@@ -77,7 +77,7 @@ function refused(code: 'target-full' | 'instance-refused') {
   };
 }
 
-/** All that is meant, page by page. */
+/** All matches, page by page. */
 async function every(selection: DeliverySelection, limit: number): Promise<string[]> {
   const found: string[] = [];
   let cursor: string | undefined;
@@ -157,7 +157,7 @@ describe('lists of deliveries', () => {
         { target: 'pacs', state: 'waiting', stage: 'transfer', code: 'target-full', count: 1 },
       ]),
     );
-    // What has ended keeps its state, whatever comes late.
+    // An ended delivery keeps its state, even if a change arrives late.
     expect(await records.update(first, { state: 'delivered' })).toBe(false);
     await records.change(first, { from: ['failed'], patch: { state: 'delivered', error: null, failStage: null } });
     expect(await records.countDeliveries({ code: 'target-full' })).toBe(1);

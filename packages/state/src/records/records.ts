@@ -9,12 +9,12 @@ import type { DeliveryEvent, DeliveryPatch, StudyRecord } from './record-types.t
 import type { SearchHashes } from './search-hash.ts';
 
 /**
- * Studies and deliveries as operators see them, kept in Redis beside the queues. BullMQ's jobs may be removed; these
+ * Studies and deliveries as operators see them, stored in Redis beside the queues. BullMQ's jobs may be removed; these
  * records stay. Every change is published on `<prefix>:changes` as `source orthancStudyId`.
  */
 export class Records extends RecordSearch {
   /**
-   * @param keepsStudy - the record of a study that is known stays as it is
+   * @param keepsStudy - the record of a known study is preserved
    * @returns how many of the deliveries are new
    */
   async routed(
@@ -42,8 +42,8 @@ export class Records extends RecordSearch {
   }
 
   /**
-   * The deliveries of a study are all queued: from now on a sweep takes what the source had at its `lastUpdate` for
-   * routed. Before, the router may have died between the record and the jobs.
+   * All deliveries of a study are queued: from now on a sweep treats its content at `lastUpdate` as
+   * routed. Before this, the router may have crashed between the record and the jobs.
    */
   async enqueued(study: StudyRecord): Promise<void> {
     const text = JSON.stringify(study);
@@ -62,9 +62,9 @@ export class Records extends RecordSearch {
   }
 
   /**
-   * Makes a delivery whose study was sent as it came one of the whole study.
+   * Converts a delivery that was begun during reception to one of the complete study.
    *
-   * @returns false when it is one already, or there is none
+   * @returns false if it is one already, or does not exist
    */
   async whole(delivery: DeliveryData): Promise<boolean> {
     const { deliveryId } = delivery;
@@ -73,10 +73,10 @@ export class Records extends RecordSearch {
   }
 
   /**
-   * Changes what is shown of a delivery.
+   * Changes shown properties of a delivery.
    *
-   * @param fence - nothing is written when its lock has gone to another worker
-   * @returns false when there is no such delivery, or nothing was written
+   * @param fence - nothing is written if another worker has its lock
+   * @returns false if the delivery does not exist, or nothing was written
    */
   async update(
     id: string,
@@ -87,12 +87,12 @@ export class Records extends RecordSearch {
     return (await this.change(id, { patch, event, fence })).kind === 'done';
   }
 
-  /** Does one act on a delivery, or refuses it; see `docs/delivery-life.md`. */
+  /** Executes one act on a delivery, or rejects it; see `docs/delivery-life.md`. */
   change(id: string, change: DeliveryChange): Promise<Changed> {
     return this.run(() => changeDelivery(this.redis, this.prefix, id, change));
   }
 
-  /** Says when to look again; undefined takes one that is not open out of the index. */
+  /** Sets when to check again; undefined removes a delivery that is not open from the index. */
   async lookAgain(id: string, inMs: number | undefined): Promise<void> {
     const key = redisKeys(this.prefix).index('open');
     await this.run(async () => {

@@ -2,19 +2,19 @@ import { createHmac, hkdfSync } from 'node:crypto';
 
 /** A key of search hashes, derived from a secret of the configuration. */
 export interface SearchKey {
-  /** Tells whether a record was written with this key; says nothing about it. */
+  /** Shows whether a record was written with this key; reveals nothing about the key. */
   readonly id: string;
   readonly bytes: Buffer;
 }
 
-/** What of a study can be looked up by its hash: whole values only. */
+/** The values of a study that can be searched by hash: complete values only. */
 export interface SearchValues {
   readonly accessionNumber?: string | undefined;
   readonly patientId?: string | undefined;
   readonly seriesInstanceUids?: readonly string[];
 }
 
-/** Hashes of a study with the id of their key, as its record keeps them. */
+/** Hashes of a study with the id of their key, as stored in its record. */
 export interface SearchHashes {
   readonly key: string;
   readonly hashes: readonly string[];
@@ -34,7 +34,7 @@ export function searchKeys(secrets: readonly string[]): SearchKey[] {
   });
 }
 
-/** What a record keeps of the values: who has Redis without the key learns nothing, and cannot try numbers out. */
+/** The stored form of the values: without the key, Redis reveals nothing, and numbers cannot be tried. */
 export function searchHashes(key: SearchKey, values: SearchValues): SearchHashes {
   const { accessionNumber, patientId, seriesInstanceUids = [] } = values;
   const hashes = [
@@ -45,7 +45,7 @@ export function searchHashes(key: SearchKey, values: SearchValues): SearchHashes
   return { key: key.id, hashes: [...new Set(hashes.filter((hash) => hash !== undefined))] };
 }
 
-/** The hashes under which a text stands, whatever it is. */
+/** The hashes of a text for all kinds of values. */
 export function hashesOfText(keys: readonly SearchKey[], text: string): string[] {
   return keys.flatMap((key) => kinds.map((kind) => hashOf(key, kind, text))).filter((hash) => hash !== undefined);
 }

@@ -1,17 +1,17 @@
 import type { Redis } from 'ioredis';
 
-/** A member of a sorted set. After it come lower scores, and at the same score the members that sort before it. */
+/** A member of a sorted set. It is followed by lower scores, and at the same score by members that sort before it. */
 export interface Place {
   readonly score: number;
   readonly member: string;
 }
 
-/** A place as it stands in an address. */
+/** A place as text in a URL. */
 export function placeText({ score, member }: Place): string {
   return `${score} ${member}`;
 }
 
-/** The place that a text means; a number alone means everything before that time. */
+/** The place that a text represents; a number alone represents everything before that time. */
 export function placeOf(text: string): Place {
   const space = text.indexOf(' ');
   return space < 0
@@ -20,11 +20,11 @@ export function placeOf(text: string): Place {
 }
 
 export interface WalkOptions {
-  /** Where to go on; the place itself is left out. */
+  /** Where to continue; the place itself is excluded. */
   readonly after?: Place | undefined;
-  /** Scores below are left out. */
+  /** Lower scores are excluded. */
   readonly lowest?: number | undefined;
-  /** How many places are given at once. */
+  /** Maximum number of places per batch. */
   readonly batch: number;
 }
 
@@ -32,11 +32,11 @@ interface Lane {
   readonly key: string;
   readonly buffer: Place[];
   after: Place | undefined;
-  /** Whether nothing follows what is buffered. */
+  /** Whether nothing follows the buffered places. */
   isDry: boolean;
 }
 
-/** The places of several sorted sets as if they were one, the highest score first. A member stands in one of them. */
+/** The places of several sorted sets, merged, highest score first. Each member is in one of them. */
 export async function* walkIndex(
   redis: Redis,
   keys: readonly string[],
@@ -61,7 +61,7 @@ export async function* walkIndex(
   }
 }
 
-/** The lane whose next place comes first; undefined when all are empty. Buffers end with what comes next. */
+/** The set whose next place comes first; undefined if all are empty. Buffers end with the next place. */
 function highest(lanes: readonly Lane[]): Lane | undefined {
   let best: Lane | undefined;
   for (const lane of lanes) {
@@ -73,7 +73,7 @@ function highest(lanes: readonly Lane[]): Lane | undefined {
 }
 
 async function refill(redis: Redis, lane: Lane, { lowest, batch }: WalkOptions): Promise<void> {
-  // Of many with the same score those before the place are passed over.
+  // Among members with the same score, those before the place are skipped.
   for (let offset = 0; ; offset += batch) {
     const flat = await redis.zrevrangebyscore(
       lane.key,
@@ -102,7 +102,7 @@ function toPlaces(flat: readonly string[]): Place[] {
   }));
 }
 
-/** Whether a place comes after another one; members are ASCII, which Redis orders as JavaScript does. */
+/** Whether a place comes after another one; members are ASCII, which Redis orders like JavaScript. */
 export function isAfter(place: Place, other: Place): boolean {
   return place.score < other.score || (place.score === other.score && place.member < other.member);
 }

@@ -10,7 +10,7 @@ export interface Script {
   runBuffer(redis: RedisClient, keys: readonly string[], args: readonly Argument[]): Promise<unknown>;
 }
 
-/** Sends the script's hash, and its text only where Redis does not know it (after its restart, or on a new replica). */
+/** Sends the hash of the script, and its text only if Redis does not know it (after its restart, or on a new replica). */
 export function defineScript(lua: string): Script {
   const sha = createHash('sha1').update(lua).digest('hex');
   async function call(

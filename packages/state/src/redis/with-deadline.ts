@@ -1,4 +1,4 @@
-/** Rejects when the answer is not there after `timeoutMs`; what was asked may still happen later. */
+/** Rejects if there is no response after `timeoutMs`; the operation may still be executed later. */
 export async function withDeadline<T>(answer: Promise<T>, timeoutMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
@@ -8,7 +8,7 @@ export async function withDeadline<T>(answer: Promise<T>, timeoutMs: number): Pr
     return await Promise.race([answer, late]);
   } finally {
     clearTimeout(timer);
-    // The loser of the race may still reject; its failure has been told already.
+    // The loser of the race may still reject; its failure has been reported already.
     answer.catch(() => {});
   }
 }

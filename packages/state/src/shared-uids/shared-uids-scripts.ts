@@ -1,10 +1,11 @@
 import { defineScript } from '../redis/script.ts';
 
 /**
- * A bucket is one string of entries of 8 bytes: 2 of the hash of the block, 4 of the hash of the study, and the lowest and the
- * highest of its last digits, a byte each. An entry that is free has digits that nothing overlaps.
+ * A bucket is one string of entries of 8 bytes: 2 of the hash of the block, 4 of the hash of the study, and the lowest and
+ * the
+ * highest of its last digits, a byte each. A free entry has digits that overlap with none.
  *
- * A short bucket is written as a whole: Redis reserves twice the length of what is appended to.
+ * A short bucket is rewritten completely: when appending, Redis reserves twice the length.
  */
 const bucketLua = `
 local size, free = 8, string.rep('\\0', 6) .. '\\255\\0'
@@ -35,9 +36,10 @@ end
 `;
 
 /**
- * Adds a study to blocks of UIDs. Of one block 100 studies are kept, of one bucket 8,192 entries: of more an older one goes.
+ * Adds a study to blocks of UIDs. A block has at most 100 studies, and a bucket at most 8,192 entries: an older one is
+ * replaced.
  * KEYS: the bucket of each block. ARGV: hash of the study, then hash, lowest and highest of each block.
- * Answers the hashes of other studies whose digits overlap.
+ * Returns the hashes of other studies whose digits overlap.
  */
 export const addScript = defineScript(`
 ${bucketLua}
@@ -61,7 +63,7 @@ end
 return found
 `);
 
-/** Looks as {@link addScript} does, with the same keys and values, and adds nothing. */
+/** Checks like {@link addScript}, with the same keys and values, and adds nothing. */
 export const findScript = defineScript(`
 ${bucketLua}
 local found, seen = {}, {}

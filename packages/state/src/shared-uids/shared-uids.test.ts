@@ -213,7 +213,7 @@ describe('SOP Instance UIDs that are on their way', () => {
   ])('are named when they were left behind: %s', async (_, end) => {
     await take('d-a', ['1', '2']);
     await end();
-    // Until what they have confirmed was looked up, however often one is interrupted in it.
+    // Until their confirmed instances were looked up, even after interruptions.
     for (const _ of [1, 2]) expect(await take('d-b', ['3', '2'])).toEqual({ kind: 'left', by: ['d-a'] });
     const over = ['d-z', 'd-a'];
     expect(await claims.take('pacs', 'd-b', new Set(['3', '2']), lock('d-b'), over)).toEqual({ kind: 'taken' });

@@ -9,8 +9,8 @@ import { blocksOf, nameShard, studyHash } from './uid-block.ts';
 const blocksAtOnce = 200;
 
 /**
- * Which studies may have a SOP Instance UID that another one has, too, of all that went to targets which know instances by that
- * UID alone. It names candidates; what a target has of them is in their ledgers (docs/decisions/0020-shared-uids.md).
+ * Studies that may share a SOP Instance UID, among all that were sent to targets that identify instances by this UID
+ * alone. It returns candidates; their ledgers show what a target has (docs/decisions/0020-shared-uids.md).
  */
 export class SharedUids {
   readonly #redis: Redis;
@@ -22,8 +22,9 @@ export class SharedUids {
   }
 
   /**
-   * Adds what targets have of a study, and looks in the same act who else may have it: of two that are added at the same time the
-   * later one is told of the other.
+   * Adds the instances of a study that targets have, and returns in the same step which other studies may have them: of two
+   * added at the
+   * same time, the later one gets the other.
    *
    * @param uids - SOP Instance UIDs
    * @throws DispatchError `ledger-unavailable`
@@ -33,7 +34,7 @@ export class SharedUids {
   }
 
   /**
-   * Looks who else may have some UIDs of a study, which is not added.
+   * Returns which other studies may have some UIDs of a study, without adding it.
    *
    * @param uids - SOP Instance UIDs
    * @throws DispatchError `ledger-unavailable`
@@ -68,7 +69,7 @@ export class SharedUids {
   }
 
   /**
-   * Forgets what was added of a study.
+   * Removes the entries of a study.
    *
    * @throws DispatchError `ledger-unavailable`
    */

@@ -9,7 +9,7 @@ export interface UidBlock {
   readonly bucket: string;
   /** By which it is found there: 2 bytes. Blocks may share it: then too many studies are named. */
   readonly hash: Buffer;
-  /** Lowest and highest value of the last digits that are meant. */
+  /** Lowest and highest value of the last digits. */
   readonly low: number;
   readonly high: number;
 }

@@ -9,20 +9,24 @@ import { defineScript } from '../redis/script.ts';
 export type ClaimAnswer =
   | { readonly kind: 'taken' }
   /**
-   * Deliveries whose attempts ended without a release: what they have confirmed is to be entered in the index, then they are passed over.
+   * Deliveries whose attempts ended without a release: add their confirmed instances to the index, then pass them as
+   * `passedOver`.
    * Nothing was claimed.
    */
   | { readonly kind: 'left'; readonly by: readonly string[] }
-  /** An attempt of another delivery is under way and has one of them. Nothing was claimed. */
+  /** A running attempt of another delivery has one of them. Nothing was claimed. */
   | { readonly kind: 'held'; readonly by: string; readonly sopInstanceUid: string };
 
-/** Claims that nobody has released or overwritten go so long after the last claim at their place. */
+/** Claims that are neither released nor overwritten are removed this long after the last claim at their address. */
 const keptMs = 30 * 86_400_000;
 
 /**
- * KEYS: claims, lock. ARGV: prefix, delivery, token, ms, the number of deliveries that are passed over, these, hashes of the UIDs.
- * Answers the index of the UID that is held and by whom; 0 when all are claimed; -1 when the lock is lost; -2 and the deliveries that
- * left claims behind and are not passed over. The lock of another attempt is named by its record; all keys have one hash tag.
+ * KEYS: claims, lock. ARGV: prefix, delivery, token, ms, the number of deliveries that are passed over, these, hashes of the
+ * UIDs.
+ * Returns the index of a claimed UID and its owner; 0 if all are claimed now; -1 if the lock is lost; -2 and the deliveries
+ * that
+ * left claims behind and are not passed over. The lock of another attempt is named in its record; all keys have one hash
+ * tag.
  */
 const takeScript = defineScript(`
 local prefix, me = ARGV[1], ARGV[2]
@@ -55,10 +59,11 @@ return 1
 `);
 
 /**
- * Which delivery sends a SOP Instance UID to a place at this moment: claimed before the first byte, all of an attempt or none, and
- * released when what was confirmed can be found in the index. A claim is worth as much as the lock of its delivery's attempt.
+ * Which delivery sends a SOP Instance UID to an address now: claimed before the first byte, all UIDs of an attempt or none,
+ * and
+ * released when the confirmed instances are in the index. A claim is valid as long as the lock of its delivery's attempt.
  *
- * @throws DispatchError `ledger-unavailable` when Redis fails; `lock-lost` to a worker that has lost its job
+ * @throws DispatchError `ledger-unavailable` if Redis fails; `lock-lost` if the worker has lost its job
  */
 export class UidClaims {
   readonly #redis: Redis;
@@ -70,8 +75,8 @@ export class UidClaims {
   }
 
   /**
-   * @param place - where the target is: the same for all targets there
-   * @param passedOver - deliveries of an earlier answer `left`, which lose their claims
+   * @param place - address of the target: the same for all targets there
+   * @param passedOver - deliveries of an earlier result `left`, which lose their claims
    */
   async take(
     place: string,

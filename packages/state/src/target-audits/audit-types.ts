@@ -1,4 +1,4 @@
-/** What an audit looks at. */
+/** The scope of an audit. */
 export interface AuditScope {
   /** Only deliveries that changed since (ms since 1970). */
   readonly since?: number | undefined;
@@ -11,56 +11,56 @@ export interface AuditScope {
 }
 
 export interface AuditCounts {
-  /** Studies that were looked at, in each shape in which they went there. */
+  /** Number of studies that were checked, in each form in which they were sent there. */
   readonly studies: number;
   /** Instances that the target has confirmed. */
   readonly instances: number;
-  /** Of these, those whose content was compared with what was sent. */
+  /** Number of these whose content was compared with the sent data. */
   readonly compared: number;
   readonly missing: number;
   /** Of another size or content. */
   readonly different: number;
-  /** What the target has in these studies and nobody sent there. */
+  /** Objects in these studies at the target that were not sent there. */
   readonly extra: number;
-  /** Instances of which nobody knows: the source no longer has the study, or the target does not say. */
+  /** Instances with an unknown result: the source no longer has the study, or the target does not report it. */
   readonly unread: number;
   /** Requests to the target. */
   readonly requests: number;
 }
 
-/** What is open of a target, over all its audits. */
+/** Open findings of a target, over all its audits. */
 export type OpenFindings = Pick<AuditCounts, 'studies' | 'missing' | 'different' | 'extra'>;
 
-/** The audit of a target that is under way, or that was the last one. Times are ms since 1970, by the clock of Redis. */
+/** The running or last audit of a target. Times are ms since 1970, by the clock of Redis. */
 export interface TargetAudit {
   readonly id: string;
   readonly target: string;
-  /** Who asked for it; `schedule` for the configuration. */
+  /** Who requested it; `schedule` for the configuration. */
   readonly by: string;
   readonly scope: AuditScope;
   readonly startedAt: number;
-  /** `stopped`: an operator ended it; `failed`: it cannot go on, `reason` says why. */
+  /** `stopped`: an operator ended it; `failed`: it cannot continue, see `reason`. */
   readonly state: 'running' | 'done' | 'stopped' | 'failed';
   readonly endedAt?: number | undefined;
   /** Why it waits or has failed. */
   readonly reason?: string | undefined;
   /** While it waits: when it is tried again. */
   readonly waitsUntil?: number | undefined;
-  /** The study that it could not ask for: what cannot be asked for twice is left out. */
+  /** The study that could not be queried: a study that fails twice is skipped. */
   readonly tried?: string | undefined;
-  /** How far it is: the place of the last delivery that was looked at. */
+  /** Progress: the place of the last checked delivery. */
   readonly after?: string | undefined;
   /** Whether it is at those that changed while it ran. */
   readonly isLate?: boolean | undefined;
   readonly counts: AuditCounts;
   readonly open: OpenFindings;
-  /** What was sent again last. */
+  /** The last one that was sent again. */
   readonly sent?: { readonly at: number; readonly by: string; readonly studies: number; readonly instances: number };
 }
 
 /** What an audit found in one study, in one shape. */
 export interface AuditFinding {
-  /** The last audit that looked at the study; one that could not read it leaves the rest as it was. */
+  /** The last audit that checked the study; one that could not read it preserves the rest. */
   readonly auditId: string;
   /** When it was found. */
   readonly at: number;
@@ -74,16 +74,16 @@ export interface AuditFinding {
   readonly missingCount: number;
   readonly different: readonly string[];
   readonly differentCount: number;
-  /** What else is there, as the target names it, the first 200; without patient data. */
+  /** Other content, as named by the target, the first 200; without patient data. */
   readonly extra: readonly string[];
   readonly extraCount: number;
 }
 
-/** What an operator wants. */
+/** Request of an operator. */
 export type AuditWish =
   | { readonly kind: 'start'; readonly by: string; readonly scope: AuditScope }
   | { readonly kind: 'stop'; readonly by: string }
-  /** Send again what is missing or different, of one study or of all. */
+  /** Send missing or different instances again, of one study or of all. */
   | { readonly kind: 'send'; readonly by: string; readonly study?: string | undefined };
 
 export const noCounts: AuditCounts = {

@@ -7,7 +7,7 @@ const timeoutMs = 10_000;
 const leaseMs = 60_000;
 const maxKept = 100;
 
-/** KEYS: lease. ARGV: token, ms. Answers 1 when it is ours. */
+/** KEYS: lease. ARGV: token, ms. Returns 1 if it was acquired. */
 const renewScript = defineScript(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
@@ -21,9 +21,10 @@ return 1
 `);
 
 /**
- * Writes how far an audit is, and what it found, while the lease is held.
- * KEYS: lease, audits, findings, history. ARGV: token, target, audit, 1 when it has ended, most kept, then for each finding
- * its field and text, '' removes it. Answers 1 when it was written.
+ * Writes the progress of an audit, and its findings, while the lease is held.
+ * KEYS: lease, audits, findings, history. ARGV: token, target, audit, 1 if it has ended, maximum number kept, then for each
+ * finding
+ * its field and text, '' removes it. Returns 1 if it was written.
  */
 const saveScript = defineScript(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -38,18 +39,18 @@ end
 return 1
 `);
 
-/** KEYS: what is asked for. ARGV: target, text. Takes it away if it is still that. */
+/** KEYS: requests. ARGV: target, text. Removes the request if it has not changed. */
 const takenScript = defineScript(`
 if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
 return 1
 `);
 
-/** What changes of an audit's findings: the field of a study, and what was found; undefined when nothing is wrong with it. */
+/** A change of an audit's findings: the field of a study, and the finding; undefined if the study has no findings. */
 export type FindingChange = readonly [field: string, finding: AuditFinding | undefined];
 
 /**
- * Audits of targets: what operators want, how far each is, and what it found. One process at a time makes the audit of a
- * target, by a lease. Every method throws DispatchError `ledger-unavailable` when Redis fails or is silent.
+ * Audits of targets: requests of operators, progress and findings. One process at a time audits a
+ * target, with a lease. Every method throws DispatchError `ledger-unavailable` if Redis fails or does not respond.
  */
 export class TargetAudits {
   readonly #redis: RedisClient;
@@ -60,7 +61,7 @@ export class TargetAudits {
     this.#keys = redisKeys(prefix);
   }
 
-  /** Replaces what was asked for and not taken yet. */
+  /** Replaces a request that was not taken yet. */
   async ask(target: string, wish: AuditWish): Promise<void> {
     await ask(this.#redis.hset(this.#keys.targetAuditsAsked, target, JSON.stringify(wish)));
   }
@@ -74,7 +75,7 @@ export class TargetAudits {
     await ask(takenScript.run(this.#redis, [this.#keys.targetAuditsAsked], [target, JSON.stringify(wish)]));
   }
 
-  /** The audit of each target that is under way, or was the last. */
+  /** The running or last audit of each target. */
   async all(): Promise<Map<string, TargetAudit>> {
     return parsed<TargetAudit>(await ask(this.#redis.hgetall(this.#keys.targetAudits)));
   }
@@ -90,12 +91,12 @@ export class TargetAudits {
     return texts.map((text) => JSON.parse(text) as TargetAudit);
   }
 
-  /** What was found, by the field of the study. */
+  /** The findings, by the field of the study. */
   async findings(target: string): Promise<Map<string, AuditFinding>> {
     return parsed<AuditFinding>(await ask(this.#redis.hgetall(this.#keys.targetAuditFindings(target))));
   }
 
-  /** What was found in one study. */
+  /** The findings of one study. */
   async finding(target: string, field: string): Promise<AuditFinding | undefined> {
     const text = await ask(this.#redis.hget(this.#keys.targetAuditFindings(target), field));
     return text === null ? undefined : (JSON.parse(text) as AuditFinding);
@@ -112,7 +113,7 @@ export class TargetAudits {
     };
   }
 
-  /** @returns whether the audit of the target is ours for a minute */
+  /** @returns whether this process may audit the target for a minute */
   async lease(target: string, token: string): Promise<boolean> {
     return (await ask(this.#redis.set(this.#keys.targetAuditLease(target), token, 'PX', leaseMs, 'NX'))) === 'OK';
   }
@@ -127,8 +128,8 @@ export class TargetAudits {
   }
 
   /**
-   * @param isEnd - the audit has ended now, and is kept with the former ones
-   * @returns false when another process has the lease: then nothing was written
+   * @param isEnd - the audit has ended now, and is added to the history
+   * @returns false if another process has the lease: then nothing was written
    */
   async save(
     audit: TargetAudit,

@@ -4,7 +4,7 @@ import { withDeadline, type RedisClient } from '../redis/index.ts';
 
 const timeoutMs = 10_000;
 
-/** A few small values that are kept with a target, by its name, until they are replaced. No patient data. */
+/** A few small values that are stored with a target, by name, until they are replaced. No patient data. */
 export interface TargetMemory {
   get<T>(key: string): Promise<T | undefined>;
   set(key: string, value: unknown): Promise<void>;

@@ -8,7 +8,7 @@ export interface KnownPlace extends TargetPlace {
 }
 
 export interface Places {
-  /** Ledger of the place that was taken into use last. */
+  /** Ledger of the address that was taken into use last. */
   readonly current: string | undefined;
   readonly places: readonly KnownPlace[];
 }
@@ -16,14 +16,14 @@ export interface Places {
 export type FoundPlace =
   /** `isChanged`: with a new address, or an identity that it did not have before. */
   | { readonly kind: 'known'; readonly known: KnownPlace; readonly isChanged: boolean }
-  /** The configuration says by itself that it is another place, or there was none before. */
+  /** The configuration itself shows that it is another place, or there was none before. */
   | { readonly kind: 'new'; readonly known: KnownPlace }
   | { readonly kind: 'undecided'; readonly place: TargetPlace; readonly was: KnownPlace };
 
 /**
- * Looks a place up. An identity in the configuration decides by itself: the same one is the same place whatever its address,
- * another one is another place. The first identity of a place says nothing about its address: it is taken over where that is
- * the same.
+ * Finds a place. An identity in the configuration decides alone: the same identity is the same place with any address,
+ * another one is another place. The first identity of a place is independent of its address: it is adopted if the
+ * address is the same.
  */
 export function findPlace(target: string, { current, places }: Places, place: TargetPlace): FoundPlace {
   const [last] = places.slice(-1);

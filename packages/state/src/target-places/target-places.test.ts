@@ -44,7 +44,7 @@ test('another place has to be decided on; what was said stays', async () => {
   expect(await places.decide('pacs', pacs('two'), 'new')).toBe('pacs~2');
   expect(await places.decide('pacs', pacs('two'), 'new')).toBeUndefined();
   expect(await ledgerAt(pacs('two'))).toBe('pacs~2');
-  // A process that still has the former configuration goes on where it is.
+  // A process that still has the previous configuration continues with its place.
   expect(await ledgerAt(pacs('one'))).toBe('pacs');
 });
 
@@ -69,10 +69,10 @@ test('contents that moved along are not at the former address any more: going ba
 
 test('an identity in the configuration decides by itself', async () => {
   await ledgerAt(pacs('one'));
-  // Named where it is, then moved.
+  // Identified at its current address, then moved.
   expect(await ledgerAt(pacs('one', { identity: 'archive' }))).toBe('pacs');
   expect(await ledgerAt(pacs('two', { identity: 'archive' }))).toBe('pacs');
-  // Installed anew at the same address.
+  // Reinstalled at the same address.
   expect(await ledgerAt(pacs('two', { identity: 'archive-2027' }))).toBe('pacs~2');
   expect(await ledgerAt(pacs('two', { identity: 'archive' }))).toBe('pacs');
 });

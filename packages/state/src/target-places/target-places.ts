@@ -4,8 +4,8 @@ import { defineScript, withDeadline, type RedisClient } from '../redis/index.ts'
 import { findPlace, nextLedger, type FoundPlace, type KnownPlace, type Places } from './find-place.ts';
 
 /**
- * - `known`: what was confirmed there stands in `ledger`
- * - `undecided`: the target has moved, and nobody has said whether its contents have moved along
+ * - `known`: its confirmations are in `ledger`
+ * - `undecided`: the target has moved, and no operator has decided whether its contents have moved too
  */
 export type PlaceVerdict =
   | { readonly kind: 'known'; readonly ledger: string; readonly place: TargetPlace }
@@ -17,15 +17,15 @@ export type Registered = PlaceVerdict & {
   readonly isNew: boolean;
 };
 
-/** `same`: the contents moved along, the ledger is kept. `new`: another place, for which a new ledger begins. */
+/** `same`: the contents moved too, the ledger is kept. `new`: another place, for which a new ledger begins. */
 export type PlaceDecision = 'same' | 'new';
 
 const timeoutMs = 10_000;
 const maxTries = 50;
 
 /**
- * The places are kept twice: were they lost alone, what another place has confirmed would count for the present one.
- * KEYS: places, copies of all targets. ARGV: target. Answers the places, or ''.
+ * The places are stored twice: if they were lost alone, confirmations of another place would count for the current one.
+ * KEYS: places, copies of all targets. ARGV: target. Returns the places, or ''.
  */
 const readScript = defineScript(`
 local known, copy = redis.call('GET', KEYS[1]), redis.call('HGET', KEYS[2], ARGV[1])
@@ -34,7 +34,10 @@ if copy and not known then redis.call('SET', KEYS[1], copy) end
 return known or copy or ''
 `);
 
-/** KEYS: places, copies of all targets. ARGV: what was read, or '' for nothing; what is to be; target. Answers 1 when it was written. */
+/**
+ * KEYS: places, copies of all targets. ARGV: the value that was read, or '' for none; the new value; target. Returns 1 if it
+ * was written.
+ */
 const exchangeScript = defineScript(`
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
@@ -43,10 +46,11 @@ return 1
 `);
 
 /**
- * Which place a target was when it confirmed what its ledger says. A configuration with another address is another place
- * until somebody says that the contents are the same: until then nothing is confirmed there. Each process asks for the
- * place of its own configuration, so that one that has not been reloaded yet goes on with its own. Every method throws
- * DispatchError `ledger-unavailable` when Redis fails or is silent.
+ * The place of a target at which the confirmations in its ledger were made. A configuration with another address is another
+ * place
+ * until an operator decides that the contents are the same: until then nothing is confirmed there. Each process uses the
+ * place of its own configuration, so one that has not been reloaded yet continues with its own. Every method throws
+ * DispatchError `ledger-unavailable` if Redis fails or does not respond.
  */
 export class TargetPlaces {
   readonly #redis: RedisClient;
@@ -57,13 +61,13 @@ export class TargetPlaces {
     this.#prefix = prefix;
   }
 
-  /** All ledgers of a target, the first one too where nothing is known of it yet. */
+  /** All ledgers of a target, including the first one if nothing is stored yet. */
   async ledgers(target: string): Promise<string[]> {
     const { places } = await this.#read(target);
     return [...new Set([target, ...places.map(({ ledger }) => ledger)])];
   }
 
-  /** What is known of the places of a target, the one in use and former ones. */
+  /** The known places of a target, current and former ones. */
   async known(target: string): Promise<Places> {
     return this.#read(target);
   }
@@ -74,7 +78,7 @@ export class TargetPlaces {
     return verdictOf(findPlace(target, places, targetPlace(config)), places);
   }
 
-  /** Takes a configuration into use: remembers its place, unless somebody has to decide on it. */
+  /** Takes a configuration into use: stores its place, unless an operator must decide. */
   async register(target: string, config: TargetConfig): Promise<Registered> {
     return this.#exchange(target, (places) => {
       const found = findPlace(target, places, targetPlace(config));
@@ -88,7 +92,7 @@ export class TargetPlaces {
   /**
    * Decides on a target that has moved.
    *
-   * @returns the ledger from now on; undefined when there is nothing to decide
+   * @returns the ledger from now on; undefined if there is nothing to decide
    */
   async decide(target: string, config: TargetConfig, decision: PlaceDecision): Promise<string | undefined> {
     return this.#exchange(target, (places) => {
@@ -118,7 +122,7 @@ export class TargetPlaces {
     return parse(await this.#readText(target));
   }
 
-  /** Empty when nothing is known. */
+  /** Empty if nothing is known. */
   async #readText(target: string): Promise<string> {
     return String(await ask(readScript.run(this.#redis, this.#keys(target), [target])));
   }
@@ -129,7 +133,7 @@ export class TargetPlaces {
   }
 }
 
-/** What an operator has to know about a target that has moved, in one sentence. */
+/** Description of a moved target for operators, in one sentence. */
 export function describeMove(target: string, { place, was }: Extract<PlaceVerdict, { kind: 'undecided' }>): string {
   return `${target} was ${describePlace(was)} and is now ${describePlace(place)}. Its deliveries wait until you decide: run "dispatch target same ${target}" if the content is the same, or "dispatch target new ${target}" if it is another place`;
 }
@@ -146,7 +150,7 @@ function currentOf({ current, places }: Places): KnownPlace | undefined {
   return places.find(({ ledger }) => ledger === current);
 }
 
-/** A ledger belongs to one place: whoever had it before has moved there. */
+/** A ledger belongs to one place: the previous owner has moved there. */
 function withPlace({ places }: Places, place: KnownPlace): Places {
   return { current: place.ledger, places: [...places.filter(({ ledger }) => ledger !== place.ledger), place] };
 }

@@ -1,22 +1,23 @@
 import type { Stage } from '@dicom-dispatch/core';
 
 /**
- * What durations are known by: the stages of a delivery; `instance`: the stage `transfer` divided by the instances that it confirmed;
- * `attempt`: the attempt as a whole.
+ * Names of durations: the stages of a delivery; `instance`: the stage `transfer` divided by the number of confirmed
+ * instances;
+ * `attempt`: the complete attempt.
  */
 export type Timed = Stage | 'instance' | 'attempt';
 
-/** Buckets to the doubling of a duration: what is read is at most 9 % off. */
+/** Buckets per doubling of a duration: the error of a result is at most 9 %. */
 const perDoubling = 4;
 const lastBucket = 127;
 
-/** The bucket of a duration; the first one is for 1 ms and less, the last one has no end. */
+/** The bucket of a duration; the first one is for 1 ms and less, the last one is unlimited. */
 export function bucketOf(durationMs: number): number {
   if (!(durationMs > 1)) return 0;
   return Math.min(lastBucket, Math.floor(perDoubling * Math.log2(durationMs)));
 }
 
-/** The duration (ms) that stands for a bucket: its middle. */
+/** The duration (ms) that represents a bucket: its middle. */
 export function durationOfBucket(bucket: number): number {
   return 2 ** ((bucket + 0.5) / perDoubling);
 }

@@ -48,7 +48,7 @@ it('keeps what went through by the minute and the hour, and durations of today a
   expect(usual?.count).toBe(140);
   expect(Math.abs((usual?.medianMs ?? 0) - 1_000)).toBeLessThan(100);
   expect(Math.abs((usual?.p95Ms ?? 0) - 1_900)).toBeLessThan(190);
-  // All of it goes by itself, and is in the list of keys.
+  // All keys expire, and are in the list of keys.
   for (const key of await redis.keys('*')) {
     expect(await redis.ttl(key), key).toBeGreaterThan(0);
     expect(keyTable).toContain(rowOfKey(prefix, key));

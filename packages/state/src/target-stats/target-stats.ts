@@ -8,7 +8,7 @@ const minuteMs = 60_000;
 const hourMs = 3_600_000;
 const dayMs = 86_400_000;
 
-/** Each kind of span, how long it is, and how long its numbers are kept. */
+/** Each kind of period, its length, and how long its numbers are kept. */
 const spans = {
   minute: { ms: minuteMs, keptSeconds: 2 * 86_400 },
   hour: { ms: hourMs, keptSeconds: 8 * 86_400 },
@@ -19,7 +19,7 @@ type Span = keyof typeof spans;
 
 /**
  * KEYS: hashes
- * ARGV: how many seconds each is kept, then index of a key, field and amount of each number
+ * ARGV: number of seconds for which each is kept, then index of a key, field and amount of each number
  */
 const addScript = defineScript(`
 for i = #KEYS + 1, #ARGV, 3 do redis.call('HINCRBY', KEYS[tonumber(ARGV[i])], ARGV[i + 1], ARGV[i + 2]) end
@@ -35,8 +35,9 @@ export interface TargetFlow {
 }
 
 /**
- * Numbers of each target for the console, in a bounded number of hashes: bytes and ends by the minute (two days) and by the hour (eight days),
- * durations by the hour (three hours) and by the day (nine days).
+ * Numbers of each target for the console, in a limited number of hashes: bytes and ended deliveries per minute (two days)
+ * and per hour (eight
+ * days), durations per hour (three hours) and per day (nine days).
  */
 export class TargetStats {
   readonly #redis: Redis;
@@ -51,9 +52,7 @@ export class TargetStats {
     if (bytes > 0) await this.#add(target, now, [['minute', 'hour'], [['bytes', bytes]]]);
   }
 
-  /**
-   * @param durationsMs - of the attempt that ended it, where it arrived
-   */
+  /** @param durationsMs - of the attempt that ended it, if it was successful */
   async ended(
     target: string,
     state: DeliveryState,
@@ -85,7 +84,7 @@ export class TargetStats {
     return sumUp(await this.#read(target, 'durationsOfDay', 7, now - dayMs));
   }
 
-  /** When what {@link recentDurations} has begins (ms since 1970). */
+  /** When the data of {@link recentDurations} begin (ms since 1970). */
   static recentSince(now = Date.now()): number {
     return (Math.floor(now / hourMs) - 1) * hourMs;
   }

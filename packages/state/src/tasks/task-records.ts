@@ -5,12 +5,12 @@ import { changeTaskScript, openScript } from './task-scripts.ts';
 
 /**
  * - `waiting`: deliveries of the study task have not all succeeded
- * - `due`: they have; the step was tried and did not succeed, and is tried again at `nextAttemptAt`
- * - `done`: what could be done is done
+ * - `due`: they have; the step was tried without success, and is tried again at `nextAttemptAt`
+ * - `done`: everything possible is done
  */
 export type TaskState = 'waiting' | 'due' | 'done';
 
-/** The last step of a study task: what the rules want done in the source when all deliveries have succeeded. */
+/** The last step of a study task: the actions of the rules in the source after all deliveries have succeeded. */
 export interface TaskRecord {
   readonly data: StudyTaskData;
   readonly state: TaskState;
@@ -20,12 +20,12 @@ export interface TaskRecord {
   readonly nextAttemptAt: number | undefined;
   readonly error: ErrorRecord | undefined;
   readonly done: readonly string[];
-  /** What was not done, with the reason. */
+  /** Actions that were not executed, with the reason. */
   readonly left: readonly string[];
   readonly updatedAt: number;
 }
 
-/** After so long without a change somebody looks whether it still has what makes it go on. */
+/** After this time without a change, reconciliation checks that something continues it. */
 const lookAfterMs = 60_000;
 
 /** The last steps of study tasks, in Redis, by the id of the study task. */
@@ -39,9 +39,9 @@ export class TaskRecords {
   }
 
   /**
-   * Writes down what is to be done, before the first delivery can succeed. Known already: nothing changes.
+   * Stores the actions before the first delivery can succeed. If they are already stored, nothing changes.
    *
-   * @param again - one that is done is to be done once more: another target has come
+   * @param again - a completed one is executed once more, because a target was added
    */
   async open(data: StudyTaskData, { again = false } = {}): Promise<boolean> {
     const id = data.studyTaskId;
@@ -57,7 +57,7 @@ export class TaskRecords {
     return this.#change(id, 'due', { waitMs, counts: true, fields: { error: JSON.stringify(error) } });
   }
 
-  /** It is tried at once; an operator asks for it. */
+  /** Tries it immediately, at the request of an operator. */
   async wake(id: string): Promise<boolean> {
     return this.#change(id, 'due', { waitMs: 0 });
   }
@@ -83,18 +83,18 @@ export class TaskRecords {
     });
   }
 
-  /** Open steps at which nobody has looked for a while, those that wait longest first. */
+  /** Open steps that were not checked for some time, longest waiting first. */
   async toBeLookedAt(now: number, limit: number): Promise<string[]> {
     const index = redisKeys(this.#prefix).index('tasks');
     return this.#run(() => this.#redis.zrangebyscore(index, '-inf', now, 'LIMIT', 0, limit));
   }
 
-  /** Says when to look again. */
+  /** Sets when to check again. */
   async lookAgain(id: string, at: number): Promise<void> {
     await this.#run(() => this.#redis.zadd(redisKeys(this.#prefix).index('tasks'), 'XX', Math.ceil(at), id));
   }
 
-  /** Takes one that is not open out of the index. */
+  /** Removes one that is not open from the index. */
   async drop(id: string): Promise<void> {
     await this.#run(() => this.#redis.zrem(redisKeys(this.#prefix).index('tasks'), id));
   }

@@ -6,8 +6,8 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 `;
 
 /**
- * Writes a step that is not known yet, or, when wanted, one that was done before.
- * KEYS: task, index of open tasks. ARGV: id, data, ms until somebody looks, 1 to open a done one again
+ * Writes a new step, or, if requested, one that was completed before.
+ * KEYS: task, index of open tasks. ARGV: id, data, ms until the next check, 1 to open a completed one again
  */
 export const openScript = defineScript(`${clock}
 local known = redis.call('HGET', KEYS[1], 'state')
@@ -23,9 +23,9 @@ return 1
 `);
 
 /**
- * Changes a step that is not done.
- * KEYS: task, index of open tasks. ARGV: id, state, ms until it is due or -1, ms until somebody looks, whether the
- * attempts count, then field and value pairs ('' removes). Answers 1, or 0 when there is none or it is done.
+ * Changes a step that is not completed.
+ * KEYS: task, index of open tasks. ARGV: id, state, ms until it is due or -1, ms until the next check, whether the
+ * attempts count, then field and value pairs ('' removes). Returns 1, or 0 if it does not exist or is completed.
  */
 export const changeTaskScript = defineScript(`${clock}
 local state = redis.call('HGET', KEYS[1], 'state')
