@@ -1,11 +1,9 @@
-import { act, fromNow, type DeliveryRecord } from '@dicom-dispatch/state/records';
+import type { DeliveryRecord } from '@dicom-dispatch/state/records';
 import { deliveryData } from '@dicom-dispatch/core';
 import { cancelDelivery } from './cancel-delivery.ts';
 import type { Actor, PipelineContext } from '@dicom-dispatch/pipeline';
 import { eachDelivery } from './each-delivery.ts';
-import { addJob, newDelivery } from '@dicom-dispatch/pipeline';
-import { heldAmong } from './hold-delivery.ts';
-import { holdFromStart } from '@dicom-dispatch/pipeline';
+import { newDelivery, replaceDelivery } from '@dicom-dispatch/pipeline';
 import { OperationError } from '@dicom-dispatch/pipeline';
 
 /** What an operator decided, and how many deliveries it concerned. */
@@ -92,34 +90,23 @@ async function forEachWaiting(
 }
 
 async function moveOne(context: PipelineContext, record: DeliveryRecord, to: string, actor: Actor): Promise<boolean> {
-  const { redis, keys, records, queues } = context;
+  const { records, queues } = context;
   const pipelineContext = { ...context, config: context.config() };
   const data = deliveryData.parse(record);
-  const { group: _, ...alone } = data;
+  // Whether it is held is known when it is moved.
+  const { group: _, hold: __, ...alone } = data;
   // Its own transform goes with it; without one, that of the new target counts, as for every delivery to it.
   const moved = await newDelivery(pipelineContext, alone, to, { keepsTransform: data.transform !== undefined });
-  const study = await records.study(data);
-  if (study) {
-    const targets = [...new Set([...study.targets.filter((one) => one !== data.target), to])];
-    await records.routed({ ...study, targets }, [moved]);
-  }
-  if ((await heldAmong(context, [data.deliveryId])).has(data.deliveryId)) {
-    await holdFromStart(redis, keys, moved.deliveryId);
-  }
-  // First the new one, so that the study task never lacks what it waits for.
-  await addJob(pipelineContext, moved);
-  const changed = await records.change(data.deliveryId, {
-    ...act('move'),
+  const left = await replaceDelivery(pipelineContext, data, moved, {
+    keepsTarget: false,
     from: ['waiting'],
-    patch: { state: 'moved', endedAt: fromNow(), worker: null },
     event: {
       kind: 'operator',
       text: `moved to ${to} by ${actor.name}: ${data.target} was removed from the configuration`,
     },
   });
   // A dispatcher that still has the target has just taken it up: both get the study.
-  if (changed.kind === 'refused') return false;
-  await redis.srem(keys.held, data.deliveryId);
+  if (left.kind === 'refused') return false;
   // A worker that has just taken its job finds that the delivery has ended.
   const job = await queues.target(data.target).getJob(data.deliveryId);
   await job?.remove().catch(() => {});

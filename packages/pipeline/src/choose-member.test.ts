@@ -1,6 +1,9 @@
-import { schedule } from '@dicom-dispatch/core';
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { deliveryData, schedule } from '@dicom-dispatch/core';
+import { act, fromNow } from '@dicom-dispatch/state/records';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { chooseMember } from './choose-member.ts';
+import { handOver } from './hand-over.ts';
+import { jobPlace } from './queues/index.ts';
 import { startTestPipeline, type TestPipeline } from './testing/start-test-pipeline.ts';
 
 let test: TestPipeline;
@@ -75,4 +78,59 @@ it('stays with the member that has the study, although the choice was forgotten'
   await operations.records.routed({ ...data, studyInstanceUid: '1.2', routedAt: 1 } as never, [data as never]);
   await redis.del(operations.keys.choices('main', 'o-1'));
   expect(await choose({})).toBe('b');
+});
+
+describe('a delivery that is handed over', () => {
+  const group = { name: 'any', strategy: 'first-available', members: ['a', 'b'], tried: [], keepsTransform: false };
+
+  /** What somebody does at the moment in which the other delivery has its record. */
+  async function handOverWhile(act: (id: string) => Promise<unknown>) {
+    const { operations, config } = test;
+    const { added } = await test.enqueue('1.2.9');
+    const former = deliveryData.parse({ ...added[0], group });
+    const { records } = operations;
+    const routed = records.routed.bind(records);
+    const spy = vi.spyOn(records, 'routed').mockImplementationOnce(async (...args) => {
+      const count = await routed(...args);
+      await act(former.deliveryId);
+      return count;
+    });
+    const handed = await handOver({ ...operations, config }, former, { why: 'it is down', onlyWaiting: true });
+    spy.mockRestore();
+    const [next] = await records.deliveries({ target: 'b', limit: 1 }).then((found) => found.records);
+    return { handed, former: await records.look(former.deliveryId), next: await records.look(next?.deliveryId ?? '') };
+  }
+
+  it('stays held when it is held at this moment, and goes to the other member when it is released', async () => {
+    const { records, queues } = test.operations;
+    const { handed, former, next } = await handOverWhile((id) =>
+      records.change(id, { ...act('hold'), patch: { wake: 'person' } }),
+    );
+    expect(handed).toEqual({ target: 'b', hasLeft: true });
+    expect(former?.record.state).toBe('moved');
+    expect(next).toMatchObject({ isHeld: true, record: { target: 'b', state: 'waiting', wake: 'person' } });
+    const id = next?.record.deliveryId ?? '';
+    expect(await test.redis.smembers(test.operations.keys.held)).toEqual([id]);
+    expect((await jobPlace(test.redis, queues.target('b'), id)).state).toBe('ready');
+    expect((await records.change(id, { ...act('release'), patch: { wake: 'job' } })).kind).toBe('done');
+  });
+
+  it('is sent by nobody when it is cancelled at this moment', async () => {
+    const { handed, former, next } = await handOverWhile((id) =>
+      test.operations.records.change(id, { ...act('cancel'), patch: { state: 'cancelled', endedAt: fromNow() } }),
+    );
+    expect(handed).toEqual({ target: 'b', hasLeft: false });
+    expect([former?.record.state, next?.record.state]).toEqual(['cancelled', 'cancelled']);
+  });
+
+  it('has a record there although that of its study is missing', async () => {
+    const { next } = await handOverWhile(() => Promise.resolve());
+    expect(next?.record.state).toBe('waiting');
+    await test.redis.flushall();
+    const { added } = await test.enqueue('1.2.10');
+    await test.redis.del(test.operations.keys.study('main', 'o-1.2.10'));
+    const former = deliveryData.parse({ ...added[0], group });
+    await handOver({ ...test.operations, config: test.config }, former, { why: 'it is down' });
+    expect(await test.operations.records.counts('b')).toMatchObject({ waiting: 1 });
+  });
 });

@@ -1,4 +1,12 @@
-import type { Records } from '@dicom-dispatch/state/records';
+import {
+  act,
+  endStates,
+  fromNow,
+  type Changed,
+  type DeliveryChange,
+  type DeliveryPatch,
+  type Records,
+} from '@dicom-dispatch/state/records';
 import { deliveryId, type DeliveryData } from '@dicom-dispatch/core';
 import {
   isUsable,
@@ -10,9 +18,29 @@ import {
 } from './choose-member.ts';
 import { deliveryJobOptions, isJobError, jobPlace } from './queues/index.ts';
 import { operationKeys } from './keys.ts';
+import { studyOf } from './study-of.ts';
 
 export interface HandOverContext extends GroupContext {
   readonly records: Records;
+}
+
+export interface HandOverOptions {
+  /** The error, for the timeline. */
+  readonly why: string;
+  /** The former target has used up its attempts: it does not get this delivery back. */
+  readonly exhausted?: boolean;
+  /** Only if it waits; otherwise an attempt that is under way is left, too. */
+  readonly onlyWaiting?: boolean;
+  readonly patch?: DeliveryPatch;
+  /** The lock under which the former delivery is left. */
+  readonly fence?: { readonly lockKey: string; readonly token: string };
+}
+
+/** Who has a delivery now. */
+export interface HandedOver {
+  readonly target: string;
+  /** False: an attempt has just begun at the former target, and ends by itself: both get the study. */
+  readonly hasLeft: boolean;
 }
 
 /**
@@ -22,18 +50,16 @@ export interface HandOverContext extends GroupContext {
  * target has
  * confirmed stay there, and are not sent to it again if the study returns to it.
  *
- * Repeating it after a crash has the same result. The caller ends the former delivery.
+ * Done again after a crash it comes to the same end.
  *
- * @param why - the error, for the timeline
- * @param exhausted - the former target has used up its attempts: it does not get this delivery back
- * @returns the new target; undefined if no other target can be used
+ * @returns undefined when no other target can be used: nothing has changed
  */
 export async function handOver(
   context: HandOverContext,
   data: DeliveryData,
-  why: string,
-  exhausted = false,
-): Promise<string | undefined> {
+  { why, exhausted = false, onlyWaiting = false, patch, fence }: HandOverOptions,
+): Promise<HandedOver | undefined> {
+  const { records } = context;
   const { group } = data;
   if (!group) return undefined;
   const place: StudyOfGroup = {
@@ -47,7 +73,7 @@ export async function handOver(
   const tried = exhausted ? [...new Set([...group.tried, data.target])] : group.tried;
   const target = began?.target ?? (await otherMember(context, data, tried));
   if (target === undefined) return undefined;
-  // A held delivery is not moved: its release also applies to the other target.
+  // Whether it is held is known when it has left.
   const { hold: _, ...released } = data;
   const next = await newDelivery(context, released, target, { keepsTransform: group.keepsTransform, tried });
   const choice: Choice = {
@@ -56,15 +82,77 @@ export async function handOver(
     ...(next.nonce !== undefined && { nonce: next.nonce }),
   };
   if (!began) await writeChoice(context, group.name, place, choice);
-  const study = await context.records.study(data);
-  if (study) await context.records.routed({ ...study, targets: [...new Set([...study.targets, target])] }, [next]);
-  await addJob(context, next);
-  await context.records.update(
+  const left = await replaceDelivery(context, data, next, {
+    ...(onlyWaiting && { from: ['waiting'] }),
+    ...(patch && { patch }),
+    event: { kind: 'moved', text: `${target} has taken over the delivery: ${why}` },
+    ...(fence && { fence }),
+  });
+  await records.update(
     next.deliveryId,
     {},
     { kind: 'moved', text: `taken over from ${data.target}, which could not be used: ${why}` },
   );
-  return target;
+  return { target, hasLeft: left.kind === 'done' };
+}
+
+/**
+ * Ends a delivery as moved, and begins the one that takes its place, also when the record of its study is missing. The new one has no job
+ * before the former one has ended.
+ *
+ * @returns what became of the former: refused when it has ended meanwhile, or is in none of the states `from`
+ */
+export async function replaceDelivery(
+  context: Pick<HandOverContext, 'config' | 'redis' | 'queues' | 'records'>,
+  former: DeliveryData,
+  next: DeliveryData,
+  {
+    keepsTarget = true,
+    patch,
+    ...change
+  }: Pick<DeliveryChange, 'from' | 'event' | 'fence'> & {
+    readonly patch?: DeliveryPatch;
+    readonly keepsTarget?: boolean;
+  },
+): Promise<Changed> {
+  const { records } = context;
+  const study = await records.study(former);
+  const before = study?.targets.filter((one) => keepsTarget || one !== former.target) ?? [];
+  const targets = [...new Set([...before, next.target])];
+  await records.routed(study ? { ...study, targets } : studyOf(former, targets), [next]);
+  const left = await records.change(former.deliveryId, {
+    ...act('move'),
+    ...change,
+    patch: { ...patch, state: 'moved', endedAt: fromNow(), worker: null },
+  });
+  await keepIntent(context, former.deliveryId, next.deliveryId, left);
+  await addJob(context, next);
+  return left;
+}
+
+/** What an operator wants of the former delivery is wanted of the one that takes its place, also if he has just said so. */
+async function keepIntent(
+  { records, redis, config }: Pick<HandOverContext, 'config' | 'redis' | 'records'>,
+  formerId: string,
+  nextId: string,
+  left: Changed,
+): Promise<void> {
+  const { isHeld = false } = (await records.look(formerId)) ?? {};
+  const isCancelled = left.isCancelled || (left.kind === 'refused' && left.state === 'cancelled');
+  if (isCancelled) {
+    await records.change(nextId, {
+      ...act('cancel'),
+      patch: { state: 'cancelled', endedAt: fromNow() },
+      event: { kind: 'ended', text: 'cancelled by an operator' },
+    });
+  } else if (isHeld && left.state !== undefined && endStates.includes(left.state)) {
+    await records.change(nextId, {
+      ...act('hold'),
+      patch: { wake: 'person', nextAttemptAt: null },
+      event: { kind: 'operator', text: 'it stays held' },
+    });
+    await redis.srem(operationKeys(config.redis.prefix).held, formerId);
+  }
 }
 
 async function otherMember(

@@ -48,7 +48,7 @@ export { readForRouting, type SnapshotForRouting } from './read-for-routing.ts';
 export { startPruning } from './start-pruning.ts';
 export { reasonForReturn } from './refuse-return.ts';
 export { takeBackDelivery } from './take-back-delivery.ts';
-export { addJob, handOver, newDelivery, type HandOverContext } from './hand-over.ts';
+export { addJob, handOver, newDelivery, replaceDelivery, type HandOverContext } from './hand-over.ts';
 export {
   forgetManifest,
   keepManifest,
@@ -56,7 +56,6 @@ export {
   type SharedManifest,
   type StudyMoment,
 } from './shared-manifest.ts';
-export { holdFromStart } from './hold-from-start.ts';
 export { studyTaskStands, type StudyTaskStands } from './study-task-stands.ts';
 export * from './reconcile/index.ts';
 export { searchKeysOf } from './search-keys.ts';

@@ -1,5 +1,4 @@
 import { handOver } from '@dicom-dispatch/pipeline';
-import { act, fromNow } from '@dicom-dispatch/state/records';
 import { deliveryData } from '@dicom-dispatch/core';
 import type { Job } from 'bullmq';
 import type { DispatcherContext } from './dispatcher-context.ts';
@@ -34,16 +33,8 @@ async function moveOne(context: DispatcherContext, job: Job, why: string): Promi
   if (looked?.record.state !== 'waiting' || looked.isHeld || looked.isCancelled) return false;
   // The job of a study that was still being received says what it was then.
   const data = parsed.data.arriving === undefined ? parsed.data : deliveryData.parse(looked.record);
-  const to = await handOver(context, data, why);
-  if (to === undefined) return false;
-  const changed = await context.records.change(data.deliveryId, {
-    ...act('move'),
-    from: ['waiting'],
-    patch: { state: 'moved', endedAt: fromNow() },
-    event: { kind: 'moved', text: `${to} has taken over the delivery: ${why}` },
-  });
-  // An attempt has just begun: it ends by itself, and the other target has the study too.
-  if (changed.kind === 'refused') return false;
+  const handed = await handOver(context, data, { why, onlyWaiting: true });
+  if (!handed?.hasLeft) return false;
   // A worker that has just taken its job finds that the delivery has ended.
   await job.remove().catch(() => {});
   return true;

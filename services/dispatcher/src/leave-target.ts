@@ -1,4 +1,4 @@
-import { act, fromNow, type DeliveryPatch } from '@dicom-dispatch/state/records';
+import type { DeliveryPatch } from '@dicom-dispatch/state/records';
 import { handOver, readChoice } from '@dicom-dispatch/pipeline';
 import { fenceOf, type DeliveryJobRun } from './delivery-job-run.ts';
 
@@ -19,14 +19,9 @@ export async function leaveTarget(
 ): Promise<void> {
   const { context, data } = jobRun;
   if (!data.group || data.group.strategy === 'all') return;
-  const to = await handOver(context, data, why, options.exhausted);
-  if (to === undefined) return;
-  await context.records.change(data.deliveryId, {
-    ...act('move'),
-    patch: { ...options.patch, state: 'moved', endedAt: fromNow(), worker: null },
-    event: { kind: 'moved', text: `${to} has taken over the delivery: ${why}` },
-    fence: fenceOf(jobRun),
-  });
+  const handed = await handOver(context, data, { ...options, why, fence: fenceOf(jobRun) });
+  if (handed === undefined) return;
+  const to = handed.target;
   context.log.warn({ delivery: data.deliveryId, target: data.target, to, why }, 'delivery was handed over');
   context.metrics.ended.inc({ target: data.target, state: 'moved' });
   throw new HandedOver(`handed over to ${to}`);

@@ -4,6 +4,7 @@ import { redisKeys } from '@dicom-dispatch/state/keys';
 import { deliveryStates, RecordMender, type StudyKey, type StudyRecord } from '@dicom-dispatch/state/records';
 import { redisNow } from '@dicom-dispatch/state/redis';
 import { jobPlaces } from '../queues/index.ts';
+import { studyOf } from '../study-of.ts';
 import { callDelivery } from '../wake-delivery.ts';
 import type { Findings, ReconcileContext } from './reconcile-context.ts';
 
@@ -259,24 +260,4 @@ async function restoreRecord(context: ReconcileContext, findings: Findings, data
     await callDelivery({ ...context, config: config() }, record, await redisNow(redis, config().redis.prefix));
   findings.repaired('record-restored');
   log.error({ delivery: id, target }, 'the record of a delivery was missing in Redis, and was made again from its job');
-}
-
-/** Data of a study that one of its deliveries contains. */
-function studyOf(data: DeliveryData, targets: readonly string[]): StudyRecord {
-  const { source, epoch, studyInstanceUid, orthancStudyId, contentHash, instanceCount, modalities, rules } = data;
-  const { studyTaskId, routedAt } = data;
-  return {
-    source,
-    epoch,
-    studyInstanceUid,
-    orthancStudyId,
-    contentHash,
-    instanceCount,
-    modalities,
-    rules,
-    targets,
-    studyTaskId,
-    routedAt,
-    lastUpdate: undefined,
-  };
 }
