@@ -194,6 +194,21 @@ test('nothing of it is left, and nothing of another is touched', async () => {
   expect(await forget('1.2.2')).toMatchObject({ answer: 'unknown', deliveries: 0 });
 });
 
+test('nothing of it is left although the list of its deliveries was lost alone, and what is open keeps it', async () => {
+  const list = (study: string): string => `{dicom-dispatch}:study-deliveries:main:o-${study}`;
+  await enqueue('1.2.31');
+  await redis.del(list('1.2.31'));
+  expect(await forget('1.2.31')).toMatchObject({ answer: 'open' });
+  await redis.flushall();
+  startWorkers();
+  await end(await enqueue('1.2.32'));
+  const other = await everything();
+  await end(await enqueue('1.2.33', { to: ['any', 'b'] }));
+  await redis.del(list('1.2.33'));
+  expect(await forget('1.2.33')).toMatchObject({ answer: 'forgotten', deliveries: 2 });
+  expect(await everything()).toEqual(other);
+});
+
 test('kept: what is recent, waits, is under way, has failed, or is being routed', async () => {
   const enqueued = await enqueue('1.2.3');
   const id = enqueued.added[0]?.deliveryId ?? '';

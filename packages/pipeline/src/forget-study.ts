@@ -1,9 +1,17 @@
-import { forgetStudy as forgetRecords, type ForgetTerms, type Forgotten } from '@dicom-dispatch/state/records';
+import {
+  forgetStudy as forgetRecords,
+  RecordMender,
+  type ForgetTerms,
+  type Forgotten,
+} from '@dicom-dispatch/state/records';
 import { ledgerKeyOf, sourceOfTarget } from '@dicom-dispatch/core';
 import type { PipelineContext } from './context.ts';
 import { forgetJobs } from './queues/forget-jobs.ts';
 
 type Context = Pick<PipelineContext, 'config' | 'redis' | 'keys' | 'records' | 'ledger' | 'sharedUids'>;
+
+/** Deliveries in one call: some milliseconds for Redis. */
+const atOnce = 200;
 
 interface Study {
   readonly source: string;
@@ -40,6 +48,7 @@ export async function forgetStudy(
       left: keys.left(source),
     },
   };
+  await findDeliveries(context, study);
   const foreseen = await forgetRecords(redis, redisConfig.prefix, study, { ...all, dryRun: terms.dryRun || true });
   if (terms.dryRun || !isGone(foreseen)) return foreseen;
   // If interrupted after this, the removal is repeated. In the reverse order the remaining keys could no longer be found.
@@ -48,6 +57,22 @@ export async function forgetStudy(
   const forgotten = await forgetRecords(redis, redisConfig.prefix, study, all);
   if (!isGone(forgotten)) await context.sharedUids.add(study, uids);
   return forgotten;
+}
+
+/**
+ * The list of a study's deliveries may have been lost alone: they would stay for ever, and an open one would go on. All deliveries of the
+ * source are entered in their lists again.
+ */
+async function findDeliveries({ redis, records, config }: Context, study: Study): Promise<void> {
+  const known = await records.study(study);
+  if (known?.targets.length === 0 || (await records.deliveriesOf(study, 1)).length > 0) return;
+  const mender = new RecordMender(redis, config().redis.prefix);
+  const index = `source:${study.source}`;
+  for await (const ids of records.deliveryIds({ source: study.source })) {
+    for (let from = 0; from < ids.length; from += atOnce) {
+      await mender.mendDeliveries(index, ids.slice(from, from + atOnce));
+    }
+  }
 }
 
 function isGone({ answer }: Forgotten): boolean {
