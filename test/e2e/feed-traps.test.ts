@@ -117,6 +117,23 @@ describe("the change feed's traps", () => {
     await waitFor(() => scp.accepted().size === 12, { timeoutMs: 20_000, message: () => dispatch.output() });
     expect(scp.stores.length).toBe(12);
     expect(scp.accepted()).toEqual(grown.datasets);
+
+    // Also when what the target has confirmed is lost alone: the record of the last delivery proves which instances that were.
+    const deliveries = () => system.records.deliveriesOfUid(first.studyInstanceUid, 'main');
+    const areDelivered = async (count: number): Promise<boolean> => {
+      const states = (await deliveries()).map(({ state }) => state);
+      return states.length === count && states.every((state) => state === 'delivered');
+    };
+    await waitFor(() => areDelivered(2), { timeoutMs: 20_000 });
+    await system.client.del(await system.client.keys('*:ledger:*'));
+    const more = await system.upload({ seed: 'growing', series: 3, instancesPerSeries: 6 });
+    await waitFor(() => areDelivered(3), { timeoutMs: 20_000, message: () => dispatch.output() });
+    expect(scp.stores.length).toBe(18);
+    expect(scp.accepted()).toEqual(more.datasets);
+    const [latest] = await deliveries();
+    const events = await system.records.events(latest?.deliveryId ?? '');
+    expect(events.map(({ text }) => text).join('\n')).toContain('12 instances that an earlier delivery has confirmed');
+    expect(latest).toMatchObject({ total: 18, confirmed: 18 });
   });
 
   it('an instance that was overwritten in Orthanc is sent again, the others are not', async () => {

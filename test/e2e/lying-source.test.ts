@@ -18,13 +18,16 @@ import { startSystem, type System, type UploadedStudy } from './support/system.t
 /** A source, or something in front of it, that gives other bytes than it lists: nothing false arrives, all that is true does. */
 let storage: TempFolder;
 let folder: TempFolder;
+let chosen: TempFolder;
 let system: System;
 let proxy: LyingProxy;
 let scp: FaultScp;
 let dispatch: FollowingServices;
 
 beforeAll(async () => {
-  [storage, folder] = await Promise.all([tempFolder('lying storage'), tempFolder('lying target')]);
+  [storage, folder, chosen] = (await Promise.all(
+    ['storage', 'target', 'chosen'].map((name) => tempFolder(`lying ${name}`)),
+  )) as [TempFolder, TempFolder, TempFolder];
   system = await startSystem({ storageDir: storage.path, extraConfig: { MaximumStorageCacheSize: 0 } });
   proxy = await startLyingProxy({ url: system.orthanc.url });
   scp = await startFaultScp();
@@ -33,8 +36,27 @@ beforeAll(async () => {
       {
         files: { type: 'folder', path: folder.path, minFree: 0, layout: 'flat', verify: 'content', ...quick },
         pacs: pacsTarget(scp),
+        chosen: {
+          type: 'folder',
+          path: chosen.path,
+          minFree: 0,
+          layout: 'flat',
+          instances: { only: 'instance.ImageType.startsWith("ORIGINAL") && instance.InstanceNumber != 2' },
+          ...quick,
+        },
       },
-      { sources: { main: { url: proxy.url, pollInterval: '200ms' } } },
+      {
+        sources: { main: { url: proxy.url, pollInterval: '200ms' } },
+        rules: [
+          { name: 'all', targets: ['files', 'pacs'] },
+          {
+            name: 'by tags',
+            // Orthanc reads the second tag from a file.
+            when: 'study.StudyID == "BY-TAGS" && series.exists(s, s.PatientPosition != "none")',
+            targets: ['chosen'],
+          },
+        ],
+      },
     ),
   });
 });
@@ -43,7 +65,7 @@ afterAll(async () => {
   await proxy.stop();
   await scp[Symbol.asyncDispose]();
   await system[Symbol.asyncDispose]();
-  await Promise.all([storage.remove(), folder.remove()]);
+  await Promise.all([storage.remove(), folder.remove(), chosen.remove()]);
 });
 afterEach(() => proxy.beHonest());
 
@@ -161,14 +183,22 @@ describe('one instance for which the source has no good answer', () => {
   });
 
   it('its file is missing from the storage: it is named, the others arrive', async () => {
-    const study = await system.upload({ ...small, seed: 'missing file' });
+    const study = await system.upload({ ...small, seed: 'missing file', attributes: { StudyID: 'BY-TAGS' } });
     const [one] = (await system.orthanc.get(`/studies/${study.orthancStudyId}/instances`)) as {
       FileUuid: string;
       MainDicomTags: { SOPInstanceUID: string };
     }[];
     const uuid = one?.FileUuid ?? '';
     await rm(join(storage.path, uuid.slice(0, 2), uuid.slice(2, 4), uuid));
-    await partial(study, one?.MainDicomTags.SOPInstanceUID ?? '', 'source-instance-failed');
+    const uid = one?.MainDicomTags.SOPInstanceUID ?? '';
+    await partial(study, uid, 'source-instance-failed');
+    // Also where rules and selections speak about tags that are only in the files.
+    const delivery = await system.untilDelivery(study, 'chosen', ['delivered', 'partial', 'failed']);
+    expect(delivery).toMatchObject({ state: 'partial', quarantined: 1 });
+    const names = (await readdir(chosen.path)).filter((name) => study.datasets.has(name.replace('.dcm', '')));
+    expect(names).not.toContain(`${uid}.dcm`);
+    expect(names.length).toBe(delivery.confirmed);
+    expect(delivery.confirmed).toBeGreaterThanOrEqual(small.instancesPerSeries - 2);
   });
 
   it('a 404 that is not of Orthanc never says that it is gone', async () => {

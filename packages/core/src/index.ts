@@ -120,7 +120,7 @@ export {
 } from './rules/route-study.ts';
 export { mostUrgent, uniteDeliveries, type PlannedDelivery } from './rules/planned-delivery.ts';
 export { ledgerKeyOf, ledgerVersion, transformHash } from './rules/ledger-terms.ts';
-export { compileSelection, selectInstances, type CompiledSelection } from './rules/select-instances.ts';
+export { compileSelection, selectInstances, unreadTags, type CompiledSelection } from './rules/select-instances.ts';
 export type { WantedTags } from './rules/wanted-tags.ts';
 export { isOpen, nextStartAt, nextWindowAt } from './schedule/next-window.ts';
 export { sourceOfTarget, isSameServer } from './rules/target-source.ts';

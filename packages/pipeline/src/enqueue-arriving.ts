@@ -54,7 +54,7 @@ export async function enqueueArriving(
     rules: [...rules],
     routedAt: Date.now(),
   };
-  const deliveries = terms.map((one): DeliveryData => ({ ...shared, ...one }));
+  const deliveries = terms.map((one): DeliveryData => ({ ...shared, ...one, ...(known && { again: true }) }));
   // The content at the last routing is preserved: the sweep compares with it.
   const record: StudyRecord = known ?? {
     ...shared,

@@ -170,7 +170,9 @@ export class StudyEnqueuer {
   }> {
     const known = await this.#records.deliveriesOf({ source, orthancStudyId }, terms.length + lookedAt);
     const begun = new Set<DeliveryRecord>();
-    const asKnown = terms.map((one) => {
+    const again = known.length > 0 ? ({ again: true } as const) : {};
+    const asKnown = terms.map((term) => {
+      const one = { ...term, ...again };
       // A delivery that was begun while this content arrived is the delivery of it; an additional one that an operator
       // requests is not.
       const arriving = nonce === undefined ? arrivingOf(known, one) : undefined;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
 import type { SeriesObject, StudyObject } from '@dicom-dispatch/cache';
 import { createCachedFinder, type StudyFinder } from '@dicom-dispatch/cache/search';
-import { contentHash, type ManifestInstance } from '@dicom-dispatch/core';
+import { contentHash, unreadTags, type ManifestInstance } from '@dicom-dispatch/core';
 import {
   beyondMainTags,
   readInstanceTags,
@@ -61,8 +61,18 @@ export async function readFacts(
   const scope = `facts/${study.source}/${study.orthancStudyId}/${contentHash(study.manifest)}/${asked.slice(0, 16)}`;
   const level = ofInstances.length > 0 ? 'instance' : 'series';
   const { findStudyById } = cache ? createCachedFinder(finder, cache, scope) : finder;
-  const found = await findStudyById(study.studyInstanceUid, level);
-  return found ? factsOf(found, study.manifest) : none;
+  try {
+    const found = await findStudyById(study.studyInstanceUid, level);
+    return found ? factsOf(found, study.manifest) : none;
+  } catch (error) {
+    // What could not be read now may be read later: it is not kept.
+    if (!(error instanceof PartlyRead)) throw error;
+    const facts = factsOf(error.study, study.manifest);
+    return {
+      ...facts,
+      instances: new Map([...facts.instances, ...error.unread.map((id) => [id, unreadTags] as const)]),
+    };
+  }
 
   async function ask(withInstances: boolean): Promise<StudyObject> {
     const { orthancStudyId, manifest } = study;
@@ -84,7 +94,22 @@ export async function readFacts(
         }),
       }),
     );
-    return { studyInstanceUid: study.studyInstanceUid, attributes, series };
+    const all = { studyInstanceUid: study.studyInstanceUid, attributes, series };
+    const unread = Array.from(instances).flatMap(([id, tags]) => (tags === unreadTags ? [id] : []));
+    if (unread.length > 0) throw new PartlyRead(all, unread);
+    return all;
+  }
+}
+
+/** The files of some instances could not be read. */
+class PartlyRead extends Error {
+  readonly study: StudyObject;
+  readonly unread: readonly string[];
+
+  constructor(study: StudyObject, unread: readonly string[]) {
+    super(`the source cannot read ${unread.length} files of the study`);
+    this.study = study;
+    this.unread = unread;
   }
 }
 

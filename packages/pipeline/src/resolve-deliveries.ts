@@ -42,6 +42,7 @@ export type DeliveryTerms = Pick<
   | 'priors'
   | 'group'
   | 'nonce'
+  | 'again'
   | 'arriving'
 >;
 

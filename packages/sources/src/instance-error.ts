@@ -107,6 +107,16 @@ export async function isWell({ orthanc, signal }: Pick<InstanceRequest, 'orthanc
   }
 }
 
+/** Whether a failure to read one file of the source is not one of the source as a whole: it answers otherwise. */
+export async function isOfOneFile(
+  thrown: unknown,
+  source: Pick<InstanceRequest, 'orthanc' | 'signal'>,
+): Promise<boolean> {
+  if (!(thrown instanceof OrthancError) || source.signal?.aborted === true || ofTheSource.has(thrown.code))
+    return false;
+  return isWell(source);
+}
+
 /** Whether the source has the instance; undefined when it does not say so itself. */
 async function isThere({ orthanc, instance, signal }: InstanceRequest): Promise<boolean | undefined> {
   try {

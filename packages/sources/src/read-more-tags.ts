@@ -1,9 +1,18 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { unreadTags } from '@dicom-dispatch/core';
 import { OrthancError, type OrthancClient } from '@dicom-dispatch/orthanc';
+import { isOfOneFile } from './instance-error.ts';
 
 type Tags = Readonly<Record<string, string>>;
 
 /** Requests at once where one request cannot do it. */
 const lanes = 4;
+/** Before a file that could not be read is asked for once more, in milliseconds. */
+const againAfterMs = 500;
+/** With more files that cannot be read the study is left to a later try. */
+const maxUnread = 100;
+/** Instances that stand for the tags of their series: one whose file cannot be read is passed over. */
+const maxFirst = 20;
 
 /** What Orthanc keeps in its database of every study and series; anything else it reads from a file. */
 const mainTags = new Set(
@@ -34,8 +43,8 @@ export async function readMoreStudyTags(
     async () =>
       texts((await orthanc.studies.read(orthancStudyId, { requestedTags: names, ...call })).RequestedTags, names),
     async () => {
-      const [first] = await orthanc.studies.series(orthancStudyId, call);
-      return tagsOfInstance(orthanc, first?.Instances[0], names, call);
+      const all = await orthanc.studies.series(orthancStudyId, call);
+      return tagsOfFirst(orthanc, firstOfEach(all), names, call);
     },
   );
 }
@@ -53,7 +62,7 @@ export async function readMoreSeriesTags(
   const entries = await inLanes(all, async ({ ID, Instances, MainDicomTags }) => {
     const tags = await inOneRequest(
       async () => texts((await orthanc.series.read(ID, { requestedTags: names, ...call })).RequestedTags, names),
-      () => tagsOfInstance(orthanc, Instances[0], names, call),
+      () => tagsOfFirst(orthanc, Instances, names, call),
     );
     return [MainDicomTags['SeriesInstanceUID'] ?? '', tags] as const;
   });
@@ -62,6 +71,7 @@ export async function readMoreSeriesTags(
 
 /**
  * Id of the instance in Orthanc to tags of each instance of a study. Orthanc reads each file for it: slow for large studies.
+ * An instance whose file it cannot read has `unreadTags`.
  *
  * @throws OrthancError when it does not answer
  */
@@ -82,33 +92,76 @@ export async function readInstanceTags(
     },
     async () => {
       const all = await orthanc.studies.instances(study.orthancStudyId, call);
-      const read = await inLanes(all, async ({ ID }) => [ID, await tagsOfInstance(orthanc, ID, names, call)] as const);
+      let unread = 0;
+      const read = await inLanes(all, async ({ ID }) => {
+        try {
+          return [ID, await tagsOfInstance(orthanc, ID, names, call)] as const;
+        } catch (error) {
+          unread += 1;
+          if (unread > maxUnread || !(await isOfOneFile(error, { orthanc, signal }))) throw error;
+        }
+        await sleep(againAfterMs, undefined, call);
+        try {
+          return [ID, await tagsOfInstance(orthanc, ID, names, call)] as const;
+        } catch (error) {
+          if (!(await isOfOneFile(error, { orthanc, signal }))) throw error;
+          return [ID, unreadTags] as const;
+        }
+      });
       return new Map(read);
     },
   );
 }
 
+const oneByOneAfter: ReadonlySet<string> = new Set(['bad-request', 'unsupported', 'server-error']);
+
 /**
  * Asks for requested tags; an Orthanc before 1.11 does not know them and is asked for whole instances instead. One that
- * does not know a keyword refuses the whole request: then the whole instances are read too.
+ * does not know a keyword refuses the whole request, and one that cannot read one of the files fails: then the instances are read one by
+ * one, too.
  */
 async function inOneRequest<T>(ask: () => Promise<T>, oneByOne: () => Promise<T>): Promise<T> {
   try {
     return await ask();
   } catch (error) {
-    const isRefused = error instanceof OrthancError && (error.code === 'bad-request' || error.code === 'unsupported');
-    if (!isRefused) throw error;
+    if (!(error instanceof OrthancError) || !oneByOneAfter.has(error.code)) throw error;
     return oneByOne();
   }
 }
 
 async function tagsOfInstance(
   orthanc: OrthancClient,
-  id: string | undefined,
+  id: string,
   names: readonly string[],
   call: { signal?: AbortSignal },
 ): Promise<Tags> {
-  return id === undefined ? {} : texts(await orthanc.instances.tags(id, call), names);
+  return texts(await orthanc.instances.tags(id, call), names);
+}
+
+/** First one instance of each series, then the others: a whole series may be unreadable. */
+function firstOfEach(series: readonly { readonly Instances: readonly string[] }[]): string[] {
+  return [
+    ...series.flatMap(({ Instances: [first = ''] }) => first),
+    ...series.flatMap(({ Instances: [, ...rest] }) => rest),
+  ];
+}
+
+/** Those of the first instance whose file can be read. */
+async function tagsOfFirst(
+  orthanc: OrthancClient,
+  ids: readonly string[],
+  names: readonly string[],
+  call: { signal?: AbortSignal },
+): Promise<Tags> {
+  for (const [at, id] of ids.entries()) {
+    try {
+      return await tagsOfInstance(orthanc, id, names, call);
+    } catch (error) {
+      const isLast = at + 1 >= Math.min(ids.length, maxFirst);
+      if (isLast || !(await isOfOneFile(error, { orthanc, ...call }))) throw error;
+    }
+  }
+  return {};
 }
 
 async function inLanes<T, R>(all: readonly T[], act: (one: T) => Promise<R>): Promise<R[]> {

@@ -6,6 +6,7 @@ import { isSharedPlace } from './at-same-place.ts';
 import { takenUids } from './taken-uids.ts';
 import { ReceiptWriter } from './receipt-writer.ts';
 import { redisState } from './redis-state.ts';
+import { restoreLedger } from './restore-ledger.ts';
 import type { DeliveryDependencies } from './run-delivery.ts';
 
 /** What `runDelivery` needs of the world, for this attempt. */
@@ -25,6 +26,7 @@ export async function dependenciesOf(attempt: Attempt): Promise<DeliveryDependen
     listings: (config, manifest) => context.listings({ name: data.target, config }, manifest),
     share: attempt.memory,
     ledger: context.ledger,
+    restoreLedger: (key, all) => restoreLedger(attempt, key, all),
     receipts: new ReceiptWriter(context.config.receipts, attempt.place, attempt.number),
     fence: fenceOf(attempt),
     progress: tracker,

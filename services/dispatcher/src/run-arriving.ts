@@ -14,6 +14,7 @@ import type { ArrivalInbox } from './listen-for-arrivals.ts';
 import { leaveOutConflicts } from './leave-out-conflicts.ts';
 import { ManifestWatch } from './manifest-watch.ts';
 import { openRuns } from './open-runs.ts';
+import { quarantineUnread } from './quarantine-unread.ts';
 import type { DeliveryDependencies } from './run-delivery.ts';
 
 /** Without anything new for so long the attempt ends, and what is open is closed. */
@@ -72,6 +73,7 @@ async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch)
     watch.begin();
     const selection = compileSelection(config.instances, data.selections);
     const first = await select([...all.values()]);
+    await dependencies.restoreLedger(key, instances);
     const before = await ledger.compare(key, first);
     progress.begin(first.length, before.delivered.length, before.quarantined.length);
     const given = { config, heldBytes: handler.heldBytes?.(config), key, watch, isUnsettled: true };
@@ -113,10 +115,12 @@ async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch)
     async function select(instances: readonly ManifestInstance[]): Promise<ManifestInstance[]> {
       const { wanted } = selection;
       const tags = wanted.length > 0 ? await source.readInstanceTags(wanted, instances) : undefined;
-      return selectInstances(instances, study, selection, tags).map((one) => ({
+      const selected = selectInstances(instances, study, selection, tags).map((one) => ({
         ...one,
         version: ledgerVersion(one.version, data),
       }));
+      await quarantineUnread(dependencies, key, selected, tags);
+      return selected;
     }
 
     async function next(): Promise<readonly ManifestInstance[] | 'whole' | 'quiet'> {

@@ -22,6 +22,7 @@ import type { MemoryShare } from './memory-budget.ts';
 import { ManifestWatch } from './manifest-watch.ts';
 import { leaveOutConflicts } from './leave-out-conflicts.ts';
 import { openRuns } from './open-runs.ts';
+import { quarantineUnread } from './quarantine-unread.ts';
 import type { ReceiptWriter } from './receipt-writer.ts';
 
 /** What a run needs of the world; everything that it does goes through these. */
@@ -47,6 +48,8 @@ export interface DeliveryDependencies {
   /** Memory for the bytes of instances. */
   readonly share: MemoryShare;
   readonly ledger: Ledger;
+  /** Confirms again what earlier deliveries have confirmed, should the ledger have been lost. */
+  restoreLedger(key: LedgerKey, all: readonly ManifestInstance[]): Promise<void>;
   readonly receipts: ReceiptWriter;
   /** ms since 1970, by the clock of Redis. */
   now(): number;
@@ -105,6 +108,8 @@ async function runWith(
       ...instance,
       version: ledgerVersion(instance.version, data),
     }));
+    await dependencies.restoreLedger(key, all);
+    await quarantineUnread(dependencies, key, manifest, tags);
     const before = await ledger.compare(key, manifest);
     const shared = manifest.filter(({ sharesSopInstanceUid }) => sharesSopInstanceUid).length;
     progress.begin(manifest.length, before.delivered.length, before.quarantined.length, shared > 1 ? shared : 0);

@@ -61,6 +61,7 @@ const deliveryTerms = {
     .describe(
       'the study is still being received: instances are sent as they arrive, and the delivery ends when the study is complete',
     ),
+  again: z.literal(true).optional().describe('the study had deliveries before'),
   nonce: z.string().optional().describe('distinguishes deliveries of the same content'),
 };
 

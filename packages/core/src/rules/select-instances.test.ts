@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { InstanceSelection } from '../config/instance-selection.ts';
 import type { ManifestInstance, StudyTags } from '../model/manifest.ts';
-import { compileSelection, selectInstances } from './select-instances.ts';
+import { compileSelection, selectInstances, unreadTags } from './select-instances.ts';
 
 /** One instance of each series, named by its description. */
 const series = {
@@ -67,4 +67,6 @@ it('asks for tags of instances only where it needs them, each once', () => {
   expect(selected({ only }, undefined, tags)).toContain('a');
   expect(selected({ only }, undefined, tags)).not.toContain('b');
   expect(selected({ only, exclude: ['Thorax'] }, undefined, tags)).not.toContain('a');
+  // One that the source cannot read is not left out without a word.
+  expect(selected({ only }, undefined, new Map([['s-b', unreadTags]]))).toContain('b');
 });

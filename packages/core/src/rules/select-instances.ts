@@ -5,6 +5,9 @@ import { compileGlob } from './glob.ts';
 
 type Tags = Readonly<Record<string, string>>;
 
+/** Stands for the tags of an instance whose file the source cannot read: a selection by them means it, so that it is named. */
+export const unreadTags: Tags = Object.freeze({});
+
 /** Says of each instance whether it is meant. */
 export interface CompiledSelection {
   isMeant(instance: ManifestInstance, series: Tags, tags: Tags | undefined): boolean;
@@ -60,6 +63,7 @@ function compileOne({ only, exclude }: InstanceSelection): CompiledSelection {
       const description = series['SeriesDescription'] ?? '';
       const full = `${series['Modality'] ?? ''}/${description}`;
       if (globs.some((matches) => matches(description) || matches(full))) return false;
+      if (tags === unreadTags) return true;
       return filter?.(instance, series, tags) ?? true;
     },
     wanted: filter?.wanted ?? [],

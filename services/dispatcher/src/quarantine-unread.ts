@@ -1,0 +1,33 @@
+import { DispatchError, unreadTags, type ManifestInstance } from '@dicom-dispatch/core';
+import type { LedgerKey } from '@dicom-dispatch/state/ledger';
+import type { DeliveryDependencies } from './run-delivery.ts';
+
+/**
+ * Whether an instance is to be sent depends on tags that the source cannot read from its file: it is quarantined and named, neither sent
+ * nor left out.
+ *
+ * @param tags - by the instance's id in the source
+ */
+export async function quarantineUnread<T extends ManifestInstance>(
+  { ledger, fence, progress, attempt, data }: DeliveryDependencies,
+  key: LedgerKey,
+  instances: readonly T[],
+  tags: ReadonlyMap<string, Readonly<Record<string, string>>> | undefined,
+): Promise<void> {
+  const unread = instances.filter(({ sourceId }) => tags?.get(sourceId) === unreadTags);
+  if (unread.length === 0) return;
+  const { quarantined, delivered } = await ledger.compare(key, unread);
+  const known = new Set([...quarantined, ...delivered]);
+  for (const instance of unread) {
+    if (known.has(instance)) continue;
+    const text = `source ${data.source} cannot read instance ${instance.sopInstanceUid}: whether it is to be sent depends on its tags`;
+    const error = new DispatchError('source-instance-failed', text, { stage: 'manifest', disposition: 'permanent' });
+    const { code, message } = error;
+    await ledger.quarantine(
+      key,
+      { ...instance, attempt, deliveryId: data.deliveryId, error: { code, message } },
+      fence,
+    );
+    progress.quarantined(instance.sopInstanceUid, error);
+  }
+}

@@ -1,0 +1,65 @@
+import {
+  contentHash,
+  ledgerKeyOf,
+  ledgerVersion,
+  type DeliveryData,
+  type ManifestInstance,
+} from '@dicom-dispatch/core';
+import type { InstanceVersion, LedgerKey } from '@dicom-dispatch/state/ledger';
+import type { DeliveryRecord } from '@dicom-dispatch/state/records';
+import { fenceOf, type Attempt } from './delivery-job-run.ts';
+
+/** Earlier deliveries of a study that are looked at. */
+const maxEarlier = 50;
+
+/**
+ * The ledger of a study may have been lost alone (docs/decisions/0027-one-key-lost.md): the record of the latest delivery still says that
+ * the target has confirmed everything. Its content hash shows which instances that were, so that they are confirmed again, and not sent
+ * again. Where that cannot be shown it is said that everything is sent once more.
+ *
+ * @param all - every instance of the study, before any selection
+ */
+export async function restoreLedger(attempt: Attempt, key: LedgerKey, all: readonly ManifestInstance[]): Promise<void> {
+  const { context, data, log } = attempt;
+  // Who sends by hand may want everything again, and has had the ledger removed.
+  if (!data.again || data.nonce !== undefined || data.late === 'all' || attempt.number > 1) return;
+  const { delivered, quarantined } = await context.ledger.summary(key);
+  if (delivered + quarantined > 0) return;
+  const latest = (await context.records.deliveriesOf(data, maxEarlier)).find(
+    (one) => one.deliveryId !== data.deliveryId && ledgerKeyOf(one).target === key.target,
+  );
+  if (!latest || latest.confirmed === 0) return;
+  const had = contentOf(latest, data, all);
+  const text = had
+    ? `the ledger of the study was missing in Redis: ${had.length} instances that an earlier delivery has confirmed are not sent again`
+    : 'the ledger of the study was missing in Redis: what an earlier delivery has confirmed is sent once more';
+  if (had) {
+    const { deliveryId, attempts, endedAt } = latest;
+    const entry = { attempt: attempts, deliveryId, ...(endedAt !== undefined && { at: endedAt }) };
+    await context.ledger.confirm(
+      key,
+      had.map((one) => ({ ...one, ...entry })),
+      fenceOf(attempt),
+    );
+  }
+  await context.records.update(data.deliveryId, {}, { kind: 'noticed', attempt: attempt.number, text });
+  log.error({ earlier: latest.deliveryId, instances: had?.length }, 'the ledger of a study was missing in Redis');
+}
+
+/**
+ * The instances of an earlier delivery that confirmed its whole content, with the versions by which the ledger knows them: those that had
+ * come first. Its content hash proves that it were these.
+ */
+function contentOf(
+  earlier: DeliveryRecord,
+  data: DeliveryData,
+  all: readonly ManifestInstance[],
+): readonly InstanceVersion[] | undefined {
+  const { instanceCount, confirmed, total } = earlier;
+  const isWhole = earlier.state === 'delivered' && confirmed === instanceCount && total === instanceCount;
+  const isSameVersion = ledgerVersion('', earlier) === ledgerVersion('', data);
+  if (!isWhole || earlier.mayBeLost || !isSameVersion) return undefined;
+  const first = all.toSorted((one, other) => (one.version < other.version ? -1 : 1)).slice(0, instanceCount);
+  if (contentHash(first) !== earlier.contentHash) return undefined;
+  return first.map((one) => ({ ...one, fileUuid: undefined, version: ledgerVersion(one.version, data) }));
+}
