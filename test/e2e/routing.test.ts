@@ -92,7 +92,6 @@ describe('outside its hours', () => {
       message: 'target',
     });
     await run.reload({ targets: { pacs: pacsTarget(pacs), slow: pacsTarget(slow) }, rules });
-    await promoteTarget(run.operations, 'pacs');
     await promoteTarget(run.operations, 'slow');
     await run.until(study, 'pacs', 'delivered');
     // It keeps the rule that it was routed with.

@@ -14,6 +14,7 @@ import { processStudyTask } from './process-study-task.ts';
 import { TargetServices } from './serve-targets.ts';
 import { createTargetWorker, watchWorker, type TargetWorker } from './target-worker.ts';
 import { watchCancellations } from './watch-cancellations.ts';
+import { wakeForSchedule } from './wake-for-schedule.ts';
 import { watchPauses } from './watch-pauses.ts';
 
 export type { DispatcherOptions } from './create-context.ts';
@@ -88,12 +89,14 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
       ...(await context.sources.states()),
     ],
     async reload(next) {
+      const before = context.config;
       await context.reload(next);
       priors.reload(next);
       await services.go(next);
       await endOperatorLimits(limits);
       await startWorkers(next);
-      log.info({ targets: workers.size }, 'configuration reloaded');
+      const woken = await wakeForSchedule(context, before, next);
+      log.info({ targets: workers.size, woken }, 'configuration reloaded');
     },
     async reread() {
       await endOperatorLimits(limits);

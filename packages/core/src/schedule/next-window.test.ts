@@ -38,7 +38,7 @@ describe('daylight saving time in Berlin', () => {
     // 2024-03-31: 02:00 is 03:00.
     expect(next([{ from: '02:30', to: '04:00' }], '2024-03-31T00:00:00Z')).toBe('2024-03-31T01:00:00Z');
     expect(next([{ from: '01:00', to: '02:30' }], '2024-03-31T00:59:00Z')).toBe('2024-03-31T00:59:00Z');
-    expect(next([{ from: '02:10', to: '02:50' }], '2024-03-30T12:00:00Z')).toBe('2024-04-01T00:10:00Z');
+    expect(next([{ from: '02:10', to: '02:50' }], '2024-03-30T12:00:00Z')).toBe('2024-03-31T01:10:00Z');
   });
 
   it('the clock goes back: the hour that comes twice is open twice', () => {
@@ -82,6 +82,20 @@ describe('windows of a target and of rules', () => {
     const lists = [[berlin({ from: '20:00', to: '21:00' })], [berlin({ from: '08:00', to: '09:00' })]];
     expect(nextStartAt(lists, at('2024-06-03T10:00:00Z'))).toBeUndefined();
   });
+});
+
+it('a window that lies in an hour that is skipped is open as much later, and not a week later', () => {
+  // The night of 29 March 2026: at 02:00 the clocks of Berlin go to 03:00, which is 01:00 UTC.
+  const skipped = berlin({ days: ['sun'], from: '02:30', to: '02:45' });
+  for (const now of ['2026-03-28T20:00:00Z', '2026-03-29T00:59:00Z', '2026-03-29T01:10:00Z']) {
+    expect(new Date(nextWindowAt(skipped, at(now))).toISOString()).toBe('2026-03-29T01:30:00.000Z');
+  }
+  expect(isOpen(skipped, at('2026-03-29T01:44:00Z'))).toBe(true);
+  expect(isOpen(skipped, at('2026-03-29T01:45:00Z'))).toBe(false);
+  expect(isOpen(skipped, at('2026-04-05T01:30:00Z'))).toBe(false);
+  const across = berlin({ from: '02:30', to: '03:30' });
+  expect(new Date(nextWindowAt(across, at('2026-03-29T00:00:00Z'))).toISOString()).toBe('2026-03-29T01:00:00.000Z');
+  expect(isOpen(across, at('2026-03-29T01:30:00Z'))).toBe(false);
 });
 
 describe('an hour that comes twice', () => {

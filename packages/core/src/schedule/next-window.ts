@@ -3,6 +3,8 @@ import type { Schedule } from '../config/schedule-config.ts';
 const minuteMs = 60_000;
 const dayMs = 24 * 60 * minuteMs;
 const weekMinutes = 7 * 1440;
+/** A change of the clock that skips an hour is looked for so far back. */
+const skippedMs = 3 * 60 * minuteMs;
 const days = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const;
 /** Windows repeat by the week; two weeks, since a change of daylight saving time may swallow one. */
 const horizonMs = 15 * 24 * 60 * minuteMs;
@@ -10,7 +12,8 @@ const horizonMs = 15 * 24 * 60 * minuteMs;
 /**
  * The earliest time (ms since 1970) from `now` on at which a delivery may start: `now` itself inside a window. Times of
  * day are those of the schedule's time zone, through changes of daylight saving time: a window in the hour that a
- * change skips begins after it, and one in the hour that comes twice is open twice.
+ * change skips begins after it, one that lies in that hour altogether is open as much later, and one in the hour that comes twice
+ * is open twice.
  */
 export function nextWindowAt(schedule: Schedule | undefined, now: number): number {
   return nextStartAt(schedule ? [[schedule]] : [], now) ?? now;
@@ -72,6 +75,7 @@ export function isOpen(schedule: Schedule, at: number): boolean {
 /** Minutes of the local clock until it is open: 0 when it is, Infinity for a schedule without windows. */
 function minutesUntilOpen(schedule: Schedule, at: number): number {
   const local = localTime(schedule.timeZone, at);
+  const skipped = skippedBefore(schedule.timeZone, at, local);
   let least = Infinity;
   for (const window of schedule.windows) {
     const from = minutesOf(window.from);
@@ -84,6 +88,11 @@ function minutesUntilOpen(schedule: Schedule, at: number): number {
         ? isOn(local.day) && local.minutes >= from && local.minutes < to
         : (isOn(local.day) && local.minutes >= from) || (isOn(local.day - 1) && local.minutes < to);
     if (isInside) return 0;
+    if (skipped && isOn(local.day) && from >= skipped.from && from < to && to <= skipped.to) {
+      const wait = from - skipped.nowByFormer;
+      if (wait <= 0 && skipped.nowByFormer < to) return 0;
+      if (wait > 0) least = Math.min(least, wait);
+    }
     for (let ahead = 0; ahead <= 7; ahead += 1) {
       const wait = ahead * 1440 + from - local.minutes;
       if (wait <= 0 || !isOn(local.day + ahead)) continue;
@@ -92,6 +101,23 @@ function minutesUntilOpen(schedule: Schedule, at: number): number {
     }
   }
   return least;
+}
+
+/**
+ * The local times of this day that a change of the clock in the last hours has skipped, in minutes, and what time it would be without
+ * the change.
+ */
+function skippedBefore(
+  timeZone: string,
+  at: number,
+  { minutes }: { readonly minutes: number },
+): { readonly from: number; readonly to: number; readonly nowByFormer: number } | undefined {
+  const by = (offsetMinutes(timeZone, at) - offsetMinutes(timeZone, at - skippedMs) + weekMinutes) % weekMinutes;
+  if (by === 0 || by > 180 || minutes < by) return undefined;
+  const changedAt = nextClockChange(timeZone, at - skippedMs, at);
+  if (changedAt === undefined) return undefined;
+  const to = localTime(timeZone, changedAt).minutes;
+  return { from: to - by, to, nowByFormer: minutes - by };
 }
 
 function minutesOf(time: string): number {

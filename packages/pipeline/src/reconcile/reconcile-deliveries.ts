@@ -1,7 +1,8 @@
+import { nextStartAt, type Config } from '@dicom-dispatch/core';
 import { redisKeys } from '@dicom-dispatch/state/keys';
-import { act, endStates, fromNow, type LookedAt } from '@dicom-dispatch/state/records';
+import { act, endStates, fromNow, type DeliveryRecord, type LookedAt } from '@dicom-dispatch/state/records';
 import { endWaitingJob, jobPlaces, type JobPlace } from '../queues/index.ts';
-import { callDelivery } from '../wake-delivery.ts';
+import { callDelivery, wakeDelivery } from '../wake-delivery.ts';
 import { restoreRecords } from './mend-records.ts';
 import type { Findings, ReconcileContext } from './reconcile-context.ts';
 
@@ -123,10 +124,20 @@ async function reconcileOne(
       text: `Deliveries wait for the target ${target}, which is not in the configuration: move them to another target, or drop them.`,
     });
   }
+  if (record.wake === 'schedule' && opensNow(config(), record, now)) {
+    // The schedule of its target was changed.
+    if (await wakeDelivery({ ...context, config: config() }, deliveryId)) findings.repaired('job-advanced');
+    return again.waiting;
+  }
   const result = await callDelivery({ ...context, config: config() }, record, now, place);
   if (result === 'added') findings.repaired('job-added');
   else if (result === 'revived') findings.repaired('job-revived');
   else if (result === 'advanced') findings.repaired('job-advanced');
   const dueInMs = Math.max(0, (record.nextAttemptAt ?? 0) - now);
   return dueInMs > 0 ? Math.min(dueInMs + again.active, again.held) : again.waiting;
+}
+
+function opensNow({ targets }: Config, { target, schedules }: DeliveryRecord, now: number): boolean {
+  const own = targets[target]?.schedule;
+  return nextStartAt([...(own ? [[own]] : []), ...(schedules ? [schedules] : [])], now) === now;
 }

@@ -76,17 +76,23 @@ describe('an open delivery', () => {
 
   it('whose job would come too late is brought forward; one that is put off keeps its time', async () => {
     const queue = test.operations.queues.target('a');
-    const [due, later] = [await deliver('1.2.7'), await deliver('1.2.8')];
-    for (const id of [due, later]) {
+    const [due, later, opened] = [await deliver('1.2.7'), await deliver('1.2.8'), await deliver('1.2.9')];
+    for (const id of [due, later, opened]) {
       await test.redis.zrem(queue.toKey('prioritized'), id);
       await test.redis.zadd(queue.toKey('delayed'), (Date.now() + 86_400_000) * 4096, id);
     }
-    await test.operations.records.change(later, {
-      ...act('wake'),
-      patch: { wake: 'schedule', nextAttemptAt: fromNow(86_400_000) },
-    });
-    expect(await pass()).toEqual({ 'job-advanced': 1 });
-    expect([await place(due), await place(later)]).toEqual(['ready', 'delayed']);
+    // The schedule of its target was removed.
+    for (const [id, wake] of [
+      [later, 'due'],
+      [opened, 'schedule'],
+    ] as const) {
+      await test.operations.records.change(id, {
+        ...act('wake'),
+        patch: { wake, nextAttemptAt: fromNow(86_400_000) },
+      });
+    }
+    expect(await pass()).toEqual({ 'job-advanced': 2 });
+    expect([await place(due), await place(later), await place(opened)]).toEqual(['ready', 'delayed', 'ready']);
   });
 
   it('that was put off while the clock of Redis was a day ahead goes on when it is set back, unless it is held', async () => {
