@@ -20,6 +20,8 @@ const byForeignCode: Readonly<Record<string, OrthancErrorCode>> = {
   EADDRNOTAVAIL: 'unreachable',
   EMFILE: 'local-resources',
   ENFILE: 'local-resources',
+  ENOMEM: 'local-resources',
+  ENOBUFS: 'local-resources',
   ETIMEDOUT: 'timeout',
   UND_ERR_CONNECT_TIMEOUT: 'timeout',
   UND_ERR_HEADERS_TIMEOUT: 'timeout',
@@ -56,7 +58,7 @@ const descriptions: Partial<Record<OrthancErrorCode, string>> = {
   timeout: 'Orthanc did not answer in time; check its load, or raise timeoutMs',
   reset: 'the connection broke before the answer was complete',
   protocol: 'the answer is not valid HTTP; check that url names an Orthanc',
-  'local-resources': 'this process has reached its limit of open files and connections',
+  'local-resources': 'this process or its host is at its limit of open files, connections or memory',
   cancelled: 'the call was cancelled',
 };
 

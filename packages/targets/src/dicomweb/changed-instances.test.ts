@@ -1,6 +1,6 @@
 import { startHttpServer, startOrthanc, type OrthancServer } from '@dicom-dispatch/harness';
 import { DispatchError } from '@dicom-dispatch/core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { TestDelivery, type AttemptHooks } from '@dicom-dispatch/target-kit/testing';
 import { fixtureStudy, type FixtureStudy } from '../contract-suite/index.ts';
 import type { InstanceBytes, ManifestInstance } from '@dicom-dispatch/target-kit';
@@ -108,6 +108,13 @@ describe('instances that are changed on their way', () => {
     // The first batch had to be made again, the others not.
     expect(opened.length).toBe(75);
     expect([...delivery.ledger.values()].every(({ kind }) => kind === 'delivered')).toBe(true);
+
+    // Where they cannot be written down this host is named, not the target.
+    vi.stubEnv('TMPDIR', '/no/such/folder');
+    const next = newStudy('no space', 3);
+    const { error } = await new TestDelivery(dicomwebHandler, next).attempt(config, changing(next).hooks);
+    vi.unstubAllEnvs();
+    expect(error).toMatchObject({ code: 'local-resources', message: expect.stringContaining('/no/such/folder') });
   });
 });
 

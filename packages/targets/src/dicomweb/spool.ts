@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
-import { mkdtemp, open, rm } from 'node:fs/promises';
+import { mkdtemp, open, rm, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DispatchError } from '@dicom-dispatch/core';
 
 /** A body in a file without a name: it is gone with the process, whatever happens. */
 export interface Spooled extends AsyncDisposable {
@@ -9,14 +10,17 @@ export interface Spooled extends AsyncDisposable {
   read(): AsyncIterable<Uint8Array>;
 }
 
-/** Writes a body down to learn its length. */
+/**
+ * Writes a body down to learn its length.
+ *
+ * @throws DispatchError `local-resources`; what the body throws
+ */
 export async function spool(body: AsyncIterable<Uint8Array>): Promise<Spooled> {
-  const folder = await mkdtemp(join(tmpdir(), 'dicom-dispatch-'));
-  const file = await open(join(folder, 'body'), 'wx+', 0o600).finally(() => rm(folder, { recursive: true }));
+  const file = await openFile().catch(cannotWrite);
   let lengthBytes = 0;
   try {
     for await (const chunk of body) {
-      await file.writeFile(chunk);
+      await file.writeFile(chunk).catch(cannotWrite);
       lengthBytes += chunk.byteLength;
     }
   } catch (error) {
@@ -28,4 +32,16 @@ export async function spool(body: AsyncIterable<Uint8Array>): Promise<Spooled> {
     read: () => createReadStream('', { fd: file.fd, start: 0, autoClose: false, highWaterMark: 256 * 1024 }),
     [Symbol.asyncDispose]: () => file.close(),
   };
+}
+
+async function openFile(): Promise<FileHandle> {
+  const folder = await mkdtemp(join(tmpdir(), 'dicom-dispatch-'));
+  return open(join(folder, 'body'), 'wx+', 0o600).finally(() => rm(folder, { recursive: true }));
+}
+
+function cannotWrite(thrown: NodeJS.ErrnoException): never {
+  throw new DispatchError('local-resources', `a temporary file in ${tmpdir()} cannot be written (${thrown.code})`, {
+    cause: thrown,
+    remedy: 'Free space there on the host of the dispatcher, or set TMPDIR to another folder.',
+  });
 }

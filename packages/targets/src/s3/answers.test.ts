@@ -327,6 +327,18 @@ describe('servers that lack something', () => {
     expect((await deliver(standIn, fixtureStudy({ series: 1 }), { ...more, tags: {} })).error).toBeUndefined();
   });
 
+  it('of the listing of version 2 can be used', async () => {
+    const { standIn } = await startStore({
+      instead({ method, query }, answer) {
+        if (method !== 'GET' || query.get('list-type') !== '2') return false;
+        answer.writeHead(501).end(errorBody('NotImplemented'));
+        return true;
+      },
+    });
+    await using _ = standIn;
+    expect((await deliver(standIn, fixtureStudy({ series: 1 }))).error).toBeUndefined();
+  });
+
   it('of conditional writes are named too', async () => {
     const { standIn } = await startStore(refusing(501, 'NotImplemented', ({ headers }) => 'if-none-match' in headers));
     await using _ = standIn;

@@ -1,6 +1,6 @@
 import { ListObjectsV2Command, type ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
 import type { Bucket } from './bucket.ts';
-import { notS3, translateS3Error } from './errors.ts';
+import { notS3, s3Status, translateS3Error } from './errors.ts';
 
 /**
  * Asks the bucket for something small, to learn whether it is there and accepts the login before instances are opened. Keys
@@ -16,7 +16,9 @@ export async function enterBucket(bucket: Bucket, signal: AbortSignal): Promise<
     if (!isList(found)) throw notS3(bucket.host, 'Checking the bucket', { stage: 'connect' });
     return true;
   } catch (thrown) {
-    if (thrown instanceof Error && thrown.name === 'AccessDenied') return false;
+    const name = thrown instanceof Error ? thrown.name : '';
+    // Who may not list may still store, and so may a server that knows no listing of this version.
+    if (name === 'AccessDenied' || name === 'NotImplemented' || s3Status(thrown) === 501) return false;
     throw translateS3Error(thrown, bucket, 'Checking the bucket', 'connect');
   }
 }

@@ -91,6 +91,19 @@ describe('a mail server that offers no TLS', () => {
   });
 });
 
+it('a mail server that sends a byte now and then is given up', async () => {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.write('220 mail.example ESMTP\r\n');
+    const timer = setInterval(() => socket.write('250-x\r\n'), 20);
+    socket.on('close', () => clearInterval(timer));
+  });
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await expect(sendEmail(email(false), smtp(port), message, 'http://c', 300)).rejects.toThrow(/did not take.*0.3 s/);
+  await new Promise((resolve) => void server.close(resolve));
+});
+
 describe('a mail server that offers STARTTLS', () => {
   it('gets mails over it when its certificate is trusted, and none otherwise', async () => {
     const { ca, server, otherServer } = await makeCertificates();

@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import type { EmailConfig, NotificationsConfig } from '@dicom-dispatch/core';
 import { UnrecoverableError } from 'bullmq';
-import { createTransport } from 'nodemailer';
+import { createTransport, type SendMailOptions } from 'nodemailer';
 import { lines, type Message } from './compose.ts';
 
 const timeoutMs = 20_000;
+/** For all of it: a server that sends a byte within each timeout would never be silent, and never done. */
+const maxMs = 120_000;
 
 const standardText = `{summary}
 
@@ -19,6 +21,7 @@ export async function sendEmail(
   smtp: NotificationsConfig['smtp'],
   message: Message,
   consoleUrl: string,
+  limitMs = maxMs,
 ): Promise<void> {
   if (!smtp) throw new UnrecoverableError('console.notifications.smtp is not configured');
   // Without TLS nothing that is secret leaves: neither the password, nor what a message says of patients.
@@ -50,8 +53,12 @@ export async function sendEmail(
       // The same at each try, so that mail servers can tell a repetition.
       messageId: `<${message.id}@dicom-dispatch>`,
       headers: { 'Auto-Submitted': 'auto-generated' },
-    });
+      signal: AbortSignal.timeout(limitMs),
+    } as SendMailOptions);
   } catch (error) {
+    if ((error as Error).name === 'TimeoutError' || (error as Error).name === 'AbortError') {
+      throw new Error(`${smtp.host} did not take the message within ${limitMs / 1000} s`, { cause: error });
+    }
     throw explained(error, smtp.host);
   } finally {
     transport.close();
