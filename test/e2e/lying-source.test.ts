@@ -50,7 +50,7 @@ beforeAll(async () => {
         rules: [
           { name: 'all', targets: ['files', 'pacs'] },
           {
-            name: 'by tags',
+            name: 'by-tags',
             // Orthanc reads the second tag from a file.
             when: 'study.StudyID == "BY-TAGS" && series.exists(s, s.PatientPosition != "none")',
             targets: ['chosen'],
@@ -70,6 +70,7 @@ afterAll(async () => {
 afterEach(() => proxy.beHonest());
 
 const small = { instancesPerSeries: 6, rows: 16, columns: 16 };
+const ended = ['delivered', 'partial', 'failed'] as const;
 
 /** What has arrived in the folder of a study, and at the receiver, as hashes of data sets by SOP Instance UID. */
 async function arrived(study: UploadedStudy): Promise<{ files: Map<string, string>; pacs: Map<string, string> }> {
@@ -84,7 +85,7 @@ async function arrived(study: UploadedStudy): Promise<{ files: Map<string, strin
 
 async function bothDelivered(study: UploadedStudy): Promise<void> {
   for (const target of ['files', 'pacs']) {
-    const delivery = await system.untilDelivery(study, target, ['delivered', 'partial', 'failed']).catch((error) => {
+    const delivery = await system.untilDelivery(study, target, ended, 60_000).catch((error) => {
       throw new Error(dispatch.output(), { cause: error });
     });
     expect(delivery).toMatchObject({ state: 'delivered', quarantined: 0 });
@@ -153,7 +154,7 @@ describe('one instance for which the source has no good answer', () => {
   async function partial(study: UploadedStudy, uid: string, code: string): Promise<void> {
     const others = new Map([...study.datasets].filter(([one]) => one !== uid));
     for (const target of ['files', 'pacs']) {
-      const delivery = await system.untilDelivery(study, target, ['delivered', 'partial', 'failed']).catch((error) => {
+      const delivery = await system.untilDelivery(study, target, ended, 60_000).catch((error) => {
         throw new Error(dispatch.output(), { cause: error });
       });
       expect(delivery).toMatchObject({ state: 'partial', quarantined: 1, confirmed: others.size });
@@ -193,7 +194,7 @@ describe('one instance for which the source has no good answer', () => {
     const uid = one?.MainDicomTags.SOPInstanceUID ?? '';
     await partial(study, uid, 'source-instance-failed');
     // Also where rules and selections speak about tags that are only in the files.
-    const delivery = await system.untilDelivery(study, 'chosen', ['delivered', 'partial', 'failed']);
+    const delivery = await system.untilDelivery(study, 'chosen', ended, 60_000);
     expect(delivery).toMatchObject({ state: 'partial', quarantined: 1 });
     const names = (await readdir(chosen.path)).filter((name) => study.datasets.has(name.replace('.dcm', '')));
     expect(names).not.toContain(`${uid}.dcm`);

@@ -5,6 +5,7 @@ const dayMs = 24 * 60 * minuteMs;
 const weekMinutes = 7 * 1440;
 /** A change of the clock that skips an hour is looked for so far back. */
 const skippedMs = 3 * 60 * minuteMs;
+const quarterMs = 15 * minuteMs;
 const days = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const;
 /** Windows repeat by the week; two weeks, since a change of daylight saving time may swallow one. */
 const horizonMs = 15 * 24 * 60 * minuteMs;
@@ -62,7 +63,22 @@ function nextClockChange(timeZone: string, from: number, to: number): number | u
 
 /** By how many minutes the local clock is ahead of UTC, modulo a week. */
 function offsetMinutes(timeZone: string, at: number): number {
-  const { day, minutes } = localTime(timeZone, at);
+  return offsetOf(localTime(timeZone, at), at);
+}
+
+const former = new Map<string, { readonly quarter: number; readonly offset: number }>();
+
+/** The same for the quarter of an hour: clocks are changed at its beginning. The last one of each zone is kept. */
+function formerOffset(timeZone: string, at: number): number {
+  const quarter = Math.floor(at / quarterMs);
+  const known = former.get(timeZone);
+  if (known?.quarter === quarter) return known.offset;
+  const offset = offsetMinutes(timeZone, quarter * quarterMs);
+  former.set(timeZone, { quarter, offset });
+  return offset;
+}
+
+function offsetOf({ day, minutes }: { readonly day: number; readonly minutes: number }, at: number): number {
   const utc = new Date(at);
   const local = day * 1440 + minutes - (utc.getUTCDay() * 1440 + utc.getUTCHours() * 60 + utc.getUTCMinutes());
   return ((local % weekMinutes) + weekMinutes) % weekMinutes;
@@ -110,9 +126,10 @@ function minutesUntilOpen(schedule: Schedule, at: number): number {
 function skippedBefore(
   timeZone: string,
   at: number,
-  { minutes }: { readonly minutes: number },
+  local: { readonly day: number; readonly minutes: number },
 ): { readonly from: number; readonly to: number; readonly nowByFormer: number } | undefined {
-  const by = (offsetMinutes(timeZone, at) - offsetMinutes(timeZone, at - skippedMs) + weekMinutes) % weekMinutes;
+  const { minutes } = local;
+  const by = (offsetOf(local, at) - formerOffset(timeZone, at - skippedMs) + weekMinutes) % weekMinutes;
   if (by === 0 || by > 180 || minutes < by) return undefined;
   const changedAt = nextClockChange(timeZone, at - skippedMs, at);
   if (changedAt === undefined) return undefined;

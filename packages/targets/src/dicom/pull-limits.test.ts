@@ -415,6 +415,19 @@ describe('an archive that gives little away', () => {
     await proxy.close();
   });
 
+  it('no answer to role selection, and a first series that does not come: the others are taken', async () => {
+    const study = makeStudy({ seed: 'roleless in part', series: 2, ...small });
+    const instances = [...study];
+    const offline = instances[0]?.seriesInstanceUid;
+    const isOffline = (one: SampleInstance): boolean => one.seriesInstanceUid === offline;
+    await using archive = await archiveOf(study, { answers: (one) => (isOffline(one) ? [] : [one.bytes]) });
+    const proxy = await proxyTo(archive.port, withoutRoles);
+    const result = await pull(targetAt(proxy.port), study.studyInstanceUid);
+    const failed = instances.filter(isOffline).length;
+    expect(result).toMatchObject({ completed: instances.length - failed, failed });
+    await proxy.close();
+  });
+
   it('no answer to role selection, and nothing else: C-MOVE is what remains', async () => {
     const study = makeStudy({ seed: 'roleless and silent', series: 1, ...small });
     await using archive = await archiveOf(study, {

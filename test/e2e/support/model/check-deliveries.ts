@@ -17,7 +17,7 @@ async function checkDelivery(model: Model, id: string): Promise<void> {
   if (!looked) {
     if (forgotten.has(id)) return;
     const lost = model.lost.get(id);
-    if (lost && (await isMadeGood(model, lost))) return;
+    if (lost && (await isMadeGood(model, id, lost))) return;
     throw new Error(`${id} is unknown, and nobody has forgotten it`);
   }
   const { record, isHeld, now } = looked;

@@ -20,14 +20,20 @@ export function isLosable(what: string): what is Losable {
 }
 
 /**
- * Whether a delivery without a record needs nobody: its study has a later delivery to its target, or its target is not configured, so that
- * it cannot be routed there.
+ * Whether a delivery without a record needs nobody: its study has a later delivery to its target, an operator had ended it, or its target is
+ * not configured, so that it cannot be routed there.
  */
 export async function isMadeGood(
-  { operations }: Model,
+  { operations, witness }: Model,
+  id: string,
   lost: { readonly target: string; readonly study: string },
 ): Promise<boolean> {
-  if (operations.config().targets[lost.target] === undefined) return true;
+  const { redis, targets } = operations.config();
+  if (targets[lost.target] === undefined) return true;
+  const { index } = redisKeys(redis.prefix);
+  for (const state of ['cancelled', 'moved', 'resolved']) {
+    if ((await witness.zscore(index(`state:${state}`), id)) !== null) return true;
+  }
   const known = await operations.records.deliveriesOf({ source: 'main', orthancStudyId: lost.study });
   return known.some(({ target }) => target === lost.target);
 }

@@ -45,6 +45,7 @@ export async function retrieveStudy(
   const retriever = await openRetriever({ ...context, signal }, receiving);
   try {
     for (const one of planRetrieval(request.studyInstanceUid, listing, missing)) await retriever.retrieve(one);
+    retriever.check();
     await oneByOne(request.studyInstanceUid, listing, missing, receiving, retriever);
   } catch (error) {
     if (receiving.failed.aborted) throw receiving.failed.reason as DispatchError;

@@ -24,6 +24,12 @@ export interface Retriever {
    * @throws DispatchError when it is of no use to ask for more
    */
   retrieve(retrieval: Retrieval): Promise<void>;
+  /**
+   * After what was planned, before instances are asked for one by one.
+   *
+   * @throws DispatchError when nothing has come, and nothing can
+   */
+  check(): void;
   /** Why an instance of this class has not come, in the light of all operations. */
   whyNot(sopClassUid: string | undefined): string;
   close(): Promise<void>;
@@ -59,14 +65,14 @@ function openGet({ config, signal }: CheckContext<AnyDicomTarget>, receiving: Re
     },
   );
   return {
-    async retrieve(retrieval) {
-      await retriever.retrieve(retrieval);
+    retrieve: (retrieval) => retriever.retrieve(retrieval),
+    check() {
       if (areRolesAnswered || receiving.arrived > 0) return;
-      throw new DispatchError(
-        'target-misconfigured',
-        'the receiver cannot send by C-GET: it does not accept the required role selection',
-        { stage: 'transfer', remedy: 'Set retrieve: move for the target, with moveTo.' },
-      );
+      const text = 'nothing came by C-GET, and the receiver does not answer the role selection that it requires';
+      throw new DispatchError('target-misconfigured', `${text}: ${retriever.whyNot(undefined)}`, {
+        stage: 'transfer',
+        remedy: 'If the study is available there, set retrieve: move for the target, with moveTo.',
+      });
     },
     whyNot: (sopClassUid) =>
       sopClassUid === undefined
@@ -111,6 +117,7 @@ async function openMove(
   return {
     // What the destination takes does not depend on what it is asked for.
     retrieve: ({ identifier }) => retriever.retrieve({ identifier, sopClassUids: [] }),
+    check() {},
     whyNot: (sopClassUid) => retriever.whyNot(sopClassUid),
     async close() {
       await retriever.close();
@@ -130,7 +137,7 @@ function retrieverOver(
   options: (sopClassUids: readonly string[]) => Promise<ConnectOptions>,
   { sopClassUid, instead, signal }: Operation,
   perform: (association: Association, identifier: Retrieval['identifier']) => Promise<RetrieveResult>,
-): Retriever {
+): Omit<Retriever, 'check'> {
   let association: Association | undefined;
   let offered = '';
   let failure: string | undefined;
