@@ -5,6 +5,7 @@ export { asRepeated, isWell, type Change } from './instance-error.ts';
 export { openInstance, type Judge, type OpenOptions } from './open-instance.ts';
 export type { Tally } from './guard/guard-options.ts';
 export { openSource, type OrthancClient } from './open-source.ts';
+export { withFileHeads } from './read-file-heads.ts';
 export { readManifest, toManifestInstance } from './read-manifest.ts';
 export { addFacts, readStudy, readStudyWith, type StudyFacts } from './read-study.ts';
 export { listStudiesOfPatient, readStudyOfPatient, type StudyOfPatient } from './read-study-of-patient.ts';

@@ -1,5 +1,6 @@
 import type { ManifestInstance } from '@dicom-dispatch/core';
 import type { OrthancClient, StudyInstance } from '@dicom-dispatch/orthanc';
+import { withFileHeads } from './read-file-heads.ts';
 import { studyError } from './study-error.ts';
 
 /**
@@ -14,7 +15,7 @@ export async function readManifest(
 ): Promise<ManifestInstance[]> {
   try {
     const instances = await orthanc.studyInstances(study.orthancStudyId, signal ? { signal } : undefined);
-    return toManifest(instances, study.studyInstanceUid);
+    return toManifest(await withFileHeads(orthanc, instances, signal), study.studyInstanceUid);
   } catch (error) {
     throw await studyError(error, orthanc, study, 'manifest', signal);
   }

@@ -1,5 +1,6 @@
 import type { ManifestInstance } from '@dicom-dispatch/core';
 import type { OrthancClient } from '@dicom-dispatch/orthanc';
+import { withFileHeads } from './read-file-heads.ts';
 import { toManifest } from './read-manifest.ts';
 import { readStudy, type StudyFacts } from './read-study.ts';
 import { studyError } from './study-error.ts';
@@ -31,7 +32,7 @@ export async function readSnapshot(
     const first = instances[0];
     return {
       study: { ...study, facts: { ...study.facts, origin: first ? originOf(first) : {} } },
-      manifest: toManifest(instances, study.studyInstanceUid),
+      manifest: toManifest(await withFileHeads(orthanc, instances, signal), study.studyInstanceUid),
       senders: new Set(instances.map((instance) => instance.remoteAet ?? '')),
     };
   } catch (error) {

@@ -13,7 +13,7 @@ import {
 } from '@dicom-dispatch/pipeline';
 import { PulledStudies } from '@dicom-dispatch/state/priors';
 import type { Logger } from '@dicom-dispatch/runtime';
-import { toManifestInstance, type OrthancClient } from '@dicom-dispatch/sources';
+import { toManifestInstance, withFileHeads, type OrthancClient } from '@dicom-dispatch/sources';
 
 export interface ArrivalsDependencies {
   readonly source: string;
@@ -149,7 +149,8 @@ export class Arrivals {
     }
     if (!known || !open.some((one) => one?.arriving === from)) return;
     const uid = known.studyInstanceUid;
-    const instances = come.map((one): ManifestInstance => toManifestInstance(one, uid));
+    const read = await withFileHeads(orthanc, come, signal);
+    const instances = read.map((one): ManifestInstance => toManifestInstance(one, uid));
     await publishArrival(redis, config.redis.prefix, { source, orthancStudyId, from, instances });
     for (const one of open) {
       // Whatever else it waits for, it reads what has come when it goes on.

@@ -238,6 +238,28 @@ describe('files that Orthanc stores although they are not quite Part 10', () => 
     },
   );
 
+  it.each([0, 4, 20])('a file meta group length of %d hides neither SOP class nor transfer syntax', async (length) => {
+    const [sample] = makeStudy({ seed: `length ${length}`, series: 1, instancesPerSeries: 1, rows: 16, columns: 16 });
+    const bytes = Buffer.from(sample!.bytes);
+    bytes.writeUInt32LE(length, 140);
+    const { instance } = await store(bytes);
+    expect(instance).toMatchObject({
+      sopClassUid: '1.2.840.10008.5.1.4.1.1.2',
+      transferSyntaxUid: '1.2.840.10008.1.2.1',
+    });
+    expect(await read(instance)).toEqual(bytes);
+  });
+
+  it('of an element that comes twice the first one counts, as in Orthanc', async () => {
+    const [sample] = makeStudy({ seed: 'twice', series: 1, instancesPerSeries: 1, rows: 16, columns: 16 });
+    const at = sample!.bytes.indexOf(Buffer.from([8, 0, 0x20, 0]));
+    const second = Buffer.concat([Buffer.from([8, 0, 0x18, 0, 0x55, 0x49, 6, 0]), Buffer.from('1.2.3\0')]);
+    const bytes = Buffer.concat([sample!.bytes.subarray(0, at), second, sample!.bytes.subarray(at)]);
+    const { instance } = await store(bytes);
+    expect(instance.sopInstanceUid).toBe(sample!.sopInstanceUid);
+    expect(await read(instance)).toEqual(bytes);
+  });
+
   it('a whole Part 10 file stays as it is', async () => {
     const { instance, bytes } = await storeSample('whole');
     expect(await read(instance, { asPart10: true })).toEqual(bytes);

@@ -161,12 +161,13 @@ function isWanted(group: number, element: number): boolean {
   return group === 0x0020 && (element === 0x000d || element === 0x000e);
 }
 
+/** Of an element that comes twice the first one counts, as with DCMTK. */
 function take(value: Buffer, group: number, element: number, found: HeadDataSet): void {
-  if (group === 0x0010) found.patientId = value;
-  else if (element === 0x0016) found.sopClassUid = uidAt(value, 0, value.length);
-  else if (element === 0x0018) found.sopInstanceUid = uidAt(value, 0, value.length);
-  else if (element === 0x000d) found.studyInstanceUid = uidAt(value, 0, value.length);
-  else found.seriesInstanceUid = uidAt(value, 0, value.length);
+  if (group === 0x0010) found.patientId ??= value;
+  else if (element === 0x0016) found.sopClassUid ??= uidAt(value, 0, value.length);
+  else if (element === 0x0018) found.sopInstanceUid ??= uidAt(value, 0, value.length);
+  else if (element === 0x000d) found.studyInstanceUid ??= uidAt(value, 0, value.length);
+  else found.seriesInstanceUid ??= uidAt(value, 0, value.length);
 }
 
 function lengthAt(bytes: Buffer, valueAt: number, isShort: boolean, isBig: boolean): number {

@@ -100,6 +100,26 @@ describe('verify: find', () => {
     expect(scp.arrived.slice(6).sort()).toEqual([first, third].sort());
   });
 
+  it.each(['StudyInstanceUID', 'SeriesInstanceUID'])(
+    'an instance that a receiver lists with another %s is not the one that was sent',
+    async (keyword) => {
+      const study = fixtureStudy({ seed: `elsewhere ${keyword}`, series: 1 });
+      await using scp: Archive = await archive(
+        { verify: 'find', verifyTimeout: 0 },
+        {
+          handlers: {
+            async *find() {
+              // It ignores the keys that it was asked with.
+              for (const uid of scp.kept) yield dataSet({ SOPInstanceUID: uid, [keyword]: '1.2.3' });
+            },
+          },
+        },
+      );
+      const { error } = await new TestDelivery(dicomHandler, study).attempt(scp.config);
+      expect(error).toMatchObject({ code: 'verify-missing', stage: 'verify' });
+    },
+  );
+
   it('waits for an archive that lists an instance later than it confirms it', async () => {
     const study = fixtureStudy({ seed: 'slow index', series: 1 });
     let asked = 0;

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DispatchError } from '@dicom-dispatch/core';
 import { connect, UID, type Association } from 'dicom-dimse';
+import type { DataSet } from 'dicom-dimse/dataset';
 import type { DeliveryRun, ManifestInstance } from '@dicom-dispatch/target-kit';
 import { until } from '@dicom-dispatch/target-kit/flow';
 import { queryOptions } from '../connect-options.ts';
@@ -134,8 +135,16 @@ export async function listedUids(
     SOPInstanceUID: sopInstanceUids,
   };
   const { found, cut } = await findMatches(association, query, signal, 'verify');
-  const listed = new Set(found.flatMap((match) => textOf(match['SOPInstanceUID']) ?? []));
+  // A receiver may ignore a key: what it has in another study or series is another instance.
+  const isElsewhere = (match: DataSet): boolean =>
+    isOther(match['StudyInstanceUID'], studyInstanceUid) || isOther(match['SeriesInstanceUID'], seriesInstanceUid);
+  const listed = new Set(found.flatMap((match) => (isElsewhere(match) ? [] : (textOf(match['SOPInstanceUID']) ?? []))));
   return { listed, isCut: cut !== undefined };
+}
+
+function isOther(value: unknown, uid: string): boolean {
+  const text = textOf(value) ?? '';
+  return text !== '' && text !== uid;
 }
 
 export function noQueries(): DispatchError {
