@@ -9,14 +9,14 @@ import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 const path = await mkdtemp(join(tmpdir(), 'archive-'));
 const { config, handler } = await resolveTarget('archive', targetSchemas.folder.parse({ type: 'folder', path }));
 
-// Two synthetic instances; yours come from files, with the UIDs that stand in them.
+// Two synthetic instances; yours are read from files, with the UIDs in them.
 const samples = [...makeStudy({ modality: 'CT', instancesPerSeries: 2, rows: 64, columns: 64 })];
 const study = testStudy(
   samples.map(({ bytes }) => bytes),
   (index) => ({ ...samples[index], sourceId: `file-${index}` }),
 );
 
-// One delivery with its ledger in memory. The dispatcher keeps it in Redis, and tries again by the rules of retries.
+// One delivery with its ledger in memory. The dispatcher stores it in Redis, and applies the retry rules.
 const delivery = new TestDelivery(handler, study);
 const { error, stages, reported } = await delivery.attempt(config);
 console.log(error?.message, stages.join(' '), [...reported.values()].map(({ kind }) => kind).join(' '));

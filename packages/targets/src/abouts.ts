@@ -12,7 +12,7 @@ import type { BuiltInType, targetSchemas } from './schemas.ts';
 import { sftpAbout } from './sftp/about.ts';
 import { xnatAbout } from './xnat/about.ts';
 
-/** How each built-in type presents itself, without its handler: quick to load. */
+/** Descriptions of the built-in types, without their handlers: fast to load. */
 export const targetAbouts: {
   readonly [Type in BuiltInType]: TargetAbout<z.output<(typeof targetSchemas)[Type]>>;
 } = {
@@ -31,7 +31,7 @@ export const targetAbouts: {
 
 const outsideIcon = 'M12 3l8 4v10l-8 4-8-4V7zM4 7l8 4 8-4M12 11v10';
 
-/** How a type presents itself; one from outside that says nothing of itself is named by its type. */
+/** Description of a type; an external one without a description is named by its type. */
 export function aboutType(type: string, own?: TargetAbout): TargetAbout {
   if (Object.hasOwn(targetAbouts, type)) return targetAbouts[type as BuiltInType] as TargetAbout;
   return (

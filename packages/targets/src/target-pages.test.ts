@@ -13,7 +13,7 @@ function read(type: string): string {
   return existsSync(url) ? readFileSync(url, 'utf8') : '';
 }
 
-/** What the loader of configurations does: secrets are put in their places. */
+/** Like the configuration loader: inserts secrets. */
 function withSecrets(value: unknown): unknown {
   if (typeof value === 'string') return /^\$\{\w+\}$/.test(value) ? new Secret('x') : value;
   if (Array.isArray(value)) return value.map(withSecrets);

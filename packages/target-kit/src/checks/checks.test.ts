@@ -51,7 +51,7 @@ describe('runChecks', () => {
   });
 
   it('gives up connecting after the time-out', async () => {
-    // An address of a network for documentation (RFC 5737): nobody answers, or there is no way.
+    // An address of a documentation network (RFC 5737): no response, or no route.
     const peer = { host: '192.0.2.1', port: 9, timeoutMs: 200 };
     const checks = await Array.fromAsync(runChecks(networkSteps(peer), signal));
     expect(checks.map(({ name, result }) => [name, result])).toEqual([

@@ -44,10 +44,10 @@ const certificate = new Map([
 ]);
 
 /**
- * What went wrong between us and a TCP or TLS peer, as a DispatchError. Knows the errors of node:net, node:tls, node:dns
+ * An error between us and a TCP or TLS peer, as a DispatchError. Handles the errors of node:net, node:tls, node:dns
  * and undici; an unknown one counts as a lost connection.
  *
- * @param host who was talked to, for the message
+ * @param host - name of the peer for the message
  */
 export function networkError(thrown: unknown, host: string): DispatchError {
   if (thrown instanceof DispatchError) return thrown;
@@ -75,7 +75,7 @@ function of(code: ErrorCode, message: string, cause: unknown): DispatchError {
 function codeOf(thrown: unknown, depth = 0): string {
   if (!(thrown instanceof Error) || depth > 5) return 'unknown';
   if (thrown instanceof AggregateError && thrown.errors.length > 0) return codeOf(thrown.errors[0], depth + 1);
-  // undici wraps what happened to the socket; the inner code says more.
+  // undici wraps errors of the socket; the inner code is more specific.
   const inner = thrown.cause instanceof Error ? codeOf(thrown.cause, depth + 1) : 'unknown';
   if (inner !== 'unknown') return inner;
   return 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : thrown.name;

@@ -14,7 +14,7 @@ export interface NetworkPeer {
   readonly tls?: (() => Promise<ConnectionOptions>) | undefined;
 }
 
-/** The checks `resolve`, `connect` and, for a peer with TLS, `tls`: what every target that is reached by TCP begins with. */
+/** The checks `resolve`, `connect` and, for a peer with TLS, `tls`: the first checks of every TCP target. */
 export function networkSteps(peer: NetworkPeer): CheckStep[] {
   const { host, port } = peer;
   const steps: CheckStep[] = [

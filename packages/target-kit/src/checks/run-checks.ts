@@ -3,19 +3,19 @@ import { asDispatchError } from '@dicom-dispatch/core';
 import type { Check } from '../contract/index.ts';
 import { cancelledError, until } from '../flow/index.ts';
 
-/** One named check: says what it found, or throws a DispatchError whose message and remedy become the check's. */
+/** One named check: returns its finding, or throws a DispatchError whose message and remedy become those of the check. */
 export interface CheckStep {
   readonly name: string;
-  /** Returns what was found, without secrets; `skip` when there is nothing to check here, with the reason. */
+  /** Returns the finding, without secrets; `skip` with the reason if there is nothing to check. */
   run(signal: AbortSignal): Promise<string | { readonly skip: string }>;
   /** Runs although an earlier check failed: for removing a probe that was written. */
   readonly always?: boolean;
 }
 
 /**
- * Runs checks one after the other and yields each as it ends. After one that failed the others are skipped.
+ * Runs checks sequentially and yields each when it ends. After a failed check the others are skipped.
  *
- * @throws {DispatchError} only when the signal aborts
+ * @throws {DispatchError} only if the signal aborts
  */
 export async function* runChecks(
   steps: Iterable<CheckStep>,

@@ -1,21 +1,21 @@
 import type { InstanceBytes, ManifestInstance, StudyTags } from '@dicom-dispatch/core';
 import type { RunLog, TargetMemory } from './delivery-run.ts';
 
-/** An instance of a study, and what is known of the file that the target has confirmed. */
+/** An instance of a study, and data of the file that the target has confirmed. */
 export interface ListedInstance {
-  /** As the target knows it. */
+  /** As at the target. */
   readonly instance: ManifestInstance;
-  /** Bytes of the file that was sent; undefined when that is not known. */
+  /** Size of the sent file; undefined if unknown. */
   readonly sizeBytes: number | undefined;
-  /** What the target answered when it confirmed it, e.g. an ETag; undefined when that is not known. */
+  /** Response of the target to the confirmation, e.g. an ETag; undefined if unknown. */
   readonly answer: string | undefined;
-  /** SHA-256 (hexadecimal) of the file that was sent, from its receipt or else from the source; undefined when neither has it. */
+  /** SHA-256 (hexadecimal) of the sent file, from its receipt or otherwise from the source; undefined if neither has it. */
   sha256(): Promise<string | undefined>;
   /** Opens it at the source, as it would be sent now. */
   open(): Promise<InstanceBytes>;
 }
 
-/** A study that the target is asked for. */
+/** A study for which the target is queried. */
 export interface StudyToList {
   readonly study: StudyTags;
   readonly instances: readonly ListedInstance[];
@@ -24,13 +24,13 @@ export interface StudyToList {
 }
 
 /**
- * What a target says of a study.
+ * Result of a target for a study.
  *
- * - `held`: it has this instance; `sizeBytes` as the target says, `content` when it was compared with what was sent
- * - `unread`: it does not say whether it has this instance; `reason` has no patient data
- * - `extra`: it has something else in the study; `name` is a SOP Instance UID, or a name without patient data
+ * - `held`: it has this instance; `sizeBytes` as reported by the target, `content` if it was compared with the sent data
+ * - `unread`: it does not report whether it has this instance; `reason` has no patient data
+ * - `extra`: it has other content in the study; `name` is a SOP Instance UID, or a name without patient data
  *
- * An instance of which nothing is said is missing.
+ * An instance without a result is missing.
  */
 export type Holding =
   | {
@@ -52,9 +52,9 @@ export interface InventoryContext<Config> {
   readonly signal: AbortSignal;
 }
 
-/** A connection to a target that is asked what it has, study after study. Nothing is changed at the target. */
+/** A connection to list the content of a target, study by study. Changes nothing at the target. */
 export interface Inventory {
-  /** @throws {DispatchError} when the target cannot be asked */
+  /** @throws {DispatchError} if the target cannot be queried */
   list(study: StudyToList): AsyncIterable<Holding>;
   close(): Promise<void>;
 }

@@ -1,14 +1,15 @@
 /**
- * Messages from outside that one dispatcher receives while another waits for them: a report on a storage commitment goes
- * to the address that the archive knows, whoever asked for it. A message stays until it is forgotten, so that it also
- * outlives a restart of the one who waits.
+ * Messages from outside that one dispatcher receives while another waits for them: a storage commitment report is sent
+ * to the address that the archive knows, whichever dispatcher requested it. A message is stored until it is deleted, so it
+ * also
+ * survives a restart of the waiting dispatcher.
  */
 export interface Mailbox {
-  /** Makes a name known: from now on any dispatcher takes a message under it in. */
+  /** Registers a name: from now on any dispatcher accepts a message for it. */
   expect(name: string): Promise<void>;
-  /** @returns false when nobody expects a message under this name */
+  /** @returns false if no delivery expects a message with this name */
   leave(name: string, message: unknown): Promise<boolean>;
-  /** The message, or undefined while there is none. */
+  /** The message; undefined if there is none. */
   look<T>(name: string): Promise<T | undefined>;
   forget(name: string): Promise<void>;
 }

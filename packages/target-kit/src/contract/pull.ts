@@ -1,7 +1,7 @@
 import type { CheckContext } from './check.ts';
 import type { InstanceBytes } from '@dicom-dispatch/core';
 
-/** What is looked for: every given key has to match; `*` and `?` are wildcards as in PS3.4 section C.2.2.2.4. */
+/** Search keys: every given key must match; `*` and `?` are wildcards as in PS3.4 section C.2.2.2.4. */
 export interface FindQuery {
   readonly accessionNumber?: string;
   readonly patientId?: string;
@@ -28,15 +28,15 @@ export interface FoundStudy {
 export interface RetrieveProgress {
   readonly completed: number;
   readonly failed: number;
-  /** Unknown until the target has said how many there are. */
+  /** Unknown until the target has reported the number. */
   readonly remaining: number | undefined;
   /** With the last progress: what failed, the first hundred of it. */
   readonly problems?: readonly RetrieveProblem[];
 }
 
-/** What was not retrieved, for people. */
+/** Instances that were not retrieved, for users. */
 export interface RetrieveProblem {
-  /** As the target has it; undefined where it is not known. */
+  /** As at the target; undefined if unknown. */
   readonly sopInstanceUid?: string | undefined;
   readonly reason: string;
 }
@@ -46,19 +46,21 @@ export interface RetrieveRequest {
   /** Only these series; default all. */
   readonly seriesInstanceUids?: readonly string[];
   /**
-   * Instances that are here already and need not come again (resume). The series is given where it is known: a study may have
+   * Instances that already exist and are not retrieved again (resume). The series is given if known: a study may have
    * one SOP Instance UID in several.
    */
   has(sopInstanceUid: string, seriesInstanceUid?: string): boolean | Promise<boolean>;
-  /** Whether an instance of this name can be kept; default all. One that cannot is named as a problem, the others come. */
+  /**
+   * Whether an instance of this name can be stored; default all. Others are reported as problems, and the rest is retrieved.
+   */
   canKeep?(sopInstanceUid: string): boolean;
-  /** Takes one instance in; resolves when it is kept. */
+  /** Stores one instance; resolves when it is stored. */
   store(sopInstanceUid: string, instance: InstanceBytes, seriesInstanceUid?: string): Promise<void>;
   progress(progress: RetrieveProgress): void;
 }
 
 export interface Puller<Config> {
   find(query: FindQuery, context: CheckContext<Config>): AsyncIterable<FoundStudy>;
-  /** Resolves with the last progress; throws when the target cannot be asked at all. */
+  /** Resolves with the last progress; throws if the target cannot be queried at all. */
   retrieve(request: RetrieveRequest, context: CheckContext<Config>): Promise<RetrieveProgress>;
 }

@@ -2,7 +2,7 @@ import type { InstanceBytes } from '../contract/index.ts';
 
 type Lent = Pick<InstanceBytes, 'body' | 'releaseChunk'>;
 
-/** The chunks of an instance for who keeps none: each is given back to the source when the next is asked for. */
+/** The chunks of an instance for readers that keep none: each is released to the source when the next is requested. */
 export async function* borrowed({ body, releaseChunk }: Lent): AsyncGenerator<Uint8Array> {
   for await (const chunk of body) {
     yield chunk;
@@ -10,15 +10,17 @@ export async function* borrowed({ body, releaseChunk }: Lent): AsyncGenerator<Ui
   }
 }
 
-/** A socket asks for a pause when it holds more than this (16 KiB is Node's default, 64 KiB on some systems); here with room. */
+/**
+ * A socket requests a pause if it holds more than this (16 KiB is Node's default, 64 KiB on some systems); with a margin.
+ */
 const maxSocketBytes = 512 * 1024;
 /** A stream reads one chunk ahead, and one is being written. */
 const maxStreamChunks = 3;
 
 /**
- * Chunks on their way into a request whose client hands each on to a socket, and asks for the next when the socket takes
- * more. A socket that asks for a pause goes on only when all of what it held is written: so a chunk is given back when so
- * much more was asked for that it cannot be among what is held. After a failure nothing is given back.
+ * Chunks for a request whose client passes each to a socket, and requests the next when the socket accepts
+ * more. A socket that requested a pause continues only when everything it held is written. So a chunk is released when so
+ * much more was requested that the socket cannot hold it any more. After a failure nothing is released.
  */
 export class LateReturns {
   readonly #lent: { readonly chunk: Uint8Array; readonly releaseChunk: (chunk: Uint8Array) => void }[] = [];
@@ -46,7 +48,7 @@ export class LateReturns {
   }
 }
 
-/** Reads the beginning of a body; the body that is given back has it too. */
+/** Reads the beginning of a body; the returned body still contains it. */
 export async function peeked(
   body: AsyncGenerator<Uint8Array>,
   bytes: number,
@@ -56,7 +58,7 @@ export async function peeked(
   while (count < bytes) {
     const step = await body.next();
     if (step.done) break;
-    // A copy: the chunk is given back with the next.
+    // A copy: the chunk is released with the next.
     chunks.push(Buffer.from(step.value));
     count += step.value.byteLength;
   }

@@ -17,7 +17,7 @@ function instances(count: number): ManifestInstance[] {
   }));
 }
 
-/** A run that counts what is open at the source. */
+/** A run that counts open instances at the source. */
 function countingRun(count: number, open?: (instance: ManifestInstance) => AsyncIterable<Uint8Array>) {
   const controller = new AbortController();
   const reported = new Map<string, InstanceOutcome>();

@@ -4,15 +4,15 @@ import { cancelledError, until } from './waiting.ts';
 import { OpenQueue, type OpenedInstance } from './open-queue.ts';
 
 /**
- * What an error says of the run.
+ * Effect of an error on the run.
  *
- * - `quarantine`: this instance will never arrive; the study goes on without it
- * - `later`: this instance failed now; the others go on, then the attempt fails
- * - `stop`: the target, the source or we cannot go on
+ * - `quarantine`: this instance will never arrive; the study continues without it
+ * - `later`: this instance failed now; the others continue, then the attempt fails
+ * - `stop`: the target, the source or we cannot continue
  */
 export type Verdict = 'quarantine' | 'later' | 'stop';
 
-/** What the source fails at one instance of: the others may be well. */
+/** Failures of the source for one instance: the others may be readable. */
 const ofOneInstance: ReadonlySet<ErrorCode> = new Set([
   'source-instance-gone',
   'source-instance-failed',
@@ -27,47 +27,48 @@ export function verdictOf(error: DispatchError): Verdict {
 }
 
 export interface LaneOptions {
-  /** How many instances are on their way at the same time. */
+  /** Maximum number of instances in transit. */
   readonly lanes: number;
-  /** How many more are opened ahead, over all lanes; each holds a connection to the source. Default: one a lane. */
+  /** How many more are opened ahead, over all lanes; each holds a connection to the source. Default: one per lane. */
   readonly prefetch?: number;
-  /** Default: what is pending. */
+  /** Default: pending instances. */
   readonly instances?: readonly ManifestInstance[];
-  /** The transfer syntax to ask the source for; default the stored one. */
+  /** The transfer syntax to request from the source; default the stored one. */
   readonly transferSyntaxUid?: (instance: ManifestInstance) => string | undefined;
   /** Whether the target needs Part 10 files, whatever the source has. */
   readonly asPart10?: boolean;
-  /** After so many instances in a row that failed for now (`instance-failed`) the attempt ends. Default 20. */
+  /** After this number of consecutive temporary failures (`instance-failed`) the attempt ends. Default 20. */
   readonly failuresInRow?: number;
-  /** Whether the caller sees to a failure for now by itself: then it is not thrown at the end. */
+  /** Whether the caller handles a temporary failure itself: then it is not thrown at the end. */
   isSeenTo?(instance: ManifestInstance, error: DispatchError): boolean;
 }
 
 export interface LaneContext {
-  /** From 0: for what a lane keeps for itself, such as a connection. */
+  /** From 0: for objects of a lane, such as a connection. */
   readonly lane: number;
-  /** Aborted when the run is, and when another lane has met an error that ends the attempt. */
+  /** Aborted with the run, and if another lane has an error that ends the attempt. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Sends one instance. What it returns is reported; with undefined it has reported, or will report, by itself.
- * A thrown error either quarantines the instance, is put off to the end, or stops all lanes (see `verdictOf`).
+ * Sends one instance. Its result is reported; with undefined it has reported, or will report, itself.
+ * A thrown error quarantines the instance, is postponed to the end, or stops all lanes (see `verdictOf`).
  */
 export type Send = (opened: OpenedInstance, context: LaneContext) => Promise<InstanceOutcome | undefined>;
 
 export interface LaneResult {
-  /** What the lanes reported as quarantined. */
+  /** Instances that the lanes reported as quarantined. */
   readonly quarantined: readonly ManifestInstance[];
 }
 
 type Run = Pick<DeliveryRun<unknown>, 'open' | 'sent' | 'report' | 'pending' | 'signal' | 'log'>;
 
 /**
- * Sends instances in parallel lanes that share one queue. An error of the source wins over what a
- * library made of it. Resolves when every instance was sent or quarantined and no lane has anything under way.
+ * Sends instances in parallel lanes that share one queue. An error of the source takes precedence over the error into which
+ * a
+ * library converted it. Resolves when every instance was sent or quarantined and no lane is active.
  *
- * @throws {DispatchError} the first error that ends the attempt, else the first that was put off
+ * @throws {DispatchError} the first error that ends the attempt, otherwise the first postponed one
  */
 export async function inLanes(run: Run, options: LaneOptions, send: Send): Promise<LaneResult> {
   const instances = options.instances ?? run.pending;
@@ -119,7 +120,7 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
     failedInRow = 0;
     if (!outcome) return;
     if (outcome.kind === 'quarantined') quarantined.push(opened.instance);
-    // Awaited: what has arrived and is not in the ledger when a worker dies would be sent again.
+    // Awaited: an instance that has arrived but is not in the ledger when a worker crashes would be sent again.
     await run.report(opened.instance, outcome);
   }
 
@@ -139,7 +140,7 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
   }
 
   const running = Array.from({ length: lanes }, (_, lane) =>
-    // What a lane throws itself comes from `report`: the ledger is unreachable or the delivery is no longer ours.
+    // Errors of a lane itself come from `report`: the ledger is unreachable or the delivery is no longer ours.
     runLane(lane).catch((thrown: unknown) => end(asDispatchError(thrown))),
   );
   await Promise.all(running);

@@ -10,9 +10,9 @@ export class Permits {
   }
 
   /**
-   * Waits for a permit and runs the act with it.
+   * Waits for a permit and runs the function with it.
    *
-   * @throws {DispatchError} when the signal aborts while it waits (see `cancelledError`), else what the act throws
+   * @throws {DispatchError} if the signal aborts during the wait (see `cancelledError`), otherwise errors of the function
    */
   async with<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T> {
     await this.take(signal);
@@ -30,7 +30,7 @@ export class Permits {
     }
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#waiting.push(resolve);
-    // A permit that comes too late goes to the next.
+    // A permit that arrives too late is passed to the next.
     await until(promise, signal, () => this.release()).catch((error: unknown) => {
       const index = this.#waiting.indexOf(resolve);
       if (index >= 0) this.#waiting.splice(index, 1);
@@ -45,11 +45,11 @@ export class Permits {
   }
 }
 
-/** One at a time for each key, within this process. */
+/** A mutex per key, within this process. */
 export class KeyedLocks {
   readonly #last = new Map<string, Promise<void>>();
 
-  /** @throws {DispatchError} when the signal aborts while it waits, else what the act throws */
+  /** @throws {DispatchError} if the signal aborts during the wait, otherwise errors of the function */
   async with<T>(key: string, signal: AbortSignal, act: () => Promise<T>): Promise<T> {
     const { promise: mine, resolve: done } = Promise.withResolvers<void>();
     const before = this.#last.get(key);
@@ -66,17 +66,18 @@ export class KeyedLocks {
 }
 
 /**
- * Paths that deliveries of this process are writing: two that share one go one after the other. For targets that cannot refuse
- * a path that was taken in the meantime by themselves.
+ * Paths that deliveries of this process are writing: deliveries with a common path run sequentially. For targets that cannot
+ * reject
+ * a path that was taken in the meantime.
  */
 export class PathClaims {
   readonly #taken = new Set<string>();
   #freed = Promise.withResolvers<void>();
 
   /**
-   * Waits until none of the paths is in use, then has all of them at once.
+   * Waits until none of the paths is in use, then locks all of them together.
    *
-   * @throws {DispatchError} when the signal aborts first
+   * @throws {DispatchError} if the signal aborts first
    */
   async take(paths: readonly string[], signal: AbortSignal): Promise<Disposable> {
     while (paths.some((path) => this.#taken.has(path))) await until(this.#freed.promise, signal);

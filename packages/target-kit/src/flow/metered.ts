@@ -2,11 +2,11 @@ import { asDispatchError, type DispatchError } from '@dicom-dispatch/core';
 import type { InstanceBytes } from '../contract/index.ts';
 import { until } from './waiting.ts';
 
-/** The bytes of an instance on their way to the target: counted, rate limited, and given up when the signal aborts. */
+/** The bytes of an instance on their way to the target: counted, rate limited, and aborted by the signal. */
 export interface MeteredBytes extends InstanceBytes {
-  /** How many bytes were handed out so far. */
+  /** Number of bytes returned so far. */
   readonly readBytes: number;
-  /** Why reading ended early, as the source or the meter threw it: a library between may have wrapped or lost it. */
+  /** Why reading ended early, as thrown by the source or the meter: a library in between may have wrapped or lost it. */
   readonly readError: DispatchError | undefined;
   /** Lets the source's connection go when the body is not, or not wholly, read. */
   release(): Promise<void>;
@@ -68,7 +68,7 @@ export function metered(bytes: InstanceBytes, { sent, signal }: Meter): MeteredB
   };
 }
 
-/** A readable stream that was never read has to be destroyed: its iterator's `return` does nothing before the first `next`. */
+/** A readable stream that was never read must be destroyed: its iterator's `return` does nothing before the first `next`. */
 async function letGo(body: AsyncIterable<Uint8Array>, iterator: AsyncIterator<Uint8Array>): Promise<void> {
   if ('destroy' in body && typeof body.destroy === 'function') {
     body.destroy();

@@ -1,33 +1,36 @@
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
 import { metered, type MeteredBytes } from './metered.ts';
 
-/** Number of large instances that are read and sent at the same time: the source has each of them whole in memory, as many receivers do. */
+/**
+ * Number of large instances that are read and sent in parallel: the source holds each of them in memory, as do many
+ * receivers.
+ */
 export const largeAtOnce = 2;
 
 /** Bytes of an instance from which on it is large. */
 export const largeBytes = 64_000_000;
 
-/** An instance whose bytes are on offer. */
+/** An instance whose bytes are available. */
 export interface OpenedInstance {
   readonly instance: ManifestInstance;
   readonly bytes: MeteredBytes;
 }
 
-/** One instance whose turn it is: opened, or why it could not be. */
+/** The next instance: opened, or the reason why it could not be opened. */
 export type NextInstance = { readonly instance: ManifestInstance; readonly opened: Promise<MeteredBytes> };
 
 export interface OpenQueueOptions {
   readonly instances: readonly ManifestInstance[];
-  /** How many are opened before a lane asks for them. */
+  /** How many are opened before a lane requests them. */
   readonly prefetch: number;
   readonly signal: AbortSignal;
-  /** The transfer syntax to ask the source for; default the stored one. */
+  /** The transfer syntax to request from the source; default the stored one. */
   readonly transferSyntaxUid?: ((instance: ManifestInstance) => string | undefined) | undefined;
   /** Whether the target needs Part 10 files, whatever the source has. */
   readonly asPart10?: boolean | undefined;
 }
 
-/** Hands instances out in order, a few of them opened ahead. */
+/** Returns instances in order, a few of them opened ahead. */
 export class OpenQueue {
   readonly #run: Pick<DeliveryRun<unknown>, 'open' | 'sent'>;
   readonly #options: OpenQueueOptions;
@@ -39,7 +42,7 @@ export class OpenQueue {
     this.#options = options;
   }
 
-  /** The next instance, or undefined when all were handed out or the signal is aborted. */
+  /** The next instance, or undefined if all were returned or the signal is aborted. */
   next(): NextInstance | undefined {
     if (this.#options.signal.aborted) return undefined;
     const first = this.#ahead.shift() ?? this.#openOne();
@@ -51,11 +54,11 @@ export class OpenQueue {
     return first;
   }
 
-  /** Lets go of what was opened ahead and not asked for. */
+  /** Closes instances that were opened ahead and not requested. */
   async close(): Promise<void> {
     this.#position = this.#options.instances.length;
     for (const { opened } of this.#ahead.splice(0)) {
-      // The signal has been aborted when there is still something here: a slow open ends by it.
+      // The signal has been aborted if there is still something here: it ends a slow open.
       opened.then((bytes) => bytes.release()).catch(() => {});
     }
   }
@@ -65,7 +68,7 @@ export class OpenQueue {
     if (!instance || this.#options.signal.aborted) return undefined;
     this.#position += 1;
     const opened = this.#open(instance);
-    // A failure is for the lane that takes the instance; until then nobody listens.
+    // A failure is thrown when a lane takes the instance; until then nothing listens.
     opened.catch(() => {});
     return { instance, opened };
   }

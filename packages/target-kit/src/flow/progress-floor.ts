@@ -1,10 +1,10 @@
-/** What each answer counts for, whatever it brings: a server that answers many small requests makes progress. */
+/** Progress counted for each response of any size: a server that answers many small requests makes progress. */
 const bytesPerAnswer = 4_096;
 
 export interface FloorOptions {
-  /** Bytes a second that have to go through at least; 0 = no floor. */
+  /** Minimum bytes per second; 0 = no minimum. */
   readonly minBytesPerSecond: number;
-  /** Time over which the rate is looked at. */
+  /** Period over which the rate is measured. */
   readonly windowMs: number;
   /** Longest time without any answer; 0 = no limit. */
   readonly silenceMs: number;
@@ -13,9 +13,9 @@ export interface FloorOptions {
 }
 
 /**
- * Notices a peer that says nothing any more, and one that answers now and then and gets nothing done. Time counts while at
- * least one request is under way, so that neither a slow source nor a rate limit of ours is held against the peer; and any
- * answer counts, since with many requests under way on a slow link each of them waits for long.
+ * Detects a peer that no longer responds, and one that responds from time to time without progress. Time counts while at
+ * least one request is running, so neither a slow source nor our own rate limit counts against the peer. Any
+ * response counts, since with many requests on a slow link each of them waits for a long time.
  */
 export class ProgressFloor {
   readonly #options: FloorOptions;
@@ -38,7 +38,7 @@ export class ProgressFloor {
     if (minBytesPerSecond > 0) this.#watch();
   }
 
-  /** @param bytes - that have gone through by the request that has ended */
+  /** @param bytes - transferred by the ended request */
   end(bytes: number): void {
     this.#bytes += bytes + bytesPerAnswer;
     this.#answeredAt = performance.now();

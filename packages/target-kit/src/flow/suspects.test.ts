@@ -6,7 +6,7 @@ import { Suspects } from './suspects.ts';
 const full = () => new DispatchError('target-full', 'out of resources');
 const lost = () => new DispatchError('target-connection-lost', 'closed');
 
-/** Attempts of one delivery: each instance is sent in order, alone; `fault` says what becomes of it. */
+/** Attempts of one delivery: each instance is sent in order, alone; `fault` returns its result. */
 function delivery(names: string) {
   const manifest = [...names].map(
     (sopInstanceUid) => ({ sopInstanceUid, sourceId: sopInstanceUid }) as ManifestInstance,

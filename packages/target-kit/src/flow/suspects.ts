@@ -8,14 +8,15 @@ const failuresUntilGuilty = 3;
 
 interface Suspicion {
   readonly failures: number;
-  /** Another instance that was begun after one of the failures has arrived: so the target could take instances then. */
+  /** Another instance that was started after one of the failures has arrived: so the target could accept instances then. */
   readonly outlived: boolean;
 }
 
 /**
- * Instances on which something went wrong that could be the target's fault or theirs: "out of resources", a connection
- * that ends in the middle. One that fails again and again while its siblings pass is quarantined, so that it cannot keep
- * a study from arriving. While nothing passes it is the target that is full: then all of them wait for it.
+ * Instances with a failure that may be caused by the target or by the instance: "out of resources", a connection
+ * that ends during the transfer. An instance that fails repeatedly while others succeed is quarantined, so that it cannot
+ * block
+ * a study. While none succeeds, the target is full: then all of them wait for it.
  */
 export class Suspects {
   readonly #run: Pick<DeliveryRun<unknown>, 'state' | 'manifest' | 'pending'>;
@@ -51,7 +52,8 @@ export class Suspects {
   }
 
   /**
-   * The connection came down while several instances were on their way: none is blamed for it, but they go last, and alone.
+   * The connection broke while several instances were in transit: none is held responsible, but they are sent last, and
+   * alone.
    */
   async note(instances: Iterable<ManifestInstance>): Promise<void> {
     for (const { sourceId } of instances) {
@@ -61,8 +63,9 @@ export class Suspects {
   }
 
   /**
-   * The connection came down, or fell silent, on an instance that was alone on it: that counts. It is quarantined at the
-   * third time, if another instance that was begun after one of these times has arrived: only then was the target well.
+   * The connection broke, or stalled, while the instance was alone on it: this counts. It is quarantined at the
+   * third time, if another instance that was started after one of these times has arrived: only then was the target
+   * available.
    *
    * @returns whether it is quarantined, as the error to report
    */
@@ -84,12 +87,14 @@ export class Suspects {
     );
   }
 
-  /** To be called before an instance is sent; what it gives goes to `passed`. */
+  /** Call this before an instance is sent; pass the result to `passed`. */
   begin(): number {
     return this.#failed.length;
   }
 
-  /** An instance has arrived: it is free of suspicion, and what had failed before it was begun is more suspect. */
+  /**
+   * An instance has arrived: it is no longer suspect, and instances that had failed before it was started are more suspect.
+   */
   async passed({ sourceId }: ManifestInstance, begun: number): Promise<void> {
     let changed = this.#suspicions.delete(sourceId);
     for (; this.#outlived < begun; this.#outlived += 1) {
@@ -102,19 +107,20 @@ export class Suspects {
     if (changed) await this.#save();
   }
 
-  /** Whether the target has taken another instance that was begun after this one had failed: it was well then. */
+  /** Whether the target has accepted another instance that was started after this one had failed: it was available then. */
   isOutlived({ sourceId }: ManifestInstance): boolean {
     return this.#suspicions.get(sourceId)?.outlived === true;
   }
 
-  /** It is quarantined for another reason: what else happened says nothing any more. */
+  /** It is quarantined for another reason: its other failures no longer count. */
   async forget({ sourceId }: ManifestInstance): Promise<void> {
     if (this.#suspicions.delete(sourceId)) await this.#save();
   }
 
   /**
-   * What an error on an instance is, in the light of its earlier ones. A full target (`target-full`) is the instance's own
-   * failure for now: whether it is the target's is known at the end of the attempt.
+   * Classifies an error of an instance, considering its earlier ones. A full target (`target-full`) is a temporary failure
+   * of the
+   * instance: whether the target is full is known at the end of the attempt.
    */
   async judge({ sourceId }: ManifestInstance, thrown: unknown): Promise<unknown> {
     if (!(thrown instanceof DispatchError)) return thrown;
@@ -140,14 +146,14 @@ export class Suspects {
     return new DispatchError('instance-failed', thrown.message, { cause: thrown, remedy: thrown.remedy });
   }
 
-  /** What an attempt ends with: when the target said that it is full, and took nothing afterwards, then it is full. */
+  /** The error of the attempt: if the target reported that it is full, and accepted nothing afterwards, it is full. */
   verdict(thrown: unknown): unknown {
     if (!this.#full || !(thrown instanceof DispatchError) || thrown.code !== 'instance-failed') return thrown;
     const tookAnyAfterwards = this.#failed.some((id) => this.#suspicions.get(id)?.outlived ?? true);
     return tookAnyAfterwards ? thrown : this.#full;
   }
 
-  /** The association comes down on whatever is under way: that others have arrived before says enough. */
+  /** A broken association affects every instance in transit: that others have arrived before is sufficient evidence. */
   #someHaveArrived(): boolean {
     return this.#run.pending.length < this.#run.manifest.length && this.#suspicions.size < this.#run.manifest.length;
   }

@@ -1,6 +1,6 @@
 import { DispatchError } from '@dicom-dispatch/core';
 
-/** What an aborted signal means for a run: its reason when that is a DispatchError (lock lost …), else `cancelled`. */
+/** The error for an aborted signal: its reason if this is a DispatchError (lock lost …), otherwise `cancelled`. */
 export function cancelledError(signal: AbortSignal): DispatchError {
   if (signal.reason instanceof DispatchError) return signal.reason;
   return new DispatchError('cancelled', 'the delivery was cancelled', { cause: signal.reason });
@@ -12,10 +12,10 @@ export function throwIfCancelled(signal: AbortSignal): void {
 }
 
 /**
- * Waits for a promise, but no longer than until the signal aborts. What the promise does afterwards is nobody's concern
- * any more: its late failure is swallowed, its late result is handed to `discard`.
+ * Waits for a promise, but no longer than until the signal aborts. After that, a late failure of the promise is
+ * ignored, and a late result is passed to `discard`.
  *
- * @throws {DispatchError} when the signal aborts first (see `cancelledError`)
+ * @throws {DispatchError} if the signal aborts first (see `cancelledError`)
  */
 export function until<T>(promise: Promise<T>, signal: AbortSignal, discard?: (late: T) => void): Promise<T> {
   return settleOnce(promise, { signal, discard });
@@ -24,7 +24,7 @@ export function until<T>(promise: Promise<T>, signal: AbortSignal, discard?: (la
 export interface Waiting<T> {
   readonly signal: AbortSignal;
   readonly discard?: ((late: T) => void) | undefined;
-  /** Milliseconds after which waiting ends as well. */
+  /** Milliseconds after which the wait ends as well. */
   readonly timeoutMs?: number;
   onTimeout?(): Error;
 }
@@ -70,11 +70,11 @@ export interface Limit {
   /** In milliseconds; 0 = none. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
-  /** What is thrown when the time is over. */
+  /** Creates the error for the timeout. */
   onTimeout(): DispatchError;
 }
 
-/** Waits for one step of the other side, but no longer than the limit, nor than until the signal aborts. */
+/** Waits for one step of the peer, but no longer than the limit, nor than until the signal aborts. */
 export function within<T>(
   promise: Promise<T>,
   { timeoutMs, signal, onTimeout }: Limit,
@@ -84,10 +84,10 @@ export function within<T>(
 }
 
 /**
- * Runs an act with a signal that also ends it when its time is over.
+ * Runs a function with a signal that is also aborted by a timeout.
  *
  * @param limitMs - 0 = none
- * @param onTimeout - what it is then ended with
+ * @param onTimeout - creates the error for the timeout
  */
 export async function withinDeadline<T>(
   signal: AbortSignal,

@@ -1,6 +1,6 @@
 import type { Mailbox } from '../contract/index.ts';
 
-/** A mailbox in memory. As through Redis, only what JSON keeps comes back. */
+/** A mailbox in memory. As with Redis, only JSON values are returned. */
 export function memoryMailbox(): Mailbox {
   const messages = new Map<string, string | undefined>();
   return {

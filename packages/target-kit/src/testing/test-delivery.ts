@@ -11,16 +11,19 @@ import type {
 import { memoryMailbox } from './memory-mailbox.ts';
 import type { TestInstance, TestStudy } from './test-study.ts';
 
-/** What a test may do while an attempt goes on. Each is called before the source gives the next chunk. */
+/** Actions of a test during an attempt. Each is called before the source returns the next chunk. */
 export interface AttemptHooks {
   readonly signal?: AbortSignal;
-  /** What it throws is what the source throws; what it waits for is waited for. */
+  /** The source throws its error, and waits for its promise. */
   onChunk?(at: ChunkPosition): void | Promise<void>;
-  /** Called before the last chunk, which the guard of a source holds back until it has verified all: what it throws, the source throws. */
+  /**
+   * Called before the last chunk, which the guard of a source holds back until it has verified all: the source throws its
+   * error.
+   */
   onEnd?(at: ChunkPosition): void | Promise<void>;
   onOpen?(instance: ManifestInstance): void | Promise<void>;
   onReport?(instance: ManifestInstance, outcome: InstanceOutcome): void | Promise<void>;
-  /** Takes the place of what the handler would be given. */
+  /** Replaces the value that the handler would receive. */
   readonly run?: Partial<DeliveryRun<never>>;
 }
 
@@ -43,21 +46,21 @@ export interface Attempt {
 }
 
 /**
- * One delivery through its attempts, with the ledger in memory: the dispatcher's part, for tests of handlers.
- * It also watches that a handler keeps the contract and throws where it does not.
+ * One delivery through its attempts, with an in-memory ledger: the part of the dispatcher, for tests of handlers.
+ * It also verifies that a handler fulfils the contract, and throws otherwise.
  */
 export class TestDelivery<Config extends TargetConfig> {
   readonly handler: TargetHandler<Config>;
   readonly study: TestStudy;
   readonly deliveryId: string;
-  /** What the ledger has, and with which warning. */
+  /** Content of the ledger, with warnings. */
   readonly ledger = new Map<string, InstanceOutcome>();
   readonly state = new Map<string, unknown>();
   readonly mailbox: Mailbox = memoryMailbox();
-  /** What is kept with the target; give the same map to deliveries that shall share it. */
+  /** Values stored with the target; pass the same map to deliveries that should share it. */
   memory = new Map<string, unknown>();
   readonly logged: { readonly text: string; readonly facts: Record<string, unknown> | undefined }[] = [];
-  /** What handlers have still done with a run that they had already ended: nothing, if they keep the contract. */
+  /** Calls of handlers on a run that they had already ended: none if they fulfil the contract. */
   readonly late: string[] = [];
   /** Instances that were open at the source at the same time, at most. */
   maxOpen = 0;
@@ -74,7 +77,7 @@ export class TestDelivery<Config extends TargetConfig> {
     return this.study.instances.map(({ manifest }) => manifest).filter((one) => !this.ledger.has(one.sopInstanceUid));
   }
 
-  /** Runs `deliver` once with what is pending. Never throws for what the handler throws: that is in the answer. */
+  /** Runs `deliver` once with pending instances. Never throws errors of the handler: they are in the result. */
   async attempt(config: Config, hooks: AttemptHooks = {}): Promise<Attempt> {
     this.attempts += 1;
     const seen = { stages: [] as Stage[], opened: [] as string[], sentBytes: 0 };
@@ -189,13 +192,13 @@ export class TestDelivery<Config extends TargetConfig> {
     return Object.assign(read(), { destroy: end });
   }
 
-  /** Instances that are open at the source now: none when an attempt has ended. */
+  /** Instances that are open at the source now: none after the end of an attempt. */
   get openNow(): number {
     return this.#openNow;
   }
 }
 
-/** As through Redis: only what JSON keeps comes back. */
+/** As with Redis: only JSON values are returned. */
 export function keptIn(values: Map<string, unknown>): RunState {
   return {
     get: async <T>(key: string) => structuredClone(values.get(key)) as T | undefined,

@@ -6,7 +6,7 @@ export interface TestInstance {
   readonly manifest: ManifestInstance;
   /** The bytes, from the beginning at each call. */
   read(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-  /** Takes a chunk back, to be filled again: as a source does that reads into memory of its own. */
+  /** Takes a chunk back to fill it again, like a source that reads into its own memory. */
   readonly releaseChunk?: (chunk: Uint8Array) => void;
 }
 
@@ -15,17 +15,17 @@ export interface TestStudy {
   readonly instances: readonly TestInstance[];
 }
 
-/** CT Image Storage and Explicit VR Little Endian (PS3.6 table A-1): what made-up instances are said to be. */
+/** CT Image Storage and Explicit VR Little Endian (PS3.6 table A-1): declared values of generated instances. */
 const ctImage = '1.2.840.10008.5.1.4.1.1.2';
 const explicitVr = '1.2.840.10008.1.2.1';
 const chunkBytes = 16_384;
 
 /**
- * A study of one series with these files as its instances. The files are not read: UIDs are made up unless `manifest` says
- * others, which a handler that looks into the bytes needs.
+ * A study of one series with these files as its instances. The files are not read: UIDs are generated unless `manifest` has
+ * others, which a handler that parses the bytes needs.
  *
- * @param files - contents of Part 10 files; any bytes will do for a handler that only passes them on
- * @param manifest - replaces what is said of the instance of this index
+ * @param files - contents of Part 10 files; arbitrary bytes are sufficient for a handler that only passes them on
+ * @param manifest - overrides for the instance of this index
  */
 export function testStudy(
   files: readonly Uint8Array[],
@@ -53,7 +53,7 @@ export function testStudy(
   return { tags: { studyInstanceUid: first, study, series }, instances };
 }
 
-/** A UID made of a UUID: PS3.5 section B.2. */
+/** A UID derived from a UUID: PS3.5 section B.2. */
 function uid(): string {
   return `2.25.${BigInt(`0x${randomUUID().replaceAll('-', '')}`)}`;
 }

@@ -1,7 +1,7 @@
 import type { TargetAbout } from '@dicom-dispatch/core';
 import type { AzureTarget } from './schema.ts';
 
-/** How the type presents itself in forms, in the JSON Schema and in the example configuration. */
+/** Description of the type for forms, the JSON Schema and the example configuration. */
 export const azureAbout: TargetAbout<AzureTarget> = {
   displayName: 'Azure Blob Storage',
   purpose: 'Stores instances as block blobs in a container of Azure Blob Storage.',

@@ -4,7 +4,7 @@ import { isOlderVersion, maxIdentityBytes, readIdentity, type PlaceClaim } from 
 import type { Container } from './container.ts';
 import { isNotThere, notAzure, translateAzureError } from './errors.ts';
 
-/** What a blob is made by, besides its bytes. */
+/** Metadata for the creation of a blob. */
 export interface BlobToSend extends PlaceClaim {
   readonly name: string;
   readonly contentType: string;
@@ -18,7 +18,7 @@ export interface BlobToSend extends PlaceClaim {
 export interface FoundBlob {
   readonly etag: string;
   readonly sizeBytes: number;
-  /** As the service has it, hexadecimal; undefined where whoever made the blob did not say it. */
+  /** As stored by the service, hexadecimal; undefined if the creator of the blob did not set it. */
   readonly md5: string | undefined;
 }
 
@@ -28,7 +28,7 @@ export type Stored =
   | 'same'
   | 'replaced';
 
-/** Others take and free the name again and again. */
+/** Others create and delete the name repeatedly. */
 export const maxRounds = 5;
 
 export function takenAgain({ host }: Container): DispatchError {
@@ -62,7 +62,7 @@ export function hexOf(bytes: Uint8Array | undefined): string | undefined {
   return bytes && bytes.length > 0 ? Buffer.from(bytes).toString('hex') : undefined;
 }
 
-/** The first bytes of a blob, or all of one that is shorter; it has to be as it was when it was looked at. */
+/** The first bytes of a blob, or all of a shorter one; it must not have changed since it was checked. */
 async function readBeginning(
   container: Container,
   name: string,
@@ -82,10 +82,10 @@ const usualBytes = 64 * 1024;
 const maxMarkerBytes = 64 * 1024 * 1024;
 
 /**
- * Decides about a blob of another content that has the name.
+ * Decides about a blob with other content that has the name.
  *
- * @param ours - the beginning of what is to be stored
- * @throws {DispatchError} `target-conflict` when it is not to be replaced
+ * @param ours - the beginning of the data to be stored
+ * @throws {DispatchError} `target-conflict` if it must not be replaced
  */
 export async function judgeBlob(
   container: Container,
@@ -107,12 +107,12 @@ export async function judgeBlob(
     theirs = await readIdentity([there]);
   }
   if (await isOlderVersion(blob, theirs, await readIdentity([ours]))) return;
-  // What somebody has begun to store by other means.
+  // An upload that was started by other means.
   if (found.sizeBytes <= there.length && there.equals(ours.subarray(0, there.length))) return;
   throw blob.conflict(theirs ? 'instance' : 'file');
 }
 
-/** What the service compares before it writes: that the name is free, or that the blob is the one that was looked at. */
+/** Conditions of a write: the name is free, or the blob is the one that was checked. */
 export function conditionsOf({ config }: Container, found: FoundBlob | undefined) {
   if (config.existing === 'overwrite') return {};
   return found ? { ifMatch: found.etag } : { ifNoneMatch: '*' };

@@ -10,16 +10,16 @@ import { credentialOf } from './credential.ts';
 import { silentCode, translateAzureError } from './errors.ts';
 import type { AzureTarget } from './schema.ts';
 
-/** A container in use; its errors are translated, and each request ends with the signal. */
+/** An open container; its errors are translated, and each request ends with the signal. */
 export interface Container extends AsyncDisposable {
   readonly config: AzureTarget;
-  /** Who answers, for messages. */
+  /** Name of the server for messages. */
   readonly host: string;
   readonly client: ContainerClient;
   /**
    * Runs requests; `doing` is a verb with -ing for the error.
    *
-   * @param bytes - that go one way or the other, for the longest time that it may take
+   * @param bytes - transferred in either direction, for the timeout
    */
   act<T>(doing: string, signal: AbortSignal, request: Request<T>, bytes?: number): Promise<T>;
   /** The same, for what has its own use for the SDK's errors. */
@@ -72,7 +72,10 @@ export async function openContainer(config: AzureTarget, stage?: Stage): Promise
   };
 }
 
-/** The SDK has one agent for all clients of a process: with our own its sockets end with the container, and TLS is as configured. */
+/**
+ * The SDK has one agent for all clients of a process: with our own its sockets are closed with the container, and TLS is as
+ * configured.
+ */
 function through(agent: HttpAgent | HttpsAgent): RequestPolicyFactory {
   return {
     create: (next) => ({
@@ -101,7 +104,7 @@ function watchSilence(agent: HttpAgent, { connectTimeout, timeout }: AzureTarget
   };
 }
 
-/** Answers are short but for lists. */
+/** Responses are short except for lists. */
 const answerBytes = 500_000;
 
 /** The longest time for a request with its repetitions, for a server that trickles; 0 = no limit. */

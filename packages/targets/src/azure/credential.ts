@@ -4,7 +4,7 @@ import { fetchToken, type AccessToken } from '../http/oauth2-token.ts';
 import { tlsOptions } from '../http/tls-files.ts';
 import type { AzureTarget } from './schema.ts';
 
-/** What the SDK asks for a token (`TokenCredential` of @azure/core-auth). */
+/** Interface of the SDK for tokens (`TokenCredential` of @azure/core-auth). */
 interface EntraCredential {
   getToken(
     scopes: string | string[],
@@ -14,7 +14,7 @@ interface EntraCredential {
 
 export interface Credential {
   readonly credential: StorageSharedKeyCredential | AnonymousCredential | EntraCredential;
-  /** What is put behind each address. */
+  /** Appended to each URL. */
   readonly query: string;
   close(): Promise<void>;
 }
@@ -22,7 +22,7 @@ export interface Credential {
 /** Longest time for a token. */
 const tokenMs = 60_000;
 
-/** The credentials of a target; a token of Entra is asked for when the first request needs it. */
+/** The credentials of a target; a token of Entra is requested with the first request. */
 export async function credentialOf(config: AzureTarget): Promise<Credential> {
   const { account, accountKey, sasToken, entra } = config;
   const close = async (): Promise<void> => {};
@@ -36,7 +36,7 @@ export async function credentialOf(config: AzureTarget): Promise<Credential> {
   const credential: EntraCredential = {
     async getToken(scopes) {
       const scope = [scopes].flat().join(' ');
-      // The SDK asks a while before the end of what it has; what is left here is asked for anew a minute before.
+      // The SDK requests a new token some time before the old one expires; a minute before its expiry it is requested here.
       if (!known || known.expiresAtMs - Date.now() < 60_000) {
         const { clientId, clientSecret } = entra;
         known = await fetchToken(

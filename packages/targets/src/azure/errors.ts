@@ -12,7 +12,7 @@ const credentials = 'Check accountKey, sasToken or entra: their expiry, and thei
 const unauthorized = (reason: string): Meaning => ({ code: 'target-unauthorized', reason, remedy: credentials });
 const busy = (reason: string): Meaning => ({ code: 'target-busy', reason });
 
-/** Code of the error with which a connection is ended on which nothing comes or goes. */
+/** Code of the error with which a stalled connection is ended. */
 export const silentCode = 'SILENT';
 
 /** Error codes of Blob Storage (REST reference, "Common REST API error codes" and "Blob Storage error codes"). */
@@ -65,7 +65,10 @@ const meanings: Readonly<Record<string, Meaning>> = {
   AccountLimitExceeded: { code: 'target-full', reason: 'the limit of the account is reached' },
 };
 
-/** What the Azure SDK threw, as a DispatchError. Its texts quote names, which may be made of patient data: only codes are shown. */
+/**
+ * An error of the Azure SDK as a DispatchError. Its texts contain names, which may contain patient data: only codes are
+ * shown.
+ */
 export function translateAzureError(thrown: unknown, host: string, doing: string, stage?: Stage): DispatchError {
   if (thrown instanceof DispatchError) return thrown;
   const status = azureStatus(thrown);
@@ -94,13 +97,13 @@ export function translateAzureError(thrown: unknown, host: string, doing: string
   }
   const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
   if (cause instanceof DispatchError) return cause;
-  // So the SDK fails when it looks for the parts of an answer that is none.
+  // The error of the SDK when it parses a foreign response.
   if (cause instanceof TypeError) return notAzure(host, doing, options);
   const error = networkError(cause, host);
   return new DispatchError(error.code, error.message, options);
 }
 
-/** An answer that looks like success and is none: the page of a proxy or of a login. */
+/** A response that looks like success but is not: the page of a proxy or login. */
 export function notAzure(host: string, doing: string, options: DispatchErrorOptions = {}): DispatchError {
   return new DispatchError('target-error', `${doing} at ${host} failed: the response is not from a blob service`, {
     remedy: 'Check endpoint, and check for a proxy, a gateway or a login page in between.',
@@ -112,7 +115,7 @@ export function isNotThere(thrown: unknown): boolean {
   return azureStatus(thrown) === 404 && !['ContainerNotFound', 'ResourceNotFound'].includes(azureCode(thrown));
 }
 
-/** Whether a conditional request found the name taken, or the blob changed. */
+/** Whether a conditional request found that the name is taken, or that the blob has changed. */
 export function isTaken(thrown: unknown): boolean {
   return ['BlobAlreadyExists', 'ConditionNotMet', 'TargetConditionNotMet'].includes(azureCode(thrown));
 }
@@ -122,7 +125,7 @@ export function azureStatus(thrown: unknown): number | undefined {
   return typeof status === 'number' ? status : undefined;
 }
 
-/** The code of the service; of HEAD, whose answers have no body, that of a header. */
+/** The error code of the service; for HEAD, whose responses have no body, that of a header. */
 function azureCode(thrown: unknown): string {
   if (!(thrown instanceof Error)) return typeof thrown;
   const { details, code } = thrown as { readonly details?: { readonly errorCode?: unknown }; readonly code?: unknown };

@@ -104,7 +104,7 @@ function sas(containerName: string, permissions: string): Secret {
   );
 }
 
-/** Passes requests on as they are, so that their signatures hold, and answers some itself. */
+/** Forwards requests unchanged, so that their signatures stay valid, and answers some itself. */
 async function startPolicy(
   isMeant: (method: string, url: string) => boolean,
   status: number,
@@ -172,7 +172,7 @@ handlerContract<AzureTarget>({
   faults: {
     'wrong credentials': { ...wrongKey, code: 'target-unauthorized', stage: 'connect' },
     'wrong host key': {
-      // For https that is a certificate of an authority that is not trusted.
+      // For https this is a certificate of an untrusted authority.
       arrange: () => tlsFront({ trusted: false }),
       code: 'target-tls',
       stage: 'connect',
@@ -273,7 +273,7 @@ describe('the azure target', () => {
     const before = proxy.counters().bytesUp;
     const second = await delivery.attempt(config);
     expect(second.error).toBeUndefined();
-    // 40 MB are 9 whole blocks; what was under way when the source broke off may be lost.
+    // 40 MB are 9 complete blocks; blocks in transit when the source failed may be lost.
     expect(proxy.counters().bytesUp - before).toBeLessThan(35_000_000);
     expect(delivery.logged).toContainEqual(expect.objectContaining({ text: 'upload resumed' }));
     const [blob] = await blobsIn(clientOf('cases'));
@@ -282,7 +282,7 @@ describe('the azure target', () => {
       .update(content ?? '')
       .digest();
     expect(Buffer.from(blob?.properties.contentMD5 ?? [])).toEqual(md5);
-    // A second delivery of the same content finds it there.
+    // A second delivery of the same content finds it.
     const again = await new TestDelivery(azureHandler, study, 'other').attempt(config);
     expect(again.error).toBeUndefined();
     expect([...again.reported.values()]).toMatchObject([{ kind: 'delivered', answer: /^same as / }]);
@@ -336,13 +336,13 @@ describe('the azure target', () => {
         tls: { ca: certificates.ca.certFile },
         entra: { tenantId: 'tenant', clientId, clientSecret: new Secret(secret), authority: entra.url },
       });
-    // The container is made with the key: what a client may make is another matter.
+    // The container is created with the key: permissions of a client are tested separately.
     const front = new ContainerClient(`${azurite.endpoint}/cases`, credential);
     expect(await front.exists()).toBe(true);
     const wrong = await new TestDelivery(azureHandler, fixtureStudy({ seed: 'entra' })).attempt(withSecret('wrong'));
     expect(wrong.error).toMatchObject({ code: 'target-unauthorized', stage: 'connect' });
     const missing = await new TestDelivery(azureHandler, fixtureStudy({ seed: 'entra' })).attempt(withSecret('right'));
-    // Let in by its token, it finds that the container is not there.
+    // The token is accepted, but the container does not exist.
     expect(missing.error).toMatchObject({
       code: 'target-misconfigured',
       message: expect.stringContaining('ContainerNotFound'),
@@ -395,7 +395,7 @@ describe('the azure target', () => {
       { kind: 'held', instance: instances[2], sizeBytes: files[2]!.length, content: 'same' },
       { kind: 'extra', name: '1.2.840.99.7' },
     ]);
-    // To be let in, the folder, and the one whose MD5 is another.
+    // For the login, the folder, and the one with another MD5.
     expect(requests).toBe(3);
   });
 

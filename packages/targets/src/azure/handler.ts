@@ -43,10 +43,10 @@ export const azureHandler: TargetHandler<AzureTarget> = {
 };
 
 type Run = DeliveryRun<AzureTarget>;
-/** Whether something had the name when the container was listed; true where that is not known. */
+/** Whether the name was taken when the container was listed; true if unknown. */
 type IsTaken = (name: string) => boolean;
 
-/** Stores each pending instance as a block blob of its own; it is verified when reported. */
+/** Stores each pending instance as a separate block blob; it is verified when reported. */
 async function deliver(run: Run): Promise<void> {
   const { config, signal } = run;
   throwIfCancelled(signal);
@@ -59,7 +59,7 @@ async function deliver(run: Run): Promise<void> {
   const isWanted = mayList && config.existing === 'compare' && names.length > 0;
   const taken = isWanted ? await takenNames(container, names, signal) : undefined;
   const quarantined = await send(run, container, places, (name) => taken?.has(name) ?? true);
-  // Each blob was verified when it was made, before it was reported.
+  // Each blob was verified when it was created, before it was reported.
   run.stage('verify');
   run.stage('finalize');
   await writeMarker(run, container, places, quarantined);
@@ -93,7 +93,7 @@ async function send(run: Run, container: Container, places: Places, isTaken: IsT
   return [...shared, ...quarantined];
 }
 
-/** In one request, or in blocks where it is longer than one. */
+/** In one request, or in blocks if it is larger than one. */
 async function sendInstance(
   run: Run,
   context: UploadContext,
@@ -109,7 +109,7 @@ async function sendInstance(
     const { whole } = gathered;
     const put = () => putBlob(container, blob, whole, isTaken(blob.name), signal);
     const stored = await permits.with(signal, put);
-    // Only now: a request that was given up may still be on its way with them.
+    // Only now: an abandoned request may still use them.
     gathered.release();
     return stored;
   }
@@ -137,7 +137,7 @@ function blockSizeFor(blobBytes: number, configuredBytes: number): number {
   return Math.max(configuredBytes, Math.ceil(blobBytes / 50_000 / mebibyte) * mebibyte);
 }
 
-/** Reads an instance once more than for sending, where a blob of its size is there. */
+/** Reads an instance once more than for sending, if a blob of its size exists. */
 async function md5AtSource(run: Run, instance: ManifestInstance, signal: AbortSignal): Promise<string> {
   const bytes = metered(await run.open(instance, { signal }), { sent: () => {}, signal });
   const digest = createHash('md5');

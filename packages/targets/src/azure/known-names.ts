@@ -4,11 +4,11 @@ import { commonFolder } from '../s3/known-keys.ts';
 
 /** A page has at most 5,000 names (REST reference, "List Blobs"). */
 const namesPerPage = 5_000;
-/** Past so many more pages than the names alone would need, others share the prefix, and each name is looked at. */
+/** If more than this number of additional pages is needed, others share the prefix, and each name is checked. */
 const pagesToSpare = 1;
 
 /**
- * Asks the container for something small, to learn whether it is there and accepts the login before instances are opened.
+ * Sends a small request to the container, to check that it exists and accepts the login before instances are opened.
  *
  * @returns whether listing is permitted
  * @throws {DispatchError} in stage `connect`
@@ -24,7 +24,7 @@ export async function enterContainer(container: Container, signal: AbortSignal):
     return true;
   } catch (thrown) {
     const error = translateAzureError(thrown, host, 'Checking the container', 'connect');
-    // A signature may permit to write and not to list: writing shows whether it is let in.
+    // A SAS may permit writing but not listing: writing shows whether it is accepted.
     const mayWrite = azureStatus(thrown) === 403 && isAboutPermission(thrown);
     if (mayWrite) return false;
     throw error;
@@ -37,9 +37,9 @@ function isAboutPermission(thrown: unknown): boolean {
 }
 
 /**
- * Which of the names are taken, by listing what they have in common once instead of asking for each.
+ * Which of the names are taken, by listing their common prefix once instead of checking each.
  *
- * @returns undefined where that would take longer than asking
+ * @returns undefined if listing would take longer than checking
  */
 export async function takenNames(
   container: Container,

@@ -15,9 +15,9 @@ import type { Container } from './container.ts';
 import { isTaken, notAzure, translateAzureError } from './errors.ts';
 
 /**
- * Makes a blob in one request (Put Blob). The service answers with the MD5 that it has computed of what it has taken.
+ * Creates a blob in one request (Put Blob). The response has the MD5 that the service has computed of the received data.
  *
- * @param isTakenAlready - something had the name when the container was listed
+ * @param isTakenAlready - the name was taken when the container was listed
  */
 export async function putBlob(
   container: Container,
@@ -44,7 +44,7 @@ export async function putBlob(
   throw takenAgain(container);
 }
 
-/** @returns false when the name was taken or freed in the meantime */
+/** @returns false if the name was taken or freed in the meantime */
 async function store(
   container: Container,
   { name, contentType }: BlobToSend,
@@ -77,7 +77,7 @@ async function store(
   return true;
 }
 
-/** @throws {DispatchError} `verify-missing` when the blob is not what was sent */
+/** @throws {DispatchError} `verify-missing` if the blob differs from the sent data */
 export async function verifyBlob(
   container: Container,
   name: string,

@@ -75,7 +75,7 @@ function stepsOf(config: AzureTarget, opened: Container[]): CheckStep[] {
     },
     {
       name: 'remove',
-      // What was written is removed whatever came between.
+      // The written probe is always removed.
       always: true,
       async run(signal) {
         if (!isWritten) return { skip: 'no probe was stored' };

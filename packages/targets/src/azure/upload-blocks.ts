@@ -28,14 +28,14 @@ export interface UploadContext {
 
 export interface BlocksToUpload {
   readonly blob: BlobToSend;
-  /** As the source said. */
+  /** As announced by the source. */
   readonly sizeBytes: number | undefined;
   readonly blocks: AsyncIterable<Buffer>;
   /** What has the name, and may be replaced. */
   readonly found: FoundBlob | undefined;
 }
 
-/** As much of an instance tells who it is. */
+/** This part of an instance is sufficient to identify it. */
 const headBytes = 64 * 1024;
 
 interface SentBlocks {
@@ -47,9 +47,10 @@ interface SentBlocks {
 }
 
 /**
- * Makes a blob of blocks (Put Block, Put Block List), several at a time. The id of a block is its number and its MD5: blocks
- * that an earlier attempt has sent are found by it, and not sent again. Blocks of which no blob is made are removed by the
- * service after a week.
+ * Creates a blob from blocks (Put Block, Put Block List), several in parallel. The id of a block is its number and its MD5:
+ * blocks
+ * that an earlier attempt has sent are recognised, and not sent again. The service removes blocks without a blob
+ * after a week.
  */
 export async function uploadBlocks(
   context: UploadContext,
@@ -92,14 +93,14 @@ async function commit({ container, signal }: UploadContext, wanted: BlocksToUplo
       if (!isTaken(thrown)) throw translateAzureError(thrown, container.host, 'Committing the blocks of a blob');
     }
     found = await lookAtBlob(container, blob.name, signal);
-    // Also when it was ours, and the answer was lost.
+    // Also if it was ours, and the response was lost.
     if (found && found.sizeBytes === sent.sizeBytes && found.md5 === md5) return 'same';
     if (found) await judgeBlob(container, found, blob, sent.head, signal);
   }
   throw takenAgain(container);
 }
 
-/** Blocks that were sent and belong to no blob yet: id to size. */
+/** Blocks that were sent and do not belong to a blob yet: id to size. */
 async function uncommitted(
   container: Container,
   name: string,
@@ -131,7 +132,7 @@ async function sendBlocks(
   let sizeBytes = 0;
   let kept = 0;
 
-  /** Gives the block back. What it throws stops the others and is told at the end. */
+  /** Releases the block. Its error stops the others and is reported at the end. */
   async function sendOne(id: string, block: Buffer, digest: Buffer): Promise<void> {
     try {
       await permits.with(signal, () =>
@@ -172,7 +173,7 @@ async function sendBlocks(
     await Promise.all(underWay);
     signal.throwIfAborted();
   } catch (thrown) {
-    // What failed first is told, and nothing is under way when this ends.
+    // The first error is reported, and nothing is running when this ends.
     stop.abort(thrown);
     await Promise.all(underWay);
     throw stop.signal.reason;

@@ -5,9 +5,9 @@ import { runChecks, type CheckStep } from '@dicom-dispatch/target-kit/checks';
 import { urlSteps } from './url-steps.ts';
 
 /**
- * The checks of its network, then those of the service itself, which share one connection.
+ * The network checks, then those of the service itself, which share one connection.
  *
- * @param steps - `opening` gives the connection, made when it is first asked for
+ * @param steps - `opening` returns the connection, created on first use
  */
 export async function* checkHttpService(
   url: URL,

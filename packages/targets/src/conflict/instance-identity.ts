@@ -1,10 +1,10 @@
 import { readPart10, TRANSFER_SYNTAX } from 'dicom-dimse';
 
-/** What tells one instance from another, as the file itself has it: the four values by which Orthanc does so too. */
+/** Identifies an instance as in the file itself: the four values that Orthanc uses too. */
 export interface InstanceIdentity {
   /**
-   * As Orthanc takes it: as it is encoded in the file, without padding, but with it where the VR is UN; with the character
-   * set behind it where it is not plain ASCII. Empty where there is none. Never shown or kept.
+   * As Orthanc reads it: as encoded in the file, without padding, but with it if the VR is UN; followed by the character
+   * set if it is not plain ASCII. Empty if there is none. Never shown or stored.
    */
   readonly patientId: string;
   readonly studyInstanceUid: string;
@@ -12,7 +12,7 @@ export interface InstanceIdentity {
   readonly sopInstanceUid: string;
 }
 
-/** Bytes of a file that are read for its identity, at most: private elements may stand before group 0020. */
+/** Maximum number of bytes read from a file to identify it: private elements may precede group 0020. */
 export const maxIdentityBytes = 1024 * 1024;
 
 const tags = {
@@ -24,11 +24,12 @@ const tags = {
 };
 
 /**
- * Reads who an instance is off the beginning of its file. Files without preamble, without file meta information, or with a
+ * Reads the identity of an instance from the beginning of its file. Files without preamble, without file meta information,
+ * or with a
  * wrong group length are read too, since Orthanc stores and forwards them.
  *
- * @param body - from the first byte on; no more is asked for than is needed, and never more than `maxIdentityBytes`
- * @returns undefined when it is no DICOM file, or ends or goes on for too long before its Series Instance UID
+ * @param body - from the first byte on; no more is requested than needed, and never more than `maxIdentityBytes`
+ * @returns undefined if it is not a DICOM file, or if its Series Instance UID is missing within the limit
  */
 export async function readIdentity(
   body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
@@ -54,7 +55,7 @@ export function isSameInstance(first: InstanceIdentity | undefined, second: Inst
   );
 }
 
-/** @param transferSyntaxUid - of a file that does not say it */
+/** @param transferSyntaxUid - for a file without this information */
 async function identityOf(head: Replayed, transferSyntaxUid: string): Promise<InstanceIdentity | undefined> {
   try {
     const { elements } = await readPart10(head.read(), {
@@ -86,7 +87,7 @@ async function identityOf(head: Replayed, transferSyntaxUid: string): Promise<In
   }
 }
 
-/** The beginning of a body, kept for as many readers as ask for it. */
+/** The beginning of a body, stored for any number of readers. */
 class Replayed {
   readonly #iterator: AsyncIterator<Uint8Array> | Iterator<Uint8Array>;
   readonly #chunks: Uint8Array[] = [];
@@ -114,7 +115,7 @@ class Replayed {
         this.#isDone = true;
         return undefined;
       }
-      // A copy: who gives the bytes may use their memory again.
+      // A copy: the provider of the bytes may reuse their memory.
       const chunk = Buffer.from(value);
       this.#chunks.push(chunk);
       this.#bytes += chunk.length;

@@ -4,9 +4,12 @@ import type { Occupant } from './target-conflict.ts';
 
 /** The claim of an instance on its place at a target. */
 export interface PlaceClaim {
-  /** The error for a place that is taken, without patient data. */
+  /** The error for a taken place, without patient data. */
   conflict(occupant: Occupant): DispatchError;
-  /** Whether what is there under the same UIDs can be an older version: not when another study has sent it. Default: it can. */
+  /**
+   * Whether the existing content with the same UIDs can be an older version: not if another study has sent it. Default: it
+   * can.
+   */
   canBeOlder?(): Promise<boolean>;
 }
 

@@ -4,24 +4,24 @@ import { parseTemplate, renderTemplate, showPath, type RenderLimits } from '../t
 import type { PlaceClaim } from './place-claim.ts';
 import { targetConflict } from './target-conflict.ts';
 
-/** Where the instances of a study go, by the layout of a target. */
+/** Paths of the instances of a study, by the layout of a target. */
 export interface Places {
   pathOf(instance: ManifestInstance): string;
   /** The path without patient data, for messages and receipts. */
   shownPathOf(instance: ManifestInstance): string;
-  /** What is to be done about others that have the place of an instance. */
+  /** How to handle other content at the path of an instance. */
   claim(instance: ManifestInstance): PlaceClaim;
   /**
-   * Finds instances of the study that would take one path, before anything is sent. The one that is at the target keeps it,
-   * else the first by its address in the source, so that every attempt decides alike; the others are quarantined by name.
+   * Finds instances of the study with the same path, before anything is sent. The one that is at the target keeps it,
+   * otherwise the first by its id in the source, so that every attempt decides alike; the others are quarantined.
    */
   divide(): Promise<Divided>;
 }
 
 export interface Divided {
-  /** What is to be sent: each has a path of its own. */
+  /** Instances to be sent: each has a unique path. */
   readonly instances: readonly ManifestInstance[];
-  /** Those whose path another has: reported. */
+  /** Instances whose path another one has: reported. */
   readonly quarantined: readonly ManifestInstance[];
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What is done when something else has the place of an instance. */
+/** Action if other content has the place of an instance. */
 export const conflictOption = z
   .enum(['error', 'overwrite'])
   .default('error')
@@ -8,7 +8,7 @@ export const conflictOption = z
     'if different content exists at the path of an instance: error = it is kept, and the instance is quarantined (target-conflict); overwrite = it is replaced. An older version of the same instance of the same patient is always replaced',
   );
 
-/** The same of targets that know an instance by its SOP Instance UID alone. */
+/** The same for targets that identify an instance by its SOP Instance UID alone. */
 export const uidConflictOption = z
   .enum(['note', 'error'])
   .default('note')

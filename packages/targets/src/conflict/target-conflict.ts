@@ -1,6 +1,6 @@
 import { DispatchError } from '@dicom-dispatch/core';
 
-/** What stands in the place of an instance. */
+/** The existing content at the place of an instance. */
 export type Occupant =
   /** A DICOM file of another instance, or of the same UIDs and another patient. */
   | 'instance'
@@ -10,7 +10,7 @@ export type Occupant =
   | 'link'
   /** A socket, a pipe, a device. */
   | 'special'
-  /** On the way to the place. */
+  /** In a parent path of the place. */
   | 'way'
   | 'denied';
 
@@ -34,10 +34,10 @@ const remedies: Readonly<Partial<Record<Occupant, string>>> = {
 };
 
 /**
- * Something else has the place of an instance.
+ * Other content has the place of an instance.
  *
  * @param where - the target's folder, host or bucket
- * @param path - as `showPath` gives it: without patient data
+ * @param path - result of `showPath`: without patient data
  */
 export function targetConflict(where: string, path: string, occupant: Occupant): DispatchError {
   return new DispatchError(

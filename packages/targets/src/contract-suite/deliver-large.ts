@@ -7,12 +7,12 @@ import { Secret } from '@dicom-dispatch/core';
 export interface LargeDelivery {
   readonly error?: { readonly code: string; readonly message: string };
   readonly sentBytes: number;
-  /** Most memory that the process had, less what it had before the delivery. */
+  /** Peak memory of the process, less its memory before the delivery. */
   readonly growthBytes: number;
   readonly ms: number;
 }
 
-/** Delivers the large instance in a process of its own. */
+/** Delivers the large instance in a separate process. */
 export async function deliverLarge(config: object, sizeBytes: number): Promise<LargeDelivery> {
   const script = fileURLToPath(new URL('large-delivery.child.ts', import.meta.url));
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script], {

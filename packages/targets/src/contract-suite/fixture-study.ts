@@ -15,12 +15,12 @@ export interface FixtureStudy extends TestStudy {
 export interface FixtureOptions extends StudyOptions {
   /** Default 16 KiB. */
   readonly chunkBytes?: number;
-  /** Replace what templates see; the files stay as they are. */
+  /** Override the values that templates use; the files are unchanged. */
   readonly studyTags?: Readonly<Record<string, string>>;
   readonly seriesTags?: Readonly<Record<string, string>>;
 }
 
-/** A small synthetic study. Two series of three instances if nothing else is said. */
+/** A small synthetic study. By default two series of three instances. */
 export function fixtureStudy(options: FixtureOptions = {}): FixtureStudy {
   const { chunkBytes = 16_384, studyTags, seriesTags, ...study } = options;
   const sample = makeStudy({ series: 2, instancesPerSeries: 3, rows: 96, columns: 96, ...study });
@@ -73,7 +73,7 @@ function* chunksOf(bytes: Buffer, chunkBytes: number): Iterable<Uint8Array> {
   for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes);
 }
 
-/** A study of one instance of about so many bytes, made while it is read and never held as a whole. */
+/** A study of one instance of about this size, generated while it is read and never held completely. */
 export function largeStudy(sizeBytes: number): FixtureStudy {
   const small = fixtureStudy({
     seed: 'large',
@@ -104,7 +104,7 @@ export function largeStudy(sizeBytes: number): FixtureStudy {
   };
 }
 
-/** Chunks of a large instance, in memory that is used again once it came back. */
+/** Chunks of a large instance, in memory that is reused after its release. */
 class LargeChunks {
   static readonly size = 256 * 1024;
   readonly #free: Buffer[] = [];
@@ -116,7 +116,7 @@ class LargeChunks {
       const memory = this.#free.pop() ?? Buffer.alloc(LargeChunks.size, 0x5a);
       this.#lent.add(memory.buffer);
       const chunk = memory.subarray(0, Math.min(LargeChunks.size, pixelBytes - at));
-      // Numbered, so that no two chunks can be exchanged unseen: a chunk that came back too early has another number.
+      // Numbered, so that exchanged chunks are detected: a chunk that was released too early has another number.
       if (chunk.length >= 8) chunk.writeDoubleLE(at, 0);
       yield chunk;
     }

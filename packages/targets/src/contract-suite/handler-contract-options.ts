@@ -3,13 +3,13 @@ import type { TargetHandler } from '@dicom-dispatch/target-kit';
 import type { FixtureStudy } from './fixture-study.ts';
 import type { Part10Facts } from './part10-facts.ts';
 
-/** A real server that runs, and how to look into it. */
+/** A running real server, and how to read its content. */
 export interface StartedTarget {
-  /** What the operator would write, secrets as `Secret`; the handler's schema reads it. */
+  /** The options that an operator would write, secrets as `Secret`; the handler's schema parses them. */
   readonly config: Readonly<Record<string, unknown>>;
-  /** Everything that lies there as an instance, whole or not; what surely is of another study may be left out. */
+  /** All stored instances, complete or not; those that certainly belong to another study may be omitted. */
   received(study: FixtureStudy): Promise<readonly Part10Facts[]>;
-  /** Paths, keys or names of everything there, with whatever a handler might have left behind. */
+  /** Paths, keys or names of everything stored, including anything that a handler might have left behind. */
   names?(): Promise<readonly string[]>;
   /** Temporary files, unfinished uploads and the like. */
   litter?(): Promise<readonly string[]>;
@@ -25,11 +25,11 @@ export interface NotApplicable {
 
 /** A fault in force. */
 export interface ArrangedFault {
-  /** Takes the place of options of the same name. */
+  /** Override options of the same name. */
   readonly config?: Readonly<Record<string, unknown>>;
-  /** True when these options lead to another place, so that what arrived there is not in the target afterwards. */
+  /** True if these options lead to another place, so that arrived instances are not in the target afterwards. */
   readonly elsewhere?: boolean;
-  /** Options for a cancellation while the target hangs: as `config`, but with the timeouts that the target has by itself. */
+  /** Options for a cancellation while the target hangs: like `config`, but with the default timeouts of the target. */
   readonly patientConfig?: Readonly<Record<string, unknown>>;
   /** Called once, when half of the second instance was read; without it the fault is there from the beginning. */
   strike?(): void | Promise<void>;
@@ -53,7 +53,7 @@ export interface HandlerContract<Config extends TargetConfig> {
   readonly name: string;
   readonly handler: TargetHandler<Config>;
   start(): Promise<StartedTarget>;
-  /** Whether the target keeps files as they are, or only data sets (DIMSE writes its own file meta information). */
+  /** Whether the target keeps files unchanged, or only data sets (DIMSE writes its own file meta information). */
   readonly keeps?: 'file' | 'dataset';
   readonly faults: {
     readonly 'wrong credentials': ExpectedFault | NotApplicable;
@@ -61,12 +61,12 @@ export interface HandlerContract<Config extends TargetConfig> {
     readonly full: ExpectedFault | NotApplicable;
     readonly unreachable: ExpectedFault | NotApplicable;
     readonly hangs: ExpectedFault | NotApplicable;
-    /** The connection, or whatever stands for it, breaks in the middle. */
+    /** The connection, or its equivalent, breaks during the transfer. */
     readonly cut: ExpectedFault | NotApplicable;
   };
   /** Each check that a healthy target passes, by name, and how it fails. */
   readonly checks: Readonly<Record<string, CheckFault | NotApplicable>>;
-  /** Options under which tags stand in names, or why none do. */
+  /** Options with which tags are in names, or why there are none. */
   readonly hostile: { readonly config: Readonly<Record<string, unknown>> } | NotApplicable;
   /** Size of the large instance; default 60 MB. */
   readonly largeBytes?: number;

@@ -10,7 +10,7 @@ import { hostileTags } from './hostile-tags.ts';
 import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
 import { settles } from './settles.ts';
 
-/** What every handler has to show, with a real server behind it. To be called in the handler's test file. */
+/** The contract of every handler, tested with a real server. Call it in the handler's test file. */
 export function handlerContract<Config extends TargetConfig>(contract: HandlerContract<Config>): void {
   const { handler, keeps = 'file' } = contract;
   describe(`${contract.name} keeps the contract`, () => {
@@ -92,7 +92,7 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
       expect(first.error).toMatchObject({ code: 'source-error' });
       expect(failed).toHaveLength(1);
       expect(first.reported.get(failed[0]!)).toBeUndefined();
-      // A receiver may be clearing away what it has of it.
+      // A receiver may be removing its incomplete data.
       const isThere = async () =>
         (await target.received(study)).some(({ sopInstanceUid }) => sopInstanceUid === failed[0]);
       await waitFor(async () => !(await isThere()));
@@ -161,7 +161,7 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
         const stop = new AbortController();
         let struck = false;
         try {
-          // With the timeouts that the target has by itself: it is the cancellation that ends this.
+          // With the default timeouts of the target: the cancellation ends this.
           const attempting = delivery.attempt(parse(arranged.patientConfig), {
             signal: stop.signal,
             async onChunk({ openIndex, readBytes }) {
@@ -256,7 +256,7 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
       }, 300_000);
     }
 
-    // What a gigabyte does to our memory is shown in large-delivery.test.ts.
+    // The memory used for a gigabyte is tested in large-delivery.test.ts.
     const largeBytes = contract.largeBytes ?? 60_000_000;
     it(`an instance of ${largeBytes / 1_000_000} MB arrives identical`, async () => {
       const study = largeStudy(largeBytes);

@@ -1,4 +1,4 @@
-/** Values as they come from broken or malicious devices, and what a reader must still find of them in a name. */
+/** Values of faulty or malicious devices, and what a reader must still find of them in a name. */
 export const hostileTags = [
   { name: 'climbing', value: '../../../../outside/Meier', readable: 'Meier' },
   { name: 'absolute', value: '/etc/Schmidt', readable: 'Schmidt' },

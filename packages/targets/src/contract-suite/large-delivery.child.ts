@@ -6,7 +6,7 @@ import { largeStudy } from './fixture-study.ts';
 import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
 
 /**
- * Delivers one large instance and tells how the memory of its process has grown, without the noise of a test runner.
+ * Delivers one large instance and reports the memory growth of its process, without the noise of a test runner.
  * Standard input: `{ sizeBytes, config }`, secrets as `{ "secret": text }`.
  */
 const { sizeBytes, config } = JSON.parse(await text(process.stdin), (_key, value: unknown) =>
@@ -27,7 +27,7 @@ process.stdout.write(
   }),
 );
 
-/** Most memory that this process had: the maxRSS of Node begins with that of the process which has started it. */
+/** Peak memory of this process: the maxRSS of Node starts with that of the parent process. */
 function peakBytes(): number {
   const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
   return Number(kilobytes) * 1024;

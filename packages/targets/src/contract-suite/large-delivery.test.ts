@@ -7,17 +7,17 @@ import { startCountingSink } from '../http/counting-sink.ts';
 import { deliverLarge } from './deliver-large.ts';
 import { largeStudy } from './fixture-study.ts';
 
-/** Most that the memory of a process may grow for one instance, whatever its size. */
+/** Maximum memory growth of a process for one instance of any size. */
 const growthBytes = 120_000_000;
 
 interface Taker {
   readonly config: object;
-  /** Bytes that it got, where it counts them. */
+  /** Number of received bytes, if it counts them. */
   got?(): number;
   stop(): Promise<void>;
 }
 
-/** Something of each type that takes a large instance quickly; what it keeps is looked at in the tests of each type. */
+/** A fast receiver for each type; stored content is verified in the tests of each type. */
 const takers: Readonly<Record<string, { everydayBytes?: number; start(): Promise<Taker> }>> = {
   dummy: { start: async () => ({ config: { type: 'dummy' }, stop: async () => {} }) },
   folder: {
@@ -83,7 +83,7 @@ const takers: Readonly<Record<string, { everydayBytes?: number; start(): Promise
     },
   },
   sftp: {
-    // Encryption takes its time.
+    // Encryption takes time.
     everydayBytes: 300_000_000,
     async start() {
       const sshd = await startSshd();

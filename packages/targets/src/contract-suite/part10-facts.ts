@@ -1,12 +1,12 @@
 import { createReadStream } from 'node:fs';
 import { crc32 } from 'node:zlib';
 
-/** What tells one Part 10 file from another, found in one pass over its bytes. */
+/** Properties that identify a Part 10 file, computed in one pass over its bytes. */
 export interface Part10Facts {
   readonly sopInstanceUid: string;
-  /** Of the whole file. CRC-32: nobody forges here, and a gigabyte is to be read often. */
+  /** Of the complete file. CRC-32: forgery is not a concern here, and a gigabyte is read often. */
   readonly fileDigest: number;
-  /** Of what follows the file meta information (PS3.10 section 7.1): what a DIMSE transfer keeps. */
+  /** Of the data after the file meta information (PS3.10 section 7.1): the part that a DIMSE transfer preserves. */
   readonly datasetDigest: number;
   readonly sizeBytes: number;
 }
@@ -38,7 +38,7 @@ export function fileFacts(path: string): Promise<Part10Facts> {
   return part10Facts(createReadStream(path, { highWaterMark: 1 << 20 }));
 }
 
-/** The file meta information as far as it is needed; undefined until it is there as a whole. */
+/** The required part of the file meta information; undefined until it is complete. */
 function readMeta(head: Buffer): { sopInstanceUid: string; datasetStart: number } | undefined {
   // Bytes 1-128 preamble, 129-132 prefix, then (0002,0000) UL: group length in bytes 141-144.
   if (head.length < 144) return undefined;

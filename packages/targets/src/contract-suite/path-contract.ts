@@ -6,10 +6,10 @@ import { expectNoError, expectReadable } from './expectations.ts';
 import { fixtureStudy, type FixtureInstance, type FixtureStudy } from './fixture-study.ts';
 import { TestDelivery, type Attempt } from '@dicom-dispatch/target-kit/testing';
 
-/** A new and empty place at a target, and how to look into it. */
+/** A new and empty place at a target, and how to read its content. */
 export interface EmptyPlace {
   readonly config: Readonly<Record<string, unknown>>;
-  /** What is there under a path of the layout. */
+  /** The content at a path of the layout. */
   get(path: string): Promise<Buffer | undefined>;
   put(path: string, content: Buffer): Promise<void>;
   /** All paths there. */
@@ -26,7 +26,7 @@ export interface PathContract<Config extends TargetConfig> {
 
 const small = { series: 1, instancesPerSeries: 2, rows: 16, columns: 16 } as const;
 
-/** What every handler has to show whose target keeps one content under each path: two contents are never silently one. */
+/** The contract of every handler whose target has one content per path: two contents are never merged silently. */
 export function pathContract<Config extends TargetConfig>({
   name,
   handler,
@@ -206,7 +206,7 @@ export function pathContract<Config extends TargetConfig>({
       expectReadable(late, second, there.config);
       expect(late.delivery.pending).toEqual([]);
       expect(await there.get(path)).toEqual(before);
-      // That of the same study is renewed when there is more of it.
+      // The marker of the same study is updated when it has more instances.
       const grown = fixtureStudy({
         ...small,
         instancesPerSeries: 3,

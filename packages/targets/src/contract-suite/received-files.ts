@@ -4,7 +4,7 @@ import { markName } from '../place-mark/index.ts';
 import type { FixtureStudy } from './fixture-study.ts';
 import { fileFacts, type Part10Facts } from './part10-facts.ts';
 
-/** Paths of all files under a folder, relative to it, hidden ones too; but for the mark of a target's folder. */
+/** Paths of all files in a folder, relative to it, including hidden ones, except the mark of a target's folder. */
 export async function filesUnder(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries
@@ -13,7 +13,7 @@ export async function filesUnder(folder: string): Promise<string[]> {
     .sort();
 }
 
-/** What lies under a folder as instances of a study, by the UIDs in their names; hidden files and markers are none. */
+/** Files in a folder that are instances of a study, by the UIDs in their names; without hidden files and markers. */
 export async function receivedFiles(folder: string, study?: FixtureStudy): Promise<Part10Facts[]> {
   const found: Part10Facts[] = [];
   const uids = study?.instances.map(({ manifest }) => manifest.sopInstanceUid);

@@ -1,11 +1,10 @@
 import type { Attempt } from '@dicom-dispatch/target-kit/testing';
 
-/** Nothing but the cancellation can end an attempt before this: the timeouts of targets are longer by far. */
+/** Only the cancellation can end an attempt before this time: the timeouts of targets are much longer. */
 const timeoutMs = 10_000;
 
 /**
- * Waits for an attempt that is cancelled while it is under way. It has to settle by itself, without any help of the
- * other side.
+ * Waits for an attempt that is cancelled while running. It must settle itself, without any action of the peer.
  *
  * @returns the attempt, and the milliseconds from the cancellation to its end
  */

@@ -1,7 +1,7 @@
 import type { TargetAbout } from '@dicom-dispatch/core';
 import type { AnyDicomTarget } from './schema.ts';
 
-/** How the type presents itself in forms, in the JSON Schema and in the example configuration. */
+/** Description of the type for forms, the JSON Schema and the example configuration. */
 export const dicomAbout: TargetAbout<AnyDicomTarget> = {
   displayName: 'DICOM receiver',
   purpose: 'Sends studies by C-STORE to a PACS, an archive or a workstation.',

@@ -8,15 +8,16 @@ import { receiverAt, type Receiver } from './receiver.ts';
 /** A further association that takes longer than this is not waited for. */
 const maxConnectWaitMs = 1_000;
 const minConnectWaitMs = 100;
-/** So many associations in a row that the receiver ends without confirming anything are no progress. */
+/** This number of consecutive associations that the receiver ends without a confirmation means no progress. */
 const maxFruitless = 3;
-/** A receiver that takes one association at a time may need a moment to see that the last one has ended. */
+/** A receiver that accepts one association at a time may need some time to detect the end of the last one. */
 const reopenPausesMs = [200, 500, 1_000];
 
 /**
- * The associations of one delivery. The first has to be had; further ones are opened when a lane asks. Where the
- * receiver takes no more, or lets them hang (a receiver that serves one after the other), the lanes share those that
- * there are. One that the receiver ends is opened again, as long as it confirms instances meanwhile.
+ * The associations of one delivery. The first is required; further ones are opened when a lane requests them. If the
+ * receiver accepts no more, or does not respond to them (a receiver that serves them sequentially), the lanes share the
+ * existing
+ * ones. An association that the receiver ends is opened again, as long as instances are confirmed meanwhile.
  */
 export class AssociationPool {
   readonly #options: ConnectOptions;
@@ -31,7 +32,7 @@ export class AssociationPool {
   #confirmedInAll = 0;
   #barrenInRow = 0;
   #lastLoss: DispatchError | undefined;
-  /** Why a further association was not had. */
+  /** Why a further association was not established. */
   #refusal: string | undefined;
   #connectWaitMs = maxConnectWaitMs;
   #openMs = 0;
@@ -42,7 +43,7 @@ export class AssociationPool {
     this.#receiver = receiverAt(options);
   }
 
-  /** @throws DispatchError of stage `connect`; `target-busy` where it takes no more than others of ours */
+  /** @throws DispatchError of stage `connect`; `target-busy` if all accepted associations are used by other deliveries */
   static async open(options: ConnectOptions, log: RunLog): Promise<AssociationPool> {
     const pool = new AssociationPool(options, log);
     const start = performance.now();
@@ -57,12 +58,12 @@ export class AssociationPool {
     return this.#openMs;
   }
 
-  /** The association with this number, counted from 0, or another where there is no such; opened again where it ended. */
+  /** The association with this number, counted from 0, or another one if it does not exist; opened again if it ended. */
   async get(number: number): Promise<Association> {
     return this.#alive(number) ?? (number === 0 ? undefined : await this.#further(number)) ?? this.#any();
   }
 
-  /** A new association, and no other beside it. */
+  /** A new association, as the only one. */
   async fresh(): Promise<Association> {
     await this.#endAll((association) => association.release());
     return this.#again();
@@ -77,9 +78,9 @@ export class AssociationPool {
     this.#refusal = undefined;
   }
 
-  /** Releases all; with `isAbort` at once. */
+  /** Releases all; with `isAbort` immediately. */
   async close(isAbort: boolean): Promise<void> {
-    // Asked all the time and never answered, while others of ours were served.
+    // Requested all the time without a response, while others of ours were served.
     if (this.#late.size > 0 && this.#confirmedInAll > 0) this.#learn('not answered');
     this.#closing.abort();
     await Promise.allSettled(this.#opening.values());
@@ -136,7 +137,7 @@ export class AssociationPool {
     return this.#closing.signal.aborted || this.#options.signal?.aborted === true;
   }
 
-  /** Undefined as long as the receiver does not take it. */
+  /** Undefined as long as the receiver does not accept it. */
   async #further(number: number): Promise<Association | undefined> {
     const isNew = !this.#opening.has(number);
     if (isNew && (this.#receiver.isFull || this.#isStuck)) return undefined;
@@ -183,7 +184,7 @@ export class AssociationPool {
     }
   }
 
-  /** What says so is believed; else it may have been the network, until an instance is confirmed on another. */
+  /** An explicit rejection counts; otherwise the network may be the cause, until an instance is confirmed on another. */
   #refused(code: string): void {
     if (code === 'target-busy') this.#learn(code);
     else this.#refusal = code;
@@ -222,7 +223,7 @@ export class AssociationPool {
   }
 
   #ended(association: Association, error: Error | undefined): void {
-    // One that we have ended ourselves says nothing of the receiver.
+    // An association that we ended ourselves proves nothing about the receiver.
     if (error === undefined || isDimseError(error, 'association-ended', 'cancelled')) return;
     this.#lastLoss = dicomError(error) as DispatchError;
     if (!this.#confirmed.has(association)) this.#barrenInRow += 1;

@@ -1,14 +1,14 @@
 /** Most associations of one delivery. */
 export const maxAssociations = 16;
 const fewest = 3;
-/** A connection and an association request are two messages there and back; TLS makes it more. */
+/** A connection and an association request are two round trips; TLS adds more. */
 const roundTripsToOpen = 2;
-/** Milliseconds of a round trip that are worth an association: two instances are on their way on each. */
+/** Milliseconds of round-trip time per association: two instances are in transit on each. */
 const msPerAssociation = 1.5;
 
 /**
- * How many associations a delivery asks for: as many as are configured, or with `auto` more the longer the round trip is.
- * A receiver that takes fewer gets fewer (`AssociationPool`).
+ * How many associations a delivery requests: the configured number, or with `auto` more with a longer round-trip time.
+ * A receiver that accepts fewer gets fewer (`AssociationPool`).
  *
  * @param openMs - how long it took to open the first one
  */

@@ -70,7 +70,7 @@ function configAt(port: number, more: Record<string, unknown> = {}): DicomTarget
   return dicomTarget.parse({ type: 'dicom', host: '127.0.0.1', port, calledAeTitle: 'RECEIVER', ...more });
 }
 
-/** Something that takes connections and does what a test says. */
+/** A server that accepts connections and does what a test defines. */
 async function listener(onSocket: (socket: Socket) => void): Promise<AsyncDisposable & { port: number }> {
   const sockets = new Set<Socket>();
   const server = createTcpServer((socket) => {
@@ -181,7 +181,7 @@ describe('a receiver that takes one association at a time', () => {
     const second = new TestDelivery(dicomHandler, study('b', 30));
     const attempts = [first.attempt(scp.config()), second.attempt(scp.config())];
     const errors = (await Promise.all(attempts)).map(({ error }) => error);
-    // Whichever came first had it; the other was refused, or came after it.
+    // The first one had it; the other was rejected, or came after it.
     for (const error of errors.filter((one) => one !== undefined)) {
       expect(error).toMatchObject({
         code: 'target-busy',
@@ -193,7 +193,7 @@ describe('a receiver that takes one association at a time', () => {
     const again = [first, second].filter(({ pending }) => pending.length > 0);
     for (const one of again) expect((await one.attempt(scp.config())).error).toBeUndefined();
     expect(new Set(scp.stored).size).toBe(60);
-    // Now it is known: they come one after the other.
+    // Now the limit is known: they are served sequentially.
     const third = new TestDelivery(dicomHandler, study('c', 10));
     const fourth = new TestDelivery(dicomHandler, study('d', 10));
     const both = await Promise.all([third.attempt(scp.config()), fourth.attempt(scp.config())]);

@@ -2,7 +2,7 @@ import type { ConnectOptions, TlsClientOptions } from 'dicom-dimse';
 import { pem } from '../http/tls-files.ts';
 import type { AnyDicomTarget } from './schema.ts';
 
-/** A receiver that does not answer a release within this keeps what it has stored: no reason to wait longer. */
+/** A receiver that does not respond to a release within this time keeps its instances: no reason to wait longer. */
 const artimTimeoutMs = 5_000;
 
 /** How a target is connected to; reads the TLS files it names. @throws DispatchError `config-invalid` */
@@ -30,7 +30,7 @@ export async function connectOptions(
   };
 }
 
-/** For the connection of a delivery as for its test: all that the target says of TLS. */
+/** For the connection of a delivery and for its test: all TLS options of the target. */
 async function tlsClientOptions(tls: NonNullable<AnyDicomTarget['tls']>): Promise<TlsClientOptions> {
   return {
     ca: tls.ca === undefined ? undefined : await pem('tls.ca', tls.ca),

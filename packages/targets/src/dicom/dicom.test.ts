@@ -39,7 +39,7 @@ const acceptStorage = ({
 }: Parameters<typeof acceptAll>[0] & { abstractSyntax: string }) =>
   abstractSyntax.startsWith('1.2.840.10008.5.1.4.1.1.') ? transferSyntaxes[0] : undefined;
 
-/** A receiver of our own stack, for what DCMTK's cannot be made to do. */
+/** A receiver built on our own stack, for behaviour that DCMTK does not have. */
 async function receiver(options: Parameters<typeof createServer>[0]): Promise<ArrangedFault> {
   const server = createServer(options);
   const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
@@ -49,7 +49,7 @@ async function receiver(options: Parameters<typeof createServer>[0]): Promise<Ar
 const outOfResources = (): Promise<ArrangedFault> =>
   receiver({ presentationContexts: acceptAll, handlers: { store: () => 0xa700 } });
 
-/** Where the receiver stores there is a disk with less room than one instance needs. */
+/** The disk of the receiver has less space than one instance needs. */
 async function fullDisk(folder: string): Promise<ArrangedFault> {
   const disk = await tempDisk({ sizeBytes: 8192 });
   await run('mount', ['--bind', disk.path, folder]);
@@ -200,7 +200,7 @@ handlerContract({
     resolve: { arrange: () => ({ config: { host: 'no-such-host.invalid' } }) },
     connect: { arrange: async () => ({ config: { port: await freePort() } }) },
     tls: { arrange: () => ({ config: { tls: { ca: certificates.otherCa.certFile } } }) },
-    // With TLS 1.3 a receiver says only after the handshake that it wants a certificate.
+    // With TLS 1.3 a receiver reports only after the handshake that it requires a certificate.
     associate: { arrange: () => ({ config: { tls: { ca: certificates.ca.certFile } } }) },
     echo: {
       arrange: () =>
@@ -235,12 +235,12 @@ handlerContract({
         host: scp.host,
         port: scp.port,
         calledAeTitle: scp.aet,
-        // On several associations at once it may give two instances the same file name, and keep one of them.
+        // With several associations it may give two instances the same file name, and keep one of them.
         maxParallel: 1,
         verify: 'find',
         verifyTimeout: 0,
       },
-      // Beside its archive there lie its index and its configuration.
+      // Beside its archive are its index and its configuration.
       received: async () => {
         const names = (await filesUnder(scp.folder)).filter((name) => /^archive\/.*(?<!\.dat)$/.test(name));
         return Promise.all(names.map((name) => fileFacts(join(scp.folder, name))));

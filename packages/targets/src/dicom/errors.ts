@@ -45,7 +45,10 @@ const codes = {
   'handler-failed': 'internal',
 } as const satisfies Record<DimseErrorCode, ErrorCode>;
 
-/** What ends a connection before an association stands says that the receiver, or what is behind it, is not there. */
+/**
+ * Errors that end a connection before an association is established show that the receiver, or the server behind it, is not
+ * available.
+ */
 const beforeAssociation: ReadonlySet<DimseErrorCode> = new Set([
   'aborted',
   'connection-closed',
@@ -53,7 +56,7 @@ const beforeAssociation: ReadonlySet<DimseErrorCode> = new Set([
   'idle-timeout',
 ]);
 
-/** What an error of the DICOM network stack means for a delivery: the one place where they are translated. */
+/** Translates errors of the DICOM network stack for a delivery; the only place where this is done. */
 export function dicomError(thrown: unknown, stage?: Stage): unknown {
   if (!isDimseError(thrown)) return thrown;
   if (thrown.code === 'source-failed' && thrown.cause instanceof DispatchError) return thrown.cause;
@@ -66,7 +69,7 @@ export function dicomError(thrown: unknown, stage?: Stage): unknown {
 }
 
 function codeOf(error: DimseError, stage: Stage | undefined): ErrorCode {
-  // PS3.8 table 9-21: a transient rejection asks to try again, "local limit exceeded" and "temporary congestion" too.
+  // PS3.8 table 9-21: a transient rejection requests a retry, and so do "local limit exceeded" and "temporary congestion".
   if (error.code === 'association-rejected' && error.rejection) {
     const { result, reason } = error.rejection;
     if (result === 'transient' || reason === 'temporary-congestion' || reason === 'local-limit-exceeded')

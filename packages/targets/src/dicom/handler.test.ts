@@ -22,7 +22,7 @@ interface Receiver extends AsyncDisposable {
 
 type Answer = number | 'abort' | 'hang';
 
-/** A receiver of our own stack, which answers what a test wants it to. */
+/** A receiver built on our own stack, which responds as a test defines. */
 async function receiver(
   more: Record<string, unknown> = {},
   answer: (uid: string, count: number) => Answer = () => 0,
@@ -269,7 +269,7 @@ describe('transfer syntaxes', () => {
     await orthanc.stop();
   });
 
-  /** What the dispatcher gives: the source transcodes, or says that it cannot. */
+  /** As in the dispatcher: the source transcodes, or reports that it cannot. */
   const open: DeliveryRun<never>['open'] = async ({ sourceId }, { transferSyntaxUid } = {}) => {
     if (transferSyntaxUid === undefined) return source.instanceFile(sourceId);
     return source.instances.transcode(sourceId, transferSyntaxUid).catch((error: unknown) => {
@@ -385,7 +385,7 @@ describe('transfer syntaxes', () => {
     const instances = study.instances.map((one, index) => {
       if (index !== 1) return one;
       const bytes = Buffer.concat([...(one.read() as Iterable<Uint8Array>)]);
-      // Where the first element should have its VR.
+      // Position of the VR of the first element.
       bytes.write('??', 132 + 12 + bytes.readUInt32LE(140) + 4, 'latin1');
       return { ...one, read: () => [bytes] };
     });

@@ -7,12 +7,12 @@ import { littleEndian } from './little-endian.ts';
 import type { AnyDicomTarget } from './schema.ts';
 import { listedUids, noQueries, oneByOne } from './verify/verify-by-find.ts';
 
-/** What a receiver lists by C-FIND at IMAGE level (PS3.4 section C.4.1). It says nothing of sizes and contents. */
+/** What a receiver lists by C-FIND at IMAGE level (PS3.4 section C.4.1). It does not report sizes and contents. */
 export async function openDicomInventory(context: InventoryContext<AnyDicomTarget>): Promise<Inventory> {
   const { config, signal, pace } = context;
   const contexts = [{ abstractSyntax: UID.studyRootFind, transferSyntaxes: littleEndian }];
 
-  // One association a study: some receivers end those that are idle while an audit waits.
+  // One association per study: some receivers end idle ones while an audit waits.
   async function associated<T>(act: (association: Association) => Promise<T>): Promise<T> {
     await pace();
     const association = await connect(await queryOptions(config, contexts, signal)).catch((error: unknown) => {

@@ -9,7 +9,7 @@ import { dicomTarget } from './schema.ts';
 
 const ct = '1.2.840.10008.5.1.4.1.1.2';
 
-/** A study of two good instances and these files, with what an archive knows of each. */
+/** A study of two good instances and these files, with the data that an archive has of each. */
 async function studyWith(
   odd: readonly (readonly [file: string, manifest: Partial<ManifestInstance>])[],
 ): Promise<FixtureStudy> {

@@ -23,10 +23,10 @@ export type SyntaxOptions = Pick<AnyDicomTarget, 'transferSyntaxes' | 'transcode
 
 const { explicitVrLittleEndian, implicitVrLittleEndian } = TRANSFER_SYNTAX;
 
-/** Where to transcode to when nothing is said. */
+/** Default transfer syntaxes for transcoding. */
 const uncompressed = [explicitVrLittleEndian, implicitVrLittleEndian];
 
-/** The transfer syntax in which an instance goes, and who makes it so. */
+/** The transfer syntax in which an instance is sent, and who converts it. */
 export interface Encoding {
   readonly transferSyntaxUid: string;
   /** `stored`: as the source has it; `re-encoded`: by us, in Implicit VR; `transcoded`: by the source. */
@@ -34,8 +34,8 @@ export interface Encoding {
 }
 
 /**
- * Divides instances into groups of which each fits one association: a presentation context for each pair of SOP class
- * and transfer syntax, so that the receiver says of each pair whether it takes it. Nearly always it is one group.
+ * Divides instances into groups that each fit one association: one presentation context per pair of SOP class
+ * and transfer syntax, so that the receiver accepts or rejects each pair. Almost always there is one group.
  */
 export function groupByContexts(
   instances: readonly ManifestInstance[],
@@ -80,7 +80,7 @@ function whyUnproposable({ sopClassUid, transferSyntaxUid, sopInstanceUid }: Man
   if (transferSyntaxUid === undefined) return 'the file of the instance does not name its transfer syntax';
   if (!isUid(sopClassUid)) return `the SOP class UID ${shown(sopClassUid)}is malformed`;
   if (!isUid(transferSyntaxUid)) return `the transfer syntax UID ${shown(transferSyntaxUid)}is malformed`;
-  // What else may be wrong with it is for the receiver to judge.
+  // The receiver decides about other errors in it.
   if (!/^[!-[\]-~]{1,64}$/.test(sopInstanceUid)) return 'the SOP Instance UID is malformed';
   return undefined;
 }
@@ -108,7 +108,7 @@ function wantedFor(instance: ManifestInstance, { transferSyntaxes }: SyntaxOptio
   return native.length > 0 ? native : [instance.transferSyntaxUid ?? '', ...uncompressed];
 }
 
-/** How an instance goes to a receiver that accepted what `canStore` says; undefined where there is no way. */
+/** How an instance is sent to a receiver that accepts what `canStore` returns; undefined if it cannot be sent. */
 export function chooseEncoding(
   instance: ManifestInstance,
   options: SyntaxOptions,
@@ -120,7 +120,7 @@ export function chooseEncoding(
   const isAllowed = (syntax: string): boolean => transferSyntaxes?.includes(syntax) ?? true;
   if (transcode !== 'always' && isAllowed(stored) && isAccepted(stored)) return as(stored);
   const wanted = transcode === 'never' ? [implicitVrLittleEndian].filter(isAllowed) : wantedFor(instance, options);
-  // Another instance would come of compressing with a loss: such a syntax is for those that are stored in it.
+  // Lossy compression would create another instance: such a transfer syntax is only for instances stored in it.
   const chosen = wanted.find((syntax) => isAccepted(syntax) && (syntax === stored || !isLossySyntax(syntax)));
   if (chosen === undefined) return undefined;
   if (chosen === stored) return as(stored);
@@ -132,7 +132,7 @@ function as(transferSyntaxUid: string, how: Encoding['how'] = 'stored'): Encodin
   return { transferSyntaxUid, how };
 }
 
-/** Why there is no way, and what to do. */
+/** Why it cannot be sent, and the remedy. */
 export function unsupported(
   { sopClassUid, transferSyntaxUid }: ManifestInstance,
   { transferSyntaxes, transcode }: SyntaxOptions,

@@ -49,22 +49,22 @@ async function find(config: DicomTarget, query: FindQuery): Promise<{ studies: F
 }
 
 interface ArchiveOptions {
-  /** Most answers to a query; what is more is cut, with FE00H or without a word. */
+  /** Maximum results of a query; further ones are cut, with FE00H or silently. */
   readonly limit?: number;
   readonly isSilent?: boolean;
-  /** Whether it tells how many there are, and of which class each instance is. */
+  /** Whether it returns the number of instances, and the class of each. */
   readonly counts?: boolean;
   readonly classes?: boolean;
-  /** Whether it can be asked by number. */
+  /** Whether it can be queried by number. */
   readonly numbers?: boolean;
   /** One that it counts and does not have. */
   readonly lacks?: string;
-  /** What it sends of an instance. Default: its file. */
+  /** The data that it sends for an instance. Default: its file. */
   readonly answers?: (one: SampleInstance) => readonly Buffer[];
   readonly server?: Partial<ServerOptions>;
 }
 
-/** An archive that answers as a test says, and the levels of what it was asked to send. */
+/** An archive that responds as a test defines, and the levels of its retrieval requests. */
 async function archiveOf(study: SampleStudy, options: ArchiveOptions = {}) {
   const { limit = Number.POSITIVE_INFINITY, isSilent = false, counts = true, classes = true, numbers = true } = options;
   const instances = [...study];
@@ -128,7 +128,7 @@ async function archiveOf(study: SampleStudy, options: ArchiveOptions = {}) {
   });
   const cut = new Set<unknown>();
   const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
-  // Our server has no way to end a list with FE00H that nobody asked for: the final status is changed on its way.
+  // Our server cannot end a list with FE00H without a cancel request: the final status is changed in transit.
   const proxy = limit === Number.POSITIVE_INFINITY || isSilent ? undefined : await cutting(port, () => cut.size > 0);
   return {
     sent,
@@ -145,7 +145,7 @@ interface Proxy {
   close(): Promise<void>;
 }
 
-/** Passes bytes on; what comes from the server goes through `change`. */
+/** Forwards bytes; data from the server pass through `change`. */
 async function proxyTo(port: number, change: (bytes: Buffer) => Buffer): Promise<Proxy> {
   const server = createTcpServer((client) => {
     const upstream = connectTcp(port, '127.0.0.1');
@@ -253,7 +253,7 @@ describe('an archive that cuts its lists', () => {
     const { came, ...result } = await pull(targetAt(archive.port), study.studyInstanceUid);
     expect(result).toEqual({ completed: 12, failed: 0, remaining: 0 });
     expect(archive.sent).toEqual(['SERIES', 'SERIES']);
-    // What is here already is not missed when it comes again.
+    // An existing instance is not reported as missing when it arrives again.
     const again = await pull(targetAt(archive.port), study.studyInstanceUid, came);
     expect(again).toMatchObject({ completed: 12, failed: 0 });
   });
@@ -273,7 +273,7 @@ describe('an archive that cuts its lists', () => {
   it('and does not count never lets a part pass for the whole', async () => {
     await using archive = await archiveOf(study, { limit: 4, counts: false });
     const { came, ...result } = await pull(targetAt(archive.port), study.studyInstanceUid);
-    // All that came with its series was taken, but nobody knows whether that is all.
+    // All instances that arrived with its series were stored, but whether they are complete is unknown.
     expect(came.size).toBe(12);
     expect(result.failed).toBe(1);
     expect(result.problems).toEqual([
@@ -556,7 +556,7 @@ describe('one odd instance', () => {
   });
 });
 
-/** A receiver that keeps nothing: what it has is asked for elsewhere. */
+/** A receiver that keeps nothing: its instances are queried elsewhere. */
 async function storing(): Promise<AsyncDisposable & { port: number }> {
   const server = createServer({
     presentationContexts: ({ abstractSyntax, transferSyntaxes }) =>

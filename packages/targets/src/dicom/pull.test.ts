@@ -220,7 +220,7 @@ describe.each(['Orthanc', 'dcmqrscp'] as const)('pulling from %s', (kind) => {
     const proxy = await startFaultProxy({ port: Number(base['port']), blackHole: true });
     const silent = configured({ port: proxy.port, associationTimeout: '200ms' });
     await expect(find(silent, {})).rejects.toMatchObject({ code: 'target-timeout' });
-    // Its connection to the archive keeps dcmqrscp from taking another.
+    // Its connection to the archive prevents dcmqrscp from accepting another.
     await proxy.stop();
     const moveTo = { aeTitle: 'STRANGER', listen: `127.0.0.1:${lease.port}` };
     if (kind === 'Orthanc') return;
@@ -267,7 +267,7 @@ describe('pulling from an archive that', () => {
             }
           }
           if (QueryRetrieveLevel !== 'IMAGE') return;
-          // It does not tell SOP classes.
+          // It does not return SOP classes.
           for (const one of instances) {
             if (one.seriesInstanceUid === SeriesInstanceUID) yield dataSet({ SOPInstanceUID: one.sopInstanceUid });
           }

@@ -1,22 +1,22 @@
 import { connect, type Association, type ConnectOptions } from 'dicom-dimse';
 
-/** So long it is remembered how many associations a receiver takes; then more are tried again. */
+/** How long the number of accepted associations is remembered; then more are tried again. */
 const rememberMs = 10 * 60_000;
 
-/** A receiver as all deliveries of this process know it: how many associations of ours it has, and how many it takes. */
+/** A receiver as seen by all deliveries of this process: how many of our associations it has, and how many it accepts. */
 export class Receiver {
   #open = 0;
-  /** Associations that are being asked for. */
+  /** Associations that are being requested. */
   #asking = 0;
   #max: { readonly count: number; readonly until: number } | undefined;
   #waiting: (() => void)[] = [];
 
-  /** Associations of ours that are open now. */
+  /** Our associations that are open now. */
   get open(): number {
     return this.#open;
   }
 
-  /** How many it takes at a time; undefined while that is not known. */
+  /** How many it accepts at a time; undefined while this is unknown. */
   get max(): number | undefined {
     if (this.#max && performance.now() > this.#max.until) this.#max = undefined;
     return this.#max?.count;
@@ -29,14 +29,14 @@ export class Receiver {
   /**
    * Opens an association with it.
    *
-   * @param waitSignal - until this signal aborts, room for one more is waited for
+   * @param waitSignal - until this signal aborts, waits for a free association
    */
   async connect(options: ConnectOptions, waitSignal?: AbortSignal): Promise<Association> {
     for (;;) {
       if (waitSignal === undefined || waitSignal.aborted || !this.isFull) break;
       await this.#oneEnds(waitSignal);
     }
-    // Nothing comes between: of two that waited for the same room one takes it.
+    // No await in between: of two that waited for the same free association, one gets it.
     this.#asking += 1;
     let association: Association;
     try {
@@ -55,9 +55,9 @@ export class Receiver {
   }
 
   /**
-   * It took no further association while others of ours were open: that many it takes.
+   * It accepted no further association while others of ours were open: their number is its limit.
    *
-   * @returns whether that is news
+   * @returns whether this is new
    */
   refused(): boolean {
     if (this.#open === 0) return false;

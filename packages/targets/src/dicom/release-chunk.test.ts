@@ -9,7 +9,7 @@ import type { InstanceBytes } from '@dicom-dispatch/target-kit';
 import { dicomHandler, dicomTlsHandler } from './handler.ts';
 import { dicomTarget, dicomTlsTarget, type DicomTarget } from './schema.ts';
 
-/** Memory that is used again at once: a chunk that is given back too early arrives damaged. */
+/** Memory that is reused immediately: a chunk that is released too early arrives damaged. */
 class PoisonedPool {
   readonly #lent = new Set<Uint8Array>();
   released = 0;
@@ -40,7 +40,7 @@ class PoisonedPool {
 
 type Answer = (count: number) => number | 'abort' | Promise<number>;
 
-/** A receiver that hashes what it gets. */
+/** A receiver that hashes the received data. */
 async function receiver(answer: Answer = () => 0, options: Partial<ServerOptions> = {}) {
   const hashes = new Map<string, string>();
   let count = 0;

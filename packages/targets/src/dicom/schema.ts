@@ -31,7 +31,7 @@ export const dicomTls = z.strictObject({
   verify: z.boolean().default(true).describe('false accepts any certificate: for tests only, never with patient data'),
 });
 
-/** Where we take associations of the receiver: for the reports of a storage commitment, for the instances of a C-MOVE. */
+/** Where we accept associations of the receiver: for storage commitment reports, and for instances of a C-MOVE. */
 const listenOptions = {
   listen: listenAddress.describe('HOST:PORT on which associations of the receiver are accepted, e.g. 0.0.0.0:11112'),
   tls: z

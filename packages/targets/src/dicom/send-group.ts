@@ -19,20 +19,20 @@ import type { AnyDicomTarget } from './schema.ts';
 import { isLost, storeOne } from './store-one.ts';
 
 /**
- * Two instances are on their way on each association: the second is ready to go when the response to the first begins,
- * which is what the early byte needs.
+ * Two instances are in transit on each association: the second is ready when the response to the first begins,
+ * as required by the early byte.
  */
 const instancesPerAssociation = 2;
-/** From so many on one is kept back: where it passes after others have failed, the receiver was well. */
+/** With this number of instances, one is kept back: if it succeeds after others have failed, the receiver was available. */
 const leastForControl = 4;
 /** An instance that fails alone is sent once more, on another new association, before that counts. */
 const triesAlone = 2;
-/** What a receiver has to tidy up after an association is done by then. */
+/** By then a receiver has cleaned up after an association. */
 const settleMs = 500;
 
 export interface SentGroup {
   readonly quarantined: readonly ManifestInstance[];
-  /** The first failure of instances that are to be sent again in the next attempt. */
+  /** The first failure of instances that are sent again in the next attempt. */
   readonly putOff: DispatchError | undefined;
 }
 
@@ -47,8 +47,8 @@ export async function sendGroup(
 }
 
 /**
- * Sends in four steps: what is not under suspicion, over several associations; what was suspect before, one after the
- * other; what was on its way when an association was lost, each alone on a new one; and one that was kept back.
+ * Sends in four steps: unsuspected instances, over several associations; previously suspect ones, sequentially;
+ * those in transit when an association was lost, each alone on a new one; and one that was kept back.
  */
 class GroupSender {
   readonly #run: DeliveryRun<AnyDicomTarget>;
@@ -56,7 +56,7 @@ class GroupSender {
   readonly #suspects: Suspects;
   readonly #encodings = new Map<ManifestInstance, Encoding>();
   readonly #quarantined: ManifestInstance[] = [];
-  /** What was on its way when its association was lost, in the order in which that was seen. */
+  /** Instances in transit when their association was lost, in the order of detection. */
   readonly #lost = new Map<ManifestInstance, DispatchError>();
   #lostAt = 0;
   #associations = 1;
@@ -85,7 +85,7 @@ class GroupSender {
       await this.#sendAll(controls, { lanes: 1, prefetch: 0 });
       await this.#sendLost();
     } finally {
-      // Those that nobody has come to: they go last in the next attempt.
+      // Instances that were not reached: they are sent last in the next attempt.
       if (this.#lost.size > 0 && !this.#run.signal.aborted) await this.#suspects.note(this.#lost.keys());
     }
     return { quarantined: this.#quarantined, putOff: this.#putOff };
@@ -132,7 +132,7 @@ class GroupSender {
     }
   }
 
-  /** Each alone on an association of its own: what fails there may be at fault. */
+  /** Each alone on a separate association: a failure there may be caused by the instance. */
   async #sendLost(): Promise<void> {
     const lost = [...this.#lost];
     for (const [instance, error] of lost) {
@@ -151,7 +151,7 @@ class GroupSender {
   }
 
   /**
-   * A receiver that has lost half an instance tidies up: storescp removes its file, which by then may be that of the
+   * A receiver that has lost half an instance cleans up: storescp removes its file, which by then may be that of the
    * instance that was sent again.
    */
   async #settle(): Promise<void> {
@@ -194,7 +194,7 @@ class GroupSender {
     }
   }
 
-  /** What to ask the source for, where it is not the instance as it is stored. */
+  /** The transfer syntax to request from the source, if it is not the stored one. */
   #toTranscode(instance: ManifestInstance): string | undefined {
     const encoding = this.#encodings.get(instance);
     return encoding?.how === 'transcoded' ? encoding.transferSyntaxUid : undefined;

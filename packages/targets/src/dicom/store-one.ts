@@ -13,7 +13,7 @@ export interface StoreHow {
   readonly signal: AbortSignal;
 }
 
-/** Sends one instance by C-STORE. @throws DispatchError where it is not confirmed */
+/** Sends one instance by C-STORE. @throws DispatchError if it is not confirmed */
 export async function storeOne(
   run: DeliveryRun<AnyDicomTarget>,
   { instance, bytes }: OpenedInstance,
@@ -28,7 +28,7 @@ export async function storeOne(
   }
   try {
     const source = how === 'stored' ? bytes.body : await changed(instance, bytes.body, how);
-    // What is looked into first is read by another, who may hold on to its chunks.
+    // An inspected body is read by another reader, which may keep its chunks.
     const releaseChunk = how === 'stored' ? bytes.releaseChunk : undefined;
     const options = { signal, priority: priorityOf(run), releaseChunk, ...known(instance, transferSyntaxUid) };
     return storeOutcome(await association.store(source, options));
@@ -37,7 +37,7 @@ export async function storeOne(
   }
 }
 
-/** Whether the association came down, or fell silent: on whichever instances were on their way. */
+/** Whether the association broke or stalled: this affects any instance in transit. */
 export function isLost(thrown: unknown): thrown is DispatchError {
   return (
     thrown instanceof DispatchError &&
@@ -64,7 +64,7 @@ function sendError(thrown: unknown, how: Encoding['how']): unknown {
   );
 }
 
-/** Lossy transcoding makes another instance of it, under a UID of its own (PS3.3 section C.12.4.1): not ours to send. */
+/** Lossy transcoding creates another instance, with its own UID (PS3.3 section C.12.4.1): it must not be sent. */
 async function checkTranscoded(
   { sopInstanceUid }: ManifestInstance,
   body: AsyncIterable<Uint8Array>,
@@ -76,7 +76,7 @@ async function checkTranscoded(
   });
 }
 
-/** The manifest knows what a file without meta does not tell. */
+/** The manifest has the values that a file without file meta information lacks. */
 function known({ sopClassUid, sopInstanceUid }: ManifestInstance, transferSyntaxUid = '') {
   return { sopClassUid, sopInstanceUid, transferSyntaxUid, isTolerant: true };
 }

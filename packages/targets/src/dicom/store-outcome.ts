@@ -3,11 +3,12 @@ import type { StoreResult } from 'dicom-dimse';
 import type { InstanceOutcome } from '@dicom-dispatch/target-kit';
 
 /**
- * What a C-STORE status means for the instance (PS3.4 table B.2-1, PS3.7 annex C). Success, warnings, and a duplicate
+ * Meaning of a C-STORE status for the instance (PS3.4 table B.2-1, PS3.7 annex C). Success, warnings, and a duplicate
  * are delivered.
  *
- * @throws DispatchError for every other status: `instance-refused` for good, `instance-failed` for now, `target-full` for
- * "out of resources" (which some receivers answer to anything), `target-misconfigured` where it says that we may not
+ * @throws DispatchError for every other status: `instance-refused` permanently, `instance-failed` temporarily, `target-full`
+ *   for
+ * "out of resources" (which some receivers answer to any problem), `target-misconfigured` for a missing permission
  */
 export function storeOutcome(result: StoreResult): InstanceOutcome {
   const status = result.status;

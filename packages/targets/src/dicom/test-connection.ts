@@ -9,12 +9,13 @@ import { openForFind } from './pull/query-association.ts';
 import type { AnyDicomTarget } from './schema.ts';
 import { testListener } from './verify/index.ts';
 
-/** CT, MR and Secondary Capture Image Storage (PS3.4 table B.5-1): one of them every receiver of images takes. */
+/** CT, MR and Secondary Capture Image Storage (PS3.4 table B.5-1): every receiver of images accepts one of them. */
 const commonStorage = ['1.2.840.10008.5.1.4.1.1.2', '1.2.840.10008.5.1.4.1.1.4', '1.2.840.10008.5.1.4.1.1.7'];
 
 /**
- * Name, port, TLS, association with both AE titles, C-ECHO, that the receiver takes images at all, and that it offers
- * the verification that is configured.
+ * Checks name, port, TLS, association with both AE titles, C-ECHO, that the receiver accepts images at all, and that it
+ * supports
+ * the configured verification.
  */
 export async function* testDicom(context: CheckContext<AnyDicomTarget>): AsyncGenerator<Check> {
   const { config, signal } = context;

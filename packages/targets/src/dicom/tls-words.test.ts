@@ -27,7 +27,7 @@ const run = promisify(execFile);
 const old = { ciphers: 'DEFAULT@SECLEVEL=0', minVersion: 'TLSv1' } as const;
 
 let scp: StorescpServer;
-/** The same with TLS of its own, which demands our certificate. */
+/** The same with its own TLS, which requires our certificate. */
 let secure: StorescpServer;
 let certificates: Certificates;
 let weak: { readonly key: string; readonly cert: string; readonly certFile: string };
@@ -52,7 +52,7 @@ afterAll(async () => {
   await scp?.stop();
 });
 
-/** What ends TLS in front of storescp, or something else that listens. @returns its port */
+/** A TLS proxy before storescp, or another listener. @returns its port */
 async function listening(server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   closing.push(() => new Promise((resolve) => server.close(() => resolve())));
@@ -82,9 +82,9 @@ const plainText = (act: (socket: Socket) => void): Promise<number> =>
 interface Case {
   readonly name: string;
   port(): Promise<number>;
-  /** Options of `tls`; none: a target without TLS. */
+  /** Options of `tls`; undefined: a target without TLS. */
   tls?(): Record<string, unknown>;
-  /** Of the check and of the delivery; none: both succeed. */
+  /** Of the check and of the delivery; undefined: both succeed. */
   readonly detail?: RegExp;
   readonly remedy?: RegExp;
   readonly code?: string;

@@ -23,7 +23,7 @@ const uidsOf = (study: FixtureStudy): string[] => study.instances.map(({ manifes
 
 interface Archive extends AsyncDisposable {
   readonly config: DicomTarget;
-  /** SOP Instance UID to Series Instance UID; take one away to lose it. */
+  /** SOP Instance UID to Series Instance UID; remove one to lose it. */
   readonly kept: Set<string>;
   readonly arrived: string[];
 }
@@ -54,7 +54,7 @@ async function archive(more: Record<string, unknown>, options: Partial<ServerOpt
 }
 
 describe('verify: find', () => {
-  /** Lists what it keeps of the study, whatever the series. */
+  /** Lists all its instances of the study, whatever the series. */
   function listing(study: FixtureStudy, scp: () => Archive, before: () => void = () => {}): Partial<ServerOptions> {
     const series = new Map(
       study.instances.map(({ manifest }) => [manifest.sopInstanceUid, manifest.seriesInstanceUid]),
@@ -242,7 +242,7 @@ describe('verify: commitment', () => {
     expect(await orthanc.sopInstanceUids()).toEqual(uidsOf(study).sort());
   });
 
-  /** What an archive does about a request: `later` says nothing, a number is the status of its response. */
+  /** Reaction of an archive to a request: `later` does not respond, a number is the status of its response. */
   type Reaction = (request: CommitmentRequest, association: Association, count: number) => number | void;
 
   async function committing(
@@ -265,7 +265,7 @@ describe('verify: commitment', () => {
     return Object.assign(scp, { requests });
   }
 
-  /** Reports on the association that asked, with failures for some. */
+  /** Reports on the requesting association, with failures for some. */
   function report(
     { transactionUid, references }: CommitmentRequest,
     association: Association,
@@ -277,7 +277,7 @@ describe('verify: commitment', () => {
     });
     const names = new Set(failed.map(({ sopInstanceUid }) => sopInstanceUid));
     const committed = references.filter(({ sopInstanceUid }) => !names.has(sopInstanceUid));
-    // After the response to the request, as an archive that looks into its storage first.
+    // After the response to the request, like an archive that checks its storage first.
     setImmediate(
       () => void reportStorageCommitment(association, { transactionUid, committed, failed }).catch(() => {}),
     );
@@ -337,7 +337,7 @@ describe('verify: commitment', () => {
     expect(first.error).toMatchObject({ code: 'verify-pending', stage: 'verify', disposition: 'retry' });
     expect(first.error?.remedy).toContain('commitment.listener');
     expect(delivery.pending).toEqual([]);
-    // The report comes between two attempts.
+    // The report arrives between two attempts.
     const [request] = scp.requests;
     if (!request) throw new Error('nothing was asked');
     await waitFor(async () => (await reportFromOutside(request)) === 0);
@@ -431,7 +431,7 @@ describe('verify: commitment', () => {
   it('a report that comes to another dispatcher while nobody waits here reaches the delivery by the mailbox', async () => {
     await using scp = await committing(() => {}, { commitment: { timeout: '300ms', listener: listener() } });
     const delivery = new TestDelivery(dicomHandler, fixtureStudy({ seed: 'elsewhere', series: 1 }));
-    // This one never asks, it only listens.
+    // This one never requests, it only listens.
     const dispatcher = serving(scp.config, delivery);
     const first = await delivery.attempt(scp.config);
     expect(first.error).toMatchObject({ code: 'verify-pending' });
@@ -439,7 +439,7 @@ describe('verify: commitment', () => {
     if (!request) throw new Error('nothing was asked');
     await waitFor(async () => (await reportFromOutside(request)) === 0);
     await dispatcher[Symbol.asyncDispose]();
-    // Nobody listens any more: what has come is there all the same, and is read once.
+    // No listener is open any more: the received report is still stored, and is read once.
     expect((await delivery.attempt(scp.config)).error?.message).toBeUndefined();
     expect(await delivery.mailbox.leave(`storage-commitment:${request.transactionUid}`, {})).toBe(false);
   });
@@ -482,7 +482,7 @@ describe('verify: commitment', () => {
       const { error } = await delivery.attempt(scp.config);
       expect(error).toMatchObject({ code: 'verify-missing' });
       expect(delivery.pending.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual([uids[1]]);
-      // What comes later on that transaction is not taken any more.
+      // Later reports on this transaction are not accepted any more.
       expect(await reportFromOutside(request!)).toBe(0x0110);
     });
 

@@ -1,7 +1,7 @@
 import type { TargetAbout } from '@dicom-dispatch/core';
 import type { DicomwebTarget } from './schema.ts';
 
-/** How the type presents itself in forms, in the JSON Schema and in the example configuration. */
+/** Description of the type for forms, the JSON Schema and the example configuration. */
 export const dicomwebAbout: TargetAbout<DicomwebTarget> = {
   displayName: 'DICOMweb server',
   purpose: 'Sends studies by STOW-RS to a DICOMweb server.',

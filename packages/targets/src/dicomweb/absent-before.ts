@@ -5,18 +5,20 @@ type Version = Pick<ManifestInstance, 'sopInstanceUid' | 'version'>;
 
 const uidBytes = 5;
 const entryBytes = uidBytes + 6;
-/** Of a larger study nothing is kept: what its requests leave open is sent again. */
+/** For larger studies nothing is stored: unanswered instances are sent again. */
 const maxInstances = 20_000;
 
 /**
- * Instances that the target did not have when this delivery first asked, each in one version. Only of these a search tells later
- * whether they have arrived: of any other it may list an older content. Kept with the delivery as hashes, 11 bytes an instance.
+ * Instances that the target did not have when this delivery first searched for them, each in one version. Only for these a
+ * later search shows
+ * whether they have arrived: for others it may list older content. Stored with the delivery as hashes, 11 bytes per
+ * instance.
  */
 export class AbsentBefore {
   /** Hash of the UID to hash of the version. */
   readonly #versions = new Map<string, string>();
 
-  /** @param kept - what `kept` gave in an earlier attempt */
+  /** @param kept - result of `kept` in an earlier attempt */
   static of(kept: string | undefined): AbsentBefore {
     const absent = new AbsentBefore();
     const bytes = Buffer.from(kept ?? '', 'base64');
@@ -27,7 +29,10 @@ export class AbsentBefore {
     return absent;
   }
 
-  /** The target lacks it. Of a UID that this delivery may have sent in another version it stays unknown: that may still come. */
+  /**
+   * The target lacks it. For a UID that this delivery may have sent in another version it stays unknown: this version may
+   * still arrive.
+   */
   add(instance: Version): void {
     const { uid, version } = hashesOf(instance);
     if (!this.#versions.has(uid) && this.#versions.size < maxInstances) this.#versions.set(uid, version);

@@ -9,9 +9,11 @@ export interface BatchLimits {
 const slack = 1.1;
 
 /**
- * Hands out what is pending in batches. An instance larger than the limit goes alone, and so does a second one with the same
- * SOP Instance UID: answers tell instances apart by it. What came back is handed out first, in halves; so a single instance
- * is reached soon when every request fails. After a batch that was too large the limits shrink for all.
+ * Returns pending instances in batches. An instance larger than the limit is sent alone, and so is a second one with the
+ * same
+ * SOP Instance UID, because responses identify instances by it. Returned instances come first, in halves, so a single
+ * instance
+ * is reached soon if every request fails. After a batch that was too large the limits are reduced for all.
  */
 export class BatchQueue {
   readonly #waiting: ManifestInstance[];
@@ -31,25 +33,25 @@ export class BatchQueue {
   next(): readonly ManifestInstance[] | undefined {
     const returned = this.#returned.pop();
     if (!returned) return this.#fill();
-    // The limits may have become smaller since it came back.
+    // The limits may have been reduced since it was returned.
     const count = this.#countThatFits(returned);
     this.again(returned.slice(count));
     return returned.slice(0, count);
   }
 
-  /** Instances of one request that have to go again, in two requests. */
+  /** Instances of one request that are sent again, in two requests. */
   halve(batch: readonly ManifestInstance[]): void {
     const [first, second] = halvesOf(batch);
     this.again(second);
     this.again(first);
   }
 
-  /** Instances whose request broke off through no fault of the target. */
+  /** Instances whose request failed without a fault of the target. */
   again(batch: readonly ManifestInstance[]): void {
     if (batch.length > 0) this.#returned.push(batch);
   }
 
-  /** A request of these instances was too large: from now on none is larger than about half of it. */
+  /** A request of these instances was too large: from now on requests have at most about half of its size. */
   shrink(batch: readonly ManifestInstance[]): void {
     const [first, second] = halvesOf(batch);
     const halfBytes = Math.ceil(Math.max(bytesOf(first), bytesOf(second)) * slack);
@@ -67,7 +69,7 @@ export class BatchQueue {
     return count > 0 ? batch.slice(0, count) : undefined;
   }
 
-  /** How many of these, from the first on, one request takes. */
+  /** How many of these, from the first on, fit into one request. */
   #countThatFits(batch: readonly ManifestInstance[]): number {
     const uids = new Set<string>();
     let bytes = 0;

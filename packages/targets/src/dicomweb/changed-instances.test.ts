@@ -8,7 +8,7 @@ import { dicomwebHandler } from './handler.ts';
 import { dicomwebTarget } from './schema.ts';
 import { answer, uidsInBody } from './stow-stand-in.ts';
 
-/** Instances that are changed on their way: the manifest has sizes of what is stored, another size comes, unannounced. */
+/** Instances that are transformed: the manifest has the stored sizes, the sent size differs and is not announced. */
 function changing(study: FixtureStudy, failing?: ManifestInstance) {
   const opened: string[] = [];
   let bytes = 0;
@@ -105,7 +105,7 @@ describe('instances that are changed on their way', () => {
     const config = dicomwebTarget.parse({ type: 'dicomweb', url: server.url, maxParallel: 1 });
     expect((await delivery.attempt(config, hooks)).error).toBeUndefined();
     expect(refused).toBe(1);
-    // The first batch had to be made again, the others not.
+    // The first batch was built again, the others were not.
     expect(opened.length).toBe(75);
     expect([...delivery.ledger.values()].every(({ kind }) => kind === 'delivered')).toBe(true);
 
@@ -125,7 +125,7 @@ describe('the boundary between instances', () => {
       if (request.method === 'GET') return void response.writeHead(204).end();
       const boundary = /boundary=(.*)$/.exec(request.headers['content-type'] ?? '')?.[1] ?? '';
       boundaries.push(boundary);
-      // Each instance is there as it was: the boundary of the request before stands in the pixels of the second.
+      // Each instance is unchanged: the pixels of the second contain the boundary of the previous request.
       answer(response, 200, { stored: uidsInBody(request.body, request.headers['content-type']) });
     });
     const study = newStudy('boundary', 6);

@@ -7,7 +7,7 @@ export interface JsonAttribute {
 /** Tag, eight hexadecimal digits, to attribute. */
 export type JsonDataset = Readonly<Record<string, JsonAttribute>>;
 
-/** A data set of a foreign answer, without what is no attribute; undefined when it is no object at all. */
+/** A data set of a response, without invalid attributes; undefined if it is not an object. */
 export function jsonDataset(value: unknown): JsonDataset | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   const dataset: Record<string, JsonAttribute> = {};
@@ -23,12 +23,12 @@ export function jsonDataset(value: unknown): JsonDataset | undefined {
   return dataset;
 }
 
-/** The data sets of a list; what is none is left out. */
+/** The data sets of a list, without invalid entries. */
 export function jsonDatasets(values: readonly unknown[]): JsonDataset[] {
   return values.map(jsonDataset).filter((dataset) => dataset !== undefined);
 }
 
-/** The first value as text; of a person name the alphabetic, else another group (PS3.18 section F.2.2). */
+/** The first value as text; for a person name the alphabetic group, otherwise another one (PS3.18 section F.2.2). */
 export function textOf(dataset: JsonDataset, tag: string): string | undefined {
   const values = dataset[tag]?.Value;
   return values?.map(plain).join('\\') || undefined;
@@ -57,12 +57,12 @@ export function numberOf(dataset: JsonDataset, tag: string): number | undefined 
   return Number.isSafeInteger(number) ? number : undefined;
 }
 
-/** The items of a sequence; what is no item is left out. */
+/** The items of a sequence, without invalid entries. */
 export function itemsOf(dataset: JsonDataset, tag: string): JsonDataset[] {
   return jsonDatasets(dataset[tag]?.Value ?? []);
 }
 
-/** JSON, or undefined when the text is none. Some servers begin with a byte order mark. */
+/** JSON, or undefined if the text is not JSON. Some servers begin with a byte order mark. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text.trim());

@@ -82,7 +82,7 @@ handlerContract<DicomwebTarget>({
       stage: 'connect',
     },
     'wrong host key': { arrange: () => ({ config: { tls: {} } }), code: 'target-tls', stage: 'connect' },
-    // Orthanc answers 200 and does not mention what it could not store.
+    // Orthanc answers 200 and does not mention instances that it could not store.
     full: { arrange: () => blockStorage(server.folder), code: 'instance-failed', stage: 'transfer' },
     unreachable: { arrange: elsewhere, code: 'target-unreachable', stage: 'connect' },
     hangs: {
@@ -95,7 +95,7 @@ handlerContract<DicomwebTarget>({
       stage: 'transfer',
     },
     cut: {
-      // The connection is lost, and so is the one of the second try.
+      // The connection is lost, and the second one too.
       arrange: () => ({ strike: () => server.kill('SIGKILL'), undo: () => server.restart() }),
       code: 'target-connection-lost',
       stage: 'transfer',

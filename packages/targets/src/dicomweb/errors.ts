@@ -20,7 +20,7 @@ export function unmentioned(): DispatchError {
   );
 }
 
-/** The same, where a search cannot tell whether it has them. */
+/** The same, if a search cannot show whether it has them. */
 export function unmentionedUnknown(): DispatchError {
   return new DispatchError(
     'instance-failed',
@@ -37,7 +37,7 @@ export function unanswered(error: DispatchError): DispatchError {
   });
 }
 
-/** Success by its status, but what came is no Store Instances Response, and no search shows what was sent. */
+/** A success status without a Store Instances Response, and no search shows the sent instances. */
 export function foreignAnswer(
   { what, status }: { readonly what: string; readonly status: number },
   { unconfirmed, canSearch }: { readonly unconfirmed: number; readonly canSearch: boolean },
@@ -53,7 +53,7 @@ export function foreignAnswer(
   );
 }
 
-/** The target has accepted instances without saying which, and does not list them. */
+/** The target has accepted instances without listing which, and does not list them in a search. */
 export function notListedYet(count: number): DispatchError {
   return new DispatchError('verify-pending', `the target accepted ${count} instances that it does not list yet`, {
     stage: 'verify',
@@ -67,7 +67,7 @@ export function notListed(count: number): DispatchError {
   });
 }
 
-/** The answers leave open what was stored, and nobody can be asked. */
+/** The responses do not show what was stored, and there is no way to find out. */
 export function presenceUnknown(count: number): DispatchError {
   return new DispatchError(
     'target-misconfigured',
@@ -79,7 +79,7 @@ export function presenceUnknown(count: number): DispatchError {
   );
 }
 
-/** `verify: qido` where nothing can be searched: good confirmations are not taken back for that. */
+/** `verify: qido` for a service without search: valid confirmations are not removed because of it. */
 export function cannotVerify(): DispatchError {
   return new DispatchError('target-misconfigured', 'verify: qido is set, and the target cannot be searched (QIDO-RS)', {
     stage: 'verify',
@@ -87,14 +87,14 @@ export function cannotVerify(): DispatchError {
   });
 }
 
-/** Refused without a word after others were taken, and nothing was taken afterwards. */
+/** Rejected without a reason after others were accepted, and nothing was accepted afterwards. */
 export function stoppedTaking({ message }: DispatchError): DispatchError {
   return new DispatchError('instance-failed', `${message}; nothing that was sent afterwards was taken`, {
     remedy: 'Check the log of the target: it may have reached a quota, or not accept these instances.',
   });
 }
 
-/** Each instance was refused, alone, without a word: hardly the fault of all of them. */
+/** Each instance was rejected, alone, without a reason: unlikely to be caused by all of them. */
 export function allRefused(count: number, { message }: DispatchError): DispatchError {
   return new DispatchError(
     'target-misconfigured',

@@ -1,12 +1,12 @@
 import { DispatchError } from '@dicom-dispatch/core';
 
 /**
- * What a failure reason of a STOW-RS answer means for its instance (PS3.18 annex I, PS3.7 annex C, PS3.4 table B.2-1).
+ * Meaning of a failure reason of a STOW-RS response for its instance (PS3.18 annex I, PS3.7 annex C, PS3.4 table B.2-1).
  *
- * - `verify`: the target says that it has it all the same; a search decides
- * - `refused`: it will never take it
- * - `later`: it could not take it now; `target-full` where it says that it is out of resources
- * - `stop`: it would say so for every instance
+ * - `verify`: the target reports that it has it nevertheless; a search decides
+ * - `refused`: it will never accept it
+ * - `later`: it could not accept it now; `target-full` if it reports that it is out of resources
+ * - `stop`: it would respond the same for every instance
  */
 export type ReasonMeaning =
   | { readonly kind: 'verify'; readonly warning: string }

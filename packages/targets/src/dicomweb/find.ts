@@ -53,7 +53,7 @@ export interface SeriesQuery {
   readonly filter: Readonly<Record<string, string>>;
 }
 
-/** How many instances a study has, as the target counts them; undefined where it does not tell. */
+/** Number of instances of a study, as reported by the target; undefined if it does not report it. */
 export async function countInstances(
   http: HttpConnection,
   { config, studyInstanceUid }: Omit<SeriesQuery, 'filter'>,
@@ -82,8 +82,9 @@ export async function findSeries(
   const found: FoundSeries[] = [];
   const search = { address, keys: filter, include, uidTag: seriesTags.SeriesInstanceUID };
   for await (const series of searchAll(http, search, signal)) {
-    // A service may ignore keys that it does not know: what it shows is looked at here as well. What was asked for and is not
-    // shown is not there (PS3.18 section 10.6.3.3.3).
+    // A service may ignore unknown keys: its results are compared here again. A requested attribute that is not returned
+    // does
+    // not exist (PS3.18 section 10.6.3.3.3).
     const fits = [...wanted].every(([tag, key]) => matchesKey(textOf(series, tag), key));
     if (!fits) continue;
     found.push({
@@ -106,7 +107,7 @@ function studyKeys(query: FindQuery): Record<string, string> {
 
 async function tagOf(keyword: string): Promise<string> {
   if (Object.hasOwn(seriesTags, keyword)) return seriesTags[keyword as keyof typeof seriesTags];
-  // All of PS3.6 is loaded only where it is needed.
+  // The complete PS3.6 is loaded only if needed.
   const { findElement } = await import('dicom-dimse/dataset');
   const tag = findElement(keyword)?.tag;
   if (tag !== undefined) return tag.toUpperCase();

@@ -36,7 +36,7 @@ const response = (stored: readonly object[], failed: readonly object[] = []) =>
 const json = 'application/dicom+json';
 const whole = ({ uids: sent }: Stow): string => response(sent.map((uid) => item(uid)));
 
-/** What a service may answer with success that is no Store Instances Response of these instances. */
+/** Success responses of a service that are not a Store Instances Response for these instances. */
 const foreign: readonly (readonly [string, Answer])[] = [
   ['a login page', () => ['text/html', '<!doctype html><title>Sign in</title>']],
   ['a page in XML', () => ['application/xhtml+xml', '<html xmlns="http://www.w3.org/1999/xhtml"/>']],
@@ -81,7 +81,7 @@ describe('an answer that is no Store Instances Response', () => {
       expect(attempt.error?.message).toMatch(/nothing is confirmed; no search can confirm 4 instances/);
       expect(attempt.error?.message).not.toMatch(/[<{]/);
       expect(kinds).toEqual(allPending);
-      // Nothing more is sent to who answers like that.
+      // Nothing more is sent to a service with such responses.
       expect(stows.length).toBe(1);
     });
   });
@@ -229,7 +229,7 @@ describe('searches', () => {
   });
 
   it('whose lists are cut do not take confirmations back', async () => {
-    // Two results at most, whatever is asked for, and no second page; series and single instances can be asked for.
+    // At most two results for any query, and no second page; series and single instances can be queried.
     const server = await startHttpServer((request, response) => {
       if (request.method === 'POST')
         return allStored({ uids: request.body.length > 0 ? uids : [], request, count: 1 }, response);

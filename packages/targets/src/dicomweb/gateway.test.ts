@@ -14,7 +14,7 @@ import { dicomwebHandler } from './handler.ts';
 import { dicomwebTarget } from './schema.ts';
 import { deliver, json, uidsInBody } from './stow-stand-in.ts';
 
-/** What a gateway does with an upload: pass it on and the answer back, or one of the two. */
+/** What a gateway does with an upload: forward the request and the response, or only one of them. */
 type Fate =
   | 'pass'
   | { readonly status: number; readonly stores: boolean; readonly headers?: object }
@@ -28,7 +28,7 @@ let uploads: string[][] = [];
 let searches = 0;
 let fateOf: (uids: readonly string[], count: number) => Fate = () => 'pass';
 let onSilence = (): void => {};
-/** A status, or the SOP Instance UIDs of a list; default: what the server answers. */
+/** A status, or the SOP Instance UIDs of a list; default: the response of the server. */
 let searchFate: (request: RecordedRequest) => number | readonly string[] | undefined = () => undefined;
 
 beforeAll(async () => {
@@ -146,7 +146,7 @@ describe('a gateway in front of a DICOMweb service', () => {
     const uids = uidsOf(study);
     for (const { read } of study.instances.slice(0, 3))
       await orthanc.upload(Buffer.concat(await Array.fromAsync(read())));
-    // As if the first three had come by the request that fails.
+    // As if the first three had arrived with the failing request.
     const delivery = new TestDelivery(dicomwebHandler, study);
     const absent = AbsentBefore.of(undefined);
     for (const { manifest } of study.instances) absent.add(manifest);
@@ -155,7 +155,7 @@ describe('a gateway in front of a DICOMweb service', () => {
     const { attempt, kinds } = await deliver(study, config(), delivery);
     expect(attempt.error).toBeUndefined();
     expect(kinds).toEqual(Array(8).fill('delivered'));
-    // They are asked for before anything is sent.
+    // They are searched for before anything is sent.
     expect(uploads).toEqual([uids.slice(3), uids.slice(3, 6), uids.slice(6)]);
   });
 
@@ -163,7 +163,7 @@ describe('a gateway in front of a DICOMweb service', () => {
     const study = newStudy(3);
     const [changing = ''] = uidsOf(study);
     const delivery = new TestDelivery(dicomwebHandler, study);
-    // All is stored, and nobody hears of it.
+    // All is stored, but no response arrives.
     fateOf = () => {
       searchFate = () => 502;
       return { status: 504, stores: true };
@@ -174,7 +174,7 @@ describe('a gateway in front of a DICOMweb service', () => {
       manifest.sopInstanceUid === changing ? { ...manifest, version: 'changed' } : manifest,
     );
     const run = { manifest: versions, pending: versions };
-    // Nor when the answer to the new content is lost, and it was not stored.
+    // Nor if the response to the new content is lost, and it was not stored.
     fateOf = () => ({ status: 504, stores: false });
     const { error } = await delivery.attempt(dicomwebTarget.parse(config()), { run });
     expect(error?.message).toContain('504');
@@ -188,7 +188,7 @@ describe('a gateway in front of a DICOMweb service', () => {
   it('that cuts its lists: what it had before is not taken for what was sent', async () => {
     const study = newStudy(3);
     for (const { read } of study.instances) await orthanc.upload(Buffer.concat(await Array.fromAsync(read())));
-    // Its lists have one instance, whatever is asked; single ones are found.
+    // Its lists have one instance for any query; single ones are found.
     searchFate = ({ path, query }) =>
       path.endsWith('/instances') && !query.has('SOPInstanceUID') ? [uidsOf(study)[0] ?? ''] : undefined;
     fateOf = () => ({ status: 504, stores: false });
@@ -262,7 +262,7 @@ describe('a gateway in front of a DICOMweb service', () => {
     const delivery = new TestDelivery(dicomwebHandler, study);
     const stop = new AbortController();
     fateOf = () => ({ status: 0, stores: true });
-    // Stored, and nobody will hear of it.
+    // Stored, but no response will arrive.
     onSilence = () => stop.abort();
     const { error } = await delivery.attempt(dicomwebTarget.parse(config()), { signal: stop.signal });
     expect(error).toMatchObject({ code: 'cancelled' });

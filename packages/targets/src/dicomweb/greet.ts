@@ -8,17 +8,18 @@ export type SearchAbility = 'yes' | 'no' | 'forbidden';
 
 export interface Greeting {
   readonly ability: SearchAbility;
-  /** Whether it lists the study; only where it can be searched. */
+  /** Whether it lists the study; only if it supports search. */
   readonly hasStudy: boolean;
 }
 
 const maxGreetingBytes = 4_000_000;
 
 /**
- * Asks the service for at most one result: proves that it can be reached, knows us, and whether it can be searched. A
+ * Queries the service for at most one result: shows that it is reachable, accepts the credentials, and whether it supports
+ * search. A
  * service that only stores answers 404, 405 or 501, and an old one in XML; neither is an error here.
  *
- * @throws {DispatchError} when it cannot be reached, refuses the credentials, is not well, or is no DICOMweb service
+ * @throws {DispatchError} if it cannot be reached, rejects the credentials, is not available, or is not a DICOMweb service
  */
 export async function greet(
   http: HttpConnection,

@@ -34,7 +34,7 @@ async function deliver(run: DeliveryRun<DicomwebTarget>): Promise<void> {
   run.stage('connect');
   const http = await HttpConnection.open(config, { connections: config.maxParallel });
   try {
-    // A part sees some of the study only: what the target had of the rest is not known.
+    // A part contains only some of the study: whether the target had the rest is unknown.
     const absent = run.isPart ? undefined : await absentBefore(run);
     const search = await StudySearch.open(run, http, absent);
     run.stage('transfer');
@@ -48,7 +48,7 @@ async function deliver(run: DeliveryRun<DicomwebTarget>): Promise<void> {
   }
 }
 
-/** @returns what was quarantined now */
+/** @returns the instances that were quarantined now */
 async function send(
   run: DeliveryRun<DicomwebTarget>,
   http: HttpConnection,
@@ -66,7 +66,7 @@ async function send(
   }
 }
 
-/** Lists the study and takes back what the target confirmed and does not have. */
+/** Lists the study and removes confirmations of instances that the target does not have. */
 async function verify(
   run: DeliveryRun<DicomwebTarget>,
   search: StudySearch,

@@ -9,7 +9,7 @@ import type { DicomwebTarget } from './schema.ts';
 
 const sopInstanceUid = '00080018';
 
-/** What a DICOMweb service lists by QIDO-RS. It says nothing of sizes and contents. */
+/** What a DICOMweb service lists by QIDO-RS. It does not report sizes and contents. */
 export async function openDicomwebInventory(context: InventoryContext<DicomwebTarget>): Promise<Inventory> {
   const { config, signal, pace } = context;
   const http = await HttpConnection.open(config, { connections: 1 });
@@ -44,7 +44,7 @@ export async function openDicomwebInventory(context: InventoryContext<DicomwebTa
         study,
         listing,
         async () => ({}),
-        // A list may be cut by a limit of the service: each is asked for before it counts as missing.
+        // The service may limit its lists: each instance is queried before it counts as missing.
         async (missing) => {
           const there = new Map<ListedInstance, 'there'>();
           for (const instance of missing) if (await isListed(instance)) there.set(instance, 'there');

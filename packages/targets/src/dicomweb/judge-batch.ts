@@ -12,46 +12,46 @@ export interface StowAnswer {
 }
 
 /**
- * Why an answer does not tell what became of an instance.
+ * Why a response does not show the result of an instance.
  *
  * - `silent`: no body
- * - `claimed`: the target says that it had it before, or says two things of it
- * - `unmentioned`: the response names others only
+ * - `claimed`: the target reports that it already had it, or reports two results for it
+ * - `unmentioned`: the response only lists others
  */
 export type Unknown = 'silent' | 'claimed' | 'unmentioned';
 
 export type Judgement =
   | { readonly kind: 'delivered'; readonly warning?: string; readonly answer?: string }
   | { readonly kind: 'quarantined'; readonly error: DispatchError }
-  /** Refused alone, without a reason: it is quarantined if others are taken. */
+  /** Rejected alone, without a reason: it is quarantined if others are accepted. */
   | { readonly kind: 'refused'; readonly error: DispatchError }
   /** Not stored now; the rest goes on, then the attempt fails. */
   | { readonly kind: 'later'; readonly error: DispatchError }
-  /** The answer does not tell: a search decides. */
+  /** The response does not show it: a search decides. */
   | { readonly kind: 'unknown'; readonly why: Unknown; readonly warning?: string }
-  /** Send it again in a smaller request, to find out whose fault it is. */
+  /** Send it again in a smaller request, to find the rejected instance. */
   | { readonly kind: 'again' };
 
 export type Verdict =
   | {
       readonly kind: 'judged';
       readonly instances: ReadonlyMap<ManifestInstance, Judgement>;
-      /** The request was too large: later ones have to be smaller. */
+      /** The request was too large: later ones must be smaller. */
       readonly tooLarge: boolean;
     }
-  /** A gateway or the service failed on the way: all, some or none may be stored. */
+  /** A gateway or the service failed during the request: all, some or none may be stored. */
   | { readonly kind: 'unanswered'; readonly error: DispatchError }
-  /** Success by its status, but not what the Standard calls an answer: a page, another JSON. */
+  /** A success status without a response that the Standard defines: a page, other JSON. */
   | { readonly kind: 'foreign'; readonly what: string; readonly status: number };
 
 /** Refusals of the content that may name single instances. */
 const refusals: ReadonlySet<number> = new Set([400, 409, 422]);
 
 /**
- * What the answer to a request says of each of its instances. Only a Store Instances Response (PS3.18 section 10.5.3) with
+ * Result of each instance of a request. Only a Store Instances Response (PS3.18 section 10.5.3) with
  * status 200 or 202 confirms.
  *
- * @throws {DispatchError} when the answer ends the attempt
+ * @throws {DispatchError} if the response ends the attempt
  */
 export function judgeBatch(batch: readonly ManifestInstance[], answer: StowAnswer): Verdict {
   const { status, content, retryAfterMs } = answer;
@@ -92,7 +92,7 @@ function judge(instance: ManifestInstance, { outcomes, status, isAlone, isSucces
       ? { kind: 'delivered', warning: warningText(warning) }
       : { kind: 'unknown', why: 'claimed', warning: warningText(warning) };
   }
-  // A failure without a name is the instance's own when there is no other in the request.
+  // A failure without a UID belongs to the instance if it is the only one in the request.
   const isNameless = (outcomes?.nameless.length ?? 0) > 0;
   if (isNameless) return isAlone ? ofReason(outcomes?.nameless[0]) : { kind: 'again' };
   if (isSuccess) return { kind: 'unknown', why: outcomes ? 'unmentioned' : 'silent' };

@@ -22,7 +22,7 @@ interface XmlAttribute {
 const deepest = 8;
 
 /**
- * Reads the Native DICOM Model (PS3.19 section A.1) of a short answer into the same form as its JSON. Undefined when
+ * Parses the Native DICOM Model (PS3.19 section A.1) of a short response into the same form as its JSON. Undefined if
  * the text is something else.
  */
 export function parseNativeXml(xml: string): JsonDataset | undefined {

@@ -76,7 +76,7 @@ describe('pulling by DICOMweb, from an Orthanc', () => {
   it('does not take another instance, or a page, for the one that it asked for', async () => {
     const uids = mr.instances.map(({ manifest }) => manifest.sopInstanceUid);
     const other = ct.instances[0]?.manifest;
-    // A cache that mixes two instances up, and a series that cannot be had as a whole.
+    // A cache that mixes up two instances, and a series that cannot be retrieved as a whole.
     await using cache = await startHttpServer(async ({ path, query, headers }, response) => {
       if (/\/series\/[^/]+$/.test(path)) return void response.writeHead(404).end();
       const mixed = path.replace(/\/studies\/.*\/instances\/(.*)$/, (all, uid) =>

@@ -3,7 +3,7 @@ import { statusError, type HttpAnswer, type HttpConnection } from '../http/index
 import { jsonDatasets, parseJson, type JsonDataset } from './dicom-json.ts';
 
 const pageSize = 500;
-/** A service that ignores the limit may give all it has in one page; one that never ends is cut off. */
+/** A service that ignores the limit may return everything in one page; an endless one is cut off. */
 const maxPageBytes = 64_000_000;
 const maxResults = 500_000;
 
@@ -11,17 +11,17 @@ export interface QidoQuery {
   /** With the address of the service, e.g. `https://pacs.example/dicom-web/studies`. */
   readonly address: string;
   readonly keys?: Readonly<Record<string, string>>;
-  /** Tags or keywords beyond what the service returns by itself. */
+  /** Tags or keywords in addition to those that the service returns by default. */
   readonly include?: readonly string[];
-  /** The tag that tells results apart, to notice a service that ignores `offset`. */
+  /** The tag that identifies results, to detect a service that ignores `offset`. */
   readonly uidTag: string;
 }
 
 /**
- * QIDO-RS (PS3.18 section 10.6), page by page, whatever page size the service allows itself.
+ * QIDO-RS (PS3.18 section 10.6), page by page, with any page size of the service.
  *
- * @param onCut - called at the end when the service has more, which it says (warning 299) and does not give
- * @throws {DispatchError} when the service does not answer with results
+ * @param onCut - called at the end if the service reports more results (warning 299) but does not return them
+ * @throws {DispatchError} if the service does not return results
  */
 export async function* searchAll(
   http: HttpConnection,
@@ -43,7 +43,7 @@ export async function* searchAll(
       fresh += 1;
       yield result;
     }
-    // A full page may be the last; so may a short one of a service with a limit of its own.
+    // A full page may be the last; so may a short one of a service with its own limit.
     if (fresh === 0) {
       if (hadMore) onCut?.();
       return;
@@ -64,7 +64,7 @@ export async function searchPage(
 
 interface Page {
   readonly results: readonly JsonDataset[];
-  /** Whether the service says that there are more results (PS3.18 section 8.3.4.4). */
+  /** Whether the service reports that there are more results (PS3.18 section 8.3.4.4). */
   readonly hasMore: boolean;
 }
 
@@ -77,7 +77,7 @@ async function readPage(
   const none = { results: [], hasMore: false };
   const { address, keys = {}, include = [], uidTag } = query;
   const answer = await askPage(http, address, keys, include, page, signal);
-  // 204 is the answer of a service that found nothing; some say 404.
+  // 204 is the response without results; some services answer 404.
   if (answer.status === 204 || answer.status === 404) {
     await answer.discard();
     return none;
@@ -96,7 +96,7 @@ async function readPage(
   });
 }
 
-/** The results of a search; undefined when the text is something else. What is no result among them is left out. */
+/** The results of a search; undefined if the text is something else. Invalid entries are skipped. */
 export function readResults(text: string, uidTag: string): JsonDataset[] | undefined {
   const json = parseJson(text);
   if (!Array.isArray(json)) return undefined;
@@ -104,7 +104,7 @@ export function readResults(text: string, uidTag: string): JsonDataset[] | undef
   return results.length === 0 && json.length > 0 ? undefined : results;
 }
 
-/** The answer itself, for those who look at its status. */
+/** The response itself, for callers that check its status. */
 export function askPage(
   http: HttpConnection,
   address: string,
@@ -119,7 +119,7 @@ export function askPage(
   if (offset > 0) parameters.append('offset', String(offset));
   return http.request({
     method: 'GET',
-    // Spaces as %20: some services take a plus sign for itself.
+    // Spaces as %20: some services treat a plus sign literally.
     path: `${address}?${parameters.toString().replaceAll('+', '%20')}`,
     headers: { accept: 'application/dicom+json' },
     signal,

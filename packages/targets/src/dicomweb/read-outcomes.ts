@@ -18,7 +18,7 @@ export interface StowOutcomes {
   readonly nameless: readonly (number | undefined)[];
 }
 
-/** What came back: the response that the Standard asks for, nothing, or something else. */
+/** The response: the one that the Standard requires, none, or another one. */
 export type StowContent =
   | { readonly kind: 'response'; readonly outcomes: StowOutcomes }
   | { readonly kind: 'empty' }
@@ -32,7 +32,7 @@ const otherFailures = '0008119A';
 const jsonTypes: ReadonlySet<string> = new Set(['application/dicom+json', 'application/json']);
 const xmlTypes: ReadonlySet<string> = new Set(['application/dicom+xml', 'application/xml', 'text/xml']);
 
-/** Reads the body of an answer to STOW-RS. Only what its media type announces is taken for it. */
+/** Parses the body of a STOW-RS response. Only the announced media type is accepted. */
 export function readContent(mediaType: string, body: string): StowContent {
   if (body.trim() === '') return { kind: 'empty' };
   const name = /^[\w.+-]{1,60}\/[\w.+-]{1,60}$/.test(mediaType) ? mediaType : 'content of an unknown type';
@@ -64,7 +64,7 @@ function outcomesOf(dataset: JsonDataset): StowOutcomes {
     if (uid === undefined) continue;
     const warning = numberOf(item, '00081196') || undefined;
     stored.set(uid, { sopClassUid: uidOf(item, '00081150'), warning: warning ?? stored.get(uid)?.warning });
-    // Some say what failed in the list of what was stored.
+    // Some services list failures among the stored instances.
     const reason = numberOf(item, '00081197');
     if (reason) failed.set(uid, reason);
   }

@@ -15,33 +15,34 @@ import { searchAll } from './qido.ts';
 import type { DicomwebTarget } from './schema.ts';
 
 const lanes = 4;
-/** Of one answer: a series that never ends must not fill a disk. */
+/** Of one response: an endless series must not fill a disk. */
 const maxRetrieveBytes = 256e9;
 const accept = 'multipart/related; type="application/dicom"; transfer-syntax=*';
 
 interface ListedSeries {
   readonly seriesInstanceUid: string;
   readonly path: string;
-  /** SOP Instance UIDs of what is not here yet. */
+  /** SOP Instance UIDs of instances that do not exist yet. */
   readonly missing: Set<string>;
-  /** None of the series is here: it can come in one request. */
+  /** None of the series exists: it can be retrieved in one request. */
   readonly whole: boolean;
   /** Listed, here or not. */
   readonly listed: ReadonlySet<string>;
-  /** How many the service counts beside what it lists: they come with the series, if they do. */
+  /** How many the service counts in addition to the listed ones: they are stored if they arrive with the series. */
   unlisted: number;
 }
 
 interface Listing {
   readonly series: readonly ListedSeries[];
-  /** How many the study has beside those of its series. */
+  /** How many the study has in addition to those of its series. */
   readonly elsewhere: number;
 }
 
 /**
- * WADO-RS (PS3.18 section 10.4): a series of which nothing is here in one request, what is then still missing one by
- * one. Instances come as they are stored (`transfer-syntax=*`). What the service counts and does not list is taken as it comes
- * with its series, and counts as failed when it does not: a list may be cut by a limit of the service.
+ * WADO-RS (PS3.18 section 10.4): a series without existing instances in one request, remaining instances
+ * individually, all as they are stored (`transfer-syntax=*`). Instances that the service counts but does not list are stored
+ * when they arrive
+ * with their series; otherwise they count as failed, because the service may limit its lists.
  */
 export async function retrieveStudy(
   request: RetrieveRequest,
@@ -131,13 +132,16 @@ async function listMissing(
   return { series, elsewhere };
 }
 
-/** SOP Instance UIDs that stand in several series. */
+/** SOP Instance UIDs that occur in several series. */
 function sharedUids(series: readonly ListedSeries[]): ReadonlySet<string> {
   const seen = new Set<string>();
   return new Set(series.flatMap(({ missing }) => [...missing].filter((uid) => seen.has(uid) || !seen.add(uid))));
 }
 
-/** Takes from `missing` what came. A failure of the target is no error yet: the rest is then asked for one by one. */
+/**
+ * Removes arrived instances from `missing`. A failure of the target is no error yet: the rest is then requested
+ * individually.
+ */
 async function retrieveSeries(
   http: HttpConnection,
   series: ListedSeries,
@@ -205,7 +209,7 @@ async function ask(
   throw statusError(answer.status, { what: 'a retrieval', retryAfterMs: answer.retryAfterMs });
 }
 
-/** Ends the answer with its only part. */
+/** Ends the response with its only part. */
 async function* closing(
   body: AsyncIterable<Uint8Array>,
   parts: AsyncGenerator<unknown, void, undefined>,
@@ -217,7 +221,7 @@ async function* closing(
   }
 }
 
-/** Tells whether an error comes from the body or from who reads it. */
+/** Distinguishes errors of the body from those of its reader. */
 async function* ofTarget(
   body: AsyncIterable<Uint8Array>,
   inside: (isInside: boolean) => void,

@@ -11,10 +11,10 @@ import { stowBody, type SourceFailure, type StowBody } from './stow-body.ts';
 import { StowSender } from './stow-sender.ts';
 import type { StudySearch } from './study-search.ts';
 
-/** Of so many on one is kept for the end. */
+/** From this number of instances on, one is kept for the end. */
 const leastForControl = 12;
 
-/** Kept with the delivery: how large a batch may be, once one was too large. */
+/** Stored with the delivery: the maximum batch size, once a batch was too large. */
 const limitsKey = 'dicomweb-batch';
 
 export interface Sending {
@@ -25,10 +25,10 @@ export interface Sending {
 }
 
 /**
- * Sends instances in batches, several requests at the same time, and reports each instance as its answer arrives. What a
- * failed gateway or a lost answer leaves open is asked for, and what is missing goes again in halves.
+ * Sends instances in batches, several requests in parallel, and reports each instance when its response arrives. After a
+ * failed gateway or a lost response a search shows what has arrived, and missing instances are sent again in halves.
  *
- * @throws {DispatchError} what ends the attempt; nothing is under way any more
+ * @throws {DispatchError} the error that ends the attempt; no request is running any more
  */
 export async function sendBatches(run: DeliveryRun<DicomwebTarget>, sending: Sending): Promise<SendTally> {
   const { config } = run;
@@ -61,7 +61,7 @@ export async function sendBatches(run: DeliveryRun<DicomwebTarget>, sending: Sen
   /** Those of a batch that are there. Nothing is believed of what already at the target. */
   async function confirm(batch: readonly ManifestInstance[], begun: number, failure: DispatchError) {
     const presence = await search.presence(batch).catch((thrown: unknown) => {
-      // Neither answers: the first failure says more. A cancelled run ends as such in any case.
+      // Neither responds: the first failure is more specific. A cancelled run ends as such in any case.
       run.log.warn('the target could not be searched', { code: asDispatchError(thrown).code });
       throw failure;
     });
@@ -71,12 +71,12 @@ export async function sendBatches(run: DeliveryRun<DicomwebTarget>, sending: Sen
     return { open: batch.filter((one) => !there.includes(one)), canSearch: presence !== undefined };
   }
 
-  /** No answer, or one of a gateway: what has arrived is asked for, the rest is sent in halves. */
+  /** No response, or one of a gateway: a search shows what has arrived, the rest is sent in halves. */
   async function unanswered(batch: readonly ManifestInstance[], error: DispatchError, body: StowBody, begun: number) {
     run.log.warn('request without an answer', { instances: batch.length, code: error.code });
     const { open } = await confirm(batch, begun, error);
     const [first] = open;
-    // The connection may have been closed before it was used; a request that did not leave whole goes again whole, once.
+    // The connection may have been closed before it was used; a request that was not sent completely is sent again, once.
     const isEarly = error.code === 'target-connection-lost' && !body.isWhole && !open.some((one) => brokeOnce.has(one));
     if (isEarly) {
       for (const one of open) brokeOnce.add(one);
@@ -127,7 +127,7 @@ export async function sendBatches(run: DeliveryRun<DicomwebTarget>, sending: Sen
     const exact = {
       sizeOf: (one: ManifestInstance): number => sizes.get(one) ?? one.sizeBytes,
       measured(instance: ManifestInstance, sizeBytes: number) {
-        // Once: a source that says another size each time is at fault.
+        // Once: a source that announces another size each time is at fault.
         remeasured = !sizes.has(instance);
         sizes.set(instance, sizeBytes);
       },
@@ -181,7 +181,8 @@ export async function sendBatches(run: DeliveryRun<DicomwebTarget>, sending: Sen
 }
 
 /**
- * The first instance goes last: taken after others were refused, it shows that the target was well. The last ones of a study are
+ * The first instance is sent last: if it is accepted after others were rejected, the target was available. The last ones of
+ * a study are
  * often of another kind, e.g. reports.
  */
 function withControl(pending: readonly ManifestInstance[]): readonly ManifestInstance[] {

@@ -31,7 +31,7 @@ export class SendTally {
   readonly #run: DeliveryRun<DicomwebTarget>;
   readonly #suspects: Suspects;
   readonly #refused: { readonly instance: ManifestInstance; readonly error: DispatchError }[] = [];
-  /** In this attempt: what was confirmed before says nothing about the target now. */
+  /** In this attempt: earlier confirmations prove nothing about the current state of the target. */
   #someTaken = false;
   #failedInRow = 0;
   #unansweredInRow = 0;
@@ -41,7 +41,7 @@ export class SendTally {
     this.#suspects = suspects;
   }
 
-  /** @param begun - what `Suspects.begin` gave before it was sent */
+  /** @param begun - result of `Suspects.begin` before it was sent */
   async delivered(
     instance: ManifestInstance,
     outcome: InstanceOutcome & { readonly kind: 'delivered' },
@@ -60,7 +60,7 @@ export class SendTally {
     await this.#run.report(instance, { kind: 'quarantined', error });
   }
 
-  /** Not stored now, or quarantined when it has failed too often while others passed. */
+  /** Not stored now, or quarantined if it has failed too often while others succeeded. */
   async failed(instance: ManifestInstance, thrown: DispatchError): Promise<void> {
     const error = asDispatchError(await this.#suspects.judge(instance, thrown));
     if (verdictOf(error) === 'quarantine') await this.quarantine(instance, error);
@@ -81,7 +81,7 @@ export class SendTally {
     if (this.#failedInRow >= maxInRow) throw error;
   }
 
-  /** Refused alone and without a reason: whose fault it is, is known at the end. */
+  /** Rejected alone and without a reason: the cause is known at the end. */
   async refuse(instance: ManifestInstance, error: DispatchError): Promise<void> {
     const failure = new DispatchError('instance-failed', error.message, { cause: error, remedy: error.remedy });
     const judged = asDispatchError(await this.#suspects.judge(instance, failure));
@@ -91,11 +91,13 @@ export class SendTally {
   }
 
   /**
-   * An instance that was refused without a reason is at fault when another one, sent afterwards, was taken. A target that refuses all
-   * from some instance on (a quota, a licence, a right that has ended) may be at fault itself: those are sent again, as attempts that
-   * count. It can be used as configured when it has ever taken something of the study.
+   * An instance that was rejected without a reason is at fault if another one, sent afterwards, was accepted. A target that
+   * rejects all
+   * from some instance on (a quota, a licence, an expired permission) may be at fault itself: they are sent again, in
+   * attempts that
+   * count. The target is usable as configured if it has ever accepted an instance of the study.
    *
-   * @throws {DispatchError} `target-misconfigured` when everything of the study was refused without a reason
+   * @throws {DispatchError} `target-misconfigured` if everything of the study was rejected without a reason
    */
   async end(): Promise<void> {
     const [first] = this.#refused;
@@ -112,7 +114,10 @@ export class SendTally {
     for (const { error } of open) this.later(stoppedTaking(error));
   }
 
-  /** What earlier attempts have quarantined says little about the target, but one instance alone is suspected for it. */
+  /**
+   * Instances quarantined in earlier attempts prove little about the target, but a single remaining instance is suspect
+   * because of them.
+   */
   #tookBefore(open: number): boolean {
     const { manifest, pending, quarantined = [] } = this.#run;
     const ended = manifest.length - pending.length;

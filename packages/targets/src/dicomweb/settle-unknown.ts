@@ -6,18 +6,19 @@ import type { DicomwebTarget } from './schema.ts';
 import type { SendTally } from './send-tally.ts';
 import type { StudySearch } from './study-search.ts';
 
-/** Kept with the delivery: what the target lacked before the delivery sent it. */
+/** Stored with the delivery: instances that the target lacked before the delivery sent them. */
 const absentKey = 'dicomweb-absent';
 
-/** What an earlier attempt has found absent at the target; undefined when none has sent anything. */
+/** Instances that an earlier attempt found missing at the target; undefined if none has sent anything. */
 export async function absentBefore({ state }: DeliveryRun<DicomwebTarget>): Promise<AbsentBefore | undefined> {
   const kept = await state.get<string>(absentKey);
   return kept === undefined ? undefined : AbsentBefore.of(kept);
 }
 
 /**
- * What is to be sent. An earlier attempt may have left requests without an answer, also by a crash: what is listed now, and was
- * not before it was sent in this version, has arrived.
+ * Instances to send. An earlier attempt may have left requests without a response, also after a crash: an instance that is
+ * listed now,
+ * and was not before it was sent in this version, has arrived.
  */
 export async function withoutArrived(
   run: DeliveryRun<DicomwebTarget>,
@@ -26,7 +27,7 @@ export async function withoutArrived(
   const listed = await search.lookBeforeSending();
   // A part sees some of the study only, and leaves nothing open for the next attempt.
   if (run.isPart) return run.pending;
-  // Where a search will prove nothing there is nothing to remember.
+  // If a search cannot prove anything, nothing has to be stored.
   if (search.absentBefore !== '') await run.state.set(absentKey, search.absentBefore);
   const there = new Set(listed.filter((one) => search.isOurs(one)));
   for (const instance of there) await run.report(instance, { kind: 'delivered', answer: 'listed by a search' });
@@ -34,9 +35,9 @@ export async function withoutArrived(
 }
 
 /**
- * Finds out what became of instances of which the answers did not tell, and reports those that are there.
+ * Determines the result of instances without a conclusive response, and reports those that have arrived.
  *
- * @throws {DispatchError} what the attempt ends with
+ * @throws {DispatchError} the error of the attempt
  */
 export async function settleUnknown(
   run: DeliveryRun<DicomwebTarget>,

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DispatchError } from '@dicom-dispatch/core';
 
-/** A body in a file without a name: it is gone with the process, whatever happens. */
+/** A body in an unlinked file: it disappears with the process in any case. */
 export interface Spooled extends AsyncDisposable {
   readonly lengthBytes: number;
   read(): AsyncIterable<Uint8Array>;

@@ -205,7 +205,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     const { attempt, delivery, kinds } = await deliver(study, { ...config, maxParallel: 1 });
     expect(attempt.error).toMatchObject({ code: 'instance-failed', message: expect.stringContaining('afterwards') });
     expect(kinds).toEqual(['delivered', 'delivered', 'pending', 'pending']);
-    // However often it is tried; each attempt counts, and stops no other study: it has taken some of this one.
+    // In every attempt; each attempt counts, and stops no other study, because some instances of this one were accepted.
     for (let count = 0; count < 4; count += 1) {
       const again = await deliver(study, { ...config, maxParallel: 1 }, delivery);
       expect(again.attempt.error).toMatchObject({
@@ -261,7 +261,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     const { attempt, delivery, kinds } = await deliver(study, config);
     expect(attempt.error).toMatchObject({ code: 'verify-pending', stage: 'verify', disposition: 'retry' });
     expect(kinds).toEqual(['delivered', 'delivered', 'pending', 'pending']);
-    // Meanwhile the service has indexed one more: it is asked before anything is sent again.
+    // Meanwhile the service has indexed one more: it is queried before anything is sent again.
     listed.uids = [first, second, third];
     await deliver(study, config, delivery);
     expect(stows.at(-1)?.uids).toEqual([fourth]);
@@ -283,7 +283,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     const { attempt, kinds } = await deliver(study, { ...config, maxParallel: 1, batch: { instances: 2 } });
     expect(attempt.error).toMatchObject({ code: 'instance-failed' });
     expect(kinds).toEqual(['delivered', 'pending', 'delivered', 'delivered']);
-    // Asked for JSON once only.
+    // JSON is requested only once.
     expect(stows.map(({ request }) => request.headers.accept)).toEqual([
       'application/dicom+json',
       'application/dicom+xml',
@@ -399,7 +399,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
   describe('credentials', () => {
     const secret = 'client-secret';
 
-    /** A token server that gives `token-1`, `token-2` … and a service that takes only the newest. */
+    /** A token server that returns `token-1`, `token-2` … and a service that accepts only the newest. */
     async function guarded(expiresIn = 3600) {
       let current = 0;
       let accepted = 'Bearer token-1';

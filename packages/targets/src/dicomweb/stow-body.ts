@@ -10,22 +10,24 @@ export interface SourceFailure {
 
 /** The instances of one STOW-RS request, as parts without their delimiters' name. */
 export interface StowBody {
-  /** The body of a multipart/related request with this boundary (PS3.18 section 10.5.1, RFC 2387). Opens the instances anew. */
+  /**
+   * The body of a multipart/related request with this boundary (PS3.18 section 10.5.1, RFC 2387). Opens the instances again.
+   */
   open(boundary: string): AsyncGenerator<Uint8Array, void, undefined>;
-  /** Its length, or undefined where sizes are known only when the instances are opened. */
+  /** Its length, or undefined if sizes are known only when the instances are opened. */
   lengthBytes(boundary: string): number | undefined;
   /** The instance at which the body broke off, and why; the source's part in a failed request. */
   readonly broken: SourceFailure | undefined;
   /** Instances that could not be opened, and are not in the body. */
   readonly skipped: readonly SourceFailure[];
-  /** Whether all of the body was handed on. */
+  /** Whether the body was passed on completely. */
   readonly isWhole: boolean;
 }
 
 export interface StowSizes {
-  /** What each instance is expected to measure; the length of the whole is announced before it is read. */
+  /** Expected size of each instance; the total length is announced before reading. */
   readonly sizeOf: (instance: ManifestInstance) => number;
-  /** Told when the source has another size than expected; the request then breaks off. */
+  /** Called if the source has another size than expected; the request is then aborted. */
   measured(instance: ManifestInstance, sizeBytes: number): void;
 }
 
@@ -33,7 +35,7 @@ const afterPart = Buffer.from('\r\n', 'latin1');
 
 type Run = Pick<DeliveryRun<unknown>, 'open' | 'sent'>;
 
-/** @param sizes - undefined when instances are changed on their way: then no length is announced, and none is expected */
+/** @param sizes - undefined if instances are transformed: then no length is announced or expected */
 export function stowBody(
   run: Run,
   batch: readonly ManifestInstance[],
@@ -47,10 +49,10 @@ export function stowBody(
   function opening(instance: ManifestInstance | undefined): Promise<MeteredBytes> | undefined {
     if (!instance) return undefined;
     const opened = run
-      // A part holds a Part 10 file (PS3.18 section 10.5.1): what is stored as less gets a header.
+      // A part is a Part 10 file (PS3.18 section 10.5.1): other stored files get a header.
       .open(instance, { signal, asPart10: true })
       .then((bytes) => metered(bytes, { sent: (count) => run.sent(count), signal }));
-    // Whoever takes its turn hears of a failure.
+    // The next reader gets the error.
     opened.catch(() => {});
     return opened;
   }

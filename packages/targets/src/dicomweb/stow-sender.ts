@@ -8,7 +8,7 @@ import type { StowBody } from './stow-body.ts';
 
 const maxAnswerBytes = 16_000_000;
 
-/** Sends STOW-RS requests of one run (PS3.18 section 10.5). Remembers in which form the target answers and asks. */
+/** Sends STOW-RS requests of one run (PS3.18 section 10.5). Remembers the media types of the target. */
 export class StowSender {
   readonly #http: HttpConnection;
   readonly #path: string;
@@ -21,7 +21,7 @@ export class StowSender {
     this.#path = `${config.stowUrl ?? config.url}/studies${study}`;
   }
 
-  /** Never sends twice by itself but for a refusal of the form: 406 (JSON), 411 (a body without its length), 401. */
+  /** Repeats a request only after a rejection of its form: 406 (JSON), 411 (a body without its length), 401. */
   async send(body: Pick<StowBody, 'open' | 'lengthBytes'>, signal: AbortSignal): Promise<StowAnswer> {
     let answer = await this.#post(body, signal);
     if (answer.status === 411 && !this.#needsLength) {
@@ -30,7 +30,7 @@ export class StowSender {
       answer = await this.#post(body, signal);
     }
     if (answer.status === 406 && this.#accept === 'application/dicom+json') {
-      // JSON came into the Standard after XML: an older server has only that.
+      // JSON was added to the Standard after XML: an older server only supports XML.
       await answer.discard();
       this.#accept = 'application/dicom+xml';
       answer = await this.#post(body, signal);
@@ -61,7 +61,7 @@ export class StowSender {
       headers: { 'content-type': multipartType(boundary), accept: this.#accept },
       body,
       bodyBytes,
-      // What is there is asked first.
+      // Existing instances are queried first.
       repeat: false,
       signal,
     });

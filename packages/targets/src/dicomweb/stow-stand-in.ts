@@ -7,8 +7,8 @@ import { dicomwebHandler } from './handler.ts';
 import { dicomwebTarget, type DicomwebTarget } from './schema.ts';
 
 /**
- * Answers that the real server (Orthanc, in dicomweb.test.ts) cannot be made to give come from a scripted stand-in. It
- * reads each request as a DICOMweb service does and checks its form.
+ * Responses that the real server (Orthanc, in dicomweb.test.ts) never sends come from a scripted server. It
+ * parses each request like a DICOMweb service and checks its form.
  */
 export interface Stow {
   readonly uids: readonly string[];
@@ -17,7 +17,7 @@ export interface Stow {
   readonly count: number;
 }
 export type Answering = (stow: Stow, response: ServerResponse) => void;
-/** What searches find: SOP Instance UIDs, whatever the study, in pages of so many. */
+/** Results of searches: SOP Instance UIDs of any study, in pages of this size. */
 export type Listed = { readonly uids: readonly string[]; readonly page?: number } | 'no search';
 
 export interface StowService extends AsyncDisposable {
@@ -26,7 +26,7 @@ export interface StowService extends AsyncDisposable {
   readonly config: object;
 }
 
-/** A service that answers as told, and lists in searches what was listed to it. */
+/** A service with predefined responses and search results. */
 export async function startStowService(answering: Answering, listed: Listed = { uids: [] }): Promise<StowService> {
   const stows: Stow[] = [];
   const server = await startHttpServer((request, response) => {
@@ -46,7 +46,7 @@ export async function startStowService(answering: Answering, listed: Listed = { 
 export interface Delivered {
   readonly attempt: Attempt;
   readonly delivery: TestDelivery<DicomwebTarget>;
-  /** What the ledger has of each instance. */
+  /** Content of the ledger for each instance. */
   readonly kinds: readonly string[];
 }
 
@@ -121,7 +121,7 @@ export function search({ query, path }: RecordedRequest, response: ServerRespons
   if (listed === 'no search') return void response.writeHead(404).end();
   if (!path.endsWith('/instances')) return void response.writeHead(204).end();
   const { uids, page = 100 } = listed;
-  // A page of 1000 stands for a service that knows no offset.
+  // A page of 1000 simulates a service without offset.
   const offset = page === 1000 ? 0 : Number(query.get('offset') ?? 0);
   const found = uids.slice(offset, offset + page);
   json(

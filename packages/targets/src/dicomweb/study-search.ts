@@ -16,7 +16,7 @@ export interface Presence {
 }
 
 const sopInstanceUid = '00080018';
-/** So many are asked for one by one; when none of them is there the list was complete. */
+/** Up to this number is queried individually; if none of them exists the list was complete. */
 const sample = 20;
 
 /** Searches by QIDO-RS in the study of one run. */
@@ -26,7 +26,7 @@ export class StudySearch {
   #ability: SearchAbility;
   readonly #hasStudy: boolean;
   readonly #absent: AbsentBefore;
-  /** Two instances of the study have these: a search cannot tell them apart. */
+  /** Two instances of the study have these UIDs: a search cannot distinguish them. */
   readonly #shared: ReadonlySet<string>;
 
   private constructor(
@@ -61,9 +61,9 @@ export class StudySearch {
   }
 
   /**
-   * Looks what the service has of what is to be sent, and remembers what it lacks.
+   * Checks which of the instances to send the service has, and remembers those that it lacks.
    *
-   * @returns what it has of it: sent by this delivery, or of any content (`isOurs`)
+   * @returns existing instances: sent by this delivery, or with any content (`isOurs`)
    */
   async lookBeforeSending(): Promise<readonly ManifestInstance[]> {
     const { pending } = this.#run;
@@ -74,7 +74,7 @@ export class StudySearch {
     return presence?.there ?? [];
   }
 
-  /** What is to be kept of it with the delivery. */
+  /** Data to store with the delivery. */
   get absentBefore(): string {
     return this.#absent.kept;
   }
@@ -88,7 +88,10 @@ export class StudySearch {
     return this.#absent.has(instance) && !this.#shared.has(instance.sopInstanceUid);
   }
 
-  /** As `presence`, without waiting for what the service may still be storing; undefined also when it does not answer. */
+  /**
+   * Like `presence`, without waiting for instances that the service may still be storing; undefined also if it does not
+   * respond.
+   */
   async presenceNow(instances: readonly ManifestInstance[]): Promise<Presence | undefined> {
     try {
       const found = await this.#look(instances);
@@ -101,10 +104,10 @@ export class StudySearch {
   }
 
   /**
-   * What the service has of these now. While it lists more each time it is asked it is still storing, and is waited for.
+   * Which of these the service has now. While each query lists more, it is still storing, and is queried again.
    *
-   * @returns undefined when it cannot be searched
-   * @throws {DispatchError} when it does not answer as it should
+   * @returns undefined if it does not support search
+   * @throws {DispatchError} if its response is invalid
    */
   async presence(instances: readonly ManifestInstance[]): Promise<Presence | undefined> {
     let found = await this.#look(instances);
@@ -120,10 +123,10 @@ export class StudySearch {
   }
 
   /**
-   * What the service lists, waited for until `verifyTimeout`: some store first and index later. Who has asked since the
-   * last instance left is believed the first time.
+   * What the service lists, with a wait of up to `verifyTimeout`: some store first and index later. A result from after the
+   * last transfer is accepted immediately.
    *
-   * @returns undefined when it cannot be searched
+   * @returns undefined if it does not support search
    */
   async presenceAfterWait(instances: readonly ManifestInstance[]): Promise<Presence | undefined> {
     const endMs = performance.now() + this.#run.config.verifyTimeout;
@@ -149,7 +152,7 @@ export class StudySearch {
     return this.#run.listed?.({ studyInstanceUid }, ask, options) ?? ask();
   }
 
-  /** Some say 404 of a study that they do not have yet: it was no answer then, and may be one now. */
+  /** Some answer 404 for a study that they do not have yet: a later query may succeed. */
   async #tryAgain(): Promise<boolean> {
     const { signal } = this.#run;
     const answer = await askPage(this.#http, instancesOf(this.#run), {}, [], { limit: 1, offset: 0 }, signal);
@@ -159,7 +162,7 @@ export class StudySearch {
     return this.canAnswer;
   }
 
-  /** A list may be cut by a limit of the service: what it lacks is asked for by series, then one by one. */
+  /** The service may limit its lists: missing instances are queried by series, then individually. */
   async #thorough({ there, missing }: Presence): Promise<Presence> {
     if (missing.length === 0) return { there, missing };
     const bySeries = Map.groupBy(missing, ({ seriesInstanceUid }) => seriesInstanceUid);

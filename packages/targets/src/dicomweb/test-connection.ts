@@ -7,13 +7,13 @@ import { greet } from './greet.ts';
 import type { DicomwebTarget } from './schema.ts';
 import { multipartType, newBoundary } from './boundary.ts';
 
-/** A study that nobody has. */
+/** A study that does not exist. */
 const noStudy = '2.25.1';
 
 /**
- * `resolve`, `connect`, `tls` (https), `token` (OAuth 2), `login`, `permission` (an empty upload has to get past
- * address, credentials and content type) and, with `verify: qido`, `search`. Nothing is written: the Standard has no
- * way to remove it.
+ * `resolve`, `connect`, `tls` (https), `token` (OAuth 2), `login`, `permission` (an empty upload must pass the checks of
+ * URL, credentials and content type) and, with `verify: qido`, `search`. Nothing is written: the Standard has no way to
+ * delete it.
  */
 export async function* testDicomweb(context: CheckContext<DicomwebTarget>): AsyncGenerator<Check, void, undefined> {
   const { config, signal } = context;
@@ -74,7 +74,7 @@ async function mayStore(http: HttpConnection, config: DicomwebTarget, signal: Ab
   });
   await answer.discard();
   const { status, retryAfterMs } = answer;
-  // Nothing was sent: 400, 409, 422 say just that. 406 is asked again in XML when there is something to send.
+  // Nothing was sent: 400, 409, 422 report exactly this. After 406, real uploads are repeated with XML.
   if (status < 300 || [400, 406, 409, 422].includes(status)) return 'uploads are allowed';
   throw statusError(status, { what: 'an empty upload', retryAfterMs });
 }

@@ -1,7 +1,7 @@
 import type { TargetAbout } from '@dicom-dispatch/core';
 import type { DummyTarget } from './schema.ts';
 
-/** How the type presents itself in forms, in the JSON Schema and in the example configuration. */
+/** Description of the type for forms, the JSON Schema and the example configuration. */
 export const dummyAbout: TargetAbout<DummyTarget> = {
   displayName: 'Dummy',
   purpose: 'Accepts all instances and stores none: for trials and tests.',

@@ -8,7 +8,7 @@ const usualCode = {
   finalize: 'finalize-failed',
 } as const satisfies Record<DummyTarget['failStage'], ErrorCode>;
 
-/** The failure that the configuration asks for. */
+/** The failure that the configuration requests. */
 export function staged(config: DummyTarget): DispatchError {
   const stage: Stage = config.failStage;
   return new DispatchError(config.failCode ?? usualCode[config.failStage], 'the dummy target fails as configured', {

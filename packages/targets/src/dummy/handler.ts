@@ -28,8 +28,8 @@ export const dummyHandler: TargetHandler<DummyTarget> = {
 };
 
 /**
- * Goes through the stages without a server. Whether an attempt fails depends on the seed, the delivery and the attempt;
- * whether an instance is refused depends on the seed and the instance.
+ * Passes the stages without a server. Whether an attempt fails depends on the seed, the delivery and the attempt;
+ * whether an instance is rejected depends on the seed and the instance.
  */
 async function deliver(run: DeliveryRun<DummyTarget>): Promise<void> {
   const { config, pending } = run;
@@ -49,7 +49,7 @@ async function deliver(run: DeliveryRun<DummyTarget>): Promise<void> {
   run.stage('verify');
   if (failStage === 'verify') {
     const error = staged(config);
-    // An attempt that finds something missing leaves it missing, so that the next one has something to send.
+    // An attempt with a missing instance leaves it missing, so that the next one has something to send.
     const first = pending[0];
     if (error.code === 'verify-missing' && first) await run.revoke(first);
     throw error;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 const share = z.number().min(0, 'a share is 0 to 1').max(1, 'a share is 0 to 1');
 
-/** A target that keeps nothing: for trying rules, retries and alerts without a server. */
+/** A target that stores nothing: for tests of rules, retries and alerts without a server. */
 export const dummyTarget = z.strictObject({
   type: z.literal('dummy'),
   ...targetOptions,

@@ -5,8 +5,8 @@ import { findModule } from './find-module.ts';
 import { loadHandler, readOptions } from './load-handler.ts';
 
 /**
- * Takes a target with a handler from outside over from a configuration: its handler is found, loaded and checked, its
- * options are read by the handler's schema. The type of the answer names the file, so that it means the same anywhere.
+ * Adopts a target with an external handler from a configuration: finds, loads and checks its handler, and parses its
+ * options with the handler's schema. The type of the result contains the file path, so that it is valid anywhere.
  *
  * @throws {DispatchError} `handler-missing`, `config-invalid`
  */

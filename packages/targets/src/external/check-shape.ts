@@ -1,8 +1,8 @@
 import { contractVersion, type TargetHandler } from '@dicom-dispatch/target-kit';
 
 /**
- * What keeps a value from being a target handler, in words for whoever wrote it. Empty when it is one. The types of
- * arguments and results cannot be seen from outside; the contract suite looks at those.
+ * Reasons why a value is not a target handler, for its author. Empty if it is one. The types of
+ * arguments and results cannot be checked from outside; the contract suite does this.
  */
 export function shapeProblems(value: unknown): string[] {
   if (!isObject(value)) return ['it must export an object named "handler", or a function named "createHandler"'];
@@ -49,7 +49,7 @@ export function isHandler(value: unknown): value is TargetHandler {
   return shapeProblems(value).length === 0;
 }
 
-/** What the rest of the system reads of every target's configuration, and a schema may have forgotten. */
+/** Options that the system reads from every target's configuration, and that a schema may lack. */
 export function missingOptions(config: unknown): string[] {
   if (!isObject(config)) return ['the options'];
   const expected = { type: 'string', enabled: 'boolean', concurrency: 'number', attempts: 'number', backoff: 'object' };

@@ -10,7 +10,7 @@ const handler = await loadHandler('package:./examples/target-handler', { folder:
 const files = new Map<string, Part10Facts>();
 let server: HttpStandIn;
 
-/** Keeps what is put, as a web folder does. */
+/** Stores uploads, like a web folder. */
 const keep: HttpHandler = async ({ method, path, headers, body }, response) => {
   if (headers.authorization !== 'Bearer open-sesame') return void response.writeHead(401).end();
   if (method === 'PUT') files.set(path, await part10Facts([body]));

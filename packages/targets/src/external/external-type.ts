@@ -10,7 +10,7 @@ export function isExternal(type: string): boolean {
   return type.startsWith(prefix);
 }
 
-/** Undefined when what follows `package:` is neither the name of an npm package nor a path. */
+/** Undefined if the text after `package:` is neither the name of an npm package nor a path. */
 export function parseExternalType(type: string): ExternalSource | undefined {
   if (!isExternal(type)) return undefined;
   const rest = type.slice(prefix.length);

@@ -4,7 +4,7 @@ import { tempFolder, type TempFolder } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isExternal, loadHandler, readOptions } from './index.ts';
 
-/** A handler as a module could have it; what is given takes the place of its parts. */
+/** A handler as in a module; arguments override its parts. */
 function moduleText(parts: Readonly<Record<string, string>> = {}): string {
   const whole = {
     contractVersion: 'kit.contractVersion',

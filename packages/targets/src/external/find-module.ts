@@ -5,9 +5,9 @@ import { pathToFileURL } from 'node:url';
 import type { ExternalSource } from './external-type.ts';
 
 /**
- * The file that an `import` of a package or path would load, seen from a folder: usually the one of the configuration.
+ * The file that an `import` of a package or path would load, from a folder: usually that of the configuration.
  *
- * @returns undefined when there is none
+ * @returns undefined if there is none
  */
 export async function findModule(source: ExternalSource, folder: string): Promise<string | undefined> {
   if (source.kind === 'file') return fileOrPackage(resolve(folder, source.path));

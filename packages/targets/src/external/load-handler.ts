@@ -7,16 +7,16 @@ import { parseExternalType } from './external-type.ts';
 import { findModule } from './find-module.ts';
 
 export interface LoadOptions {
-  /** Where a path starts and a package is looked for, as `import` does: the folder of the configuration file. */
+  /** Base folder of paths and packages, as for `import`: the folder of the configuration file. */
   readonly folder: string;
 }
 
 /**
- * Loads the handler that a type such as `package:dicom-dispatch-target-x` or `package:./targets/x.js` names, and checks
- * its shape and the version of its contract. The module exports `handler`, or `createHandler(kit)` that makes one (or
- * either as its default). Loading runs the module's code: only what the configuration names is loaded.
+ * Loads the handler of a type such as `package:dicom-dispatch-target-x` or `package:./targets/x.js`, and checks
+ * its shape and the version of its contract. The module exports `handler`, or `createHandler(kit)` that returns one (or
+ * either as its default). Loading runs the code of the module: only modules named in the configuration are loaded.
  *
- * @throws {DispatchError} `handler-missing` when there is no such module; `config-invalid` when it is no handler
+ * @throws {DispatchError} `handler-missing` if the module does not exist; `config-invalid` if it is not a handler
  */
 export async function loadHandler(type: string, { folder }: LoadOptions): Promise<TargetHandler> {
   const source = parseExternalType(type);

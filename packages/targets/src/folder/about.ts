@@ -1,7 +1,7 @@
 import type { TargetAbout } from '@dicom-dispatch/core';
 import type { FolderTarget } from './schema.ts';
 
-/** How the type presents itself in forms, in the JSON Schema and in the example configuration. */
+/** Description of the type for forms, the JSON Schema and the example configuration. */
 export const folderAbout: TargetAbout<FolderTarget> = {
   displayName: 'Folder',
   purpose: 'Writes DICOM files into a folder of the dispatcher, or a share that is mounted there.',

@@ -4,13 +4,15 @@ import { claimName } from '../template/index.ts';
 import { fsCode } from './errors.ts';
 
 const lookAgainMs = 20;
-/** A claim is held for two operations of the file system: whoever holds it for longer has died with it. */
+/** A claim is held for two operations of the file system: the owner of an older one has crashed. */
 const abandonedAfterMs = 10_000;
 
 /**
- * Holds the claim on a name in a folder while something is done, so that of several deliveries, in several dispatchers, one
- * at a time decides whether the name is free and takes it. A rename alone would replace what came in between, and hard links
- * in the place of renames would not be noticed by those who watch a folder for files that arrive.
+ * Holds the claim on a name in a folder while a function runs, so that of several deliveries, in several dispatchers, only
+ * one
+ * at a time decides whether the name is free and takes it. A rename alone would replace a file created in between, and hard
+ * links
+ * instead of renames would not be noticed by programs that watch a folder for arriving files.
  *
  * @param base - of the folder
  * @param ours - a file of ours in the folder
@@ -27,7 +29,7 @@ export async function claimed<T>(
   try {
     return await act();
   } finally {
-    // Left behind it is taken over by the next who wants the name.
+    // An abandoned claim is taken over by the next delivery that needs the name.
     await unlink(claim).catch(() => {});
   }
 }

@@ -9,7 +9,7 @@ interface Meaning {
 const permissions =
   'Give the user of the dispatcher permission to read, write and search the folder and its subfolders.';
 
-/** What the codes of the file system mean for a delivery. */
+/** Meaning of file system error codes for a delivery. */
 const meanings: Readonly<Record<string, Meaning>> = {
   ENOSPC: { code: 'target-full', reason: 'there is no space left' },
   EDQUOT: { code: 'target-full', reason: 'the quota is used up' },
@@ -86,7 +86,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
 };
 
 /**
- * A thrown error of the file system as a DispatchError. Paths in the folder may be made of patient data: only the
+ * A file system error as a DispatchError. Paths in the folder may contain patient data: only the
  * folder itself is named.
  */
 export function translateFsError(thrown: unknown, folder: string, doing: string, stage?: Stage): DispatchError {

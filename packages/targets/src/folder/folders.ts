@@ -7,12 +7,12 @@ import { FolderSyncs } from './sync-folders.ts';
 
 /** Folders that are held open beyond those in use. */
 const heldAtMost = 64;
-/** Names in a folder that is held open, whatever has happened to its path since (proc(5)). Elsewhere paths have to do. */
+/** Names in a folder that is held open, independent of later changes of its path (proc(5)). Other systems use paths. */
 const throughHandles = existsSync('/proc/self/fd');
 
 /** A folder while it is in use. */
 export interface HeldFolder {
-  /** Put before a slash and a name it leads to what is in the folder. */
+  /** Prefix of a slash and a name for entries of the folder. */
   readonly base: string;
   readonly handle: FileHandle;
 }
@@ -23,9 +23,9 @@ interface Held {
 }
 
 /**
- * The folders of a layout, made as they are needed, with owner and mode. Each is opened by its name in the one above it,
- * found to be inside of the target's folder, and used by its handle: neither a link that somebody puts in its place nor a
- * share that is unmounted in the middle of a delivery lets anything be written elsewhere.
+ * The folders of a layout, created as needed, with owner and mode. Each is opened by its name in its parent,
+ * verified to be inside the target's folder, and used by its handle: neither a link that replaces it nor a
+ * share that is unmounted during a delivery causes a write elsewhere.
  */
 export class Folders implements AsyncDisposable {
   readonly #place: Place;
@@ -37,7 +37,7 @@ export class Folders implements AsyncDisposable {
     this.#syncs = new FolderSyncs(place);
   }
 
-  /** Does something in a folder, made where there is none; the path is relative, `.` is the target's folder itself. */
+  /** Runs a function in a folder, creating it if needed; the path is relative, `.` is the target's folder itself. */
   async within<T>(relative: string, act: (folder: HeldFolder) => Promise<T>): Promise<T> {
     const held = await this.#take(relative, () => this.#make(relative));
     try {
@@ -47,7 +47,7 @@ export class Folders implements AsyncDisposable {
     }
   }
 
-  /** The same for a folder that is there already; undefined where there is none. */
+  /** The same for an existing folder; undefined if it does not exist. */
   async withinIfThere<T>(relative: string, act: (folder: HeldFolder) => Promise<T>): Promise<T | undefined> {
     let held: Held;
     try {
@@ -63,12 +63,12 @@ export class Folders implements AsyncDisposable {
     }
   }
 
-  /** Makes the names in a folder durable, where the target asks for it and the file system can. */
+  /** Makes the names in a folder durable, if the target requires it and the file system supports it. */
   sync(relative: string): Promise<void> {
     return this.within(relative, ({ handle }) => this.#syncs.sync(relative, handle));
   }
 
-  /** A folder that was removed while it was held: the next use makes it anew. */
+  /** A folder that was removed while it was held: the next use creates it again. */
   forget(relative: string): void {
     this.#held.delete(relative);
   }
@@ -81,7 +81,7 @@ export class Folders implements AsyncDisposable {
 
   async #take(relative: string, get: () => Promise<HeldFolder>): Promise<Held> {
     const held = this.#held.get(relative) ?? { opening: get(), users: 0 };
-    // Moved to the end: what was used last is let go last.
+    // Moved to the end: the most recently used one is closed last.
     this.#held.delete(relative);
     this.#held.set(relative, held);
     held.users += 1;
@@ -154,7 +154,7 @@ function closeLate(late: FileHandle): void {
 }
 
 async function close({ opening }: Held): Promise<void> {
-  // One that did not open, or does not close, holds nothing that is written.
+  // A folder that does not open or close has no unsaved data.
   await opening.then(({ handle }) => handle.close()).catch(() => {});
 }
 
@@ -164,7 +164,7 @@ async function makeFolder(path: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (fsCode(error) !== 'EEXIST') throw error;
-    // A link that leads nowhere has the name and cannot be opened: it stands in the way as a file does.
+    // A dangling link has the name and cannot be opened: it blocks the path like a file.
     const found = await stat(path).catch(() => undefined);
     if (found?.isDirectory()) return false;
     throw Object.assign(new Error('a folder is missing', { cause: error }), { code: 'ENOTDIR' });

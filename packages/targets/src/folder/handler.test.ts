@@ -20,7 +20,7 @@ import { placeOf } from './place.ts';
 import { folderTarget } from './schema.ts';
 import { shortHash } from '../template/index.ts';
 
-/** Mounting and file attributes are for root only; elsewhere the suite says what it could not show. */
+/** Mounting and file attributes require root; otherwise the suite reports the skipped tests. */
 function can(script: string): boolean {
   try {
     execFileSync('sh', ['-c', script], { stdio: 'ignore' });

@@ -32,7 +32,7 @@ export const folderHandler: TargetHandler<FolderTarget> = {
 
 type Run = DeliveryRun<FolderTarget>;
 
-/** Writes each pending instance as a file of its own; it is on disk, verified and under its final name when reported. */
+/** Writes each pending instance as a separate file; it is on disk, verified and under its final name when reported. */
 async function deliver(run: Run): Promise<void> {
   const { config, signal } = run;
   throwIfCancelled(signal);
@@ -54,13 +54,13 @@ async function deliver(run: Run): Promise<void> {
   const quarantined = await send(run, folders, places);
   if (run.isPart) return;
 
-  // Each file was verified before it got its name: afterwards whoever waits for files may already have taken it.
+  // Each file was verified before its rename: afterwards a consumer of the folder may already have taken it.
   run.stage('verify');
   run.stage('finalize');
   await writeMarker(run, folders, places, quarantined);
 }
 
-/** Removes what earlier attempts have left. */
+/** Removes temporary files of earlier attempts. */
 async function lookAround(run: Run, folders: Folders, places: Places): Promise<void> {
   const place = placeOf(run.config, run.signal);
   let count = 0;
@@ -68,7 +68,7 @@ async function lookAround(run: Run, folders: Folders, places: Places): Promise<v
     try {
       count += await removeLeftOvers(place, folders, folder, run.deliveryId);
     } catch (thrown) {
-      // What is wrong with one folder of the layout shows again with the instances that go there.
+      // An error of one folder of the layout occurs again for the instances in it.
       if (folder === '.' || !(thrown instanceof DispatchError) || thrown.disposition !== 'halt') throw thrown;
     }
   }

@@ -9,7 +9,7 @@ import { placeOf } from './place.ts';
 import { chunksOf } from './read-chunks.ts';
 import type { FolderTarget } from './schema.ts';
 
-/** What is in the folder: names and sizes as the file system says, contents by reading. */
+/** Content of the folder: names and sizes from the file system, contents by reading. */
 export async function openFolderInventory(context: InventoryContext<FolderTarget>): Promise<Inventory> {
   const { config, memory, signal, pace } = context;
   const place = placeOf(config, signal);

@@ -6,10 +6,10 @@ import type { Folders } from './folders.ts';
 import type { Place } from './place.ts';
 
 /**
- * Removes from one folder the temporary files of earlier attempts of this delivery, and any that nobody has written to for a
+ * Removes from one folder the temporary files of earlier attempts of this delivery, and any that were not written to for a
  * day.
  *
- * @returns how many
+ * @returns their number
  */
 export async function removeLeftOvers(
   place: Place,
@@ -25,7 +25,7 @@ export async function removeLeftOvers(
         if (!kind) continue;
         const path = `${base}/${name}`;
         if (kind === 'old' && !isAbandoned(await modifiedMs(path))) continue;
-        // A folder of that name is none of ours.
+        // A folder of that name is not a temporary file.
         if (await removed(path)) count += 1;
       }
       return count;
@@ -52,7 +52,7 @@ export async function removeIfThere(path: string): Promise<void> {
   }
 }
 
-/** A portion at a time: a flat folder may hold a million names. */
+/** In portions: a flat folder may contain a million names. */
 async function* namesIn(folder: string): AsyncGenerator<string> {
   let entries: Dir;
   try {
@@ -64,7 +64,7 @@ async function* namesIn(folder: string): AsyncGenerator<string> {
   for await (const { name } of entries) yield name;
 }
 
-/** Milliseconds since 1970; a file that is gone counts as new. */
+/** Milliseconds since 1970; a deleted file counts as new. */
 async function modifiedMs(path: string): Promise<number> {
   try {
     return (await lstat(path)).mtimeMs;

@@ -17,11 +17,11 @@ import { removeIfThere } from './left-overs.ts';
 import type { Place } from './place.ts';
 
 /**
- * Looks at the folder, and at other file systems that are mounted in it above the first placeholder of the layout: of these, each
- * has a mark of its own, in its uppermost folder where we may write.
+ * Checks the folder, and other file systems that are mounted in it above the first placeholder of the layout: each of these
+ * has its own mark, in its uppermost writable folder.
  *
  * @param cannotMark - called with the path of a mounted folder, once for all deliveries
- * @throws {DispatchError} when one of them is not the one that the target was set up with
+ * @throws {DispatchError} if one of them is not the one with which the target was set up
  */
 export async function checkFolder(
   place: Place,
@@ -34,7 +34,7 @@ export async function checkFolder(
   let deviceAbove = await folders.within('.', deviceOf);
   let unmarked: bigint | undefined;
   for (const relative of fixedFolders(place.config.layout)) {
-    // One that is not there is no mount point; where it was one, its delivery says so.
+    // A missing folder is not a mount point; if it was one, its delivery reports it.
     const path = pathOf(place, relative);
     const wasMarked = await isRemembered(memory, memoryKeyOf(relative), path);
     const device = await folders.withinIfThere(relative, deviceOf);
@@ -50,7 +50,7 @@ export async function checkFolder(
   return found;
 }
 
-/** @returns false when we may not write into it: nothing is wrong with a mount whose uppermost folder is another's */
+/** @returns false if it is not writable: a mount whose uppermost folder has another owner is not an error */
 async function tryToMark(...[place, folders, memory, act, relative]: Parameters<typeof checkOne>): Promise<boolean> {
   try {
     await checkOne(place, folders, memory, act, relative);
@@ -128,7 +128,9 @@ async function checkOne(
   return found;
 }
 
-/** Another file system, or another folder in its place, differs in one of these; undefined where births are not kept. */
+/**
+ * Another file system, or another folder in its place, differs in one of these; undefined if birth times are not supported.
+ */
 async function identify({ handle }: HeldFolder): Promise<string | undefined> {
   const { dev, ino, birthtimeNs } = await handle.stat({ bigint: true });
   return birthtimeNs === 0n ? undefined : `${dev}:${ino}:${birthtimeNs}`;
@@ -150,7 +152,7 @@ async function readMark({ base }: HeldFolder): Promise<Buffer | undefined> {
   }
 }
 
-/** @returns false when there was one already, and only a new one is wanted */
+/** @returns false if one already exists, and only a new one is wanted */
 async function writeMark(
   { base }: HeldFolder,
   content: Buffer,
@@ -177,7 +179,7 @@ async function writeMark(
   }
 }
 
-/** A name that is taken stays: by a link, or where the file system has none by an exclusive copy. */
+/** An existing name is preserved: by a link, or if the file system does not support it by an exclusive copy. */
 async function placeNew(temporary: string, path: string): Promise<void> {
   try {
     await link(temporary, path);

@@ -125,17 +125,17 @@ describe('a folder target knows the folder that it was set up with', () => {
     expect(await filesUnder(point)).toEqual([]);
     mount();
     try {
-      // An empty disk: nobody has said that it is to take the place of the other.
+      // An empty disk: no operator has confirmed that it replaces the other.
       expect((await deliver(study, { layout })).error).toMatchObject({ code: 'target-unreachable' });
       await writeFile(join(point, mark), '');
       expect((await deliver(study, { layout })).error).toBeUndefined();
     } finally {
       run('umount', point);
     }
-    // Without the mount point itself, too.
+    // Also without the mount point itself.
     await rm(point, { recursive: true });
     expect((await deliver(study, { layout })).error).toMatchObject({ code: 'target-unreachable' });
-    // A target that was given another path knows nothing of what is mounted there.
+    // A target with a new path has no data about file systems mounted there.
     const moved = `${path}-moved`;
     await mkdir(join(moved, 'archive'), { recursive: true });
     expect((await deliver(study, { layout, path: moved })).error).toBeUndefined();
@@ -259,7 +259,7 @@ describe('a folder target writes nothing outside of its folder', () => {
     expect(attempt.error).toBeUndefined();
     expect(conflicts(attempt)).toEqual(['target-conflict', 'target-conflict']);
     expect(await readdir(outside)).toEqual([]);
-    // Another study is none the worse for it.
+    // Another study is not affected.
     expect(conflicts(await deliver())).toEqual(['delivered', 'delivered']);
     expect(await readdir(outside)).toEqual([]);
   });

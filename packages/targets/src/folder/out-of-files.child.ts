@@ -16,7 +16,7 @@ const { error, reported } = await delivery.attempt(config, {
     try {
       for (;;) held.push(openSync('/dev/null', 'r'));
     } catch {
-      // There are none left.
+      // No file handles are left.
     }
   },
 });

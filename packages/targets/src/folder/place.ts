@@ -32,7 +32,7 @@ export function placeOf(config: FolderTarget, signal: AbortSignal, stage?: Stage
   };
 }
 
-/** @throws {DispatchError} when the folder is not there, is none, or cannot be written to */
+/** @throws {DispatchError} if the folder does not exist, is not a folder, or is not writable */
 export async function lookAtFolder(place: Place, folders: Folders): Promise<void> {
   const wanted = constants.R_OK | constants.W_OK | constants.X_OK;
   await folders.within('.', ({ base }) =>
@@ -41,8 +41,8 @@ export async function lookAtFolder(place: Place, folders: Folders): Promise<void
 }
 
 /**
- * @returns bytes that are free for us
- * @throws {DispatchError} `target-full` when less is left than `minFree` after so many bytes more
+ * @returns free bytes for us
+ * @throws {DispatchError} `target-full` if this many additional bytes would leave less than `minFree`
  */
 export async function lookForSpace(place: Place, folders: Folders, neededBytes: number): Promise<number> {
   const { path, minFree } = place.config;

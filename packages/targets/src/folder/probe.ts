@@ -5,7 +5,7 @@ import { removeIfThere } from './left-overs.ts';
 import type { FolderTarget } from './schema.ts';
 import type { Place } from './place.ts';
 
-/** Writes a small file as instances are written: with owner and mode, and synced. */
+/** Writes a small file like an instance: with owner and mode, and synced. */
 export async function writeProbe(path: string, { mode, owner, fsync }: FolderTarget): Promise<void> {
   const handle = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
   try {
@@ -31,7 +31,7 @@ export async function renameProbe(path: string, renamed: string): Promise<void> 
 }
 
 /**
- * After a permission was denied: whether it is that of a folder of the layout alone. While the target's folder itself takes
+ * After a denied permission: whether only a folder of the layout is affected. While the target's folder itself accepts
  * files, other studies can still be delivered.
  */
 export async function refusedWithin(place: Place, folders: Folders, folder: string): Promise<boolean> {

@@ -29,7 +29,7 @@ export type Likeness =
   | 'cut'
   | 'different';
 
-/** Compares a file of ours with one that is there. */
+/** Compares a file of ours with an existing one. */
 export async function compareFiles(place: Place, ours: string, there: string): Promise<Likeness> {
   const first = chunksOf(place, ours);
   const second = chunksOf(place, there);
@@ -40,7 +40,7 @@ export async function compareFiles(place: Place, ours: string, there: string): P
       if (mine.done) return 'different';
       const length = Math.min(mine.value.length, other.value.length);
       if (Buffer.compare(mine.value.subarray(0, length), other.value.subarray(0, length)) !== 0) return 'different';
-      // A regular file is read in whole chunks but for its end.
+      // A regular file is read in full chunks except for its end.
       if (other.value.length < mine.value.length) return (await second.next()).done ? 'cut' : 'different';
       if (other.value.length > mine.value.length) return 'different';
     }

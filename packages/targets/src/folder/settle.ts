@@ -7,7 +7,7 @@ import { fsCode } from './errors.ts';
 import type { Place } from './place.ts';
 import { chunksOf, compareFiles } from './read-chunks.ts';
 
-/** How a file came to be under its name. */
+/** How a file got its name. */
 export type Settled =
   | 'new'
   /** It was there with the same content. */
@@ -18,13 +18,13 @@ export interface FileToSettle extends PlaceClaim {
   /** Of its folder. */
   readonly base: string;
   readonly name: string;
-  /** The whole, verified file under its temporary name. */
+  /** The complete, verified file under its temporary name. */
   readonly temporary: string;
   /** Whether a file of another content may be replaced; default: when it is the same instance of the same patient. */
   mayReplace?(there: AsyncIterable<Uint8Array>): Promise<boolean>;
 }
 
-/** Somebody replaces the file again and again, always before we do. */
+/** Another process replaces the file repeatedly, always before we do. */
 const maxRounds = 20;
 
 /**
@@ -44,7 +44,7 @@ export async function settle(place: Place, file: FileToSettle): Promise<Settled>
   throw new DispatchError('instance-failed', `a file in ${place.config.path} is repeatedly changed by others`);
 }
 
-/** Gives the file its name, unless something is there now that was not judged yet. */
+/** Renames the file, unless there is content that was not compared yet. */
 function renameUnlessChanged(
   { signal }: Place,
   { base, name, temporary }: FileToSettle,
@@ -65,7 +65,7 @@ async function judge(place: Place, file: FileToSettle, path: string, there: BigI
   if (there.isDirectory()) throw file.conflict('folder');
   if (there.isSymbolicLink()) throw file.conflict('link');
   if (!there.isFile()) throw file.conflict('special');
-  // Left by a power loss, or by somebody who has only begun.
+  // Left by a power failure, or by a writer that has only begun.
   if (there.size === 0n) return 'replace';
   const likeness = await compareFiles(place, file.temporary, path);
   if (likeness === 'same') {

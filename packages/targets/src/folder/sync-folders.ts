@@ -6,8 +6,9 @@ import type { Place } from './place.ts';
 const cannotSync = new Set(['EINVAL', 'ENOTSUP', 'EBADF', 'EISDIR', 'EPERM']);
 
 /**
- * Makes the names in folders durable. Lanes that ask while one sync of a folder runs share the next: one under way may have
- * begun before their names were there.
+ * Makes the names in folders durable. Lanes that request a sync while one of the folder is running share the next: the
+ * running one
+ * may have begun before their names existed.
  */
 export class FolderSyncs {
   readonly #place: Place;
@@ -29,7 +30,7 @@ export class FolderSyncs {
   }
 
   async #syncAfter(relative: string, handle: FileHandle, before: Promise<void> | undefined): Promise<void> {
-    // Whoever waited for that one has its error.
+    // All that waited for this sync get its error.
     await before?.catch(() => {});
     const syncing = this.#place.act('Syncing a folder', () => syncFolder(handle));
     this.#underWay.set(relative, syncing);

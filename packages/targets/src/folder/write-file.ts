@@ -13,7 +13,7 @@ import { refusedWithin } from './probe.ts';
 import { chunksOf } from './read-chunks.ts';
 import { settle, type FileToSettle, type Settled } from './settle.ts';
 
-/** Files up to this length come in one chunk. */
+/** Files up to this length are one chunk. */
 const oneChunkBytes = 1024 * 1024;
 
 export interface FileToWrite extends Pick<FileToSettle, 'mayReplace' | 'conflict' | 'canBeOlder'> {
@@ -24,9 +24,10 @@ export interface FileToWrite extends Pick<FileToSettle, 'mayReplace' | 'conflict
 }
 
 /**
- * Writes a file under a temporary name in its final folder, makes it durable, verifies it and gives it its name: under the
- * final name there is never a part of a file. A file that is there already with the same content is left as it is; one of
- * another content is replaced only as `settle` says.
+ * Writes a file under a temporary name in its final folder, makes it durable, verifies and renames it: a partial file never
+ * has
+ * the final name. An existing file with the same content is kept; one with
+ * other content is replaced only as `settle` decides.
  *
  * @throws {DispatchError}
  */
@@ -46,7 +47,7 @@ export async function writeFile(
         if (sha256 !== undefined) await readBack(place, temporary, sha256);
         settled = await settle(place, { ...file, base, name: posix.basename(file.path), temporary });
       } finally {
-        // After a rename there is none. After a failure this is worth a try, the next attempt does it again.
+        // After a rename it does not exist. After a failure this is best effort, and the next attempt repeats it.
         if (settled === undefined || settled === 'same') await removeIfThere(temporary).catch(() => {});
       }
       await folders.sync(folder);
@@ -89,12 +90,13 @@ async function meaningOf(
   }
 }
 
-/** @returns the SHA-256 of what was written, where the file is to be read back */
+/** @returns the SHA-256 of the written data, if the file is read back */
 async function writeTemporary(place: Place, path: string, file: FileToWrite): Promise<string | undefined> {
   const { config, act } = place;
   const hash = config.verify === 'content' ? createHash('sha256') : undefined;
   let sizeBytes = 0;
-  // One chunk is durable with its write (O_SYNC); of many, each would wait for the disk. Owner and mode come after it.
+  // A single chunk is durable when it is written (O_SYNC); with many, each would wait for the disk. Owner and mode are set
+  // after it.
   const syncsWrites =
     config.fsync &&
     !config.owner &&

@@ -2,10 +2,10 @@ import type { Dispatcher } from 'undici';
 import type { HttpAuth, OAuth2Auth } from './http-options.ts';
 import type { AccessToken } from './oauth2-token.ts';
 
-/** Knows the Authorization header of each request. */
+/** Provides the Authorization header of each request. */
 export interface Authorizer {
   header(signal: AbortSignal): Promise<string | undefined>;
-  /** Called when the target refused a header; true when there is a new one to try. */
+  /** Called if the target rejected a header; true if there is a new one to try. */
   renew(refused: string, signal: AbortSignal): Promise<boolean>;
 }
 
@@ -26,10 +26,10 @@ function fixed(header: string | undefined): Authorizer {
   return { header: async () => header, renew: async () => false };
 }
 
-/** A token is renewed this long before it ends, or after half its life when that is shorter. */
+/** A token is renewed this long before it expires, or after half its lifetime if that is shorter. */
 const earlyMs = 30_000;
 
-/** Keeps one token for all requests of a run and asks for the next one when it ends or is refused. */
+/** Uses one token for all requests of a run and requests the next one when it expires or is rejected. */
 class OAuth2Authorizer implements Authorizer {
   readonly #auth: OAuth2Auth;
   readonly #dispatcher: Dispatcher;
@@ -57,7 +57,7 @@ class OAuth2Authorizer implements Authorizer {
   }
 
   async #ask(signal: AbortSignal): Promise<string> {
-    // Loaded where tokens are asked for: it needs a library and undici's fetch.
+    // Loaded when tokens are requested: needs a library and undici's fetch.
     const { fetchToken } = await import('./oauth2-token.ts');
     const token: AccessToken = await fetchToken(this.#auth, this.#dispatcher, signal);
     const lifeMs = token.expiresAtMs - Date.now();

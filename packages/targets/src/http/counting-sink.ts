@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 
 type Answer = string | { readonly status?: number; readonly headers?: Record<string, string>; readonly text?: string };
 
-/** For tests: takes every upload, counts its bytes as they come, and answers at its end. */
+/** For tests: accepts every upload, counts its bytes while they arrive, and answers at its end. */
 export interface CountingSink extends AsyncDisposable {
   readonly url: string;
   /** Length of each upload. */

@@ -10,9 +10,9 @@ const methods = new Map([
 ]);
 
 /**
- * A short answer without its content encoding. None is asked for; some proxies compress all the same.
+ * A short response without its content encoding. None is requested, but some proxies compress nevertheless.
  *
- * @throws {DispatchError} `target-error` when it cannot be decompressed, or is longer than allowed
+ * @throws {DispatchError} `target-error` if it cannot be decompressed, or is longer than allowed
  */
 export async function decompress(
   bytes: Buffer,

@@ -9,7 +9,7 @@ export class Gate {
     this.#free = places;
   }
 
-  /** Waits for a place and takes it. Dispose of what is returned to give it back. */
+  /** Waits for a permit and takes it. Dispose of the result to release it. */
   async enter(signal: AbortSignal): Promise<Disposable> {
     if (signal.aborted) throw cancelledError(signal);
     if (this.#free > 0) this.#free -= 1;

@@ -8,7 +8,7 @@ import { retryAfterMs } from './retry-after.ts';
 
 const discardMs = 2_000;
 
-/** An answer whose body has not been read yet. Read it with one of its methods, or discard it. */
+/** A response whose body has not been read yet. Read it with one of its methods, or discard it. */
 export class HttpAnswer {
   readonly status: number;
   readonly #data: Dispatcher.ResponseData;
@@ -34,26 +34,26 @@ export class HttpAnswer {
     return Array.isArray(value) ? value[0] : value;
   }
 
-  /** All values of a header that may come several times. */
+  /** All values of a repeatable header. */
   headers(name: string): readonly string[] {
     const value = this.#data.headers[name];
     return value === undefined ? [] : Array.isArray(value) ? value : [value];
   }
 
-  /** Media type in lower case, without its parameters; empty when there is none. */
+  /** Media type in lower case, without its parameters; empty if there is none. */
   get mediaType(): string {
     return (this.header('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
   }
 
-  /** What the target asked us to wait. */
+  /** Requested wait of the target. */
   get retryAfterMs(): number | undefined {
     return retryAfterMs(this.header('retry-after'));
   }
 
   /**
-   * The body as it comes; the other side's silence counts only while a chunk is waited for.
+   * The body as it arrives; the timeout counts only while a chunk is being waited for.
    *
-   * @throws {DispatchError} while it is read: lost, silent, slow; `target-error` when it is longer than allowed, or compressed
+   * @throws {DispatchError} while reading: lost, stalled, slow; `target-error` if it is longer than allowed, or compressed
    */
   async *chunks(maxBytes: number): AsyncGenerator<Uint8Array, void, undefined> {
     if ((this.header('content-encoding') ?? 'identity').toLowerCase() !== 'identity') {
@@ -84,7 +84,7 @@ export class HttpAnswer {
       throw networkError(thrown, this.#host);
     } finally {
       this.#progressTimeout.pause();
-      // Not read to its end: the socket cannot be used again.
+      // Not read to its end: the socket cannot be reused.
       body.on('error', () => {}).destroy();
     }
   }

@@ -12,25 +12,25 @@ import { tlsOptions } from './tls-files.ts';
 
 export interface HttpRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
-  /** Appended to the configured URL, or an address of its own with http:// or https://. */
+  /** Appended to the configured URL, or an absolute URL with http:// or https://. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Makes the body. Called again when the request is repeated: after a token was renewed or a connection was lost. */
+  /** Creates the body. Called again if the request is repeated: after a token was renewed or a connection was lost. */
   readonly body?: () => string | AsyncIterable<Uint8Array>;
   /** Length of the body, for Content-Length. Without it a streamed body goes in chunks. */
   readonly bodyBytes?: number | undefined;
-  /** Repeat once when the connection is lost before an answer. Default: for GET. */
+  /** Repeat once if the connection is lost before a response. Default: for GET. */
   readonly repeat?: boolean;
   readonly signal: AbortSignal;
 }
 
 export interface HttpConnectionOptions {
-  /** Most sockets at once. */
+  /** Maximum number of sockets. */
   readonly connections: number;
 }
 
 /**
- * HTTP/1.1 towards one target for the time of one run: keep-alive sockets, credentials, TLS, timeouts. HTTP/1.1 since
+ * HTTP/1.1 to one target for the duration of one run: keep-alive sockets, credentials, TLS, timeouts. HTTP/1.1 because
  * proxies lose requests of long HTTP/2 connections.
  */
 export class HttpConnection {
@@ -52,10 +52,10 @@ export class HttpConnection {
       pipelining: 1,
       allowH2: false,
       connect: { timeout: options.connectTimeout, ...tls },
-      // Our own ProgressTimeout watches over silence: undici's limit would end a slow upload as well.
+      // Our own ProgressTimeout detects stalls: undici's limit would end a slow upload as well.
       headersTimeout: 0,
       bodyTimeout: 0,
-      // Orthanc says `timeout=1`; the default threshold of a second would never reuse its sockets.
+      // Orthanc sends `timeout=1`; with the default threshold of a second its sockets would never be reused.
       keepAliveTimeoutThreshold: 100,
     });
     return new HttpConnection(options, agent);
@@ -67,9 +67,9 @@ export class HttpConnection {
   }
 
   /**
-   * Sends one request. Any status is an answer; the caller looks at it, and has to read or discard its body.
+   * Sends one request. Any status is a response; the caller checks it, and must read or discard its body.
    *
-   * @throws {DispatchError} when there is no answer: unreachable, TLS, lost, silent, cancelled; or what the body threw
+   * @throws {DispatchError} if there is no response: unreachable, TLS, lost, stalled, cancelled; or errors of the body
    */
   async request(request: HttpRequest): Promise<HttpAnswer> {
     const first = await this.#authorizer.header(request.signal);
@@ -80,7 +80,7 @@ export class HttpConnection {
     return this.#withRepeat(request, await this.#authorizer.header(request.signal));
   }
 
-  /** Gets the credentials ready without using them: asks for a token where there is one to ask for. */
+  /** Prepares the credentials without using them: requests a token if needed. */
   async authorize(signal: AbortSignal): Promise<void> {
     await this.#authorizer.header(signal);
   }
@@ -97,7 +97,7 @@ export class HttpConnection {
       const mayRepeat = request.repeat ?? request.method === 'GET';
       const lost = thrown instanceof DispatchError && thrown.code === 'target-connection-lost';
       if (!mayRepeat || !lost || request.signal.aborted) throw thrown;
-      // A kept socket may have been closed under us.
+      // The peer may have closed a keep-alive socket.
       return this.#send(request, authorization);
     }
   }
@@ -132,7 +132,7 @@ export class HttpConnection {
       progressTimeout.start();
       const data = await this.#agent.request(options);
       progressTimeout.pause();
-      // A refusal may come early; a success can only be one of what was there.
+      // A rejection may arrive early; a success must be a response to the complete body.
       if (pieces && !pieces.isWhole && data.statusCode < 300) {
         data.body.on('error', () => {}).destroy();
         throw early(address.host, data.statusCode);

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 const filePath = z.string().min(1).max(4096);
 
-/** The address of an HTTP service, kept without a slash at its end. */
+/** The URL of an HTTP service, stored without a trailing slash. */
 export const httpUrl = z
   .string()
   .refine(
@@ -60,7 +60,7 @@ const oauth2Auth = z.strictObject({
     .describe('client authentication: basic = Authorization header, post = in the form; default: basic'),
 });
 
-/** `none` and `basic` and `bearer`: for servers that know nothing else. */
+/** `none` and `basic` and `bearer`: for servers without other methods. */
 export const simpleAuth = z
   .discriminatedUnion('type', [noAuth, basicAuth, bearerAuth])
   .default({ type: 'none' })
@@ -74,7 +74,7 @@ export const httpAuth = z
 export type HttpAuth = z.output<typeof httpAuth>;
 export type OAuth2Auth = z.output<typeof oauth2Auth>;
 
-/** What every target that is reached by HTTP can say, beside its `auth`. */
+/** Options of every HTTP target, in addition to its `auth`. */
 export const httpOptions = {
   headers: z
     .record(

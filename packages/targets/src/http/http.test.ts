@@ -105,7 +105,7 @@ describe('HttpConnection', () => {
     expect(await failureOf({ url: fragile.url })).toBeUndefined();
     expect(connections).toBe(2);
     connections = 0;
-    // A request with effects is not repeated unless the caller says that it may be.
+    // A request with side effects is not repeated unless the caller allows it.
     expect(await failureOf({ url: fragile.url }, { method: 'POST' })).toMatchObject({ code: 'target-connection-lost' });
     connections = 0;
     expect(await failureOf({ url: fragile.url }, { method: 'POST', repeat: true })).toBeUndefined();
@@ -211,7 +211,7 @@ describe('HttpConnection', () => {
     });
     const http = await open({ url: trickling.url });
     const answer = await http.request({ method: 'GET', path: '/', signal });
-    // It would not come back: the body has no end.
+    // It would not return: the body is endless.
     await answer.discard();
     await http.close();
   });
@@ -352,12 +352,12 @@ describe('ProgressTimeout', () => {
       yield new Uint8Array(10);
     }
     const pieces = inPieces(body(), progressTimeout).body[Symbol.asyncIterator]();
-    // A chunk of a megabyte is taken in four steps of 900 ms each: a slow peer, but no silent one.
+    // A chunk of a megabyte is accepted in four steps of 900 ms each: a slow peer, but not a stalled one.
     for (let step = 0; step < 4; step += 1) {
       expect((await pieces.next()).done).toBe(false);
       vi.advanceTimersByTime(900);
     }
-    // The source takes an hour: not the peer's fault.
+    // The source takes an hour: this does not count against the peer.
     const next = pieces.next();
     await vi.advanceTimersByTimeAsync(3_600_000);
     expect(over).toBe(false);

@@ -1,6 +1,6 @@
 import { asDispatchError, DispatchError, type ErrorCode } from '@dicom-dispatch/core';
 
-/** What a failed upload may be called, whether the instance or the target is at fault. */
+/** Error codes of a failed upload that may be caused by the instance or by the target. */
 const doubtful: ReadonlySet<ErrorCode> = new Set([
   'target-error',
   'target-busy',
@@ -9,10 +9,11 @@ const doubtful: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /**
- * Whose fault it is that the upload of one instance failed: when the target answers otherwise it is about this instance, and
- * the others go on.
+ * Determines the cause of a failed upload of one instance: if the target responds to other requests the instance is the
+ * cause, and
+ * the others continue.
  *
- * @param isWell - asks the target something that does not depend on the instance; rejects when it does not answer
+ * @param isWell - sends a request that does not depend on the instance; rejects if there is no response
  */
 export async function instanceFailure(
   thrown: unknown,
@@ -20,7 +21,7 @@ export async function instanceFailure(
   signal: AbortSignal,
 ): Promise<unknown> {
   const error = asDispatchError(thrown);
-  // Who says when to come back is busy as a whole.
+  // A target with Retry-After is busy as a whole.
   if (signal.aborted || !doubtful.has(error.code) || error.retryAfterMs !== undefined) return thrown;
   try {
     await isWell();

@@ -17,7 +17,7 @@ import { statusError } from './status-error.ts';
 
 export interface AccessToken {
   readonly value: string;
-  /** By our clock; when the server does not say, in an hour. */
+  /** By our clock; if the server does not report it, in an hour. */
   readonly expiresAtMs: number;
 }
 
@@ -26,9 +26,9 @@ const maxTokenBytes = 1_000_000;
 const maxTokenMs = 60_000;
 
 /**
- * Asks for an access token with the client's own credentials (RFC 6749 section 4.4).
+ * Requests an access token with client credentials (RFC 6749 section 4.4).
  *
- * @throws {DispatchError} `target-unauthorized` when the token server refuses the client; else as for any HTTP peer
+ * @throws {DispatchError} `target-unauthorized` if the token server rejects the client; otherwise as for any HTTP peer
  */
 export async function fetchToken(auth: OAuth2Auth, dispatcher: Dispatcher, signal: AbortSignal): Promise<AccessToken> {
   const server: AuthorizationServer = { issuer: new URL(auth.tokenUrl).origin, token_endpoint: auth.tokenUrl };
@@ -78,7 +78,7 @@ function tokenError(thrown: unknown, host: string): DispatchError {
       remedy: 'Check clientId, clientSecret, scope and clientAuthentication.',
     });
   }
-  // fetch throws a TypeError whose cause is what happened to the connection.
+  // fetch throws a TypeError whose cause is the error of the connection.
   if (thrown instanceof TypeError && thrown.cause !== undefined) return networkError(thrown.cause, host);
   if (thrown instanceof Error && thrown.name === 'TimeoutError') {
     return new DispatchError('target-timeout', `the token server ${host} did not respond within ${maxTokenMs} ms`, {

@@ -1,13 +1,13 @@
 import type { ProgressTimeout } from './progress-timeout.ts';
 
-/** A slow link takes one piece at a time, so that a large chunk does not look like silence. */
+/** A slow link accepts one piece at a time, so that a large chunk does not look like a stall. */
 const pieceBytes = 256 * 1024;
 
 export interface Pieces {
   readonly body: AsyncIterable<Uint8Array>;
-  /** What the body threw, if it did: HTTP clients replace it by an error of their own. */
+  /** The error of the body, if any: HTTP clients replace it with their own error. */
   readonly failure: unknown;
-  /** Whether all of it was handed on: all bytes that were announced, else all that came. */
+  /** Whether it was passed on completely: all announced bytes, or all that arrived. */
   readonly isWhole: boolean;
 }
 
@@ -47,7 +47,7 @@ export function inPieces(
       return failure;
     },
     get isWhole() {
-      // The other side may answer to the last byte before the source has said that it was the last.
+      // The peer may respond to the last byte before the source has reported that it was the last.
       return hasEnded || (announcedBytes !== undefined && bytes >= announcedBytes);
     },
   };

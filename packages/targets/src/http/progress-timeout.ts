@@ -1,16 +1,17 @@
 export interface ProgressLimits {
-  /** Longest silence in milliseconds, 0 = none. */
+  /** Maximum time without progress in milliseconds, 0 = none. */
   readonly silenceMs: number;
-  /** Fewest bytes a second while bytes move, 0 = none. */
+  /** Minimum bytes per second while bytes are transferred, 0 = none. */
   readonly minBytesPerSecond: number;
 }
 
-/** Over this time the rate is looked at where no silence is too long. */
+/** Period for measuring the rate if there is no limit for stalls. */
 const defaultWindowMs = 60_000;
 
 /**
- * Ends a request when the other side is silent for too long, or moves bytes too slowly: one that moves a byte within each
- * limit would never end. Two states: `running` (it is the other side's turn) and `paused` (it is ours, or the source's).
+ * Ends a request if the peer stalls for too long, or transfers bytes too slowly: a peer that transfers a byte within each
+ * limit would never end. Two states: `running` (we wait for the peer) and `paused` (the peer waits for us, or for the
+ * source).
  */
 export class ProgressTimeout {
   readonly #limits: ProgressLimits;
@@ -25,7 +26,7 @@ export class ProgressTimeout {
     this.#over = over;
   }
 
-  /** It is the other side's turn, from now. */
+  /** We wait for the peer from now on. */
   start(): void {
     this.pause();
     this.#since = performance.now();
@@ -33,13 +34,13 @@ export class ProgressTimeout {
     if (silenceMs > 0) this.#timer = setTimeout(() => this.#over('silent'), silenceMs);
   }
 
-  /** It is our turn. */
+  /** The peer waits for us. */
   pause(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
-  /** The other side has taken or given so many bytes since `start`; it is our turn. */
+  /** The peer has accepted or sent this number of bytes since `start`; it waits for us. */
   moved(bytes: number): void {
     this.pause();
     this.#movedMs += performance.now() - this.#since;

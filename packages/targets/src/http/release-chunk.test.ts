@@ -62,7 +62,7 @@ it.each(cases)(
       }
     }
     const releaseChunk = (chunk: Uint8Array): void => {
-      // Who still refers to it would send this.
+      // A remaining reference would send this.
       chunk.fill(0xff);
       free.push(Buffer.from(chunk.buffer));
     };

@@ -1,6 +1,6 @@
 const longestMs = 24 * 3_600_000;
 
-/** The wait that a `Retry-After` header asks for (RFC 9110 section 10.2.3), at most a day; undefined without one. */
+/** The wait that a `Retry-After` header requests (RFC 9110 section 10.2.3), at most a day; undefined without one. */
 export function retryAfterMs(header: string | readonly string[] | undefined, nowMs = Date.now()): number | undefined {
   const text = typeof header === 'string' ? header.trim() : undefined;
   if (!text) return undefined;

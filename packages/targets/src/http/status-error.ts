@@ -1,14 +1,14 @@
 import { DispatchError, type ErrorCode } from '@dicom-dispatch/core';
 
 export interface StatusFacts {
-  /** What was asked of the server, for the message: "the upload", "the search" … */
+  /** The request, for the message: "the upload", "the search" … */
   readonly what: string;
   readonly retryAfterMs?: number | undefined;
 }
 
 /**
- * What an HTTP status means for a delivery as a whole (PS3.18 section 8.5 and annex I; our table of answers). Handlers
- * that know more of an answer, such as per-instance outcomes, look at it first.
+ * Meaning of an HTTP status for a delivery as a whole (PS3.18 section 8.5 and annex I). Handlers
+ * check more specific results, such as per-instance outcomes, first.
  */
 export function statusError(status: number, { what, retryAfterMs }: StatusFacts): DispatchError {
   const { code, reason } = meaning(status);
@@ -18,8 +18,9 @@ export function statusError(status: number, { what, retryAfterMs }: StatusFacts)
 }
 
 /**
- * Whether a status says that what stands before a service did not reach it, or got no answer in time. Beside those of RFC 9110 (502 to 504):
- * 520 to 527 and 530 of Cloudflare, 598 and 599 of other proxies.
+ * Whether a status means that a gateway did not reach its service, or got no response in time. In addition to those of RFC
+ * 9110 (502 to
+ * 504): 520 to 527 and 530 of Cloudflare, 598 and 599 of other proxies.
  */
 export function isOfGateway(status: number): boolean {
   return (status >= 502 && status <= 504) || (status >= 520 && status <= 530) || status === 598 || status === 599;
@@ -34,8 +35,8 @@ export function leavesOpen(status: number): boolean {
 }
 
 /**
- * The same for the first request of a delivery: a gateway whose service is down or busy says that the target is out of
- * reach, so deliveries wait for it.
+ * The same for the first request of a delivery: if the service behind a gateway is down or busy, the target is
+ * unreachable, so deliveries wait for it.
  */
 export function connectError(status: number, facts: StatusFacts): DispatchError {
   if (!isOfGateway(status)) return statusError(status, facts);

@@ -4,9 +4,9 @@ import { DispatchError } from '@dicom-dispatch/core';
 import type { HttpTls } from './http-options.ts';
 
 /**
- * The options of node:tls for a `tls` block, its files read.
+ * The options of node:tls for a `tls` block, with its files read.
  *
- * @throws {DispatchError} `config-invalid` naming the file that cannot be read or is not what it should be
+ * @throws {DispatchError} `config-invalid` with the name of the file that cannot be read or is invalid
  */
 export async function tlsOptions(tls: HttpTls | undefined): Promise<ConnectionOptions> {
   if (!tls) return {};

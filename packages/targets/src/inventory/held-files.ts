@@ -5,29 +5,30 @@ import { distinguishes, parseTemplate } from '../template/parse-template.ts';
 import { renderTemplate, type RenderLimits } from '../template/index.ts';
 
 export interface FoundFile {
-  /** Undefined where the target does not say. */
+  /** Undefined if the target does not report it. */
   readonly sizeBytes: number | undefined;
   /** `other`: something has the name that is no file. */
   readonly kind: 'file' | 'other';
-  /** What the target says of the content, e.g. an ETag. */
+  /** The target's identifier of the content, e.g. an ETag. */
   readonly tag?: string | undefined;
 }
 
-/** A target that keeps each instance under a path of its own. Paths are those of the layout. */
+/** A target with a separate path for each instance. Paths are those of the layout. */
 export interface FileStore {
-  /** Files of one folder by name, without those of folders in it; undefined where it cannot be listed. */
+  /** Files of one folder by name, without those of subfolders; undefined if it cannot be listed. */
   list(folder: string): Promise<ReadonlyMap<string, FoundFile> | undefined>;
-  /** @returns undefined when nothing is there; `refused` when the target does not say */
+  /** @returns undefined if it does not exist; `refused` if the target does not report it */
   look(path: string): Promise<FoundFile | undefined | 'refused'>;
-  /** SHA-256 of a file, hexadecimal; undefined when it is gone. */
+  /** SHA-256 of a file, hexadecimal; undefined if it does not exist. */
   sha256(path: string): Promise<string | undefined>;
-  /** What the tag of a file proves, without reading it; undefined when it proves nothing. */
+  /** What the tag of a file proves without reading it; undefined if it proves nothing. */
   judgeTag?(instance: ListedInstance, found: FoundFile): 'same' | undefined;
 }
 
 /**
- * What such a target has of a study. A folder that the layout gives to one study or series alone is listed once, and what
- * else is in it is extra; in others each path is looked at.
+ * Content of such a target for a study. A folder that the layout gives to one study or series alone is listed once, and
+ * other files
+ * in it are extra; in others each path is checked.
  */
 export async function* heldFiles(
   { study, instances, content }: StudyToList,
@@ -64,7 +65,7 @@ export async function* heldFiles(
     if (isOtherSize) return { sizeBytes };
     const verdict = store.judgeTag?.(instance, found);
     if (verdict === 'same') return { sizeBytes, content: verdict };
-    // A tag that is another one than before says that somebody has written it: then it is read in any case.
+    // A changed tag means that the file was written again: then it is read in any case.
     if (!content && !(found.tag !== undefined && store.judgeTag && hasTag(instance))) return { sizeBytes };
     return { sizeBytes, content: await compareContent(instance, () => store.sha256(path)) };
   }
@@ -74,12 +75,12 @@ function hasTag({ answer }: ListedInstance): boolean {
   return answer !== undefined && tagIn(answer) !== undefined;
 }
 
-/** The MD5 at the end of what a handler noted of an upload: `new as PATH, ETag 0123…`, or `MD5 0123…`. */
+/** The MD5 at the end of the handler's response text for an upload: `new as PATH, ETag 0123…`, or `MD5 0123…`. */
 export function tagIn(answer: string): string | undefined {
   return /, (?:ETag|MD5) ([0-9a-f]{32})$/i.exec(answer)?.[1]?.toLowerCase();
 }
 
-/** @returns undefined when it is not known what was sent */
+/** @returns undefined if the sent data are unknown */
 export async function compareContent(
   instance: ListedInstance,
   digest: () => Promise<string | undefined>,
@@ -96,7 +97,7 @@ export async function sha256Of(chunks: AsyncIterable<Uint8Array>): Promise<strin
   return digest.digest('hex');
 }
 
-/** Files of the kind of the instances that are none of them: not markers, nor what has a temporary name. */
+/** Other files with the form of instances: without markers and temporary names. */
 function* extras(
   listed: ReadonlyMap<string, FoundFile>,
   names: readonly string[],
@@ -109,7 +110,7 @@ function* extras(
   }
 }
 
-/** A name that is a UID says nothing of a patient; of others nobody knows. */
+/** A name that is a UID has no patient data; for others this is unknown. */
 function shown(name: string): string {
   const uid = /^\d+(?:\.\d+){3,}(?=\.[A-Za-z]{1,8}$|$)/.exec(name)?.[0];
   return uid === undefined ? 'a file whose name is not shown' : uid.slice(0, 64);

@@ -1,13 +1,14 @@
 import type { Holding, ListedInstance, StudyToList } from '@dicom-dispatch/target-kit';
 
-/** What a target lists: SOP Instance UID to what else it says. */
+/** The list of a target: SOP Instance UID to its other values. */
 export type Listing<T> = ReadonlyMap<string, T>;
 
 /**
- * What a target that knows instances by their SOP Instance UIDs has of a study.
+ * Content of a target that identifies instances by their SOP Instance UIDs, for a study.
  *
- * @param confirmMissing - asked for what is not in the listing, which may have been cut: who is `there` after all, and why
- *   others may be
+ * @param confirmMissing - called for instances missing in the list, which may have been cut: returns those that are `there`,
+ *   and
+ *   reasons for others
  */
 export async function* heldByUid<T>(
   { instances }: StudyToList,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { studyTemplate } from '../template/index.ts';
 
-/** The option `marker` of targets that are made of files: something written last, for whoever waits for whole studies. */
+/** The option `marker` of targets with files: a file written last, for programs that wait for complete studies. */
 export const markerOption = z
   .strictObject({
     path: studyTemplate

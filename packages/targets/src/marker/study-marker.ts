@@ -8,7 +8,7 @@ export interface StudyMarker {
   /** The path for messages: without patient data. */
   readonly shownPath: string;
   readonly content: Buffer;
-  /** Whether the marker takes the place of a file that is there: an older marker of the same study of the same patient. */
+  /** Whether the marker replaces an existing file: an older marker of the same study of the same patient. */
   mayReplace(there: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<boolean>;
 }
 
@@ -18,7 +18,7 @@ type Run = Pick<DeliveryRun<unknown>, 'manifest' | 'quarantined' | 'study'>;
 const maxMarkerBytes = 64 * 1024 * 1024;
 
 /**
- * The marker of a study that has arrived, or undefined when there is none to write. It has no times in it, so that the
+ * The marker of a study that has arrived, or undefined if none is written. It contains no times, so that the
  * same content always gives the same marker.
  */
 export function studyMarker(
@@ -41,7 +41,7 @@ export function studyMarker(
   };
 }
 
-/** Tells studies of the same UID and different patients apart. It stands beside files that have the Patient ID in them. */
+/** Distinguishes studies of different patients with the same UID. It is stored beside files that contain the Patient ID. */
 function studyKey({ study }: Run): string {
   return shortHash(`${study.study['PatientID'] ?? ''}|${study.studyInstanceUid}`, 16);
 }
@@ -86,7 +86,7 @@ async function isOlderMarker(
   }
   try {
     const found = JSON.parse(Buffer.concat(chunks).toString('utf8')) as Readonly<Record<string, unknown>>;
-    // Markers of earlier versions do not say the study.
+    // Markers of earlier versions do not contain the study.
     const isOurs = found['study'] === undefined || found['study'] === study;
     return found['studyInstanceUid'] === studyInstanceUid && isOurs;
   } catch {

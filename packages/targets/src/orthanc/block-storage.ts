@@ -1,7 +1,7 @@
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** For tests: puts files where an Orthanc would make its folders, as if its disk took nothing any more. */
+/** For tests: creates files where an Orthanc would create its folders, as if its disk accepted nothing. */
 export async function blockStorage(folder: string): Promise<{ undo(): Promise<void> }> {
   const storage = join(folder, 'storage');
   const aside = join(folder, 'aside');

@@ -8,13 +8,14 @@ import type { Uploaded } from './upload.ts';
 
 interface Sent {
   readonly uploaded: Uploaded;
-  /** Opens what was sent once more. */
+  /** Opens the sent data once more. */
   open(): Promise<InstanceBytes>;
 }
 
 /**
- * Whether the target has under the id what was sent: the same bytes, or the same data set in the same transfer syntax behind
- * another file meta information, as of an instance that it has received by DICOM (PS3.10 section 7.1).
+ * Whether the target has the sent content under the id: the same bytes, or the same data set in the same transfer syntax
+ * with
+ * other file meta information, e.g. of an instance that it has received by DICOM (PS3.10 section 7.1).
  */
 export async function isSameContent(http: HttpConnection, { uploaded, open }: Sent, signal: AbortSignal) {
   const stored = await readStored(http, uploaded.id, signal);

@@ -2,13 +2,13 @@ import { DispatchError, type ErrorCode } from '@dicom-dispatch/core';
 import { z } from 'zod';
 import { statusError, type HttpAnswer } from '../http/index.ts';
 
-/** What Orthanc says of an error: numbers of its own list and fixed sentences; `Details` may quote a dataset. */
+/** Orthanc's error: numbers of its own list and constant sentences; `Details` may contain parts of a data set. */
 const orthancFault = z.object({ OrthancStatus: z.int(), Details: z.string().optional() });
 
 const badFileFormat = 15;
 /** Of Orthanc's list: "cannot write to file", "the file storage is full", "unable to create … in the file storage". */
 const storageFaults: ReadonlySet<number> = new Set([14, 19, 2001]);
-/** What Orthanc says, under "internal error", of a folder that it cannot make. */
+/** Orthanc's message, as an "internal error", if it cannot create a folder. */
 const storageDetails = /^Error while accessing the filesystem/;
 
 /** A refusal by Orthanc, as a DispatchError. Reads the answer. */
@@ -33,14 +33,14 @@ export async function orthancError(answer: HttpAnswer, what: string): Promise<Di
 
 export const uploading = 'the upload';
 
-/** Orthanc took the instance and threw it away. */
+/** Orthanc accepted the instance and discarded it. */
 export function filteredOut(): DispatchError {
   return of('instance-refused', 'Orthanc filtered this instance out when it was received', {
     remedy: 'Check the filter for received instances at the target (a script), or exclude such instances here.',
   });
 }
 
-/** What is stored is not what was sent. */
+/** The stored data differ from the sent data. */
 export function differs(): DispatchError {
   return of('instance-refused', 'the target stored other bytes than were sent', {
     stage: 'verify',
@@ -48,7 +48,7 @@ export function differs(): DispatchError {
   });
 }
 
-/** The target has another content under the same UIDs, and keeps it. */
+/** The target has other content under the same UIDs, and keeps it. */
 export function conflict(): DispatchError {
   return of('target-conflict', 'the target has other content under the same UIDs and kept it (AlreadyStored)', {
     stage: 'transfer',
@@ -57,7 +57,7 @@ export function conflict(): DispatchError {
   });
 }
 
-/** Whether what the target has is the same cannot be found out. */
+/** Whether the target has the same content cannot be determined. */
 export function notReadable(status: number): DispatchError {
   return of(
     'target-unauthorized',
@@ -68,7 +68,7 @@ export function notReadable(status: number): DispatchError {
   );
 }
 
-/** An answer to an upload that is none of Orthanc's. */
+/** A response to an upload that is not from Orthanc. */
 export function foreignAnswer(host: string): DispatchError {
   return of('target-error', `the response to an upload from ${host} is not from Orthanc, so nothing is confirmed`, {
     remedy: 'Check for a login page or a proxy in front of Orthanc.',
@@ -85,7 +85,7 @@ export function otherInstance(): DispatchError {
   );
 }
 
-/** Neither stored, nor already there, nor filtered out. */
+/** Neither stored, nor already present, nor filtered out. */
 export function unknownStatus(status: string): DispatchError {
   const shown = /^[A-Za-z]{1,40}$/.test(status) ? status : 'an unknown status';
   return of('instance-failed', `Orthanc responded to the upload with ${shown}, so nothing is confirmed`);

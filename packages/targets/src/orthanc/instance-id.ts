@@ -7,8 +7,9 @@ import { orthancError } from './errors.ts';
 const described = z.object({ MainDicomTags: z.object({ SOPInstanceUID: z.string() }) });
 
 /**
- * Whether an id of the target is that of an instance. Orthanc's ids are the SHA-1 of patient ID, study, series and instance:
- * the same here and there. Where an instance was changed on its way, and the patient ID is not known, the target is asked.
+ * Whether an id of the target is that of an instance. Orthanc's ids are the SHA-1 of patient ID, study, series and instance,
+ * and
+ * equal everywhere. If an instance was transformed, and the patient ID is unknown, the target is queried.
  */
 export async function isOfInstance(
   http: HttpConnection,

@@ -37,7 +37,7 @@ export async function openOrthancInventory(context: InventoryContext<OrthancTarg
         study,
         listing,
         (instance, listed) => describe(http, instance, listed, study.content, context),
-        // It lists all that it has.
+        // It lists all its instances.
         async () => new Map(),
       );
     },

@@ -28,7 +28,7 @@ import { orthancTarget, type OrthancTarget } from './schema.ts';
 
 const users = { ada: 'first-password', reader: 'reader-password', picky: 'picky-password', keeper: 'keeper-password' };
 
-/** `reader` may not upload, `keeper` may not delete, and nothing that `picky` sends is kept. */
+/** `reader` may not upload, `keeper` may not delete, and nothing from `picky` is stored. */
 const script = `
 function IncomingHttpRequestFilter(method, uri, ip, username, headers)
   return not ((method == 'POST' and uri == '/instances' and username == 'reader') or
@@ -99,7 +99,7 @@ handlerContract<OrthancTarget>({
       stage: 'connect',
     },
     'wrong host key': {
-      // For TLS that is a certificate of an authority that is not trusted.
+      // For TLS this is a certificate of an untrusted authority.
       arrange: () => ({ config: { tls: {} } }),
       code: 'target-tls',
       stage: 'connect',
@@ -116,7 +116,7 @@ handlerContract<OrthancTarget>({
       stage: 'transfer',
     },
     cut: {
-      // The connection is lost, and so is the one of the second try.
+      // The connection is lost, and the second one too.
       arrange: () => ({ strike: () => server.kill('SIGKILL'), undo: () => server.restart() }),
       code: 'target-connection-lost',
       stage: 'transfer',
@@ -520,7 +520,7 @@ describe('pulling from an Orthanc', () => {
     const last = await pull.retrieve(
       {
         studyInstanceUid: mr.tags.studyInstanceUid,
-        // Asked for each instance after the listing: the moment at which the target loses one.
+        // Requested for each instance after the listing: the moment at which the target loses one.
         has: async (uid) => {
           if (uid === lost) await plain.send('DELETE', `/instances/${id}`);
           return false;

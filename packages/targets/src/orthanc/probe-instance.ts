@@ -31,7 +31,7 @@ export function probeInstance(): Buffer {
   ]);
 }
 
-/** A UID made of a UUID (PS3.5 section B.2). */
+/** A UID derived from a UUID (PS3.5 section B.2). */
 function freshUid(): string {
   return `2.25.${BigInt(`0x${randomUUID().replaceAll('-', '')}`)}`;
 }

@@ -14,7 +14,7 @@ import { listedTwice, retrieveInstances, RetrieveTally, type RemoteInstance } fr
 import { orthancError } from './errors.ts';
 import type { OrthancTarget } from './schema.ts';
 
-/** By keyword. Sequences, which newer versions have among main tags, and other values that are no text are left out. */
+/** By keyword. Sequences, which newer versions have among main tags, and other values that are not text are omitted. */
 const tags = z
   .record(z.string(), z.unknown())
   .catch({})
@@ -103,7 +103,7 @@ async function describe(
   signal: AbortSignal,
 ): Promise<FoundStudy | undefined> {
   const studyInstanceUid = study.MainDicomTags['StudyInstanceUID'];
-  // Without it nothing can be asked of it, and nothing retrieved.
+  // Without it the instance can neither be queried nor retrieved.
   if (studyInstanceUid === undefined) return undefined;
   const keys = { StudyInstanceUID: studyInstanceUid };
   const { all: matching } = await findResources(
@@ -194,7 +194,7 @@ interface Parsed<T> {
   readonly count: number;
 }
 
-/** What can be read of a list: one odd answer must not hide all others. */
+/** The valid entries of a list: an invalid one must not hide all others. */
 function parsed<T>(schema: z.ZodType<T>, json: unknown): Parsed<T> {
   if (!Array.isArray(json)) {
     throw new DispatchError('target-error', 'a response of the target is not a valid Orthanc response');

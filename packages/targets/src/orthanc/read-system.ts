@@ -5,7 +5,7 @@ import { notOrthanc, orthancError } from './errors.ts';
 const system = z.object({ ApiVersion: z.int(), Version: z.string().max(100) });
 export type OrthancSystem = z.output<typeof system>;
 
-/** `GET /system`: proves that an Orthanc answers and takes our credentials. */
+/** `GET /system`: shows that an Orthanc responds and accepts our credentials. */
 export async function readSystem(http: HttpConnection, signal: AbortSignal): Promise<OrthancSystem> {
   const answer = await http.request({ method: 'GET', path: '/system', signal });
   if (isOfGateway(answer.status)) {

@@ -5,7 +5,7 @@ import { notReadable, orthancError } from './errors.ts';
 /** An instance as the target has it. */
 export interface StoredInstance {
   readonly sizeBytes: number | undefined;
-  /** Of the file as it was stored: the one that the target keeps, else that of its file. */
+  /** Of the stored file: the one that the target stores, otherwise that of its file. */
   md5(): Promise<string>;
   file(): Promise<AsyncIterable<Uint8Array>>;
 }
@@ -54,7 +54,7 @@ export async function readStored(
   };
 }
 
-/** Removes an instance, so that another content can take its place. That it is gone already is no error. */
+/** Deletes an instance, so that other content can replace it. That it no longer exists is not an error. */
 export async function removeStored(http: HttpConnection, id: string, signal: AbortSignal): Promise<void> {
   const answer = await http.request({ method: 'DELETE', path: `/instances/${id}`, signal });
   if (answer.status !== 200 && answer.status !== 404) throw await orthancError(answer, 'the removal of other content');

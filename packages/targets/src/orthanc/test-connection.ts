@@ -9,8 +9,8 @@ import type { OrthancTarget } from './schema.ts';
 import { storedInstance } from './upload.ts';
 
 /**
- * `resolve`, `connect`, `tls` (https), `login`, `permission` (an empty upload has to be refused for its content, not for
- * want of a right) and, with `writeProbe`, `write` and `remove`.
+ * `resolve`, `connect`, `tls` (https), `login`, `permission` (an empty upload must be rejected for its content, not for
+ * a missing permission) and, with `writeProbe`, `write` and `remove`.
  */
 export async function* testOrthanc(context: CheckContext<OrthancTarget>): AsyncGenerator<Check, void, undefined> {
   const { config, signal } = context;
@@ -59,7 +59,7 @@ async function mayUpload(http: HttpConnection, signal: AbortSignal): Promise<str
     body: () => 'not DICOM, a test request',
     signal,
   });
-  // 400 says: you may, but this is no DICOM file.
+  // 400 means: allowed, but not a DICOM file.
   if (answer.status !== 400) throw await orthancError(answer, 'an upload');
   await answer.discard();
   return 'uploads are allowed';

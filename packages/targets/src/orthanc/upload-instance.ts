@@ -9,9 +9,9 @@ import { readStored, removeStored } from './stored-instance.ts';
 import { Upload, type Uploaded } from './upload.ts';
 
 /**
- * Sends one instance. `Success` confirms it; `AlreadyStored` only says that its UIDs are there: the content decides.
+ * Sends one instance. `Success` confirms it; `AlreadyStored` only means that its UIDs exist: the content decides.
  *
- * @throws {DispatchError} what keeps the instance, or all of them, from arriving
+ * @throws {DispatchError} the error that prevents the instance, or all of them, from arriving
  */
 export async function uploadInstance(
   run: DeliveryRun<OrthancTarget>,
@@ -36,7 +36,7 @@ export async function uploadInstance(
     run.log.warn('other content replaced', { sopInstanceUid: opened.instance.sopInstanceUid });
     await removeStored(http, uploaded.id, signal);
     uploaded = await upload.send();
-    // Somebody else was quicker.
+    // Another client was faster.
     if (uploaded.status === 'AlreadyStored' && !(await compare(uploaded))) {
       return { kind: 'quarantined', error: conflict() };
     }

@@ -11,17 +11,17 @@ import type { OrthancTarget } from './schema.ts';
 /** Orthanc's answer to an upload. */
 export const storedInstance = z.object({ ID: z.string().refine(isResourceId), Status: z.string().max(100) });
 
-/** What was sent, and what Orthanc said. */
+/** The sent data, and the response of Orthanc. */
 export interface Uploaded {
   /** Orthanc's id at the target. */
   readonly id: string;
   readonly status: string;
   readonly sentBytes: number;
-  /** MD5 of what was sent, in hex; only where it is compared in any case. */
+  /** MD5 of the sent data, in hex; only if it is compared in any case. */
   readonly md5: string | undefined;
 }
 
-/** `POST /instances` of one instance; called again, it opens the source anew. */
+/** `POST /instances` of one instance; called again, it opens the source again. */
 export class Upload {
   readonly #run: DeliveryRun<OrthancTarget>;
   readonly #http: HttpConnection;
@@ -38,7 +38,7 @@ export class Upload {
     this.#signal = signal;
   }
 
-  /** @throws {DispatchError} what keeps the instance, or all of them, from arriving */
+  /** @throws {DispatchError} the error that prevents the instance, or all of them, from arriving */
   async send(): Promise<Uploaded> {
     const answer = await this.#post().catch(async (thrown: unknown) => {
       throw await this.#judge(thrown);
@@ -61,7 +61,7 @@ export class Upload {
       headers: { 'content-type': 'application/dicom' },
       body: () => this.#body(),
       bodyBytes: this.#opened.bytes.sizeBytes,
-      // What the first try may have stored is compared.
+      // Content that the first try may have stored is compared.
       repeat: true,
       signal: this.#signal,
     });
@@ -73,7 +73,7 @@ export class Upload {
     this.#sends += 1;
     this.#sentBytes = 0;
     this.#md5 = config.verify === 'md5' ? createHash('md5') : undefined;
-    // The bytes that were opened for it have gone with the first try.
+    // The bytes opened for it were used by the first try.
     const again =
       this.#sends === 1
         ? undefined

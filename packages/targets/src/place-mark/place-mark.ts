@@ -5,50 +5,50 @@ import type { TargetMemory } from '@dicom-dispatch/target-kit';
 
 /** In the folder of a target. */
 export const markName = '.dicom-dispatch-target';
-/** A mark is some 200 bytes; a file that is longer is none. */
+/** A mark has about 200 bytes; a longer file is not a mark. */
 export const maxMarkBytes = 4096;
 
 const markContent = z.object({ id: z.uuid() });
 
-/** What is remembered of the place of a target. */
+/** Stored data about the place of a target. */
 interface Remembered {
   readonly id: string;
   /** As configured: a target with another one has been moved on purpose. */
   readonly path: string;
-  /** The folder itself, where its file system tells one from another: then a mark that was removed is written anew. */
+  /** The folder itself, if its file system can identify it: then a removed mark is written again. */
   readonly folder?: string | undefined;
 }
 
 /** How a handler gets at the mark. */
 export interface MarkedPlace {
-  /** The path as configured, for comparison; with the host where there is one. */
+  /** The configured path, for comparison; with the host if there is one. */
   readonly path: string;
   /** For messages. */
   readonly shown: string;
   /** What of the target it is: under this it is remembered. Default: its folder. */
   readonly memoryKey?: string;
-  /** Tells the folder from others, if possible: device, inode, time of birth. */
+  /** Identifies the folder, if possible: device, inode, birth time. */
   readonly folder?: string | undefined;
-  /** The content of the mark, at most `maxMarkBytes` and one; undefined where there is no such file. */
+  /** The content of the mark, at most `maxMarkBytes` and one; undefined if the file does not exist. */
   read(): Promise<Buffer | undefined>;
-  /** Writes the mark as a whole, in the place of what is there. */
+  /** Writes the mark atomically, replacing an existing one. */
   write(content: Buffer): Promise<void>;
-  /** Writes the mark as a whole where none is. @returns false when another was there first */
+  /** Writes the mark atomically if none exists. @returns false if another one was created first */
   create(content: Buffer): Promise<boolean>;
 }
 
-/** What was found, in words for `target test`. */
+/** The finding, as text for `target test`. */
 export type PlaceFound = 'known' | 'new' | 'taken over' | 'marked again';
 
 /**
- * Finds out whether the folder is the one that the target was set up with. The first delivery marks it; a folder that has a
- * mark is taken over when nothing is remembered, or the target was given another path. An empty mark says that an operator
- * means this folder, whatever is remembered.
+ * Checks whether the folder is the one with which the target was set up. The first delivery marks it. An existing
+ * mark is adopted if nothing is stored, or if the target has a new path. An empty mark means that an operator
+ * confirms this folder, whatever is stored.
  *
- * @param memory - undefined: nothing can be remembered, the mark alone is looked at
+ * @param memory - undefined: nothing can be stored, only the mark is checked
  * @param act - `look` changes nothing, for tests of the connection
- * @throws {DispatchError} in stage `connect`: `target-unreachable` when the mark is missing, `target-misconfigured` when it is
- * another
+ * @throws {DispatchError} in stage `connect`: `target-unreachable` if the mark is missing, `target-misconfigured` if it is
+ * different
  */
 export async function checkPlace(
   place: MarkedPlace,
@@ -78,7 +78,7 @@ export async function checkPlace(
     }
     const id = randomUUID();
     if (act === 'look') return 'new';
-    // Several deliveries may come first at the same time: all of them keep the mark of one.
+    // Several deliveries may be first at the same time: all of them use the mark of one.
     if (await place.create(encodeMark(id))) {
       await keep(id);
       return 'new';

@@ -2,7 +2,7 @@ import { DispatchError } from '@dicom-dispatch/core';
 import { readIdentity, type InstanceIdentity } from '../conflict/index.ts';
 import type { InstanceBytes } from '@dicom-dispatch/target-kit';
 
-/** What was asked for, as far as it is known where an instance comes. */
+/** The requested instance, as far as it is known where an instance arrives. */
 export interface AskedInstance {
   readonly sopInstanceUid: string;
   readonly studyInstanceUid: string;
@@ -10,11 +10,12 @@ export interface AskedInstance {
 }
 
 /**
- * The same bytes, once their head has shown that they are the instance that was asked for: a cache in front of a target may
- * mix answers up, and a target that has a SOP Instance UID in two studies may give the other one. What cannot be read as DICOM is
- * passed on as it is.
+ * The same bytes, after their header has shown that they are the requested instance: a cache in front of a target may
+ * mix up responses, and a target that has a SOP Instance UID in two studies may return the other one. Data that cannot be
+ * parsed as DICOM are
+ * passed on unchanged.
  *
- * @throws {DispatchError} `target-error` when it is another instance
+ * @throws {DispatchError} `target-error` if it is another instance
  */
 export async function expectInstance(asked: AskedInstance, bytes: InstanceBytes): Promise<InstanceBytes> {
   const { identity, whole, giveUp } = await peekIdentity(bytes);
@@ -25,19 +26,19 @@ export async function expectInstance(asked: AskedInstance, bytes: InstanceBytes)
 }
 
 export interface PeekedInstance {
-  /** Undefined where it cannot be read as DICOM. */
+  /** Undefined if it cannot be parsed as DICOM. */
   readonly identity: InstanceIdentity | undefined;
-  /** The bytes, with those that were looked at. */
+  /** The bytes, including the inspected ones. */
   readonly whole: InstanceBytes;
-  /** Ends the body where it is not wanted. */
+  /** Ends an unwanted body. */
   giveUp(): Promise<void>;
 }
 
-/** Looks at the head of an instance. @throws what the body throws */
+/** Inspects the header of an instance. @throws errors of the body */
 export async function peekIdentity({ sizeBytes, body }: InstanceBytes): Promise<PeekedInstance> {
   const iterator = body[Symbol.asyncIterator]();
   const seen: Uint8Array[] = [];
-  // Whoever looks at the head must not end the body.
+  // Inspecting the header must not end the body.
   const head: AsyncIterable<Uint8Array> = {
     [Symbol.asyncIterator]: () => ({
       async next() {

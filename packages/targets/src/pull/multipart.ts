@@ -4,14 +4,14 @@ import { maxInstanceBytes } from '../http/index.ts';
 export interface Part {
   /** Names in lower case. */
   readonly headers: ReadonlyMap<string, string>;
-  /** Read it before the next part is asked for; what is left of it is skipped. */
+  /** Read it before the next part is requested; the rest of it is skipped. */
   readonly body: AsyncIterable<Uint8Array>;
 }
 
 const maxHeaderBytes = 16_384;
 const maxPreambleBytes = 65_536;
 
-/** The boundary of a `multipart/related` media type (RFC 2046 section 5.1.1); undefined when it is none. */
+/** The boundary of a `multipart/related` media type (RFC 2046 section 5.1.1); undefined for another type. */
 export function boundaryOf(contentType: string | undefined): string | undefined {
   if (!/^\s*multipart\//i.test(contentType ?? '')) return undefined;
   const match = /;\s*boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))/i.exec(contentType ?? '');
@@ -19,9 +19,9 @@ export function boundaryOf(contentType: string | undefined): string | undefined 
 }
 
 /**
- * The parts of a multipart body, one after the other, as they arrive; nothing but a chunk is held in memory.
+ * The parts of a multipart body, sequentially, as they arrive; only one chunk is held in memory.
  *
- * @throws {DispatchError} `target-error` when the body is not multipart, `target-connection-lost` when it ends too early
+ * @throws {DispatchError} `target-error` if the body is not multipart, `target-connection-lost` if it ends too early
  */
 export async function* readParts(
   body: AsyncIterable<Uint8Array>,
@@ -46,7 +46,7 @@ function declaredBytes(headers: ReadonlyMap<string, string>): number | undefined
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
-/** A part with neither less nor more than it declares, and with no more than an instance may have. */
+/** A part with exactly its declared length, and at most the maximum size of an instance. */
 async function* bounded(
   body: AsyncIterable<Uint8Array>,
   declared: number | undefined,
@@ -65,8 +65,8 @@ function wrongLength(bytes: number, what: string): DispatchError {
 }
 
 /**
- * Three states: before the first delimiter, in a part (headers, then body), after the last delimiter. `#held` is what
- * has arrived and was not handed out yet.
+ * Three states: before the first delimiter, in a part (headers, then body), after the last delimiter. `#held` is the
+ * received data that were not returned yet.
  */
 class PartReader {
   readonly #chunks: AsyncIterator<Uint8Array>;
@@ -81,7 +81,7 @@ class PartReader {
     this.#delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1');
   }
 
-  /** Goes to the end of the first delimiter; false when the body is empty. */
+  /** Moves to the end of the first delimiter; false if the body is empty. */
   async skipPreamble(): Promise<boolean> {
     for (;;) {
       const at = this.#held.indexOf(this.#boundary);
@@ -135,7 +135,7 @@ class PartReader {
         if (last.length > 0) yield last;
         return;
       }
-      // The end of what is here may be the beginning of a delimiter.
+      // The end of the available data may be the beginning of a delimiter.
       const sure = this.#held.length - this.#delimiter.length + 1;
       if (sure > 0) {
         const chunk = this.#held.subarray(0, sure);

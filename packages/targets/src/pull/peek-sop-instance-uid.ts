@@ -1,6 +1,6 @@
 const maxMetaBytes = 1024 * 1024;
 
-/** A Part 10 file whose first bytes were looked at; the body still has them. */
+/** A Part 10 file whose first bytes were inspected; the body still has them. */
 export interface Peeked {
   readonly sopInstanceUid: string;
   readonly body: AsyncIterable<Uint8Array>;
@@ -35,7 +35,7 @@ async function* joined(head: Uint8Array, iterator: AsyncIterator<Uint8Array>): A
   }
 }
 
-/** The UID; `more` when more bytes are needed, `none` when there is none. */
+/** The UID; `more` if more bytes are needed, `none` if there is none. */
 function readUid(head: Buffer): string {
   // Bytes 1-128 preamble, 129-132 prefix, then elements of group 0002 in Explicit VR Little Endian.
   if (head.length < 132) return 'more';

@@ -10,10 +10,10 @@ export interface RemoteInstance extends AskedInstance {
 }
 
 /**
- * Fetches instances in parallel lanes into `request.store`. An instance that cannot be had is tried twice, then counted
- * as failed; the others go on.
+ * Retrieves instances in parallel lanes into `request.store`. A failed instance is tried twice, then counted
+ * as failed; the others continue.
  *
- * @throws {DispatchError} when the target cannot be asked any more and when cancelled; what `store` throws is passed on
+ * @throws {DispatchError} if the target cannot be queried any more and if cancelled; errors of `store` are passed on
  */
 export async function retrieveInstances(
   instances: readonly RemoteInstance[],
@@ -80,7 +80,7 @@ async function fetchOne(
   } catch (thrown) {
     if (signal.aborted) throw thrown;
     if (ofTarget === undefined) {
-      // Where it should be kept, only this one cannot be.
+      // At the destination, only this one cannot be stored.
       if (thrown instanceof DispatchError && thrown.fault === 'instance') {
         return { reason: thrown.message, mayComeYet: false };
       }
@@ -92,7 +92,7 @@ async function fetchOne(
   }
 }
 
-/** Neither less nor more than was said. */
+/** Exactly the announced length. */
 async function* exactly({ sizeBytes, body }: InstanceBytes): AsyncGenerator<Uint8Array, void, undefined> {
   let length = 0;
   for await (const chunk of body) {

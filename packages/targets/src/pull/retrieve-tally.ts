@@ -2,7 +2,7 @@ import type { RetrieveProblem, RetrieveProgress } from '@dicom-dispatch/target-k
 
 const maxProblems = 100;
 
-/** Counts what came, what failed and what is left, and says so after each step. */
+/** Counts arrived, failed and remaining instances, and reports them after each step. */
 export class RetrieveTally {
   readonly #report: (progress: RetrieveProgress) => void;
   readonly #problems: RetrieveProblem[] = [];
@@ -35,7 +35,7 @@ export class RetrieveTally {
     this.#report(this.progress);
   }
 
-  /** One more than was known failed, too. */
+  /** One more than the known ones has failed, too. */
   failedBesides(problem: RetrieveProblem): void {
     this.#total = (this.#total ?? 0) + 1;
     this.failed(problem);
@@ -48,14 +48,14 @@ export class RetrieveTally {
   }
 }
 
-/** An instance whose name makes it impossible to ask for it, or to keep it. */
+/** An instance that can neither be requested nor stored because of its UID. */
 export function malformedName(sopInstanceUid: string): RetrieveProblem {
   // It goes to terminals and logs as it is.
   const sopInstance = /^[!-~]{1,64}$/.test(sopInstanceUid) ? { sopInstanceUid } : {};
   return { ...sopInstance, reason: 'its SOP Instance UID is malformed' };
 }
 
-/** One that the target lists twice, so that it cannot be said which of the two comes. */
+/** An instance that the target lists twice, so the two cannot be distinguished. */
 export function listedTwice(sopInstanceUid: string): RetrieveProblem {
   return {
     sopInstanceUid,

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { TargetHandler } from '@dicom-dispatch/target-kit';
 import type { BuiltInType, targetSchemas } from '../schemas.ts';
 
-/** One loader for every type in `targetSchemas`: the compiler refuses a type without its handler, or the wrong one. */
+/** One loader for every type in `targetSchemas`: the compiler rejects a type without its handler, or with the wrong one. */
 type BuiltInHandlers = {
   readonly [Type in BuiltInType]: () => Promise<TargetHandler<z.output<(typeof targetSchemas)[Type]>>>;
 };

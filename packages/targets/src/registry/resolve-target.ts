@@ -12,7 +12,7 @@ export interface ResolvedTarget {
 /**
  * Finds the handler of a target.
  *
- * @throws DispatchError `handler-missing` when the target or its type is not known (any more)
+ * @throws DispatchError `handler-missing` if the target or its type does not exist (any more)
  */
 export async function resolveTarget(name: string, config: TargetConfig | undefined): Promise<ResolvedTarget> {
   if (!config) throw new DispatchError('handler-missing', `the target ${name} is not configured`);

@@ -1,7 +1,7 @@
 import type { TargetAbout } from '@dicom-dispatch/core';
 import type { RsyncTarget } from './schema.ts';
 
-/** How the type presents itself in forms, in the JSON Schema and in the example configuration. */
+/** Description of the type for forms, the JSON Schema and the example configuration. */
 export const rsyncAbout: TargetAbout<RsyncTarget> = {
   displayName: 'rsync server',
   purpose: 'Copies DICOM files to a server by rsync, over ssh or to an rsync daemon.',

@@ -1,7 +1,7 @@
 import { oldAlgorithms } from '../ssh/index.ts';
 import type { ViaSsh } from './schema.ts';
 
-/** Beside those that ssh has by itself (ssh_config(5)). */
+/** In addition to the defaults of ssh (ssh_config(5)). */
 export function algorithmLines({ algorithms }: ViaSsh): string[] {
   if (algorithms === 'safe') return [];
   const { kex, cipher, hmac, serverHostKey } = oldAlgorithms;

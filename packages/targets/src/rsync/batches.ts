@@ -19,14 +19,14 @@ interface SpooledBatch {
   readonly folder: string;
   /** Path to instance. */
   readonly files: ReadonlyMap<string, ManifestInstance>;
-  /** Why the batch is not whole: the source broke off. What is there is sent all the same. */
+  /** Why the batch is incomplete: the source failed. The available instances are sent nevertheless. */
   readonly error: DispatchError | undefined;
 }
 
 /**
- * Sends what is pending in batches: while one is on its way the next is spooled, never more than two at a time.
+ * Sends pending instances in batches: while one is sent the next is spooled, never more than two at a time.
  *
- * @returns the instances that were quarantined
+ * @returns the quarantined instances
  */
 export async function sendBatches(
   run: Run,
@@ -48,7 +48,7 @@ export async function sendBatches(
     sending = sendBatch(run, transfer, work, batch, places, quarantined).catch((thrown: unknown) => {
       failed ??= thrown;
     });
-    // One instance that the source cannot give now keeps no other from arriving.
+    // An instance that the source cannot return now does not block the others.
     if (batch.error && verdictOf(batch.error) === 'later') putOff ??= batch.error;
     else if (batch.error) break;
   }

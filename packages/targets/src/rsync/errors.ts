@@ -2,9 +2,9 @@ import { DispatchError, type ErrorCode, type Stage } from '@dicom-dispatch/core'
 
 /** How an rsync has ended. */
 export interface RsyncEnd {
-  /** Its exit status (rsync(1), "EXIT VALUES"); undefined when it did not start or was killed. */
+  /** Its exit status (rsync(1), "EXIT VALUES"); undefined if it did not start or was killed. */
   readonly status: number | undefined;
-  /** The end of what it, ssh and the server printed as errors, in English. Paths in it may be patient data. */
+  /** The end of the error output of rsync, ssh and the server, in English. Paths in it may be patient data. */
   readonly errors: string;
 }
 
@@ -13,11 +13,11 @@ interface Meaning {
   readonly code: ErrorCode;
   readonly reason: string;
   readonly remedy?: string;
-  /** Where it happens, whatever the stage of the run. */
+  /** Where it occurs, independent of the stage of the run. */
   readonly connects?: true;
 }
 
-/** What is printed says more than the status, which is the same for many faults. The first that fits counts. */
+/** The output is more specific than the status, which is the same for many errors. The first match counts. */
 const meanings: readonly Meaning[] = [
   {
     pattern: /Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED/,
@@ -122,7 +122,7 @@ const meanings: readonly Meaning[] = [
   },
 ];
 
-/** How an rsync that did not succeed has ended, as a DispatchError. Nothing of what it printed is shown. */
+/** The end of an unsuccessful rsync as a DispatchError. None of its output is shown. */
 export function translateRsyncEnd(
   { status, errors }: RsyncEnd,
   host: string,
@@ -140,7 +140,7 @@ export function translateRsyncEnd(
         ...(remedy !== undefined && { remedy }),
       },
     );
-  // A timeout is told by the status; lost connections are printed after it.
+  // A timeout has its own status; lost connections are printed after it.
   if (status === 30) return make('target-timeout', 'it did not answer in time');
   const meaning = meanings.find(({ pattern }) => pattern.test(errors));
   if (meaning) return make(meaning.code, meaning.reason, meaning.remedy, meaning.connects ? 'connect' : stage);
@@ -166,7 +166,7 @@ export function translateRsyncEnd(
     case 255:
       return make('target-connection-lost', 'the connection was lost');
     case 11:
-      // "Error in file I/O" at the receiver, whose own words are often lost with the connection.
+      // "Error in file I/O" at the receiver, whose own message is often lost with the connection.
       return make(
         'target-full',
         'it could not write: its disk is full or damaged',

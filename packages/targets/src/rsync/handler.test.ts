@@ -54,7 +54,7 @@ afterAll(async () => spool.remove());
 
 const common = () => ({ type: 'rsync', host: '127.0.0.1', spool: spool.path, batchBytes: '100MB' });
 
-/** The study leaves at 60 KiB/s, so that there is a middle of the transfer to do something in. */
+/** The study is sent at 60 KiB/s, so that a test can act during the transfer. */
 function inTheMiddle(proxy: () => FaultProxy, act: () => void | Promise<void>): ArrangedFault {
   let over = false;
   const acted = Promise.withResolvers<void>();
@@ -76,7 +76,7 @@ function inTheMiddle(proxy: () => FaultProxy, act: () => void | Promise<void>): 
   };
 }
 
-/** In front of the program itself there is another one of its name. */
+/** Another program of the same name precedes the real one in PATH. */
 async function withProgram(name: string, script: string): Promise<ArrangedFault> {
   const folder = await tempFolder('programs');
   await writeFile(join(folder.path, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
@@ -125,7 +125,7 @@ describe('over ssh', () => {
     return { type: 'ssh', port: proxy.port, username: sshd.username, ...login, ...pinned, ...more };
   };
   beforeAll(async () => {
-    // Before the server starts: it does not see what is mounted later.
+    // Before the server starts: it does not see later mounts.
     disk = isRoot ? await tempDisk({ sizeBytes: 300_000 }) : undefined;
     sshd = await startSshd(isRoot ? { password: 'a-password' } : {});
     proxy = await startFaultProxy({ port: sshd.port });
@@ -209,7 +209,7 @@ describe('over ssh', () => {
     await mkdir(counted);
     await chmod(counted, 0o777);
     const wrapper = join(sshd.folder, 'counting-rsync');
-    // The folder is ours and not the user's: it makes way for one that the user has no right to.
+    // The folder is ours and not the user's: it is replaced by one to which the user has no access.
     const script = [
       '#!/bin/sh',
       `mktemp ${counted}/XXXXXX >/dev/null`,
@@ -305,7 +305,7 @@ describe('over ssh', () => {
     });
 
     it('the check program tells of a missing ssh', async () => {
-      // A path on which there is rsync, but no ssh.
+      // A PATH with rsync, but without ssh.
       await using folder = await tempFolder('no-ssh');
       const { stdout } = await run('sh', ['-c', 'command -v rsync']);
       await symlink(stdout.trim(), join(folder.path, 'rsync'));

@@ -34,7 +34,7 @@ export const rsyncHandler: TargetHandler<RsyncTarget> = {
   inventory: openRsyncInventory,
 };
 
-/** For servers that rsync gives no way to ask, in one step, whether a path is free. */
+/** For servers: rsync has no atomic way to check whether a path is free. */
 const claims = new PathClaims();
 
 /** Spools the pending instances in batches and has rsync send each; what rsync confirms is reported. */
@@ -62,7 +62,7 @@ async function deliver(run: DeliveryRun<RsyncTarget>): Promise<void> {
     const sent = await sendBatches(run, transfer, work, instances, places);
     const quarantined = [...shared, ...sent];
     if (leftOvers.length > 0) await removeLeftOvers(run, transfer, work, leftOvers);
-    // rsync compares a checksum of each file at its end; the receiver has had the last word on every one.
+    // rsync compares a checksum of each file at its end; the receiver decides for every file.
     run.stage('verify');
     run.stage('finalize');
     await sendMarker(run, transfer, work, quarantined, places);
@@ -73,7 +73,7 @@ async function deliver(run: DeliveryRun<RsyncTarget>): Promise<void> {
   }
 }
 
-/** What an rsync that was killed at the server has left there. */
+/** Files that a killed rsync has left on the server. */
 async function removeLeftOvers(
   run: DeliveryRun<RsyncTarget>,
   transfer: Transfer,

@@ -7,10 +7,10 @@ import type { WorkFolder } from './work-folder.ts';
 import type { RsyncTarget, ViaSsh } from './schema.ts';
 
 /**
- * Lines of known_hosts for a server whose key is pinned by fingerprint: ssh itself compares whole keys only. The keys
- * that the server shows are asked for, and those kept whose fingerprint is pinned; ssh then checks again by itself.
+ * Lines of known_hosts for a server whose key is pinned by fingerprint: ssh itself compares complete keys only. The keys
+ * of the server are requested, and those with a pinned fingerprint are used; ssh then verifies again.
  *
- * @throws {DispatchError} `target-host-key` when none of its keys is pinned
+ * @throws {DispatchError} `target-host-key` if none of its keys is pinned
  */
 export async function pinnedKeys(
   { host, connectTimeout }: RsyncTarget,
@@ -44,7 +44,7 @@ export async function pinnedKeys(
   );
 }
 
-/** ssh-keyscan knows safe algorithms only. ssh itself writes the key down that it is shown, before any login; none is tried. */
+/** ssh-keyscan supports safe algorithms only. ssh itself stores the presented key before any login; no login is tried. */
 async function keysBySsh(
   host: string,
   via: ViaSsh,

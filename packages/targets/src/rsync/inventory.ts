@@ -14,7 +14,7 @@ import type { RsyncTarget } from './schema.ts';
 import type { Transfer } from './transfer.ts';
 import { makeWorkFolder, type WorkFolder } from './work-folder.ts';
 
-/** What is in the folder of the server: names and sizes as rsync lists them, contents by fetching a file and removing it. */
+/** Content of the folder on the server: names and sizes as rsync lists them, contents by fetching a file and removing it. */
 export async function openRsyncInventory(context: InventoryContext<RsyncTarget>): Promise<Inventory> {
   const { config, targetName, memory, signal, pace } = context;
   const work = await makeWorkFolder(config, `audit of ${targetName}`);
@@ -58,7 +58,7 @@ export async function openRsyncInventory(context: InventoryContext<RsyncTarget>)
   };
 }
 
-/** Files that fit the patterns, by their paths; without patterns it is only looked whether the folder is there. */
+/** Files that match the patterns, by their paths; without patterns only the existence of the folder is checked. */
 async function listFiles(
   { config, route, signal }: Transfer,
   work: WorkFolder,

@@ -15,15 +15,15 @@ export interface Claim extends PlaceClaim {
   mayReplace?(there: AsyncIterable<Uint8Array>): Promise<boolean>;
 }
 
-/** Larger files are read until as much of them is here as tells who they are. */
+/** Larger files are read until enough is available to identify them. */
 const smallFile = '4m';
 
 /**
- * Decides about files of another content that have the paths of ours: they are fetched, since rsync cannot read a part of a
+ * Decides about files with other content at our paths: they are fetched, since rsync cannot read a part of a
  * file; of large ones only the beginning.
  *
  * @param from - the folder with our files
- * @returns for each path that is not to be replaced, why
+ * @returns for each path that must not be replaced, why
  */
 export async function judgeFiles(
   transfer: Transfer,
@@ -49,7 +49,7 @@ export async function judgeFiles(
   }
 }
 
-/** @returns what stands in the way, or undefined when it may be replaced */
+/** @returns the conflicting content, or undefined if it may be replaced */
 async function judge(ours: string, theirs: string, claim: Claim): Promise<Occupant | undefined> {
   const kind = await kindOf(theirs);
   if (!kind) return 'special';
@@ -66,7 +66,7 @@ async function kindOf(path: string): Promise<'file' | 'folder' | undefined> {
   return found && (found.isDirectory() ? 'folder' : 'file');
 }
 
-/** Whether a file is empty, or the beginning of another that is longer: somebody has begun to write it. */
+/** Whether a file is empty, or the beginning of another, longer one: an unfinished write. */
 async function isBeginning(path: string, of: string): Promise<boolean> {
   const [short, long] = [await stat(path), await stat(of)];
   if (short.size === 0) return true;
@@ -96,7 +96,7 @@ export async function fetchFiles(
   const rules = await work.keep('fetch-rules', rulesFor(paths.map(asPattern)));
   const args = ['--recursive', `--filter=merge ${rules}`, '--protect-args', ...more, transfer.route.folder, `${into}/`];
   const end = await runRsync(transfer, args, [], () => {});
-  // What is missing afterwards is taken for something that cannot be read; after other ends nothing is known.
+  // Missing files are treated as unreadable; after other exit statuses nothing is known.
   if (end.status === 0 || end.status === 23 || end.status === 24) return;
   throw new DispatchError(
     'target-error',

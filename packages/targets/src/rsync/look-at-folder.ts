@@ -7,8 +7,8 @@ import type { Transfer } from './transfer.ts';
 import type { WorkFolder } from './work-folder.ts';
 
 /**
- * Looks at the folder: whether we get in, and whether it is there. Of what is in it only temporary files are listed that an
- * rsync which was killed has left of the given paths: `.NAME.XXXXXX` (rsync(1), "--temp-dir").
+ * Checks the login and the folder. Of its content, only temporary files are listed that a killed
+ * rsync has left beside the given paths: `.NAME.XXXXXX` (rsync(1), "--temp-dir").
  *
  * @returns the paths of such files
  * @throws {DispatchError} in stage `connect`
@@ -54,7 +54,7 @@ function originalOf(path: string): string | undefined {
   return name === undefined ? undefined : posix.join(posix.dirname(path), name);
 }
 
-/** Folders on the way, temporary files in those of the paths, and nothing else. */
+/** Only parent folders, and temporary files in the folders of the paths. */
 function listRules(paths: readonly string[]): string {
   const folders = new Set(paths.map((path) => posix.dirname(path)));
   return rulesFor([...folders].map((folder) => `${folder === '.' ? '' : `${asPattern(folder)}/`}.?*.??????`));

@@ -37,7 +37,7 @@ export async function checkRemoteFolder(
   return checkPlace(marked, memory, act);
 }
 
-/** One that is not there is no error: the rules only let it through. */
+/** A missing file is not an error: the rules only include it. */
 async function fetchMark({ config, route, signal }: Transfer, folder: string): Promise<void> {
   const args = [
     ...route.args,

@@ -5,7 +5,7 @@ import { runProgram } from './run-program.ts';
 import type { RsyncTarget } from './schema.ts';
 
 /**
- * Runs the command of the target. Values of tags are cleaned as they are for paths: one that begins with a hyphen is no
+ * Runs the command of the target. Values of tags are cleaned as for paths: a value that begins with a hyphen is not an
  * option, and there is no shell to interpret others.
  *
  * @throws {DispatchError} `finalize-failed`

@@ -10,7 +10,7 @@ import type { WorkFolder } from './work-folder.ts';
 export interface Route {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** The target's folder, with a slash at its end. */
+  /** The target's folder, with a trailing slash. */
   readonly folder: string;
 }
 
@@ -32,7 +32,7 @@ export async function routeTo(config: RsyncTarget, work: WorkFolder, signal: Abo
   const file = await writeSshConfig(config, via, work, signal);
   const path = config.path.endsWith('/') ? config.path : `${config.path}/`;
   return {
-    // rsync takes its remote shell apart at spaces, but for quotes.
+    // rsync splits its remote shell at spaces, except in quotes.
     args: [
       ...timeout,
       '--rsh',
@@ -44,7 +44,7 @@ export async function routeTo(config: RsyncTarget, work: WorkFolder, signal: Abo
   };
 }
 
-/** A configuration of its own: nothing from the user's or the system's has a say. */
+/** A separate configuration: that of the user or the system is ignored. */
 async function writeSshConfig(
   config: RsyncTarget,
   via: ViaSsh,
@@ -76,7 +76,7 @@ async function writeSshConfig(
     `KbdInteractiveAuthentication ${via.password ? 'yes' : 'no'}`,
     `PubkeyAuthentication ${via.privateKey || agent !== undefined ? 'yes' : 'no'}`,
     'ClearAllForwardings yes',
-    // Why there is no common algorithm is told at this level.
+    // The reason for missing common algorithms is logged at this level.
     'LogLevel INFO',
     '',
   ];
@@ -102,7 +102,7 @@ async function hostKeyLines(
   return only(await work.keep('known-hosts', await pinnedKeys(config, via, work, via.hostKey.fingerprint, signal)));
 }
 
-/** ssh asks for passwords only by a program (ssh(1), "SSH_ASKPASS"); this one reads a file that only we may read. */
+/** ssh reads passwords only from a program (ssh(1), "SSH_ASKPASS"); this one reads a file with access for this user only. */
 async function askpass(via: ViaSsh, work: WorkFolder): Promise<Record<string, string>> {
   const answer = via.password ?? via.passphrase;
   if (!answer) return {};

@@ -1,11 +1,11 @@
 import { posix } from 'node:path';
 
-/** A path as a rule has it, where it has wildcards of its own (rsync(1), "PATTERN MATCHING RULES"). */
+/** A path as in a rule, with its wildcards escaped (rsync(1), "PATTERN MATCHING RULES"). */
 export function asPattern(path: string): string {
   return /[*?[]/.test(path) ? path.replaceAll(/[\\*?[]/g, String.raw`\$&`) : path;
 }
 
-/** Rules (rsync(1), "FILTER RULES") that let nothing through but what fits the patterns, and the folders on the way. */
+/** Rules (rsync(1), "FILTER RULES") that include only matches of the patterns, and their parent folders. */
 export function rulesFor(patterns: readonly string[]): string {
   const onTheWay = new Set<string>();
   for (const pattern of patterns) {

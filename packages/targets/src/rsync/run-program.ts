@@ -10,20 +10,20 @@ export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Written to its standard input. */
   readonly input?: string;
-  /** Called with each whole line of its standard output, which is then not kept. */
+  /** Called with each complete line of its standard output, which is then not stored. */
   onLine?(line: string): void;
-  /** Ends it when it has printed nothing for so long. */
+  /** Ends it if it has printed nothing for this time. */
   readonly silence?: {
     /** In milliseconds; 0 = no limit. */
     readonly limitMs: number;
     error(): DispatchError;
   };
-  /** Ends it when what it prints tells of too little progress. */
+  /** Ends it if its output shows too little progress. */
   readonly rate?: {
     /** Bytes a second; 0 = no limit. */
     readonly minBytesPerSecond: number;
     readonly windowMs: number;
-    /** How many bytes are through in all, as a line says; undefined for other lines, each of which is progress too. */
+    /** Total transferred bytes according to a line; undefined for other lines, each of which is progress too. */
     bytesOf(line: string): number | undefined;
     error(): DispatchError;
   };
@@ -32,13 +32,13 @@ export interface ProgramOptions {
 export interface ProgramEnd {
   /** Undefined when it was ended by a signal. */
   readonly status: number | undefined;
-  /** The last 64 KiB of its standard output, unless lines were asked for. */
+  /** The last 64 KiB of its standard output, unless lines were requested. */
   readonly output: string;
   /** The last 16 KiB of its standard error. */
   readonly errors: string;
 }
 
-/** Of ours, a program gets what it needs to be found and to speak English; nothing that may be a secret. */
+/** A program gets only the environment that it needs to be found and to use English; nothing that may be a secret. */
 function plainEnvironment(): Record<string, string> {
   const kept = ['PATH', 'HOME', 'TMPDIR', 'USER', 'LOGNAME'].flatMap((name) => {
     const value = process.env[name];
@@ -48,9 +48,9 @@ function plainEnvironment(): Record<string, string> {
 }
 
 /**
- * Runs a program without a shell and waits for its end. When the signal aborts it is ended, with what it has started.
+ * Runs a program without a shell and waits for its end. If the signal aborts it is ended, together with its child processes.
  *
- * @throws {DispatchError} when it cannot be started, or the signal aborts
+ * @throws {DispatchError} if it cannot be started, or the signal aborts
  */
 export async function runProgram(
   program: string,
@@ -66,7 +66,7 @@ export async function runProgram(
     clearTimeout(timer);
     if (silence && silence.limitMs > 0) timer = setTimeout(() => silent.abort(silence.error()), silence.limitMs);
   }
-  // A process group of its own, so that ssh ends together with the rsync that has started it.
+  // A separate process group, so that ssh ends together with the rsync that has started it.
   const child = spawn(program, args, {
     detached: true,
     env: { ...plainEnvironment(), ...options.env },
@@ -94,7 +94,7 @@ export async function runProgram(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     errors = (errors + text).slice(-16_384);
   });
-  // A program that ends early does not read its input: its status tells.
+  // A program that ends early does not read its input: its status shows this.
   child.stdin.on('error', () => {});
   child.stdin.end(input);
   try {
@@ -137,7 +137,7 @@ function watchRate(
   };
 }
 
-/** SIGTERM lets rsync tidy up; what has not ended after half a second is killed. */
+/** SIGTERM lets rsync clean up; after half a second it is killed. */
 async function endGroup(pid: number, closed: Promise<unknown>): Promise<void> {
   const kill = (name: NodeJS.Signals): void => {
     try {

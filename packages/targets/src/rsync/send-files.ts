@@ -4,11 +4,11 @@ import { filesThatAreThere, transferFiles, type Transfer } from './transfer.ts';
 import type { WorkFolder } from './work-folder.ts';
 
 export interface Sent {
-  /** Paths that are whole at the server now, by us or because the same content was there. */
+  /** Paths that are complete on the server now, sent by us or because the same content existed. */
   readonly arrived: ReadonlySet<string>;
   /** Of these, files of which another version was there. */
   readonly replaced: number;
-  /** Paths that something else has, and why it stays. */
+  /** Paths with other content, and why it is kept. */
   readonly conflicts: ReadonlyMap<string, DispatchError>;
   /** Why the others have not arrived. */
   readonly error: DispatchError | undefined;
@@ -17,8 +17,8 @@ export interface Sent {
 const none: ReadonlyMap<string, DispatchError> = new Map();
 
 /**
- * Sends files of a folder: first those whose paths are free; then what has the paths of the others is compared with them, and
- * replaced when it is an older version of the same.
+ * Sends files of a folder: first those whose paths are free; then the content of the other paths is compared, and
+ * replaced if it is an older version of the same instance.
  */
 export async function sendFiles(
   transfer: Transfer,

@@ -18,7 +18,7 @@ import { makeWorkFolder, type WorkFolder } from './work-folder.ts';
 interface Progress {
   work?: WorkFolder;
   transfer?: Transfer;
-  /** Why the folder could not be looked at, when that is for a later check to say. */
+  /** Why the folder could not be checked, if a later check reports this. */
   failure?: DispatchError;
   written: boolean;
 }
@@ -142,7 +142,7 @@ async function haveSpoolSpace(config: RsyncTarget, work: WorkFolder): Promise<st
   );
 }
 
-/** Looks at the folder: one run of rsync tells of host key, login and folder; each check takes its part. */
+/** Checks the folder: one run of rsync tests host key, login and folder; each check reports its part. */
 async function enter(config: RsyncTarget, progress: Progress, signal: AbortSignal): Promise<void> {
   if (!progress.work) throw new DispatchError('internal', 'a check of the server runs before that of the spool');
   try {

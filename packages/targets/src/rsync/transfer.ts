@@ -12,19 +12,19 @@ export interface Transfer {
   readonly signal: AbortSignal;
 }
 
-/** What rsync said of the files of a batch. */
+/** Output of rsync about the files of a batch. */
 export interface Transferred {
-  /** Paths that are whole at the server now. */
+  /** Paths that are complete on the server now. */
   readonly arrived: ReadonlySet<string>;
   /** Why the others are not. */
   readonly error: DispatchError | undefined;
 }
 
 /**
- * Sends files of a folder, named by their paths in it. With status 0 rsync has had the receiver's word for every file;
- * after a partial transfer the server is asked which files it has.
+ * Sends files of a folder, named by their paths in it. With status 0 the receiver has confirmed every file;
+ * after a partial transfer the server is queried for its files.
  *
- * @param how - `new`: what has a path is left as it is, and is neither arrived nor an error
+ * @param how - `new`: existing paths are kept, and count neither as arrived nor as an error
  */
 export async function transferFiles(
   transfer: Transfer,
@@ -56,13 +56,13 @@ export async function transferFiles(
     return { arrived: named, error };
   }
   const error = translateRsyncEnd(end, transfer.config.host, 'Sending files');
-  // 23 and 24: some files could not be transferred; after others there is nobody to ask.
+  // 23 and 24: some files could not be transferred; after other statuses the server cannot be queried.
   const arrived =
     end.status === 23 || end.status === 24 ? await filesThatAreThere(transfer, from, paths) : new Set<string>();
   return { arrived, error };
 }
 
-/** Asks by a dry run: `.f` and blanks say that a file is the same on both sides. */
+/** Uses a dry run: `.f` and blanks mean that a file is the same on both sides. */
 export async function filesThatAreThere(
   transfer: Transfer,
   from: string,
@@ -89,7 +89,7 @@ async function compareThere(
   return same;
 }
 
-/** A line for each file: eleven letters that say what is done (rsync(1), "--itemize-changes"), a bar, its path. */
+/** A line for each file: eleven letters with the changes (rsync(1), "--itemize-changes"), a bar, its path. */
 const namingArgs = ['--from0', '--files-from=-', '--protect-args', '--8-bit-output', '--out-format=%i|%n'];
 
 function sendingArgs(config: RsyncTarget): string[] {
@@ -99,7 +99,8 @@ function sendingArgs(config: RsyncTarget): string[] {
   ];
   return [
     ...namingArgs,
-    // Folders are made as the server likes, unless their mode is given: then it is told for each folder on the way.
+    // Folders are created with the defaults of the server, unless their mode is configured: then it is set for each parent
+    // folder.
     ...(config.directoryMode === undefined ? ['--no-implied-dirs'] : []),
     ...(config.existing === 'checksum' ? ['--checksum'] : ['--times']),
     ...(config.partialDir === false ? [] : [`--partial-dir=${config.partialDir}`]),
@@ -116,8 +117,8 @@ export async function runRsync(
   paths: readonly string[],
   onFile: (path: string, change: string) => void,
 ) {
-  // Progress is asked for as a sign of life: rsync's own limit does not notice a server that stands still while its
-  // system still takes bytes, since rsync counts the keep-alives that it sends itself.
+  // Progress output is used as a heartbeat: rsync's own timeout does not detect a stalled server whose
+  // operating system still accepts bytes, since rsync counts its own keep-alives.
   return runProgram('rsync', [...route.args, '--info=progress2', '--outbuf=N', ...args], {
     signal,
     env: route.env,
@@ -138,13 +139,13 @@ function silenceOf({ host }: RsyncTarget, limitMs: number) {
   };
 }
 
-/** Over twice the limit of silence; a line for a file counts for 4 KB, whatever its size. */
+/** Over twice the timeout; a line for a file counts as 4 KB of any size. */
 function rateOf({ host, minBytesPerSecond, timeout }: RsyncTarget) {
   return {
     minBytesPerSecond,
     windowMs: timeout === 0 ? 120_000 : 2 * timeout,
     bytesOf(line: string): number | undefined {
-      // "      1,234,567  12%    1.23MB/s    0:00:04": bytes of the whole transfer so far.
+      // "      1,234,567  12%    1.23MB/s    0:00:04": bytes of the complete transfer so far.
       const progress = /^\s*([\d,.]+)\s+\d+%/.exec(line)?.[1];
       return progress === undefined ? undefined : Number(progress.replaceAll(/[,.]/g, ''));
     },
@@ -152,7 +153,7 @@ function rateOf({ host, minBytesPerSecond, timeout }: RsyncTarget) {
   };
 }
 
-/** Removes one file of the server's folder: by sending an empty folder, with all other names left alone. */
+/** Removes one file of the server's folder: by sending an empty folder, with all other names protected. */
 export async function removeFile({ config, route, signal }: Transfer, work: string, name: string): Promise<void> {
   const empty = join(work, 'spool');
   await rm(join(empty, name), { force: true });

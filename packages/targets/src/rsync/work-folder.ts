@@ -7,7 +7,7 @@ import type { RsyncTarget } from './schema.ts';
 
 const beginning = 'dicom-dispatch-rsync-';
 
-/** A private folder on this machine for one attempt: batches, and files that ssh and rsync want as files. */
+/** A private folder on this machine for one attempt: batches, and files that ssh and rsync need as files. */
 export interface WorkFolder {
   readonly path: string;
   /** Writes a file that only we may read. */
@@ -15,7 +15,7 @@ export interface WorkFolder {
   remove(): Promise<void>;
 }
 
-/** Makes the folder, and removes those that attempts of this delivery, or others long ago, have left. */
+/** Creates the folder, and removes those that earlier attempts of this delivery, or others long ago, have left. */
 export async function makeWorkFolder(config: RsyncTarget, deliveryId: string): Promise<WorkFolder> {
   const parent = config.spool ?? tmpdir();
   try {

@@ -1,7 +1,7 @@
 import type { TargetAbout } from '@dicom-dispatch/core';
 import type { S3Target } from './schema.ts';
 
-/** How the type presents itself in forms, in the JSON Schema and in the example configuration. */
+/** Description of the type for forms, the JSON Schema and the example configuration. */
 export const s3About: TargetAbout<S3Target> = {
   displayName: 'S3 bucket',
   purpose: 'Stores instances as objects in a bucket of Amazon S3 or of a server that speaks S3.',

@@ -3,8 +3,9 @@ import { DispatchError } from '@dicom-dispatch/core';
 import type { S3Target } from './schema.ts';
 
 /**
- * Where the SDK connects to for the bucket of a target: with an access point, a bucket in the host name, or another region
- * that is a name of its own.
+ * The address to which the SDK connects for the bucket of a target: with an access point, a bucket in the host name, or
+ * another
+ * region it has its own name.
  */
 export async function addressOf(config: S3Target): Promise<URL> {
   let found: URL | undefined;

@@ -9,7 +9,7 @@ import { addressOf } from './address.ts';
 import { s3Handler } from './handler.ts';
 import { s3Target } from './schema.ts';
 
-/** An object store in memory that keeps what it is told to keep of the protocol. */
+/** An in-memory object store that implements a configurable part of the protocol. */
 interface Store {
   readonly objects: Map<string, { readonly bytes: Buffer; readonly etag: string }>;
   /** Answers a request in the place of the store; false = does not. */
@@ -169,7 +169,7 @@ describe('completing an upload in parts', () => {
     const whole = Buffer.concat(bytes);
     const part = 5 * 1024 * 1024;
     const parts = [whole.subarray(0, part), whole.subarray(part)];
-    // The server has made it when it is asked.
+    // The server has created it when it is queried.
     const original = store.instead!;
     store.instead = async (request, answer, state) => {
       const isAnswered = await original(request, answer, state);
@@ -379,7 +379,7 @@ describe('conditional writes', () => {
     const bytes = await bytesOf(theirs);
     let key = '';
     store.instead = ({ method, path, query }) => {
-      // Listed and asked for it is not there; it comes right before the object is stored.
+      // At listing and query it does not exist; it is created just before the object is stored.
       if (method === 'PUT' && !query.has('partNumber')) {
         key = path;
         store.objects.set(path, { bytes, etag: md5(bytes) });

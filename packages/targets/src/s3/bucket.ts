@@ -7,17 +7,17 @@ import { tlsOptions } from '../http/tls-files.ts';
 import { translateS3Error } from './errors.ts';
 import type { S3Target } from './schema.ts';
 
-/** A bucket in use; its errors are translated, and each request ends with the signal. */
+/** An open bucket; its errors are translated, and each request ends with the signal. */
 export interface Bucket extends Disposable {
   readonly config: S3Target;
   readonly name: string;
-  /** Who answers, for messages. */
+  /** Name of the server for messages. */
   readonly host: string;
   readonly client: S3Client;
   /**
    * Runs requests; `doing` is a verb with -ing for the error.
    *
-   * @param bytes - that go one way or the other, for the longest time that it may take
+   * @param bytes - transferred in either direction, for the timeout
    */
   act<T>(doing: string, signal: AbortSignal, request: Request<T>, bytes?: number): Promise<T>;
   /** The same, for what has its own use for the SDK's errors. */
@@ -74,7 +74,7 @@ export async function openBucket(config: S3Target, stage?: Stage): Promise<Bucke
   };
 }
 
-/** Answers are short but for lists. */
+/** Responses are short except for lists. */
 const answerBytes = 500_000;
 
 /** The longest time for a request with its repetitions; 0 = no limit. */
@@ -92,7 +92,7 @@ function checksumMode({ checksum }: S3Target): Partial<S3ClientConfig> {
   return { requestChecksumCalculation: mode, responseChecksumValidation: mode };
 }
 
-/** Keys as configured, else the SDK's default chain (environment, profile, container, instance); then the role. */
+/** Configured keys, otherwise the SDK's default chain (environment, profile, container, instance); then the role. */
 function credentialsOf(config: S3Target): Partial<S3ClientConfig> {
   const { accessKeyId, secretAccessKey, sessionToken, role } = config;
   const keys =

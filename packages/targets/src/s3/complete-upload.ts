@@ -26,10 +26,10 @@ const maxTries = 3;
 const pauseMs = 300;
 
 /**
- * Makes an object of the parts that were sent. After an answer that says neither yes nor no (none, an empty one, an error of
- * the server, one in an answer of 200) the bucket is asked what it has; then it is tried again.
+ * Creates an object from the sent parts. After an inconclusive response (none, an empty one, a server error,
+ * an error with status 200) the bucket is queried; then it is tried again.
  *
- * @returns false when the key was used by another upload in the meantime
+ * @returns false if another upload used the key in the meantime
  */
 export async function completeUpload(upload: UploadToComplete, signal: AbortSignal): Promise<boolean> {
   const { bucket, state, instance } = upload;
@@ -45,7 +45,7 @@ export async function completeUpload(upload: UploadToComplete, signal: AbortSign
         throw translateS3Error(thrown, bucket, 'Completing a multipart upload');
       }
       if (await isMade(upload, signal)) return true;
-      // The upload is gone without an object: the next attempt begins anew.
+      // The upload no longer exists, and there is no object: the next attempt starts again.
       if (isLost) await forgetUpload(state, instance);
       if (isLost || number >= maxTries) throw translateS3Error(thrown, bucket, 'Completing a multipart upload');
       await delay(pauseMs * number, undefined, { signal });
@@ -69,12 +69,12 @@ async function complete(upload: UploadToComplete, signal: AbortSignal): Promise<
   answered?.(answer.ETag);
 }
 
-/** The parts themselves are not what the server has. */
+/** The parts on the server differ from ours. */
 function isOfParts(thrown: unknown): boolean {
   return thrown instanceof Error && ['InvalidPart', 'InvalidPartOrder', 'EntityTooSmall'].includes(thrown.name);
 }
 
-/** An answer that tells nothing of the object: none, one that is none of S3, or an error of the server. */
+/** A response that does not show the state of the object: none, one that is not from S3, or a server error. */
 function isUncertain(thrown: unknown): boolean {
   const status = s3Status(thrown);
   return status === undefined || status < 300 || leavesOpen(status) || (status > 501 && status < 600);
@@ -85,6 +85,6 @@ async function isMade({ bucket, key, tally, found }: UploadToComplete, signal: A
   if (!now) return false;
   const likeness = compareObject(now, tally);
   if (likeness !== 'unknown') return likeness === 'same';
-  // Its ETag says nothing: it is ours if nothing, or something else, already at the target.
+  // Its ETag is not conclusive: the object is ours if the key was free before, or had other content.
   return bucket.config.existing === 'compare' && etagOf(now.ETag) !== etagOf(found?.ETag);
 }

@@ -3,8 +3,8 @@ import type { Bucket } from './bucket.ts';
 import { notS3, s3Status, translateS3Error } from './errors.ts';
 
 /**
- * Asks the bucket for something small, to learn whether it is there and accepts the login before instances are opened. Keys
- * that may only write are refused this; that is fine.
+ * Sends a small request to the bucket, to check that it exists and accepts the login before instances are opened. Keys
+ * with write permission only get an error here, which is ignored.
  *
  * @returns whether listing is permitted
  * @throws {DispatchError} in stage `connect`
@@ -23,7 +23,7 @@ export async function enterBucket(bucket: Bucket, signal: AbortSignal): Promise<
   }
 }
 
-/** Whether an answer is a list of keys: it says the bucket, or whether it is whole (API reference, "ListObjectsV2"). */
+/** Whether a response is a list of keys: it has the bucket, or whether it is complete (API reference, "ListObjectsV2"). */
 export function isList({ Name, IsTruncated }: ListObjectsV2CommandOutput): boolean {
   return Name !== undefined || IsTruncated !== undefined;
 }

@@ -133,7 +133,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
 };
 
 /**
- * What the AWS SDK threw, as a DispatchError. Its texts may quote keys, which may be made of patient data: only codes
+ * An error of the AWS SDK as a DispatchError. Its texts may contain keys, which may contain patient data: only codes
  * and statuses are shown.
  */
 export function translateS3Error(
@@ -161,7 +161,7 @@ export function translateS3Error(
     );
   }
   if (status !== undefined) {
-    // Such an answer tells nothing: a page of a proxy, an empty body, a service that broke off.
+    // An inconclusive response: a page of a proxy, an empty body, an aborted response.
     if (status < 300) return notS3(host, doing, options);
     const code = status >= 500 ? 'target-error' : 'target-misconfigured';
     return new DispatchError(code, `${doing} at ${host} failed (${name} ${status})`, options);
@@ -170,7 +170,7 @@ export function translateS3Error(
   return new DispatchError(error.code, error.message, { cause: thrown, ...(stage && { stage }) });
 }
 
-/** An answer that looks like success and is none: the page of a proxy or of a login, which the SDK reads as an empty result. */
+/** A response that looks like success but is not: the page of a proxy or login, which the SDK parses as an empty result. */
 export function notS3(host: string, doing: string, options: DispatchErrorOptions = {}): DispatchError {
   return new DispatchError('target-error', `${doing} at ${host} failed: the response is not from an S3 server`, {
     remedy: 'Check endpoint, and check for a proxy, a gateway or a login page in between.',
@@ -178,21 +178,21 @@ export function notS3(host: string, doing: string, options: DispatchErrorOptions
   });
 }
 
-/** The SDK calls a connection that was reset a TimeoutError too; its code tells. */
+/** The SDK also throws a TimeoutError for a reset connection; its code shows this. */
 function nameOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return typeof thrown;
   const reset = 'code' in thrown && (thrown.code === 'ECONNRESET' || thrown.code === 'EPIPE');
   return reset ? String(thrown.code) : thrown.name;
 }
 
-/** Name or status of the answer that says that an object or an upload is not there. */
+/** Name or status of a response for a missing object or upload. */
 export function isNotThere(thrown: unknown): boolean {
   if (!(thrown instanceof Error)) return false;
   if (thrown.name === 'NoSuchBucket') return false;
   return ['NotFound', 'NoSuchKey', 'NoSuchUpload'].includes(thrown.name) || s3Status(thrown) === 404;
 }
 
-/** Whether a conditional request found the key taken, or being written by others. */
+/** Whether a conditional request found that the key is taken, or being written by others. */
 export function isTaken(thrown: unknown): boolean {
   if (!(thrown instanceof Error)) return false;
   return ['PreconditionFailed', 'ConditionalRequestConflict'].includes(thrown.name) || s3Status(thrown) === 412;

@@ -73,7 +73,7 @@ async function objectsIn(bucket: string): Promise<_Object[]> {
     objects.push(...(page.Contents ?? []));
     token = page.NextContinuationToken;
   } while (token !== undefined);
-  // Swift keeps the parts of uploads in a bucket of its own, but lists none of them here.
+  // Swift stores upload parts in a separate bucket, but lists none of them here.
   return objects;
 }
 
@@ -111,7 +111,7 @@ function configOf(bucket: string, more: object = {}) {
   };
 }
 
-/** Passes requests on as they are, so that their signatures hold, but refuses some: for what a policy would forbid. */
+/** Forwards requests unchanged, so that their signatures stay valid, but rejects some: like a policy. */
 async function startPolicy(method: string): Promise<ArrangedFault & { server: Server }> {
   const server = createServer((incoming, answer) => {
     if (incoming.method === method) {
@@ -164,7 +164,7 @@ handlerContract<S3Target>({
   faults: {
     'wrong credentials': { ...wrongSecret, code: 'target-unauthorized', stage: 'connect' },
     'wrong host key': {
-      // For https that is a certificate of an authority that is not trusted.
+      // For https this is a certificate of an untrusted authority.
       arrange: () => tlsFront({ trusted: false }),
       code: 'target-tls',
       stage: 'connect',
@@ -324,7 +324,7 @@ describe('the s3 target', () => {
     const before = proxy.counters().bytesUp;
     const second = await delivery.attempt(config);
     expect(second.error).toBeUndefined();
-    // 40 MB are 7 whole parts; what was under way when the source broke off may be lost.
+    // 40 MB are 7 complete parts; parts in transit when the source failed may be lost.
     expect(proxy.counters().bytesUp - before).toBeLessThan(35_000_000);
     expect(delivery.logged).toContainEqual(expect.objectContaining({ text: 'upload resumed' }));
     expect(delivery.state.size).toBe(0);
@@ -337,7 +337,7 @@ describe('the s3 target', () => {
       }),
     );
     expect(await part10Facts(Body as AsyncIterable<Uint8Array>)).toEqual(facts);
-    // A new delivery of the same finds it there, and sends nothing.
+    // A new delivery of the same content finds it, and sends nothing.
     const after = proxy.counters().bytesUp;
     expect((await new TestDelivery(s3Handler, study, 'again').attempt(config)).error).toBeUndefined();
     expect(proxy.counters().bytesUp - after).toBeLessThan(50_000);
@@ -489,7 +489,7 @@ describe('the s3 target', () => {
       code: 'verify-missing',
     });
     expect((await deliver(wrong, { verify: 'size' })).error).toBeUndefined();
-    // An ETag of a server that encrypts with a key of its own is no checksum.
+    // An ETag of a server that encrypts with its own key is not a checksum.
     expect((await deliver({ ...wrong, 'x-amz-server-side-encryption': 'aws:kms' })).error).toBeUndefined();
   });
 
@@ -520,7 +520,7 @@ describe('the s3 target', () => {
       new TestDelivery(s3Handler, study, name).attempt(parse({ endpoint: standIn.url, checksum: 'none' }));
     expect((await deliver('first')).error).toBeUndefined();
     expect(count()).toEqual({ PUT: 4, HEAD: 0 });
-    // They are listed now: each is looked at, is the same, and is left as it is.
+    // They are listed now: each is checked, identical, and kept.
     expect((await deliver('second')).error).toBeUndefined();
     expect(count()).toEqual({ PUT: 4, HEAD: 4 });
     stored.clear();

@@ -40,7 +40,7 @@ export const s3Handler: TargetHandler<S3Target> = {
   inventory: openS3Inventory,
 };
 
-/** Stores each pending instance as an object of its own; it is verified when reported. */
+/** Stores each pending instance as a separate object; it is verified when reported. */
 async function deliver(run: DeliveryRun<S3Target>): Promise<void> {
   throwIfCancelled(run.signal);
   run.stage('connect');
@@ -56,7 +56,7 @@ async function deliver(run: DeliveryRun<S3Target>): Promise<void> {
     );
     const known = await knownKeys(run, bucket, places, mayList, inUse);
     const quarantined = await send(run, bucket, places, known);
-    // Each object was verified when it was made, before it was reported.
+    // Each object was verified when it was created, before it was reported.
     run.stage('verify');
     run.stage('finalize');
     await writeMarker(run, bucket, places, known, quarantined);

@@ -8,7 +8,7 @@ import { isNotThere, notS3, translateS3Error } from './errors.ts';
 import { etagOf, lookAtObject } from './look-at-object.ts';
 import { limitsOf, type S3Target } from './schema.ts';
 
-/** What is in the bucket, by listing (keys that may not list: HEAD): sizes and ETags, contents by reading. */
+/** Content of the bucket, by listing (without this permission: HEAD): sizes and ETags, contents by reading. */
 export async function openS3Inventory(context: InventoryContext<S3Target>): Promise<Inventory> {
   const { config, signal, pace } = context;
   await pace();
@@ -39,7 +39,7 @@ export async function openS3Inventory(context: InventoryContext<S3Target>): Prom
   };
 }
 
-/** The ETag of an object that was made in one request is the MD5 of its bytes, which was compared when it was made. */
+/** The ETag of an object created in one request is the MD5 of its bytes, which was compared when it was created. */
 function sameTag({ answer }: ListedInstance, { tag }: FoundFile): 'same' | undefined {
   const answered = answer === undefined ? undefined : tagIn(answer);
   return answered !== undefined && answered === tag ? 'same' : undefined;

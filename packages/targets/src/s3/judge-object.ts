@@ -3,7 +3,7 @@ import { isOlderVersion, maxIdentityBytes, readIdentity, type PlaceClaim } from 
 import type { Bucket } from './bucket.ts';
 import { readBeginning } from './look-at-object.ts';
 
-/** What an object is made by, besides its bytes. */
+/** Metadata for the creation of an object. */
 export interface Claim extends PlaceClaim {
   readonly key: string;
   /** Whether an object of another content may be replaced; default: when it is the same instance of the same patient. */
@@ -16,10 +16,10 @@ export interface Claim extends PlaceClaim {
 const usualBytes = 64 * 1024;
 
 /**
- * Decides about an object of another content that has the key.
+ * Decides about an object with other content that has the key.
  *
- * @param ours - the beginning of what is to be stored
- * @throws {DispatchError} `target-conflict` when it is not to be replaced
+ * @param ours - the beginning of the data to be stored
+ * @throws {DispatchError} `target-conflict` if it must not be replaced
  */
 export async function judgeObject(
   bucket: Bucket,
@@ -42,7 +42,7 @@ export async function judgeObject(
     theirs = await readIdentity([there]);
   }
   if (await isOlderVersion(claim, theirs, await readIdentity([ours]))) return;
-  // What somebody has begun to store by other means.
+  // An upload that was started by other means.
   if (size <= there.length && there.equals(ours.subarray(0, there.length))) return;
   throw claim.conflict(theirs ? 'instance' : 'file');
 }

@@ -4,13 +4,13 @@ import { isList } from './enter-bucket.ts';
 
 /** A page has at most 1,000 keys (API reference, "ListObjectsV2"). */
 const keysPerPage = 1_000;
-/** So many pages more than the keys alone would need: past that, others share the prefix, and each key is asked for. */
+/** Maximum number of additional pages: beyond it, others share the prefix, and each key is checked. */
 const pagesToSpare = 4;
 
 /**
- * Which of the keys are taken, by listing what they have in common once instead of asking for each.
+ * Which of the keys are taken, by listing their common prefix once instead of checking each.
  *
- * @returns undefined where listing is not permitted, or would take longer than asking
+ * @returns undefined if listing is not permitted, or would take longer than checking
  */
 export async function takenKeys(
   bucket: Bucket,
@@ -39,7 +39,7 @@ export async function takenKeys(
       if (token === undefined) return undefined;
     }
   } catch {
-    // Whatever is wrong shows again in the requests that are needed.
+    // Any error occurs again in the required requests.
     signal.throwIfAborted();
   }
   return undefined;

@@ -10,8 +10,8 @@ import { isNotThere, notS3, s3Status, translateS3Error } from './errors.ts';
 import type { Tally } from './parts.ts';
 
 /**
- * What the bucket has under a key, or undefined. Keys that may not list the bucket get 403 for what is not there (API
- * reference, "HeadObject"): with `forbiddenIsMissing` that counts as not there.
+ * The object with a key, or undefined. Keys without list permission get 403 for a missing object (API
+ * reference, "HeadObject"): with `forbiddenIsMissing` this counts as missing.
  */
 export async function lookAtObject(
   bucket: Bucket,
@@ -36,9 +36,9 @@ export async function lookAtObject(
 }
 
 /**
- * The first bytes of an object, or all of one that is shorter.
+ * The first bytes of an object, or all of a shorter one.
  *
- * @param etag - as it was when the object was looked at
+ * @param etag - as it was when the object was checked
  */
 export async function readBeginning(
   bucket: Bucket,
@@ -53,7 +53,7 @@ export async function readBeginning(
     signal,
     async (options) => {
       const { Body, ETag } = await bucket.client.send(command, options);
-      // It was replaced since it was looked at, or something else has answered.
+      // It was replaced since it was checked, or another server has responded.
       if (ETag !== etag)
         throw new DispatchError('instance-failed', `${bucket.host}: an object has changed while it was read`);
       return Body?.transformToByteArray();
@@ -67,12 +67,12 @@ export function etagOf(etag: string | undefined): string | undefined {
   return etag?.replace(/^W\//, '').replaceAll('"', '').toLowerCase();
 }
 
-/** Whether an ETag has the shape of an MD5: that of the whole, of servers that say so also for what was made of parts. */
+/** Whether an ETag has the form of an MD5: some servers also use this form for objects made from parts. */
 export function looksLikeMd5(etag: string | undefined): boolean {
   return /^[0-9a-f]{32}$/.test(etagOf(etag) ?? '');
 }
 
-/** What a comparison says; servers that encrypt with own keys, and some others, have ETags that are no checksum. */
+/** Result of a comparison; servers that encrypt with their own keys, and some others, have ETags that are not checksums. */
 export type Likeness = 'same' | 'different' | 'unknown';
 
 export function compareObject(found: HeadObjectCommandOutput, tally: Tally): Likeness {
@@ -85,14 +85,14 @@ export function compareObject(found: HeadObjectCommandOutput, tally: Tally): Lik
   const etag = etagOf(found.ETag);
   if (encrypted || etag === undefined) return 'unknown';
   if (etag === tally.wholeMd5 || etag === tally.multipartEtag) return 'same';
-  // Made in one request, an object has the MD5 of its bytes; of parts, some servers make 32 digits of their own.
+  // Created in one request, an object has the MD5 of its bytes; for parts, some servers have their own 32 digits.
   if (looksLikeMd5(etag)) return tally.partCount === 1 ? 'different' : 'unknown';
   return etag.endsWith(`-${tally.partCount}`) ? 'different' : 'unknown';
 }
 
 /**
- * Whether the answer to a PUT shows that the server holds what was sent: an ETag that is the MD5 of the bytes, which the
- * server was not told but has computed of what it took. An object is there as a whole when its PUT is answered (API
+ * Whether the response to a PUT shows that the server has the sent data: an ETag that is the MD5 of the bytes, which the
+ * server has computed itself. An object is complete when its PUT is answered (API
  * reference, "PutObject").
  */
 export function provesContent(answer: PutObjectCommandOutput, tally: Tally): boolean {
@@ -100,9 +100,9 @@ export function provesContent(answer: PutObjectCommandOutput, tally: Tally): boo
 }
 
 /**
- * Asks for an object that was just made (HEAD), and compares its size and checksum with what was sent.
+ * Checks a new object (HEAD), and compares its size and checksum with the sent data.
  *
- * @param said - the ETag in the answer to the upload, and what had the key before
+ * @param said - the ETag in the response to the upload, and the previous content of the key
  * @throws {DispatchError} `verify-missing`
  */
 export async function verifyObject(
@@ -118,7 +118,7 @@ export async function verifyObject(
   if (found.ContentLength !== tally.sizeBytes) {
     throw missing(bucket, `an object has ${found.ContentLength ?? 'unknown'} bytes after ${tally.sizeBytes} were sent`);
   }
-  // A proxy may answer in the place of the server, with an ETag of its own.
+  // A proxy may respond instead of the server, with its own ETag.
   const isAsBefore = upload?.before !== undefined && etagOf(found.ETag) === etagOf(upload.before.ETag);
   if (isAsBefore && etagOf(upload.etag) !== etagOf(found.ETag) && compareObject(found, tally) !== 'same') {
     throw missing(bucket, 'the server still has the previous object');

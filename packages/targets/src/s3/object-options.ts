@@ -3,7 +3,7 @@ import type { ManifestInstance, StudyTags } from '@dicom-dispatch/target-kit';
 import { parseTemplate, renderTemplate } from '../template/index.ts';
 import type { S3Target } from './schema.ts';
 
-/** What is said of every object when it is made, whether in one request or in parts. */
+/** Options for every new object, in one request or in parts. */
 export type ObjectOptions = Pick<
   CreateMultipartUploadCommandInput,
   'ContentType' | 'ServerSideEncryption' | 'SSEKMSKeyId' | 'StorageClass' | 'Tagging' | 'Metadata'
@@ -40,7 +40,7 @@ function headerValue(text: string): string {
   return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text);
 }
 
-/** The algorithm in the SDK's words; undefined where the SDK is to send none. */
+/** The algorithm as named by the SDK; undefined if the SDK sends none. */
 export function checksumAlgorithm({ checksum }: S3Target): 'CRC32' | 'CRC32C' | 'SHA1' | 'SHA256' | undefined {
   switch (checksum) {
     case 'crc32':

@@ -1,6 +1,6 @@
 import type { S3Target } from './schema.ts';
 
-/** What to try with a server that refuses a request: the options in use that it may lack, and how each is left out. */
+/** Suggestions for a server that rejects a request: the options in use that it may not support, and how to avoid each. */
 export function withoutOptions(config: S3Target): string {
   const inUse = [
     ...(Object.keys(config.tags).length > 0 ? ['remove tags'] : []),
@@ -14,7 +14,7 @@ export function withoutOptions(config: S3Target): string {
   return `The server may not support an option that is in use. Try one change after the other: ${inUse.join('; ')}.`;
 }
 
-/** Amazon knows conditional writes; of other servers many refuse or ignore them. */
+/** Amazon supports conditional writes; many other servers reject or ignore them. */
 export function usesConditions({ conditionalWrites, endpoint }: S3Target): boolean {
   return conditionalWrites ?? endpoint === undefined;
 }

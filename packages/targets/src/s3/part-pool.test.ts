@@ -4,7 +4,7 @@ import { PartPool } from './part-pool.ts';
 
 const { signal } = new AbortController();
 
-/** Room for so many pieces; who holds none gets one in any case. */
+/** Memory for this number of buffers; a delivery without a buffer gets one in any case. */
 function roomFor(count: number) {
   const state = { held: 0, max: 0 };
   const waiting: (() => void)[] = [];

@@ -10,12 +10,12 @@ export class PartPool {
   readonly #usualBytes: number;
   readonly #reserve: DeliveryRun<unknown>['reserve'];
   readonly #free: Buffer[] = [];
-  /** How the room of each piece of memory is given back. */
+  /** How the memory of each buffer is released. */
   readonly #rooms = new Map<ArrayBufferLike, () => void>();
   #reserving = 0;
 
   /**
-   * @param usualBytes - of a part, but for objects with more than ten thousand of them
+   * @param usualBytes - size of a part, except for objects with more than ten thousand of them
    * @param reserve - of the run
    */
   constructor(permits: Permits, usualBytes: number, reserve: DeliveryRun<unknown>['reserve']) {
@@ -24,7 +24,7 @@ export class PartPool {
     this.#reserve = reserve;
   }
 
-  /** For the parts of one upload. `take` throws when the signal aborts. */
+  /** For the parts of one upload. `take` throws if the signal aborts. */
   memory(signal: AbortSignal): PartMemory {
     return { take: (bytes) => this.#take(bytes, signal), releasePart: (part) => this.releasePart(part) };
   }
@@ -34,9 +34,9 @@ export class PartPool {
     const index = this.#free.findIndex(({ length }) => length >= bytes);
     const [kept] = index < 0 ? [] : this.#free.splice(index, 1);
     if (kept) return kept.subarray(0, bytes);
-    // What is kept is too small for this upload: it would only lie beside what is used.
+    // The cached buffers are too small for this upload: they would only waste memory.
     for (const small of this.#free.splice(0)) this.#giveRoom(small);
-    // Always a whole one, though a last part is smaller: pieces of many sizes leave holes in memory.
+    // Always a full one, although a last part is smaller: buffers of many sizes fragment the memory.
     return (await this.#make(Math.max(bytes, this.#usualBytes), signal)).subarray(0, bytes);
   }
 
@@ -62,7 +62,7 @@ export class PartPool {
 
   /** Nothing reads the part any more. */
   releasePart(part: Buffer): void {
-    // Whoever waits for room gets that of this one, at once where the delivery holds nothing else.
+    // Other waiting deliveries get its memory, immediately if this delivery holds nothing else.
     if (this.#reserving > 0) this.#giveRoom(part);
     else this.#free.push(Buffer.from(part.buffer));
     this.#permits.release();

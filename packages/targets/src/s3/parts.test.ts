@@ -15,7 +15,7 @@ describe('partsOf', () => {
     [333, 100, 1000],
     [1000, 100, 1000],
     [64, 300, 1000],
-    // The source says less, or more, than it gives.
+    // The source announces less, or more, than it returns.
     [64, 300, 10],
     [64, 300, 5000],
     [64, 5000, 10],

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
-/** The smallest size that keeps an object within 10,000 parts (S3 user guide, "Multipart upload limits"). */
+/** The minimum size that keeps an object within 10,000 parts (S3 user guide, "Multipart upload limits"). */
 export function partSizeFor(objectBytes: number, configuredBytes: number): number {
   const mebibyte = 1024 * 1024;
   return Math.max(configuredBytes, Math.ceil(objectBytes / 10_000 / mebibyte) * mebibyte);
@@ -9,13 +9,13 @@ export function partSizeFor(objectBytes: number, configuredBytes: number): numbe
 
 /** Memory for parts that are filled and sent. */
 export interface PartMemory {
-  /** Resolves when there is some. */
+  /** Resolves when memory is available. */
   take(bytes: number): Buffer | Promise<Buffer>;
-  /** For a part that was taken and not handed on. */
+  /** For a part that was taken and not passed on. */
   releasePart(part: Buffer): void;
 }
 
-/** As much as is asked for, for the garbage collector to take back. */
+/** Without a limit, released by the garbage collector. */
 const freshMemory: PartMemory = { take: (bytes) => Buffer.allocUnsafeSlow(bytes), releasePart() {} };
 
 /** Cuts a stream into parts of the same size; the last is what remains. An empty stream is one empty part. */
@@ -35,7 +35,7 @@ export async function* partsOf(
         part ??= await memory.take(Math.max(1, Math.min(partBytes, expected > 0 ? expected : partBytes)));
         if (filled === part.length) {
           if (part.length < partBytes) {
-            // More came than was promised.
+            // More data than announced.
             part = Buffer.concat([part], partBytes);
             continue;
           }
@@ -68,8 +68,8 @@ export function md5(bytes: Uint8Array): Buffer {
 }
 
 /**
- * The checksums of an object as it is sent: of its parts, and of the whole. What servers call ETag is the MD5 of the
- * bytes, or that of the parts' MD5s with their number; of others it is something of their own, also in the shape of an MD5.
+ * The checksums of a sent object: of its parts, and of the whole. The ETag of a server is the MD5 of the
+ * bytes, or that of the parts' MD5s with their number; other servers have their own ETags, also in the form of an MD5.
  */
 export class Tally {
   readonly #parts: Buffer[] = [];
@@ -77,7 +77,7 @@ export class Tally {
   #crc = 0;
   sizeBytes = 0;
 
-  /** @param options.whole - compute the MD5 of the whole beside those of the parts, which costs as much again */
+  /** @param options.whole - also compute the MD5 of the whole, which costs the same again */
   constructor({ whole = false } = {}) {
     this.#whole = whole ? createHash('md5') : undefined;
   }
@@ -96,13 +96,13 @@ export class Tally {
     return digest;
   }
 
-  /** The MD5 of the whole; undefined where it was not computed. */
+  /** The MD5 of the whole; undefined if it was not computed. */
   get wholeMd5(): string | undefined {
     if (this.#parts.length === 1) return this.#parts[0]?.toString('hex');
     return this.#whole?.copy().digest('hex');
   }
 
-  /** The ETag of an object made of parts. */
+  /** The ETag of an object made from parts. */
   get multipartEtag(): string {
     return `${md5(Buffer.concat(this.#parts)).toString('hex')}-${this.#parts.length}`;
   }

@@ -13,12 +13,12 @@ export interface ObjectToSend extends Claim {
   readonly options: ObjectOptions;
 }
 
-/** What is known of the keys of a delivery. */
+/** Data about the keys of a delivery. */
 export interface KnownKeys {
   readonly inUse: KeysInUse;
   /** Whether something may have the key; false when it was listed and is not there. */
   mayBeTaken(key: string): boolean;
-  /** Whether listing is permitted: then 403 for an object means that it is there and must not be read. */
+  /** Whether listing is permitted: then 403 for an object means that it exists and must not be read. */
   readonly mayList: boolean;
 }
 
@@ -28,14 +28,14 @@ export type Stored =
   | 'same'
   | 'replaced';
 
-/** Others take and free the key again and again. */
+/** Others create and delete the key repeatedly. */
 export const maxRounds = 5;
 
 export function takenAgain({ host }: Bucket): DispatchError {
   return new DispatchError('instance-failed', `${host}: a key is repeatedly created and removed by others`);
 }
 
-/** What has the key now, as far as that is to be looked at. */
+/** The current object with the key, if it is to be checked. */
 export function whatHasKey(
   bucket: Bucket,
   known: KnownKeys,
@@ -47,7 +47,7 @@ export function whatHasKey(
   return lookAtObject(bucket, key, signal, { forbiddenIsMissing: !known.mayList });
 }
 
-/** Makes an object in one request. */
+/** Creates an object in one request. */
 export function putObject(
   bucket: Bucket,
   known: KnownKeys,
@@ -104,7 +104,7 @@ async function store(
     if (isConditional && isTaken(thrown)) return false;
     throw translateS3Error(thrown, bucket, 'Storing an object');
   }
-  // Every S3 server gives one; without it nothing has said that the object is there.
+  // Every S3 server returns one; without it there is no proof that the object exists.
   const { ETag: etag } = answer;
   const isToBeSeen = config.verify !== 'none' && config.existing === 'compare';
   if (etag === undefined && !isToBeSeen) throw notS3(bucket.host, 'Storing an object');

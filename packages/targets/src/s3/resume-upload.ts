@@ -10,7 +10,7 @@ import type { Bucket } from './bucket.ts';
 import { isNotThere, translateS3Error } from './errors.ts';
 import { checksumAlgorithm, type ObjectOptions } from './object-options.ts';
 
-/** An unfinished upload as it is kept with the delivery. */
+/** An unfinished upload as stored with the delivery. */
 interface KeptUpload {
   readonly uploadId: string;
   readonly key: string;
@@ -21,13 +21,13 @@ interface KeptUpload {
 
 export interface Upload {
   readonly uploadId: string;
-  /** What the server already has, by part number. */
+  /** Parts that the server already has, by part number. */
   readonly parts: ReadonlyMap<number, Part>;
 }
 
 const stateKey = ({ sourceId }: ManifestInstance): string => `upload:${sourceId}`;
 
-/** The unfinished upload of an earlier attempt, if the server still has it, else a new one. */
+/** The unfinished upload of an earlier attempt, if the server still has it, otherwise a new one. */
 export async function resumeUpload(
   bucket: Bucket,
   state: RunState,

@@ -19,13 +19,13 @@ export async function sendInstance(
   object: ObjectToSend,
 ): Promise<Stored> {
   const { bucket, signal } = context;
-  // Where a transform does not say how long its result is, it is what comes.
+  // If a transform does not announce the length of its result, the actual length counts.
   const partBytes = partSizeFor(bytes.sizeBytes ?? instance.sizeBytes, run.config.partSize);
   const gathered = await gather(bytes, partBytes);
   if ('whole' in gathered) {
     const { whole } = gathered;
     const stored = await context.permits.with(signal, () => putObject(bucket, known, object, whole, signal));
-    // Only now: a request that was given up may still be on its way with them.
+    // Only now: an abandoned request may still use them.
     gathered.release();
     return stored;
   }
@@ -65,9 +65,9 @@ export type Gathered =
   | { readonly body: AsyncIterable<Uint8Array> };
 
 /**
- * The bytes of an instance that fits in one part. Where they come in one chunk, it is that chunk.
+ * The bytes of an instance that fits into one part. If they arrive in one chunk, it is this chunk.
  *
- * @throws {DispatchError} `source-error` when there are more or fewer than the source said
+ * @throws {DispatchError} `source-error` if there are more or fewer than announced by the source
  */
 export async function gather({ body, sizeBytes, releaseChunk }: InstanceBytes, partBytes: number): Promise<Gathered> {
   if (sizeBytes !== undefined && sizeBytes > partBytes) return { body };
@@ -110,7 +110,7 @@ async function isSame(
   if (found.ContentLength !== instance.sizeBytes) return false;
   const bytes = metered(await run.open(instance, { signal }), { sent: () => {}, signal });
   const tally = new Tally({ whole: looksLikeMd5(found.ETag) });
-  // No part is kept: one piece of memory will do for all.
+  // No part is kept: one buffer is sufficient for all.
   const once = Buffer.allocUnsafeSlow(partBytes);
   const memory = { take: (count: number) => once.subarray(0, count), releasePart() {} };
   try {

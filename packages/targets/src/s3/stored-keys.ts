@@ -1,6 +1,6 @@
 import { KeyedLocks } from '@dicom-dispatch/target-kit/flow';
 
-/** Keys of buckets that deliveries of this process write at the moment; nothing is kept beyond them. */
+/** Keys of buckets that deliveries of this process are writing; removed afterwards. */
 const locks = new KeyedLocks();
 const active = new Map<string, Set<ActivePrefix>>();
 
@@ -9,9 +9,9 @@ interface ActivePrefix {
   isContended: boolean;
 }
 
-/** The keys of one delivery, beside those of others in this process. */
+/** The keys of one delivery, in addition to those of others in this process. */
 export interface KeysInUse extends Disposable {
-  /** Whether another delivery has written under the same prefix in the meantime: what was listed before may be out of date. */
+  /** Whether another delivery has written under the same prefix in the meantime: an earlier list may be outdated. */
   readonly isContended: boolean;
   /** Does something with a key while no other delivery of this process does. */
   with<T>(key: string, signal: AbortSignal, act: () => Promise<T>): Promise<T>;

@@ -110,7 +110,7 @@ function stepsOf(config: S3Target, opened: Bucket[]): CheckStep[] {
     },
     {
       name: 'remove',
-      // What was written is removed whatever came between.
+      // The written probe is always removed.
       always: true,
       async run(signal) {
         if (!written) return { skip: 'no probe was stored' };

@@ -15,7 +15,7 @@ import { dropUpload, forgetUpload, resumeUpload, type Upload } from './resume-up
 export interface PartsToUpload extends ObjectToSend {
   readonly instance: ManifestInstance;
   readonly partBytes: number;
-  /** As the source said. */
+  /** As announced by the source. */
   readonly sizeBytes: number | undefined;
   readonly parts: AsyncIterable<Buffer>;
   /** What has the key, and may be replaced. */
@@ -32,11 +32,11 @@ export interface UploadContext {
   readonly signal: AbortSignal;
 }
 
-/** As much of an instance tells who it is. */
+/** This part of an instance is sufficient to identify it. */
 const headBytes = 64 * 1024;
 
 /**
- * Makes an object in parts, several at a time. Parts that an earlier attempt has sent, and that have the same size and
+ * Creates an object in parts, several in parallel. Parts that an earlier attempt has sent, with the same size and
  * MD5, are not sent again. A failed upload is kept for the next attempt.
  */
 export async function uploadParts(
@@ -106,7 +106,7 @@ async function sendParts(
   let partNumber = 0;
   let head = Buffer.alloc(0);
 
-  /** Gives the part back. What it throws stops the others and is told at the end. */
+  /** Releases the part. Its error stops the others and is reported at the end. */
   async function sendOne(number: number, part: Buffer, digest: Buffer): Promise<void> {
     try {
       const send = () => sendPart({ ...context, signal }, wanted.key, upload.uploadId, number, part, digest);
@@ -141,7 +141,7 @@ async function sendParts(
     await Promise.all(underWay);
     signal.throwIfAborted();
   } catch (thrown) {
-    // What failed first is told, and nothing is under way when this ends.
+    // The first error is reported, and nothing is running when this ends.
     stop.abort(thrown);
     await Promise.all(underWay);
     throw stop.signal.reason;

@@ -1,7 +1,7 @@
 import type { TargetAbout } from '@dicom-dispatch/core';
 import type { SftpTarget } from './schema.ts';
 
-/** How the type presents itself in forms, in the JSON Schema and in the example configuration. */
+/** Description of the type for forms, the JSON Schema and the example configuration. */
 export const sftpAbout: TargetAbout<SftpTarget> = {
   displayName: 'SFTP server',
   purpose: 'Copies DICOM files to a folder of a server by SFTP.',

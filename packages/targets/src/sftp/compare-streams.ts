@@ -1,4 +1,4 @@
-/** What a comparison of two streams says. */
+/** Result of a comparison of two streams. */
 export type Likeness =
   | 'same'
   /** The second is the beginning of the first. */

@@ -15,12 +15,12 @@ export interface Connection {
   readonly sftp: SFTPWrapper;
   /** Algorithms of the connection that are no longer safe. */
   readonly oldAlgorithms: readonly string[];
-  /** Aborted with the reason when the connection is lost or ended. */
+  /** Aborted with the reason if the connection is lost or ended. */
   readonly lost: AbortSignal;
   end(): void;
 }
 
-/** How far connecting has come. */
+/** Progress of connecting. */
 export interface Reached {
   hostKey: boolean;
   login: boolean;
@@ -32,7 +32,7 @@ const quiet = { error: () => {}, end: () => {}, close: () => {} };
 /**
  * Connects, compares the host key, logs in and opens an SFTP session.
  *
- * @param reached - told how far it comes, also when it fails
+ * @param reached - called with the progress, also if it fails
  * @throws {DispatchError} in stage `connect`
  */
 export async function connectSftp(
@@ -46,7 +46,8 @@ export async function connectSftp(
   const socket = await openSocket(config, signal);
   const lost = new AbortController();
   let refusal: DispatchError | undefined;
-  // The client rejects with errors of its own, without what tells a refused login from a broken one: `level`.
+  // The client rejects with its own errors, without the `level` that distinguishes a rejected login from a broken
+  // connection.
   let failure: unknown;
 
   const client = quietClient();
@@ -68,7 +69,7 @@ export async function connectSftp(
   client.on('ready', () => {
     reached.login = true;
   });
-  // Servers that ask for the password in a dialogue (PAM) get it there.
+  // For servers that request the password by keyboard-interactive authentication (PAM).
   client.on('keyboard-interactive', (...[, , , prompts, finish]: Dialogue) =>
     finish(prompts.map(() => config.password?.reveal() ?? '')),
   );
@@ -99,7 +100,7 @@ export async function connectSftp(
   };
   try {
     const sftp = await within(client.connect(options), limit);
-    // An error of the channel is told to each request under way; nobody else has to hear of it.
+    // An error of the channel is passed to each running request; no other listener is needed.
     sftp.on('error', () => {});
     return { client, sftp, lost: lost.signal, end, oldAlgorithms: old };
   } catch (thrown) {
@@ -120,7 +121,7 @@ type Dialogue = [
 
 function quietClient(): SftpClient {
   const client = new SftpClient('sftp', quiet);
-  // Each of its calls listens to the connection while it is under way, and many are at the same time.
+  // Each of its running calls listens to the connection, and there are many at the same time.
   const { client: ssh } = client as unknown as { client?: unknown };
   if (ssh instanceof EventEmitter) {
     ssh.setMaxListeners(0);
@@ -162,7 +163,7 @@ interface Negotiated {
   readonly sc?: { readonly cipher?: string; readonly mac?: string };
 }
 
-/** The types of ssh2 list its algorithms; what known_hosts names beside them ssh2 refuses by name. */
+/** The types of ssh2 list its algorithms; it rejects other names in known_hosts. */
 function algorithmsOf({ algorithms }: SftpTarget, types: readonly string[] | undefined): Algorithms {
   const allowed = algorithms === 'old' ? oldAlgorithms : undefined;
   const hostKeys = types && algorithmsFor(types, algorithms);

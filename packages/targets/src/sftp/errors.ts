@@ -16,8 +16,8 @@ const status = {
 const permissions = 'Give the user of the target permission to read, write and search the folder and its subfolders.';
 
 /**
- * What ssh2-sftp-client or the session below it threw, as a DispatchError. Paths in the folder may be made of patient
- * data: only the host is named, and of what was thrown only the status is kept.
+ * An error of ssh2-sftp-client or of its session as a DispatchError. Paths in the folder may contain patient
+ * data: only the host is named, and only the status of the error is used.
  */
 export function translateSftpError(
   thrown: unknown,
@@ -58,11 +58,11 @@ export function translateSftpError(
 
 export interface TranslateOptions {
   readonly stage?: Stage | undefined;
-  /** The remedy where the server does not allow the request at all. */
+  /** The remedy if the server does not allow the request at all. */
   readonly refused?: string | undefined;
 }
 
-/** What went wrong with the connection itself. */
+/** Errors of the connection itself. */
 export function translateSshError(thrown: unknown, host: string, stage?: Stage): DispatchError {
   if (thrown instanceof DispatchError) return thrown;
   const make = (code: ErrorCode, message: string, remedy?: string): DispatchError =>
@@ -119,7 +119,7 @@ export function translateSshError(thrown: unknown, host: string, stage?: Stage):
   return new DispatchError(error.code, error.message, { cause: thrown, ...(stage && { stage }) });
 }
 
-/** What ssh2 says that it has not found, in words. */
+/** Missing algorithms according to ssh2, as text. */
 function algorithmsIn(text: string): string {
   if (/key exchange/i.test(text)) return 'key exchange (KexAlgorithms)';
   if (/host key/i.test(text)) return 'host key algorithm (HostKeyAlgorithms)';
@@ -146,12 +146,12 @@ export function isNoSuchFile(thrown: unknown): boolean {
   return sftpStatus(thrown) === status.noSuchFile;
 }
 
-/** "Failure": a folder that is there already, a full disk, a file in the way … version 3 has no better word. */
+/** "Failure": an existing folder, a full disk, a file that blocks the path … version 3 has no more specific status. */
 export function isFailure(thrown: unknown): boolean {
   return sftpStatus(thrown) === status.failure || sftpStatus(thrown) === status.alreadyExists;
 }
 
-/** The server does not allow the request, whatever it is about. */
+/** The server does not allow the request for any path. */
 export function isRefused(thrown: unknown): boolean {
   return sftpStatus(thrown) === status.permissionDenied || sftpStatus(thrown) === status.unsupported;
 }

@@ -12,7 +12,7 @@ export interface ListedFile extends Found {
 }
 
 export function kindOf(found: Stats): Found['kind'] {
-  // A server need not say what it is (section 5).
+  // A server need not report the type (section 5).
   if ((found.mode as number | undefined) === undefined || found.isFile()) return 'file';
   if (found.isDirectory()) return 'folder';
   return found.isSymbolicLink() ? 'link' : 'special';

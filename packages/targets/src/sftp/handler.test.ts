@@ -42,7 +42,7 @@ let proxy: FaultProxy;
 let fingerprint: string;
 
 beforeAll(async () => {
-  // Before the server starts: it does not see what is mounted later.
+  // Before the server starts: it does not see later mounts.
   disk = isRoot ? await tempDisk({ sizeBytes: 300_000 }) : undefined;
   sshd = await startSshd(isRoot ? { password: 'a-password' } : {});
   proxy = await startFaultProxy({ port: sshd.port });
@@ -75,7 +75,7 @@ const wrongPassword = {
   arrange: () => ({ config: { password: new Secret('wrong-password'), privateKey: undefined } }),
 };
 
-/** A folder on the server that the user may look into but not write to. */
+/** A folder on the server that the user may read but not write. */
 async function lockedFolder(): Promise<ArrangedFault> {
   const path = join(sshd.folder, 'locked');
   await mkdir(path, { recursive: true });

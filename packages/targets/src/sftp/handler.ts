@@ -33,7 +33,7 @@ export const sftpHandler: TargetHandler<SftpTarget> = {
 
 type Run = DeliveryRun<SftpTarget>;
 
-/** Writes each pending instance as a file of its own over one connection; it is verified and has its name when reported. */
+/** Writes each pending instance as a separate file over one connection; it is verified and renamed when reported. */
 async function deliver(run: Run): Promise<void> {
   const { config, signal } = run;
   throwIfCancelled(signal);
@@ -52,7 +52,7 @@ async function deliver(run: Run): Promise<void> {
     const folders = new RemoteFolders(session, signal);
     const taken = await lookAround(run, session, places);
     const quarantined = await send(run, session, folders, places, taken);
-    // Each file was verified before it got its name: afterwards whoever waits for files may already have taken it.
+    // Each file was verified before its rename: afterwards a consumer of the folder may already have taken it.
     run.stage('verify');
     run.stage('finalize');
     await writeMarker(run, session, folders, places, quarantined);
@@ -61,7 +61,7 @@ async function deliver(run: Run): Promise<void> {
   }
 }
 
-/** Removes what earlier attempts have left. @returns paths that are taken: only these are looked at before they are sent */
+/** Removes temporary files of earlier attempts. @returns taken paths: only these are checked before the transfer */
 async function lookAround(run: Run, session: SftpSession, places: Places): Promise<ReadonlySet<string>> {
   const folders = Map.groupBy(run.pending.map(places.pathOf), (path) => posix.dirname(path));
   const taken = new Set<string>();
@@ -73,7 +73,7 @@ async function lookAround(run: Run, session: SftpSession, places: Places): Promi
       for (const name of there) taken.add(posix.join(folder, name));
       count += removed;
     } catch (thrown) {
-      // Where listing is not allowed, what is there shows when a file is to get its name.
+      // If listing is not allowed, existing files are detected when a file is renamed.
       if (!(thrown instanceof DispatchError) || !hasStatus(thrown.cause)) throw thrown;
       if (run.config.temporaryName === 'none') for (const path of paths) taken.add(path);
     }
@@ -106,7 +106,7 @@ async function send(
   return [...shared, ...quarantined];
 }
 
-/** Looks at a path that is taken before an instance is sent there: what is the same need not be. */
+/** Checks a taken path before an instance is sent there: identical content is not sent. */
 async function whatIsThere(
   run: Run,
   session: SftpSession,

@@ -11,12 +11,12 @@ export interface Claim extends PlaceClaim {
 }
 
 /**
- * Decides about what has the path of a file.
+ * Decides about existing content at the path of a file.
  *
- * @param found - what the server says of it
- * @param ours - opens the content of the file anew with each call
- * @param oursBytes - its size, where that is known
- * @throws {DispatchError} `target-conflict` when it is not to be replaced
+ * @param found - the server's data about it
+ * @param ours - opens the content of the file again with each call
+ * @param oursBytes - its size, if known
+ * @throws {DispatchError} `target-conflict` if it must not be replaced
  */
 export async function judgeRemote(
   session: SftpSession,

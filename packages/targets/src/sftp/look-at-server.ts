@@ -2,7 +2,7 @@ import { DispatchError, formatBytes } from '@dicom-dispatch/core';
 import { isRefused } from './errors.ts';
 import type { SftpSession } from './session.ts';
 
-/** @throws {DispatchError} when the folder is not there, or is none */
+/** @throws {DispatchError} if the folder does not exist, or is not a folder */
 export async function lookAtFolder(session: SftpSession, signal: AbortSignal): Promise<void> {
   if (await isFolder(session, signal)) return;
   throw new DispatchError('target-misconfigured', `the path of the target is not a folder at ${session.config.host}`, {
@@ -11,8 +11,8 @@ export async function lookAtFolder(session: SftpSession, signal: AbortSignal): P
 }
 
 /**
- * @returns bytes that are free, or undefined where the server does not tell
- * @throws {DispatchError} `target-full` when less is left than `minFree` after so many bytes more
+ * @returns free bytes, or undefined if the server does not report them
+ * @throws {DispatchError} `target-full` if this many additional bytes would leave less than `minFree`
  */
 export async function lookForSpace(
   session: SftpSession,
@@ -30,7 +30,7 @@ export async function lookForSpace(
   );
 }
 
-/** Links to the folder are fine. Where the server forbids to look at it, it is opened for listing. */
+/** Links to the folder are allowed. If the server forbids checking it, it is opened for listing. */
 async function isFolder(session: SftpSession, signal: AbortSignal): Promise<boolean> {
   const { path } = session.config;
   try {
@@ -42,7 +42,7 @@ async function isFolder(session: SftpSession, signal: AbortSignal): Promise<bool
   try {
     await session.tryListing(path, signal);
   } catch (thrown) {
-    // Nothing tells: what is wrong with it shows when it is written to.
+    // Unknown: errors occur when it is written to.
     if (!(thrown instanceof DispatchError) || !isRefused(thrown.cause)) throw thrown;
   }
   return true;

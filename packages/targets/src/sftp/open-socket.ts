@@ -5,8 +5,8 @@ import { networkError } from '@dicom-dispatch/target-kit/checks';
 import type { SftpTarget } from './schema.ts';
 
 /**
- * A TCP connection for ssh2. ssh2 writes each packet in three or four pieces, each a system call of its own; here all
- * that is written in one turn of the event loop leaves together, which doubles the throughput.
+ * A TCP connection for ssh2. ssh2 writes each packet in three or four pieces, each with a separate system call; here all
+ * writes of one iteration of the event loop are sent together, which doubles the throughput.
  *
  * @throws {DispatchError} in stage `connect`
  */

@@ -1,7 +1,7 @@
 import { createSecretKey } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
 
-/** What ssh2 keeps for one direction, where Node's own crypto does the work; names of version 1.17. */
+/** ssh2's data for one direction if Node's crypto is used; names of version 1.17. */
 interface Keys {
   _encKey?: unknown;
   _decipherKey?: unknown;
@@ -9,9 +9,9 @@ interface Keys {
 }
 
 /**
- * ssh2 makes a cipher object for each packet (AES-GCM takes a new nonce each time) and hands it the bytes of the key,
- * which Node 24 examines for some 50 µs before it takes them; a KeyObject it takes at once. So the keys of each exchange
- * are made into such. Where ssh2 has no such key (another cipher, its native addon) nothing is changed.
+ * ssh2 creates a cipher object for each packet (AES-GCM needs a new nonce each time) from the bytes of the key,
+ * which Node 24 examines for about 50 µs; it accepts a KeyObject immediately. So the keys of each exchange
+ * are converted. If ssh2 has no such key (another cipher, its native addon) nothing is changed.
  */
 export function prepareKeys(ssh: EventEmitter): void {
   ssh.on('handshake', () => {

@@ -1,10 +1,10 @@
 import type { SftpSession } from './session.ts';
 
-/** Reads ask for pieces that fit into one packet of a channel (32 KiB) with their header. */
+/** Reads request pieces that fit into one packet of a channel (32 KiB) with their header. */
 const pieceBytes = 32_768 - 64;
 const maxAhead = 32;
 
-/** A file of the server in pieces, several of them asked for ahead, and more of them the longer it is read. */
+/** A file of the server in pieces, several of them requested ahead, and more with every read. */
 export async function* remoteChunks(
   session: SftpSession,
   path: string,
@@ -14,7 +14,7 @@ export async function* remoteChunks(
   try {
     const ahead: Promise<Buffer>[] = [];
     let position = 0;
-    // The beginning is often all that is wanted.
+    // Often only the beginning is needed.
     let window = 2;
     const askForOne = (): void => {
       const piece = Buffer.allocUnsafe(pieceBytes);
@@ -28,7 +28,7 @@ export async function* remoteChunks(
       const piece = await ahead.shift();
       if (!piece || piece.length === 0) return;
       yield piece;
-      // A short answer in the middle of a file would shift all that follows: begin anew behind it.
+      // A short response in the middle of a file would shift all that follows: continue after it.
       if (piece.length < pieceBytes) {
         position = position - (ahead.length + 1) * pieceBytes + piece.length;
         await Promise.allSettled(ahead.splice(0));

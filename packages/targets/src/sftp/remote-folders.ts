@@ -4,7 +4,7 @@ import { isAbandoned, leftOverKind } from '../template/index.ts';
 import { hasStatus, isFailure, isNoSuchFile } from './errors.ts';
 import type { SftpSession } from './session.ts';
 
-/** Makes the folders of a layout as they are needed, each once a run; folders that are there are fine. */
+/** Creates the folders of a layout as needed, each once per run; existing folders are used. */
 export class RemoteFolders {
   readonly #session: SftpSession;
   readonly #signal: AbortSignal;
@@ -21,14 +21,14 @@ export class RemoteFolders {
     let making = this.#made.get(relative);
     if (!making) {
       making = this.#make(relative);
-      // Whoever waits for it hears of its failure; the map alone does not.
+      // Waiting callers get its error; the map does not handle it.
       making.catch(() => {});
       this.#made.set(relative, making);
     }
     return making;
   }
 
-  /** A folder that was removed since: the next use makes it anew. */
+  /** A folder that was removed since: the next use creates it again. */
   forget(relative: string): void {
     this.#made.delete(relative);
   }
@@ -41,17 +41,17 @@ export class RemoteFolders {
     try {
       await this.#session.makeFolder(path, config.directoryMode, this.#signal);
     } catch (thrown) {
-      // Somebody else was quicker: version 3 calls that "Failure".
+      // Another client was faster: version 3 reports "Failure".
       if (!(thrown instanceof DispatchError) || !isFailure(thrown.cause)) throw thrown;
-      // Where nothing tells, the files that go there will.
+      // If unknown, the files in it will show it.
       if ((await this.#isThere(path)) !== 'no') return;
       throw thrown;
     }
-    // The server's umask has taken bits away.
+    // The server's umask has removed bits.
     if (config.directoryMode !== undefined) await this.#session.setMode(path, config.directoryMode, this.#signal);
   }
 
-  /** A link may lead to a folder, which only listing shows: what it leads to is a matter of the server. */
+  /** A link may lead to a folder, which only listing shows: the server controls its target. */
   async #isThere(path: string): Promise<'yes' | 'no' | 'unknown'> {
     const found = await this.#session.lookAt(path, this.#signal);
     if (found === undefined) return 'no';
@@ -68,21 +68,21 @@ export class RemoteFolders {
   }
 }
 
-/** Something else has the place of a folder. */
+/** Other content has the path of a folder. */
 export class NotAFolder extends Error {
   override readonly name = 'NotAFolder';
 }
 
-/** What was in a folder before anything was written to it. */
+/** Content of a folder before anything was written to it. */
 export interface Found {
-  /** Those of the names asked for that are there. */
+  /** Those of the requested names that exist. */
   readonly there: ReadonlySet<string>;
   readonly removed: number;
 }
 
 /**
- * Looks into one folder, once for all files: removes temporary files of earlier attempts of this delivery, and abandoned
- * ones, and tells which of the names are taken.
+ * Lists one folder, once for all files: removes temporary files of earlier attempts of this delivery, and abandoned
+ * ones, and returns which of the names are taken.
  */
 export async function lookIntoFolder(
   session: SftpSession,
@@ -106,7 +106,7 @@ export async function lookIntoFolder(
   return { there, removed: count };
 }
 
-/** What cannot be removed is none of ours, or another's by now. */
+/** A file that cannot be removed is not ours, or no longer ours. */
 async function removed(session: SftpSession, path: string, signal: AbortSignal): Promise<boolean> {
   try {
     await session.remove(path, signal);

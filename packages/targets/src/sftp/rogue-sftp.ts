@@ -6,17 +6,17 @@ import ssh2, { type Connection, type SFTPWrapper } from 'ssh2';
 
 const { STATUS_CODE: status, OPEN_MODE: mode } = ssh2.utils.sftp;
 
-/** What a server of our own does that no package does. For tests. */
+/** Behaviour of a test server that no package provides. */
 export interface RogueOptions {
-  /** Refuses to create files whose names begin with a dot. */
+  /** Rejects files whose names begin with a dot. */
   readonly refusesHidden?: boolean;
-  /** Renames onto what is there, which version 3 forbids. */
+  /** Renames onto existing files, which version 3 forbids. */
   readonly renamesOver?: boolean;
-  /** Says nothing of a file but its size. */
+  /** Reports only the size of a file. */
   readonly reportsSizesOnly?: boolean;
   /** Waits so long before each answer to a write. */
   readonly writeDelayMs?: number;
-  /** Says of each file so many bytes more than it has. */
+  /** Reports a size larger by this number of bytes. */
   readonly addsBytes?: number;
 }
 
@@ -66,10 +66,10 @@ function serve(sftp: SFTPWrapper, options: RogueOptions): void {
     const times = { atime: 0, mtime: Math.round(found.mtimeMs / 1000) };
     return (options.reportsSizesOnly ? { size } : { mode: bits, uid, gid, size, ...times }) as never;
   };
-  /** Answers with what the act gives, or the status of its error. */
+  /** Responds with the result of the function, or the status of its error. */
   let before = Promise.resolve();
   function answer(id: number, act: () => Promise<void>): void {
-    // One after the other, as the protocol wants it.
+    // Sequentially, as the protocol requires.
     before = before.then(act).catch((error: NodeJS.ErrnoException) => {
       sftp.status(id, error.code === 'ENOENT' ? status.NO_SUCH_FILE : status.FAILURE);
     });

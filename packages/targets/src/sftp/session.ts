@@ -9,14 +9,14 @@ import type { SftpTarget } from './schema.ts';
 
 type Done<T> = (error: Error | null | undefined, value: T) => void;
 
-/** Status 1 (EOF): there is no more. */
+/** Status 1 (EOF): end of the file or list. */
 const endOfFile = 1;
 
-/** Every server takes writes of this size; with their header they fit into one packet of a channel (32 KiB). */
+/** Every server accepts writes of this size; with their header they fit into one packet of a channel (32 KiB). */
 const smallestWriteBytes = 32_768 - 64;
 const largestWriteBytes = 255 * 1024;
 
-/** The window over which progress is looked at, where answers have no limit of time. */
+/** Period for measuring progress if responses have no timeout. */
 const floorWindowMs = 120_000;
 
 /** The types of ssh2 lack the option. */
@@ -29,9 +29,9 @@ interface ListsInFull {
 }
 
 /**
- * An SFTP session in use. Each request is limited in time, ends when the connection is lost, and has its errors
- * translated. What ssh2-sftp-client does as it is needed here goes through it, the rest through the session that it has
- * opened; docs/decisions/0007-sftp-by-ssh2-sftp-client.md says which and why.
+ * An open SFTP session. Each request has a timeout, ends when the connection is lost, and has its errors
+ * translated. It uses ssh2-sftp-client where possible, otherwise its underlying
+ * session; docs/decisions/0007-sftp-by-ssh2-sftp-client.md explains which and why.
  */
 export class SftpSession {
   readonly config: SftpTarget;
@@ -55,7 +55,7 @@ export class SftpSession {
     this.#ended = AbortSignal.any([connection.lost, timedOut.signal]);
     this.#floor = new ProgressFloor({
       minBytesPerSecond,
-      // Twice the limit of one answer: two that take nearly as long as they may are no sign yet.
+      // Twice the timeout of one response: two slow responses within their timeouts are allowed.
       windowMs: timeout === 0 ? floorWindowMs : 2 * timeout,
       silenceMs: timeout,
       onSlow: giveUp('is slower than minBytesPerSecond'),
@@ -68,7 +68,7 @@ export class SftpSession {
     return this.#connection.oldAlgorithms;
   }
 
-  /** OpenSSH's own server: what it does beyond the protocol is known. */
+  /** OpenSSH's own server: its extensions are known. */
   get isOpenSsh(): boolean {
     const { _isOpenSSH: isOpenSsh } = this.#connection.sftp as unknown as { readonly _isOpenSSH?: unknown };
     return isOpenSsh === true;
@@ -78,12 +78,12 @@ export class SftpSession {
     this.#connection.end();
   }
 
-  /** The longest write that the server takes: OpenSSH takes 255 KiB, and answers once instead of eight times. */
+  /** The maximum write size of the server: OpenSSH accepts 255 KiB, and responds once instead of eight times. */
   get maxWriteBytes(): number {
-    // What limits@openssh.com told, or what ssh2 knows of the server; ssh2 itself would write the rest one by one.
+    // Result of limits@openssh.com, or ssh2's value for the server; ssh2 itself would send the rest sequentially.
     const { _maxWriteLen: maxWriteLength } = this.#connection.sftp as unknown as { readonly _maxWriteLen?: unknown };
     if (typeof maxWriteLength !== 'number' || maxWriteLength < smallestWriteBytes) return smallestWriteBytes;
-    // Of servers that ssh2 does not know it says 34,000, which with its header is more than one packet.
+    // For unknown servers ssh2 has 34,000, which with its header is more than one packet.
     return maxWriteLength < 64 * 1024 ? smallestWriteBytes : Math.min(maxWriteLength, largestWriteBytes);
   }
 
@@ -92,9 +92,9 @@ export class SftpSession {
   }
 
   /**
-   * What has a path; a link is not followed. Servers that forbid to look are asked in every way there is.
+   * The entry at a path, without following links. If a server forbids one request, the other ones are tried.
    *
-   * @returns undefined when nothing is there, `refused` when the server does not tell
+   * @returns undefined if it does not exist, `refused` if the server does not report it
    */
   async lookAt(path: string, signal: AbortSignal): Promise<Found | undefined | 'refused'> {
     for (const how of ['lstat', 'stat'] as const) {
@@ -122,7 +122,7 @@ export class SftpSession {
     await this.closeFile(handle, signal);
   }
 
-  /** What is in a folder, in the portions in which the server tells it; nothing where there is no such folder. */
+  /** Content of a folder, in the portions of the server; nothing if the folder does not exist. */
   async *list(path: string, signal: AbortSignal): AsyncGenerator<readonly ListedFile[], void, undefined> {
     let handle: Buffer;
     try {
@@ -137,7 +137,7 @@ export class SftpSession {
           'Listing a folder',
           signal,
           (sftp, done: Done<readonly FileEntryWithStats[]>) =>
-            // Without `full` a portion of nothing but . and .. would look like the end.
+            // Without `full` a portion with only . and .. would look like the end.
             (sftp as unknown as ListsInFull).readdir(handle, { full: true }, (error, entries) =>
               error?.code === endOfFile ? done(undefined, []) : done(error, entries),
             ),
@@ -172,7 +172,7 @@ export class SftpSession {
     return this.#call(doing, signal, (sftp, done: Done<Buffer>) => sftp.open(path, flags, done));
   }
 
-  /** Bytes are taken over before this returns. */
+  /** The bytes have been copied when this returns. */
   write(handle: Buffer, bytes: Buffer, position: number, signal: AbortSignal): Promise<void> {
     return this.#call(
       'Writing',
@@ -182,7 +182,7 @@ export class SftpSession {
     );
   }
 
-  /** @returns how many bytes were read, 0 at the end */
+  /** @returns the number of read bytes, 0 at the end */
   read(handle: Buffer, into: Buffer, position: number, signal: AbortSignal): Promise<number> {
     return this.#call(
       'Reading',
@@ -195,7 +195,7 @@ export class SftpSession {
     );
   }
 
-  /** How many bytes an open file has; undefined where the server does not tell. */
+  /** Size of an open file; undefined if the server does not report it. */
   async sizeOf(handle: Buffer, signal: AbortSignal): Promise<number | undefined> {
     try {
       const { size } = await this.#call('Checking a file', signal, (sftp, done: Done<Stats>) =>
@@ -212,7 +212,7 @@ export class SftpSession {
     return this.#call('Closing a file', signal, (sftp, done: Done<void>) => sftp.close(handle, (error) => done(error)));
   }
 
-  /** Makes a file durable, where the server offers it. */
+  /** Makes a file durable, if the server supports it. */
   async sync(handle: Buffer, signal: AbortSignal): Promise<void> {
     if (!this.#offers('fsync@openssh.com')) return;
     await this.#call(
@@ -224,7 +224,7 @@ export class SftpSession {
   }
 
   /**
-   * Gives a file a name that is free: a server that keeps to the protocol refuses one that is taken (draft-ietf-secsh-
+   * Renames a file to a free name: a server that follows the protocol rejects a taken one (draft-ietf-secsh-
    * filexfer-02 section 6.5).
    */
   renameToFree(from: string, to: string, signal: AbortSignal): Promise<void> {
@@ -246,7 +246,7 @@ export class SftpSession {
         { refused: noRename },
       );
     }
-    // Version 3 alone refuses to rename onto a file: for a moment there is none.
+    // Version 3 alone rejects renaming onto a file: for a moment there is none.
     await this.removeIfThere(to, signal);
     await this.renameToFree(from, to, signal);
   }
@@ -268,7 +268,7 @@ export class SftpSession {
     await this.#call('Removing a file', signal, (sftp, done: Done<void>) => sftp.unlink(path, (error) => done(error)));
   }
 
-  /** Bytes that are free for us, or undefined where the server does not tell. */
+  /** Free bytes for us, or undefined if the server does not report them. */
   async freeBytes(signal: AbortSignal): Promise<number | undefined> {
     if (!this.#offers('statvfs@openssh.com')) return undefined;
     try {
@@ -284,7 +284,7 @@ export class SftpSession {
     }
   }
 
-  /** What the server offered when the session began (draft-ietf-secsh-filexfer-02 section 4). */
+  /** Extensions that the server announced at the beginning of the session (draft-ietf-secsh-filexfer-02 section 4). */
   #offers(extension: string): boolean {
     const { _extensions: extensions } = this.#connection.sftp as unknown as {
       _extensions?: Readonly<Record<string, string>>;
@@ -292,7 +292,7 @@ export class SftpSession {
     return extensions?.[extension] !== undefined;
   }
 
-  /** A call of the client. Its errors have paths in their texts: of those without a status nothing is kept. */
+  /** A call of the client. Its errors have paths in their texts: those without a status are discarded. */
   #ask<T>(
     doing: string,
     signal: AbortSignal,
@@ -342,7 +342,7 @@ export class SftpSession {
 interface RequestOptions {
   /** That go through by the request. */
   readonly bytes?: number;
-  /** The remedy where the server does not allow the request at all. */
+  /** The remedy if the server does not allow the request at all. */
   readonly refused?: string;
 }
 

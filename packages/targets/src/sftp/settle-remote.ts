@@ -5,17 +5,17 @@ import { judgeRemote, type Claim } from './judge-remote.ts';
 import { remoteChunks } from './remote-chunks.ts';
 import type { SftpSession } from './session.ts';
 
-/** How a file came to be under its name. */
+/** How a file got its name. */
 export type Settled =
   | 'new'
   /** It was there with the same content. */
   | 'same'
   | 'replaced';
 
-/** For servers that replace a file where the protocol says that they must not: within this process one decides at a time. */
+/** For servers that replace a file although the protocol forbids it: within this process one decides at a time. */
 const locks = new KeyedLocks();
 
-/** Others take and free the name again and again. */
+/** Others create and delete the name repeatedly. */
 const maxRounds = 5;
 
 export function withName<T>(
@@ -29,10 +29,10 @@ export function withName<T>(
 }
 
 /**
- * Gives a file that is whole its name. Nothing of another content is replaced that is not an older version of the same, or a
+ * Renames a complete file. Other content is replaced only if it is an older version of the same instance, or a
  * part of it.
  *
- * @param isJudged - what has the name was found to be replaceable
+ * @param isJudged - existing content was found to be replaceable
  * @throws {DispatchError} `target-conflict`
  */
 export function settleRemote(
@@ -63,12 +63,12 @@ export function settleRemote(
 }
 
 /**
- * Gives a file a name that nothing has.
+ * Renames a file to a free name.
  *
- * @returns `taken` when the name is ours now, else what has it
+ * @returns `taken` if the name is ours now, otherwise the existing content
  */
 export async function takeFree(session: SftpSession, temporary: string, remote: string, signal: AbortSignal) {
-  // OpenSSH refuses a name that is taken; of others it is not known.
+  // OpenSSH rejects a taken name; for other servers this is unknown.
   if (!session.isOpenSsh) {
     const found = await session.lookAt(remote, signal);
     if (found !== undefined && found !== 'refused') return found;
@@ -82,7 +82,8 @@ export async function takeFree(session: SftpSession, temporary: string, remote: 
     if (!isNo && !isFailure(thrown.cause)) throw thrown;
     const found = await session.lookAt(remote, signal);
     if (found !== undefined && (found !== 'refused' || !isNo)) return found;
-    // The name is free, and still it is refused: file systems without hard links, servers that forbid this kind of rename.
+    // The name is free, but the rename is rejected: file systems without hard links, servers that forbid this kind of
+    // rename.
     if (!session.renamesOver) throw thrown;
     await session.renameOver(temporary, remote, signal);
     return 'taken' as const;

@@ -73,7 +73,7 @@ async function expectArrived({ path }: Server, { instances }: FixtureStudy): Pro
   }
 }
 
-/** A study arrives, is confirmed again, is replaced when it was corrected; another patient's is not let in. */
+/** A study arrives, is confirmed again, is replaced after a correction; that of another patient is rejected. */
 async function expectWhole(server: Server, more: object = {}): Promise<void> {
   expect((await server.deliver(study(), more)).error).toBeUndefined();
   await expectArrived(server, study());

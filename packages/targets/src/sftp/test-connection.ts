@@ -130,7 +130,7 @@ function placeStep(session: () => SftpSession, memory: TargetMemory | undefined)
   };
 }
 
-/** As instances are written: created, written, synced, and asked for its size. */
+/** Like an instance: created, written, synced, and its size checked. */
 async function writeProbe(session: SftpSession, probe: string, signal: AbortSignal): Promise<void> {
   const { config } = session;
   const content = Buffer.from('dicom-dispatch probe\n');

@@ -9,8 +9,9 @@ import type { SftpSession } from './session.ts';
 const plainNames = 'dispatch-{id}.part';
 
 /**
- * Why a file could not be created, as an error that names the cause: servers say "permission denied" or "failure" for a name
- * that begins with a dot as well, and for a folder of one study as for the whole target.
+ * Why a file could not be created, as an error with the cause: servers report "permission denied" or "failure" also for a
+ * name
+ * that begins with a dot, and for a folder of one study as for the whole target.
  */
 export async function whyNotCreated(
   session: SftpSession,
@@ -37,7 +38,10 @@ export async function whyNotCreated(
   return (await isRefusedWithin(session, folder, thrown, signal)) ? claim.conflict('denied') : thrown;
 }
 
-/** Whether rights are missing in a folder of the layout alone: while the target's folder takes files, other studies can still be delivered. */
+/**
+ * Whether permissions are missing only in a folder of the layout: while the target's folder accepts files, other studies can
+ * still be delivered.
+ */
 export async function isRefusedWithin(
   session: SftpSession,
   folder: string,
@@ -50,7 +54,7 @@ export async function isRefusedWithin(
 }
 
 async function canCreate(session: SftpSession, folder: string, form: string): Promise<boolean> {
-  // Whatever ends the delivery meanwhile: the probe is removed.
+  // The probe is removed even if the delivery ends meanwhile.
   const limit = AbortSignal.timeout(5_000);
   try {
     const probe = posix.join(session.config.path, folder, temporaryName('probe', form));

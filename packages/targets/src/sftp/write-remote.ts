@@ -11,7 +11,7 @@ import type { SftpSession } from './session.ts';
 import { settleRemote, withName, type Settled } from './settle-remote.ts';
 import { isRefusedWithin, whyNotCreated } from './why-not-created.ts';
 
-/** Bytes under way for one file: a megabyte, so that a link of 50 ms still carries 20 MB/s a file. */
+/** Outstanding bytes for one file: a megabyte, so that a link of 50 ms still carries 20 MB/s per file. */
 const windowBytes = 1024 * 1024;
 
 export interface RemoteFile extends Claim {
@@ -27,16 +27,17 @@ export interface WriteSignals {
   /** Ends the writing of bytes. */
   readonly signal: AbortSignal;
   /**
-   * Ends what follows: once its bytes are there, a file gets its name in a moment, and is not read again by the next
-   * attempt because another failed meanwhile. Default: the same.
+   * Ends the following steps: once its bytes are written, a file is renamed quickly, and need not be read again by the next
+   * attempt because another one failed meanwhile. Default: the same.
    */
   readonly finishing?: AbortSignal;
 }
 
 /**
- * Writes a file under a temporary name in its final folder, verifies it and gives it its name: under the final name there is
- * never a part of a file, and nothing of another content is replaced but as `judgeRemote` says. Where the target says so it is
- * written under its final name at once.
+ * Writes a file under a temporary name in its final folder, verifies and renames it: a partial file never has the final
+ * name,
+ * and other content is only replaced as `judgeRemote` decides. If the target is configured so, it is
+ * written under its final name directly.
  */
 export async function writeRemote(
   session: SftpSession,
@@ -64,7 +65,7 @@ export async function writeRemote(
     if (sha256 !== undefined) await readBack(session, temporary, sha256, finishing);
     return await settleRemote(session, temporary, remote, file, finishing);
   } catch (thrown) {
-    // A courtesy, as long as the connection holds: the next attempt removes it too.
+    // Best effort while the connection exists: the next attempt removes it too.
     await session.remove(temporary, AbortSignal.timeout(500)).catch(() => {});
     throw await nameFullDisk(session, thrown);
   }
@@ -76,7 +77,7 @@ async function writeDirectly(
   file: RemoteFile,
   { signal, finishing }: Required<WriteSignals>,
 ): Promise<Settled> {
-  // What is there was judged: an older version, or a part that was left.
+  // The existing content was compared: an older version, or an abandoned part.
   if (file.isJudged) await session.removeIfThere(remote, signal);
   let handle: Buffer;
   try {
@@ -91,7 +92,7 @@ async function writeDirectly(
     if (sha256 !== undefined) await readBack(session, remote, sha256, finishing);
     return file.isJudged ? 'replaced' : 'new';
   } catch (thrown) {
-    // What stays because the connection is gone is recognised by the next attempt as the beginning of the file.
+    // A part left by a lost connection is recognised by the next attempt as the beginning of the file.
     await session.remove(remote, AbortSignal.timeout(500)).catch(() => {});
     throw await nameFullDisk(session, thrown);
   }
@@ -113,8 +114,8 @@ async function create(
 }
 
 /**
- * Requests on one file are served as if in the order in which they come (draft-ietf-secsh-filexfer-02 section 6.1): once
- * it is open none waits for the answer to the one before, and all answers are looked at in the end.
+ * Requests on one file are executed as if in the order of arrival (draft-ietf-secsh-filexfer-02 section 6.1): after
+ * the open none waits for the previous response, and all responses are checked at the end.
  */
 async function fill(
   session: SftpSession,
@@ -158,7 +159,7 @@ async function fill(
   return hash?.digest('hex');
 }
 
-/** Where the server does not tell the size of an open file. */
+/** If the server does not report the size of an open file. */
 export async function sizeByPath(session: SftpSession, path: string, signal: AbortSignal): Promise<number> {
   const found = await session.lookAt(path, signal);
   if (found !== undefined && found !== 'refused') return found.size;
@@ -179,7 +180,7 @@ function otherSize(host: string, size: number, sent: number | undefined): Dispat
   });
 }
 
-/** Keeps several writes under way, since each waits for an answer from far away. */
+/** Keeps several writes outstanding, because each waits for a remote response. */
 class Writes {
   readonly #session: SftpSession;
   readonly #handle: Buffer;
@@ -195,7 +196,7 @@ class Writes {
     this.#signal = signal;
   }
 
-  /** The bytes are taken over when this resolves. */
+  /** The bytes have been copied when this resolves. */
   async add(chunk: Uint8Array): Promise<void> {
     const { maxWriteBytes } = this.#session;
     for (let at = 0; at < chunk.byteLength; at += maxWriteBytes) {
@@ -212,7 +213,7 @@ class Writes {
     }
   }
 
-  /** Never rejects: what failed is told with the next piece, or at the end. */
+  /** Never rejects: errors are reported with the next piece, or at the end. */
   async #writeOne(piece: Buffer): Promise<void> {
     try {
       await this.#session.write(this.#handle, piece, this.sizeBytes, this.#signal);
@@ -231,7 +232,7 @@ class Writes {
   }
 }
 
-/** Version 3 has no word for a full disk; the free space tells. */
+/** Version 3 has no status for a full disk; the free space shows it. */
 async function nameFullDisk(session: SftpSession, thrown: unknown): Promise<unknown> {
   if (!(thrown instanceof DispatchError) || !isFailure(thrown.cause)) return thrown;
   const free = await session.freeBytes(AbortSignal.timeout(2000)).catch(() => undefined);

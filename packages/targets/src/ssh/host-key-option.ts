@@ -6,7 +6,7 @@ const fingerprint = z
   .regex(/^SHA256:[A-Za-z0-9+/]{43}=?$/, 'a fingerprint is SHA256: and 43 characters, as `ssh-keygen -lf` prints it')
   .transform((text) => text.replace(/=$/, ''));
 
-/** How we know that the server is the one that is meant. There is no default on purpose. */
+/** How the server is verified. Deliberately without a default. */
 export const hostKeyOption = z
   .union(
     [
@@ -18,7 +18,7 @@ export const hostKeyOption = z
       z.strictObject({
         knownHosts: z
           .string()
-          // It stands in the ssh_config that is written for rsync.
+          // It is written into the ssh_config for rsync.
           .refine((path) => isAbsolute(path) && !/["\p{Cc}]/u.test(path), 'an absolute path without quotes')
           .describe('known_hosts file in OpenSSH format'),
       }),

@@ -8,7 +8,7 @@ export interface KnownKey {
   readonly revoked: boolean;
 }
 
-/** The keys that a known_hosts file has for a host, by name, pattern or hash. Lines of authorities are passed over. */
+/** The keys of a known_hosts file for a host, by name, pattern or hash. Lines of certificate authorities are skipped. */
 export function knownKeys(text: string, host: string, port: number): KnownKey[] {
   const name = port === 22 ? host.toLowerCase() : `[${host.toLowerCase()}]:${port}`;
   return text.split('\n').flatMap((line) => parseLine(line.trim(), name) ?? []);

@@ -1,6 +1,7 @@
 /**
- * What servers of before 2014 or so offer, and safe ones no longer do: RFC 8270 and RFC 9142 for key exchanges, RFC 8758 and
- * RFC 4344 for ciphers. In the order in which they are taken.
+ * Algorithms of servers from before about 2014, which safe ones no longer support: RFC 8270 and RFC 9142 for key exchanges,
+ * RFC 8758
+ * and RFC 4344 for ciphers. In the order of preference.
  */
 export const oldAlgorithms = {
   kex: ['diffie-hellman-group-exchange-sha1', 'diffie-hellman-group14-sha1', 'diffie-hellman-group1-sha1'],

@@ -6,9 +6,9 @@ import { knownKeys, type KnownKey } from './known-hosts.ts';
 
 /** Decides about the key that a server shows. */
 export interface HostKeyJudge {
-  /** Types of the expected keys, to ask the server for these; undefined when they are not known. */
+  /** Types of the expected keys, to request them from the server; undefined if unknown. */
   readonly types: readonly string[] | undefined;
-  /** Undefined when the key is the expected one, else why not. */
+  /** Undefined if the key is the expected one, otherwise the reason. */
   judge(blob: Buffer): DispatchError | undefined;
 }
 

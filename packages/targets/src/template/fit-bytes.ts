@@ -8,7 +8,7 @@ export function shortHash(text: string, digits: number): string {
   return hash('sha256', text.isWellFormed() ? text : Buffer.from(text, 'utf16le'), 'hex').slice(0, digits);
 }
 
-/** The longest beginning that has at most `maxBytes` bytes in UTF-8 and ends at a whole character, as a reader sees it. */
+/** The longest prefix that has at most `maxBytes` bytes in UTF-8 and ends after a whole character, as seen by a reader. */
 export function fitBytes(text: string, maxBytes: number): string {
   if (Buffer.byteLength(text) <= maxBytes) return text;
   let fitted = '';
@@ -22,7 +22,7 @@ export function fitBytes(text: string, maxBytes: number): string {
   return fitted;
 }
 
-/** A text of at most `maxBytes`; a longer one is cut and distinguished from its like by a hash of the whole. */
+/** A text of at most `maxBytes`; a longer one is cut and distinguished from similar ones by a hash of the whole. */
 export function fitDistinct(text: string, maxBytes: number, digits: number): string {
   if (Buffer.byteLength(text) <= maxBytes) return text;
   return `${fitBytes(text, maxBytes - digits - 1)}~${shortHash(text, digits)}`;

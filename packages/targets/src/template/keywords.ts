@@ -1,4 +1,4 @@
-/** Keywords (PS3.6) that a template may use, by the level whose tags they are read from. */
+/** Keywords (PS3.6) that a template may use, by the level from which they are read. */
 export const templateKeywords = {
   instance: ['SOPInstanceUID', 'SOPClassUID', 'TransferSyntaxUID', 'InstanceNumber'],
   series: [

@@ -23,9 +23,9 @@ const inside = /^([A-Za-z]+)(?:#(\d{1,3}))?(?:\|([^|#]*))?$/;
 const literal = /^[\p{L}\p{M}\p{N} ._~^+=@,()[\]-]*$/u;
 
 /**
- * Reads a template of a path, such as `{PatientID}/{StudyDate}_{AccessionNumber}/{SOPInstanceUID}.dcm`.
+ * Parses a path template, such as `{PatientID}/{StudyDate}_{AccessionNumber}/{SOPInstanceUID}.dcm`.
  *
- * @throws {TemplateError} naming what is wrong and what would be right
+ * @throws {TemplateError} with the error and a valid example
  */
 export function parseTemplate(text: string): TemplateSegments {
   if (text === '') throw new TemplateError('the template is empty');
@@ -89,7 +89,7 @@ function parsePlaceholder(content: string, whole: string): Placeholder {
   return { kind: 'tag', keyword, level, missing, hashDigits };
 }
 
-/** Whether the template tells things apart by this UID: in full, or by at least 16 digits (64 bits) of its hash. */
+/** Whether the template distinguishes by this UID: completely, or by at least 16 digits (64 bits) of its hash. */
 export function distinguishes(segments: TemplateSegments, keyword: string): boolean {
   return segments
     .flat()

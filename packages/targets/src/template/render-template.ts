@@ -4,9 +4,9 @@ import { fitDistinct, shortHash } from './fit-bytes.ts';
 import type { Placeholder, TemplatePart, TemplateSegments } from './parse-template.ts';
 
 export interface RenderLimits {
-  /** Of the whole path in UTF-8; longer values are cut harder until it fits. */
+  /** Of the whole path in UTF-8; longer values are cut further until it fits. */
   readonly maxPathBytes: number;
-  /** Of one segment: 255 on most file systems, less what a temporary name adds. */
+  /** Of one segment: 255 on most file systems, less the part that a temporary name adds. */
   readonly maxSegmentBytes: number;
 }
 
@@ -17,10 +17,11 @@ export const defaultLimits: RenderLimits = { maxPathBytes: 1000, maxSegmentBytes
 const uid = /^(?=.{1,64}$)\d+(?:\.\d+)*$/;
 
 /**
- * The path that a template gives for an instance: relative, segments joined by `/`, none of them empty, hidden, `..` or
- * longer than the limits. Values that had to be cut, and UIDs that are not valid, carry a hash of the value as it was: what
- * cleaning makes equal stays apart. Instances of different UIDs never get one path where the UID is a segment of its own, or
- * is set off from other values by something that is neither a digit nor a dot (see `pathsOf` for the rest).
+ * The path of an instance according to a template: relative, segments joined by `/`, none of them empty, hidden, `..` or
+ * longer than the limits. Values that had to be cut, and invalid UIDs, have a hash of the original value, so values that
+ * become equal by cleaning stay distinct. Instances with different UIDs never get the same path if the UID is a separate
+ * segment, or
+ * is separated from other values by a character that is neither a digit nor a dot (see `pathsOf` for the rest).
  */
 export function renderTemplate(
   segments: TemplateSegments,
@@ -35,7 +36,7 @@ export function renderTemplate(
       .join('/');
     if (Buffer.byteLength(path) <= limits.maxPathBytes) return path;
   }
-  // Only a template of many long literals gets here: what is left of the path is distinguished by its hash.
+  // Only for a template with many long literals: the rest of the path is distinguished by its hash.
   return cutPath(path, limits);
 }
 
@@ -63,9 +64,9 @@ function renderTag(part: Placeholder, { study, instance, maxValueBytes }: Segmen
   return fitDistinct(cleanValue(value), maxValueBytes, 8) || (part.missing ?? 'unknown');
 }
 
-/** A valid UID is never cut or changed, so that the path stays its own. What is none is distinguished by a hash. */
+/** A valid UID is never cut or changed, so that the path stays unique. An invalid one is distinguished by a hash. */
 function renderUid(part: Placeholder, value: string, instance: ManifestInstance | undefined): string {
-  // Without a UID the instance is still itself: its address in the source tells.
+  // Without a UID the instance is identified by its id in the source.
   const distinct = value === '' ? `invalid UID: ${instance?.sourceId ?? ''}` : value;
   if (part.hashDigits !== undefined) return shortHash(distinct, part.hashDigits);
   if (uid.test(value)) return value;

@@ -4,7 +4,7 @@ import { distinguishes, parseTemplate, TemplateError, usesLevel } from './parse-
 /** The layout that shows no patient data and needs no tag but UIDs. */
 export const uidTemplate = '{StudyInstanceUID}/{SeriesInstanceUID}/{SOPInstanceUID}.dcm';
 
-/** A template of the path of an instance; it has to tell instances apart. */
+/** A template of the path of an instance; it must distinguish instances. */
 export const instanceTemplate = template((text) => {
   const segments = parseTemplate(text);
   if (distinguishes(segments, 'SOPInstanceUID')) return;
@@ -13,7 +13,7 @@ export const instanceTemplate = template((text) => {
   );
 });
 
-/** A template of the path of something of the whole study: a marker, a manifest. */
+/** A template of the path of a file for the complete study: a marker, a manifest. */
 export const studyTemplate = template((text) => {
   const segments = parseTemplate(text);
   if (usesLevel(segments, 'instance') || usesLevel(segments, 'series')) {

@@ -14,7 +14,7 @@ const shown = new Set([
   'Modality',
 ]);
 
-/** The path that a template gives, for messages: patient data stays a placeholder, `{PatientID}/1.2.3.dcm`. */
+/** The path according to a template, for messages: patient data stay placeholders, `{PatientID}/1.2.3.dcm`. */
 export function showPath(segments: TemplateSegments, study: StudyTags, instance: ManifestInstance | undefined): string {
   return segments.map((parts) => parts.map((part) => showPart(part, study, instance)).join('')).join('/');
 }

@@ -1,14 +1,14 @@
 import { parseTemplate } from './parse-template.ts';
 
-/** Keywords of the tags that templates read, so that tags beyond Orthanc's main ones can be asked for. */
+/** Keywords of the tags that templates read, so that tags beyond Orthanc's main ones can be requested. */
 export interface TemplateTags {
   readonly study: ReadonlySet<string>;
   readonly series: ReadonlySet<string>;
 }
 
 /**
- * The tags that the templates in a target's configuration read, wherever they stand in it. What is no template, or has
- * no placeholder, is passed over.
+ * The tags that the templates in a target's configuration read, anywhere in it. Other texts, and those without
+ * placeholders, are skipped.
  */
 export function templateTags(config: unknown): TemplateTags {
   const found = { study: new Set<string>(), series: new Set<string>() };

@@ -156,7 +156,7 @@ describe('renderTemplate', () => {
         '1'.repeat(64), '1'.repeat(65), '1'.repeat(66), `${'1'.repeat(300)}2`, `${'1'.repeat(300)}3`, '山'.repeat(90),
       ];
       const paths = odd.map((uid, index) => pathOf(uid, `source-${index}`, template));
-      // As a file system sees them that folds case and composes characters, and drops dots and spaces at the end.
+      // Like a file system that folds case and composes characters, and drops trailing dots and spaces.
       const folded = paths.map((path) =>
         path
           .normalize('NFC')

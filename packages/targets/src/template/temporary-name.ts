@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { shortHash } from './fit-bytes.ts';
 
-/** Ours alone: names from templates never begin with a dot, and who watches a folder passes over hidden files. */
+/** Unique: names from templates never begin with a dot, and programs that watch a folder skip hidden files. */
 export const hiddenNames = '.dispatch-{id}.part';
 const idPattern = '([0-9a-f]{12})-[0-9a-f]{12}';
 const claimPattern = /^\.dispatch-[0-9a-f]{24}-claim\.part$/;
 const abandonedAfterMs = 24 * 3_600_000;
 
 /**
- * A new temporary name; it tells the delivery, so that a later attempt finds what an earlier one left. The last group of
- * a UUID is random, and Node keeps random bytes for UUIDs.
+ * A new temporary name; it contains the delivery, so that a later attempt finds files of an earlier one. The last group of
+ * a UUID is random, and Node caches random bytes for UUIDs.
  *
  * @param form - with `{id}` in it
  */
@@ -17,17 +17,17 @@ export function temporaryName(deliveryId: string, form = hiddenNames): string {
   return form.replace('{id}', `${shortHash(deliveryId, 12)}-${randomUUID().slice(-12)}`);
 }
 
-/** The name by which a name in the same folder is claimed, the same for everybody who wants it. */
+/** The name that claims a name in the same folder, the same for every process. */
 export function claimName(name: string): string {
   // Names that are one on a file system that folds case, or composes characters, have one claim.
   return `.dispatch-${shortHash(name.normalize('NFC').toLowerCase(), 24)}-claim.part`;
 }
 
 /**
- * Whether a name is that of a temporary file to remove: `ours` = of an earlier attempt of this delivery, which the
- * caller owns alone; `old` = of another, to be removed when nobody has written to it for a day; undefined = to be left.
+ * Whether a name is that of a temporary file to remove: `ours` = of an earlier attempt of this delivery, which only the
+ * caller owns; `old` = of another, to be removed if it was not written to for a day; undefined = to be kept.
  *
- * @param form - of temporary names; those of the usual form are known in any case
+ * @param form - of temporary names; those of the default form are recognised in any case
  */
 export function leftOverKind(name: string, deliveryId: string, form = hiddenNames): 'ours' | 'old' | undefined {
   if (claimPattern.test(name)) return 'old';

@@ -1,7 +1,7 @@
 import type { TargetAbout } from '@dicom-dispatch/core';
 import type { XnatTarget } from './schema.ts';
 
-/** How the type presents itself in forms, in the JSON Schema and in the example configuration. */
+/** Description of the type for forms, the JSON Schema and the example configuration. */
 export const xnatAbout: TargetAbout<XnatTarget> = {
   displayName: 'XNAT',
   purpose: 'Imports studies into a project of an XNAT.',

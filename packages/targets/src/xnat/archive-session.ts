@@ -11,7 +11,7 @@ export interface ArchiveRequest {
   readonly triggerPipelines: boolean;
 }
 
-/** `POST /data/services/archive`: files a session that is whole in the prearchive. */
+/** `POST /data/services/archive`: archives a complete session from the prearchive. */
 export async function archiveSession(login: XnatLogin, request: ArchiveRequest, signal: AbortSignal): Promise<void> {
   const { project, subject, session } = request.place;
   const form = new URLSearchParams({
@@ -38,7 +38,7 @@ export async function archiveSession(login: XnatLogin, request: ArchiveRequest, 
   }
   await answer.discard();
   if (status !== 404) throw notArchived(status);
-  // Archived by an earlier attempt whose answer was lost, or by XNAT itself: then nothing is left to do.
+  // Archived by an earlier attempt whose response was lost, or by XNAT itself: then nothing is left to do.
   if (!(await isArchived(login, request.place, signal))) throw nowhere();
 }
 
@@ -60,7 +60,7 @@ export async function isArchived(
   return true;
 }
 
-/** `action=commit`: tells XNAT that the session in the prearchive is whole, so that it is built and can be reviewed. */
+/** `action=commit`: marks the session in the prearchive as complete, so that it is built and can be reviewed. */
 export async function commitSession(login: XnatLogin, source: string, signal: AbortSignal): Promise<void> {
   const answer = await login.request({ method: 'POST', path: `/data${source}?action=commit`, signal });
   if (answer.status >= 300 && answer.status !== 404) throw await xnatError(answer, 'the commit of the session');

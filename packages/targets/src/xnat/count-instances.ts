@@ -1,9 +1,9 @@
 import { listFiles, listScans } from './list-scans.ts';
 import type { XnatLogin } from './xnat-login.ts';
 
-/** How many DICOM files a session has: by series where XNAT says which, and in all. */
+/** Number of DICOM files of a session: by series if XNAT reports them, and in total. */
 export interface SessionCount {
-  /** Series Instance UID to number of files; only when every scan says its UID. */
+  /** Series Instance UID to number of files; only if every scan has its UID. */
   readonly bySeries: ReadonlyMap<string, number> | undefined;
   readonly total: number;
 }

@@ -26,14 +26,14 @@ export async function importError(answer: HttpAnswer): Promise<DispatchError> {
   return xnatError(answer, 'the upload');
 }
 
-/** An answer that is none of XNAT's: a login page, a proxy. */
+/** A response that is not from XNAT: a login page, a proxy. */
 export function foreignAnswer(what: string): DispatchError {
   return of('target-error', `the response to ${what} is not from XNAT, so nothing is confirmed`, {
     remedy: 'Check for a login page or a proxy in front of XNAT.',
   });
 }
 
-/** XNAT took the instance, but not to where it should go. */
+/** XNAT stored the instance in the wrong place. */
 export function elsewhere(project: string): DispatchError {
   return of('target-misconfigured', `XNAT does not put instances into the project ${project}`, {
     remedy:
@@ -60,7 +60,7 @@ export function nowhere(): DispatchError {
   });
 }
 
-/** The session is whole in the prearchive, but cannot be filed. */
+/** The session is complete in the prearchive, but cannot be archived. */
 export function notArchived(status: number): DispatchError {
   if (status === 409) {
     return of('target-misconfigured', 'XNAT already has a session with this label and may not change it (HTTP 409)', {

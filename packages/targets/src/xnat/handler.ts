@@ -52,7 +52,7 @@ async function deliver(run: DeliveryRun<XnatTarget>): Promise<void> {
   }
 }
 
-/** Sends what is pending and remembers where it went, over attempts. */
+/** Sends pending instances and remembers their destination, across attempts. */
 async function transfer(run: DeliveryRun<XnatTarget>, login: XnatLogin, place: XnatPlace): Promise<Sent> {
   const earlier = await run.state.get<Unfiled>(unfiledKey);
   const paths = new Set(earlier?.paths);
@@ -64,7 +64,7 @@ async function transfer(run: DeliveryRun<XnatTarget>, login: XnatLogin, place: X
       const path = await importInstance(run, login, { place, opened }, signal);
       if (!paths.has(path)) {
         paths.add(path);
-        // Before the instance counts as delivered: a crash must not forget a session that is still to be filed.
+        // Before the instance counts as delivered: a session that is not archived yet must not be lost in a crash.
         await run.state.set(unfiledKey, { paths: [...paths], before } satisfies Unfiled);
       }
       return { kind: 'delivered', answer: 'imported into the prearchive' };

@@ -5,7 +5,7 @@ import { renderLabel } from './label.ts';
 import type { XnatTarget } from './schema.ts';
 import type { XnatLogin } from './xnat-login.ts';
 
-/** Where the instances of a study go. */
+/** Destination of the instances of a study. */
 export interface XnatPlace {
   readonly project: string;
   readonly subject: string;
@@ -34,7 +34,7 @@ export async function importInstance(
   let sends = 0;
   async function* body(): AsyncGenerator<Uint8Array, void, undefined> {
     sends += 1;
-    // The connection or the login was lost under the first try: the source has to be opened again.
+    // The connection or the login was lost during the first try: the source must be opened again.
     const again =
       sends === 1
         ? undefined
@@ -69,8 +69,8 @@ export async function importInstance(
 }
 
 /**
- * XNAT answers with one line such as `/data/prearchive/projects/P/20240615_120000123/S`, which may begin with its address.
- * Undefined for anything else, such as a page in which there is such a line.
+ * XNAT responds with one line such as `/data/prearchive/projects/P/20240615_120000123/S`, which may begin with its URL.
+ * Undefined for anything else, such as a page that contains such a line.
  */
 function sessionPath(text: string): string | undefined {
   const line =

@@ -9,8 +9,8 @@ import type { XnatTarget } from './schema.ts';
 import { XnatLogin } from './xnat-login.ts';
 
 /**
- * What a session in the archive has. XNAT names files in its own way and may change them by its scripts: so the files of each
- * scan are counted, and only in a scan that is short, or has more than it should, are they opened to see which they are.
+ * Content of a session in the archive. XNAT renames files and may change them by its scripts: so the files of each
+ * scan are counted, and they are opened to identify them only in a scan with missing or additional files.
  */
 export async function openXnatInventory(context: InventoryContext<XnatTarget>): Promise<Inventory> {
   const { config, signal, pace } = context;

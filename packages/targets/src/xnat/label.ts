@@ -5,7 +5,7 @@ import { parseTemplate, shortHash, TemplateError, type TemplateSegments } from '
 const maxCharacters = 64;
 const hashDigits = 10;
 
-/** What is wrong with a template of a label, if anything. */
+/** Error in a label template, if any. */
 export function labelProblem(text: string): string | undefined {
   let segments: TemplateSegments;
   try {
@@ -22,8 +22,9 @@ export function labelProblem(text: string): string | undefined {
 }
 
 /**
- * The label that a template gives for a study. What XNAT does not take is written with what is nearest (`Müller` as
- * `Muller`, `A^B` as `A_B`), and the label then ends in a hash of the original, so that two never become one.
+ * The label of a study according to a template. Characters that XNAT does not allow are replaced with the nearest ones
+ * (`Müller` becomes
+ * `Muller`, `A^B` becomes `A_B`), and the label then ends in a hash of the original, so that two labels never become equal.
  */
 export function renderLabel(template: string, study: StudyTags): string {
   const original = parseTemplate(template)

@@ -7,7 +7,7 @@ const resultSet = z.object({
   ResultSet: z.object({ Result: z.array(z.record(z.string(), z.unknown())) }),
 });
 
-/** A 404 that a proxy may have answered takes no confirmation back: XNAT has to be well, and to say so twice. */
+/** A 404 that a proxy may have sent removes no confirmation: XNAT must be available, and respond so twice. */
 export async function listScans(login: XnatLogin, where: string, signal: AbortSignal) {
   const scans = await list(login, where, signal);
   if (scans) return scans;
@@ -35,7 +35,7 @@ function rowsOf(json: unknown) {
 }
 
 /**
- * The DICOM files of a scan, as addresses of their contents; undefined where it has no such resource.
+ * The DICOM files of a scan, as URLs of their contents; undefined if it has no such resource.
  *
  * @param session - its path, in the prearchive or the archive, without `/data`
  */

@@ -8,7 +8,7 @@ import { isFixed } from './label.ts';
 import type { XnatTarget } from './schema.ts';
 import { XnatLogin } from './xnat-login.ts';
 
-/** `resolve`, `connect`, `tls` (https), `login` and, for a project whose name does not depend on the study, `project`. */
+/** `resolve`, `connect`, `tls` (https), `login` and, for a project that does not depend on the study, `project`. */
 export async function* testXnat({ config, signal }: CheckContext<XnatTarget>): AsyncGenerator<Check, void, undefined> {
   let http: HttpConnection | undefined;
   let login: XnatLogin | undefined;

@@ -6,28 +6,28 @@ import type { XnatPlace } from './import-instance.ts';
 import type { XnatTarget } from './schema.ts';
 import type { XnatLogin } from './xnat-login.ts';
 
-/** What has to survive attempts and restarts until the session is filed. */
+/** Data that must survive attempts and restarts until the session is archived. */
 export interface Unfiled {
   /** Sessions in the prearchive, without `/data`; one, unless XNAT divides the study. */
   readonly paths: readonly string[];
-  /** Series Instance UID to how many of its instances came with an earlier delivery, and are not in there. */
+  /** Series Instance UID to the number of its instances that were sent with an earlier delivery, and are not in there. */
   readonly before: Readonly<Record<string, number>>;
-  /** Set before they are filed: a session that is gone then has been filed, though the answer was lost. */
+  /** Set before archiving: if the session is missing then, it has been archived, though the response was lost. */
   readonly filing?: boolean;
 }
 export const unfiledKey = 'xnat-unfiled';
 
 export interface Sent extends Unfiled {
-  /** Everything of the study is in there: what was archived before may be replaced. */
+  /** The session contains the complete study: an earlier archived one may be replaced. */
   readonly whole: boolean;
   readonly quarantined: readonly ManifestInstance[];
 }
 
 /**
- * Compares how many instances XNAT lists with how many went there. XNAT names files in its own way and may change them
- * by its scripts, so that they can be counted only: a series that is short is sent again as a whole.
+ * Compares the number of instances that XNAT lists with the sent ones. XNAT renames files and may change them
+ * by its scripts, so they can only be counted: an incomplete series is sent again completely.
  *
- * @throws {DispatchError} `verify-missing`, after what is missing was taken back
+ * @throws {DispatchError} `verify-missing`, after removing the confirmations of missing instances
  */
 export async function verifySession(
   run: DeliveryRun<XnatTarget>,
@@ -53,7 +53,7 @@ export async function verifySession(
     missing += lacking;
     short.push(...instances);
   }
-  // Without the UIDs of the scans it can only be said that the whole is short.
+  // Without the UIDs of the scans only the total number can be compared.
   if (!bySeries && total < wanted) {
     missing = wanted - total;
     short.push(...there);

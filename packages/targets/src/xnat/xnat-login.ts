@@ -2,8 +2,8 @@ import { connectError, isOfGateway, type HttpAnswer, type HttpConnection, type H
 import { notXnat, xnatError } from './errors.ts';
 
 /**
- * One login for all requests of a run: XNAT makes a new web session for every request without a cookie, and allows a
- * user only so many.
+ * One login for all requests of a run: XNAT creates a new web session for every request without a cookie, and limits
+ * their number per user.
  */
 export class XnatLogin {
   readonly #http: HttpConnection;
@@ -13,7 +13,7 @@ export class XnatLogin {
     this.#http = http;
   }
 
-  /** `POST /data/JSESSION`: proves that an XNAT answers and takes our credentials. */
+  /** `POST /data/JSESSION`: shows that an XNAT responds and accepts our credentials. */
   async begin(signal: AbortSignal): Promise<void> {
     await (this.#cookie ??= this.#ask(signal));
   }
@@ -25,12 +25,12 @@ export class XnatLogin {
     const answer = await this.#send(request, await cookie);
     if (answer.status !== 401) return answer;
     await answer.discard();
-    // Requests that were refused at the same time share one new login.
+    // Requests that were rejected at the same time share one new login.
     if (this.#cookie === cookie) this.#cookie = this.#ask(request.signal);
     return this.#send(request, await this.#cookie);
   }
 
-  /** Ends the web session; that it cannot is no error of the run. */
+  /** Ends the web session; a failure is not an error of the run. */
   async end(): Promise<void> {
     const cookie = await this.#cookie?.catch(() => undefined);
     if (cookie === undefined) return;

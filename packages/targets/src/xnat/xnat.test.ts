@@ -251,7 +251,7 @@ describe('the xnat target (against a stand-in)', () => {
     expect(xnat.archive.get(label())?.size).toBe(6);
     expect((await deliver(half, { overwrite: 'delete' })).error).toBeUndefined();
     expect(xnat.archive.get(label())?.size).toBe(3);
-    // Late instances are not the whole study: what is there stays.
+    // Late instances are not the complete study: existing ones are kept.
     const late = new TestDelivery(xnatHandler, study);
     for (const { manifest } of half.instances) late.ledger.set(manifest.sopInstanceUid, { kind: 'delivered' });
     expect((await deliver(study, { overwrite: 'delete' }, late)).error).toBeUndefined();

@@ -7,7 +7,7 @@ import { largeStudy } from '../../src/contract-suite/index.ts';
 import { sftpHandler } from '../../src/sftp/handler.ts';
 import { sftpTarget } from '../../src/sftp/schema.ts';
 
-/** How long one file takes by `put` of ssh2-sftp-client and by our handler, over a link with latency (docs/decisions/0007). */
+/** Duration of one file by `put` of ssh2-sftp-client and by our handler, over a link with latency (docs/decisions/0007). */
 const sizeBytes = 24_000_000;
 /** As HTTP gives them. */
 const chunkBytes = 65_536;

@@ -7,16 +7,17 @@ import { dicomError } from '../errors.ts';
 /** More matches of one query are a query that is too wide. */
 const maxMatches = 100_000;
 
-/** What a receiver has answered to a query. */
+/** Result of a query to a receiver. */
 export interface Matches {
   readonly found: readonly DataSet[];
-  /** Why there may be more than these; undefined where the receiver says that these are all. */
+  /** Why there may be more than these; undefined if the receiver reports that these are all. */
   readonly cut: string | undefined;
 }
 
 /**
- * The matches of a query. They are gathered before they are used: the next query on this association has to wait for the
- * last of them anyway. An archive that limits its answers ends its list with FE00H, which is for cancelled queries only.
+ * The matches of a query. They are collected before they are used, because the next query on this association must wait for
+ * the
+ * last of them anyway. An archive that limits its results ends its list with FE00H, which is only for cancelled queries.
  */
 export async function findMatches(
   association: Association,

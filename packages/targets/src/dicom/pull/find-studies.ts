@@ -12,7 +12,7 @@ import { countOf, textOf, textsOf } from './texts.ts';
 /**
  * C-FIND for studies, then for the series of each (Study Root, PS3.4 section C.6.2).
  *
- * @throws DispatchError `target-error` after the last study where the receiver has cut its answers: there may be more
+ * @throws DispatchError `target-error` after the last study if the receiver has cut its results: there may be more
  */
 export async function* findStudies(
   query: FindQuery,
@@ -87,7 +87,7 @@ async function findSeries(
   }
   const series: FoundSeries[] = [];
   for (const one of found) {
-    // A receiver may ignore keys that it does not know; what it shows is looked at here as well.
+    // A receiver may ignore unknown keys; its results are compared here again.
     const fits = Object.entries(filter).every(
       ([keyword, key]) => !(keyword in one) || matchesKey(textOf(one[keyword]), key),
     );
@@ -105,7 +105,7 @@ export function atLevel(level: 'STUDY' | 'SERIES' | 'IMAGE'): { QueryRetrieveLev
   return { QueryRetrieveLevel: level };
 }
 
-/** An empty UID, or one with wildcards, would be asked for all there is. */
+/** An empty UID, or one with wildcards, would match everything. */
 function isOneUid(text: string): boolean {
   return text !== '' && !/[*?\\]/.test(text);
 }
@@ -127,7 +127,7 @@ function studyKeys(query: FindQuery): Record<string, string> {
   };
 }
 
-/** What is no key of a query would be left out of it, and everything found. */
+/** An invalid query key would be ignored, and everything found. */
 function checkKeyword(keyword: string): void {
   if (Object.hasOwn(seriesTags, keyword)) return;
   throw new DispatchError('config-invalid', `series cannot be searched by ${keyword}`, {

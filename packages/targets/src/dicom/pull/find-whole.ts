@@ -7,21 +7,21 @@ export interface WholeQuery {
   readonly query: DataSet;
   /** The keyword of the UID by which matches are distinguished. */
   readonly uid: 'SeriesInstanceUID' | 'SOPInstanceUID';
-  /** A keyword of numbers by which every archive can be asked (PS3.4 tables C.6-3 and C.6-4: required keys). */
+  /** A keyword of numbers that every archive supports in queries (PS3.4 tables C.6-3 and C.6-4: required keys). */
   readonly number: 'SeriesNumber' | 'InstanceNumber';
-  /** How many there are, as the receiver counts them; undefined where it does not tell. */
+  /** The number that the receiver reports; undefined if it does not. */
   readonly expected: number | undefined;
 }
 
 export interface Whole {
   readonly found: ReadonlyMap<string, DataSet>;
-  /** How many are there beside those found; undefined where the list was cut and nobody tells how many there are. */
+  /** How many exist in addition to those found; undefined if the list was cut and the number is unknown. */
   readonly missing: number | undefined;
 }
 
 /**
- * All matches of a query, also of a receiver that limits its answers: what its list lacks is asked for by number, beginning
- * with the neighbours of the numbers that it has listed.
+ * All matches of a query, even if the receiver limits its results: missing ones are queried by number, beginning
+ * with the neighbours of the listed numbers.
  */
 export async function findWhole(
   association: Association,

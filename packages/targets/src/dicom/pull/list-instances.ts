@@ -10,7 +10,7 @@ import { countOf, textOf } from './texts.ts';
 export interface ListedInstance {
   readonly sopInstanceUid: string;
   readonly seriesInstanceUid: string;
-  /** Undefined where the receiver does not tell. */
+  /** Undefined if the receiver does not report it. */
   readonly sopClassUid: string | undefined;
 }
 
@@ -19,20 +19,20 @@ export function listedKey({ seriesInstanceUid, sopInstanceUid }: Omit<ListedInst
   return `${seriesInstanceUid} ${sopInstanceUid}`;
 }
 
-/** What is there beside what is listed. */
+/** Instances in addition to the listed ones. */
 export interface Gap {
   /** Undefined: somewhere in the study. */
   readonly seriesInstanceUid: string | undefined;
-  /** Undefined where the receiver does not tell. */
+  /** Undefined if the receiver does not report it. */
   readonly count: number | undefined;
 }
 
 export interface Listing {
   readonly instances: readonly ListedInstance[];
-  /** SOP Instance UIDs that are none: such an instance can be neither asked for nor kept. */
+  /** Invalid SOP Instance UIDs: such an instance can neither be requested nor stored. */
   readonly malformed: readonly string[];
   readonly gaps: readonly Gap[];
-  /** SOP classes that each series may hold, as far as the receiver tells: by Series Instance UID. */
+  /** SOP classes that each series may have, as far as the receiver reports them: by Series Instance UID. */
   readonly hints: ReadonlyMap<string, SeriesHint>;
 }
 
@@ -43,8 +43,8 @@ export interface SeriesHint {
 }
 
 /**
- * The instances of a study, or of some of its series, by C-FIND: study, series, images, each compared with what the level
- * above counts (NumberOfStudyRelatedInstances and its like).
+ * The instances of a study, or of some of its series, by C-FIND: study, series, images, each compared with the count of
+ * the level above (NumberOfStudyRelatedInstances and similar).
  */
 export async function listInstances(
   association: Association,
@@ -130,7 +130,7 @@ async function countsOf(association: Association, studyInstanceUid: string, sign
   };
 }
 
-/** Each by its UID: their names are known, so that no list of them can be cut. */
+/** Each by its UID: the UIDs are known, so no list of them can be cut. */
 async function theseSeries(
   association: Association,
   studyInstanceUid: string,

@@ -10,13 +10,14 @@ const maxClassesAtOnce = 8;
 /** One C-GET or C-MOVE. */
 export interface Retrieval {
   readonly identifier: Readonly<Record<string, unknown>>;
-  /** SOP classes of what it may bring. */
+  /** SOP classes of the instances that it may return. */
   readonly sopClassUids: readonly string[];
 }
 
 /**
- * Whole series where nothing of them is here, or where the receiver has more than it lists, else instances by list.
- * Requests that need the same SOP classes come one after the other.
+ * Complete series if none of their instances exists, or if the receiver has more than it lists, otherwise lists of
+ * instances.
+ * Requests that need the same SOP classes are adjacent.
  */
 export function planRetrieval(
   studyInstanceUid: string,
@@ -72,14 +73,16 @@ function classesBySeries(listing: Listing): Map<string, readonly string[]> {
   return new Map(Array.from(series, (uid) => [uid, all ?? classesIn(listing, uid)]));
 }
 
-/** The classes of the whole study, where all are known and few: then one association does. */
+/** The classes of the complete study, if all are known and few: then one association is sufficient. */
 function shared({ instances, gaps }: Listing): readonly string[] | undefined {
   const classes = new Set(instances.map(({ sopClassUid }) => sopClassUid));
   const isKnown = gaps.length === 0 && !classes.has(undefined) && classes.size <= maxClassesAtOnce;
   return isKnown ? [...classes].filter((uid) => uid !== undefined).toSorted() : undefined;
 }
 
-/** The classes of one series: those listed, and where not all are, what the study or the modality suggests. */
+/**
+ * The classes of one series: the listed ones, and if these are incomplete, those that the study or the modality suggests.
+ */
 function classesIn({ instances, gaps, hints }: Listing, seriesInstanceUid: string): readonly string[] {
   const some = instances.filter((one) => one.seriesInstanceUid === seriesInstanceUid);
   const known = some.flatMap(({ sopClassUid }) => sopClassUid ?? []);

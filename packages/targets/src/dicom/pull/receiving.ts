@@ -9,19 +9,22 @@ const success = 0;
 const outOfResources = 0xa700;
 const processingFailure = 0x0110;
 const notAskedFor = 0xc000;
-/** Instances that nobody asked for: some receivers send the whole series for one of it, but not without end. */
+/** Unrequested instances: some receivers send the complete series for one of its instances, but not endlessly. */
 const maxUnexpected = 10_000;
 
-/** Takes in what was asked for, as it arrives: the store SCP of a retrieval. */
+/** Stores requested instances as they arrive: the Storage SCP of a retrieval. */
 export class Receiving {
-  /** What is still to come, by `listedKey`. */
+  /** Instances that have not arrived yet, by `listedKey`. */
   readonly missing: Map<string, ListedInstance>;
   readonly #request: RetrieveRequest;
   readonly #tally: RetrieveTally;
   readonly #failed = new AbortController();
-  /** What has come, or is on its way, with its patient; also by its SOP Instance UID alone where the series cannot be read. */
+  /**
+   * Instances that have arrived, or are arriving, with their patient; also by SOP Instance UID alone if the series cannot be
+   * read.
+   */
   readonly #taken = new Map<string, string | undefined>();
-  /** SOP Instance UIDs under which something else came. */
+  /** SOP Instance UIDs under which other content arrived. */
   readonly #foreign = new Map<string, string>();
   /** How many the receiver has that it does not list. */
   #unlisted: number;
@@ -45,22 +48,25 @@ export class Receiving {
     this.#unlisted = wanted.unlisted;
   }
 
-  /** Aborted, with the error as its reason, when something cannot be kept here, or too much comes: no use to go on. */
+  /**
+   * Aborted, with the error as its reason, if instances cannot be stored here, or too many arrive: the retrieval cannot
+   * continue.
+   */
   get failed(): AbortSignal {
     return this.#failed.signal;
   }
 
-  /** Instances that have come, wanted or not. */
+  /** Instances that have arrived, requested or not. */
   get arrived(): number {
     return this.#arrived;
   }
 
-  /** How many of those that the receiver does not list have not come either. */
+  /** How many of the unlisted instances have not arrived either. */
   get unlisted(): number {
     return this.#unlisted;
   }
 
-  /** What came under the SOP Instance UID of one that has not come; undefined where nothing did. */
+  /** Content that arrived with the SOP Instance UID of a missing instance; undefined if there is none. */
   whyRefused(sopInstanceUid: string): string | undefined {
     return this.#foreign.get(sopInstanceUid);
   }
@@ -110,7 +116,7 @@ export class Receiving {
       this.#taken.delete(key);
       if (isTheirs) return processingFailure;
       if (thrown instanceof DispatchError && thrown.fault === 'instance') {
-        // Only this one cannot be kept: it is not asked for again.
+        // Only this one cannot be stored: it is not requested again.
         this.missing.delete(key);
         this.#taken.set(key, identity?.patientId);
         this.#tally.failed({ sopInstanceUid, reason: thrown.message });
@@ -127,7 +133,7 @@ export class Receiving {
     return success;
   }
 
-  /** As it is listed, or as it says itself; undefined for another one than was asked for. */
+  /** As listed, or as in the instance itself; undefined for another instance than requested. */
   #nameOf(sopInstanceUid: string, identity: InstanceIdentity | undefined): ListedInstance | undefined {
     if (!identity) {
       const some = [...this.missing.values()].find((one) => one.sopInstanceUid === sopInstanceUid);
@@ -137,7 +143,7 @@ export class Receiving {
     if (studyInstanceUid === this.#request.studyInstanceUid && identity.sopInstanceUid === sopInstanceUid) {
       const own = { sopInstanceUid, seriesInstanceUid, sopClassUid: undefined };
       if (this.missing.has(listedKey(own)) || this.#taken.has(listedKey(own)) || this.#unlisted > 0) return own;
-      // Some list a series that they have corrected, and send the file as it came.
+      // Some receivers list corrected series, and send the original file.
       const [listed, ...more] = [...this.missing.values()].filter((one) => one.sopInstanceUid === sopInstanceUid);
       return listed && more.length === 0 ? listed : own;
     }

@@ -9,13 +9,14 @@ import { openForFind } from './query-association.ts';
 import { Receiving } from './receiving.ts';
 import { openRetriever, type Retriever } from './retriever.ts';
 
-/** After so many instances in a row that did not come alone either, the rest is not asked for. */
+/** After this number of consecutive failures of individual requests, the rest is not requested. */
 const maxFailuresInRow = 20;
 
 /**
- * Lists the instances, then retrieves what is missing: whole series where nothing of them is here, else instances by
- * list, and what did not come so one by one. What the receiver counts and does not list is taken as it comes with its
- * series; what does not come is counted as failed, so that a part is never taken for the whole.
+ * Lists the instances, then retrieves missing ones: complete series if none of their instances exists, otherwise lists of
+ * instances, and remaining ones individually. Instances that the receiver counts but does not list are stored when they
+ * arrive with their
+ * series; otherwise they count as failed, so that an incomplete study is never treated as complete.
  */
 export async function retrieveStudy(
   request: RetrieveRequest,
@@ -77,7 +78,7 @@ async function list(request: RetrieveRequest, context: CheckContext<AnyDicomTarg
   }
 }
 
-/** How many may come that are not listed; infinite where the receiver does not tell. */
+/** How many unlisted instances may arrive; infinite if the receiver does not report the number. */
 function unlistedIn(gaps: readonly Gap[]): number {
   return gaps.reduce((sum, { count = Number.POSITIVE_INFINITY }) => sum + count, 0);
 }

@@ -12,16 +12,16 @@ import type { Retrieval } from './plan-retrieval.ts';
 import type { Receiving } from './receiving.ts';
 import { storageContexts } from './storage-contexts.ts';
 
-/** Between two responses to a C-MOVE lies at least one whole instance on another association. */
+/** Between two responses to a C-MOVE is at least one complete instance on another association. */
 const leastMoveTimeoutMs = 600_000;
 const destinationUnknown = 0xa801;
 
-/** Asks for instances, by C-GET or C-MOVE. */
+/** Requests instances by C-GET or C-MOVE. */
 export interface Retriever {
   /**
-   * Resolves when the receiver has ended the operation, whatever came: that is seen in what was received.
+   * Resolves when the receiver has ended the operation, whatever arrived: check the received instances.
    *
-   * @throws DispatchError when it is of no use to ask for more
+   * @throws DispatchError if further requests cannot succeed
    */
   retrieve(retrieval: Retrieval): Promise<void>;
   /**
@@ -30,7 +30,7 @@ export interface Retriever {
    * @throws DispatchError when nothing has come, and nothing can
    */
   check(): void;
-  /** Why an instance of this class has not come, in the light of all operations. */
+  /** Why an instance of this class has not arrived, considering all operations. */
   whyNot(sopClassUid: string | undefined): string;
   close(): Promise<void>;
 }
@@ -52,7 +52,8 @@ function openGet({ config, signal }: CheckContext<AnyDicomTarget>, receiving: Re
       ];
       return {
         ...(await queryOptions(config, contexts, signal)),
-        // We are the SCP of what the receiver stores (PS3.4 section C.5.3); one that does not answer may mean yes.
+        // We are the SCP for instances that the receiver sends (PS3.4 section C.5.3); one that does not respond may accept
+        // it.
         roles: sopClassUids.map((sopClassUid) => ({ sopClassUid, scu: false, scp: true })),
         assumeRoles: true,
         handlers: { store: (instance) => receiving.store(instance) },
@@ -115,7 +116,7 @@ async function openMove(
     },
   );
   return {
-    // What the destination takes does not depend on what it is asked for.
+    // The classes that the destination accepts do not depend on the request.
     retrieve: ({ identifier }) => retriever.retrieve({ identifier, sopClassUids: [] }),
     check() {},
     whyNot: (sopClassUid) => retriever.whyNot(sopClassUid),
@@ -132,7 +133,7 @@ interface Operation {
   readonly signal: AbortSignal;
 }
 
-/** One association for all operations that need the same SOP classes; one that is lost is opened again for the next. */
+/** One association for all operations that need the same SOP classes; a lost one is opened again for the next. */
 function retrieverOver(
   options: (sopClassUids: readonly string[]) => Promise<ConnectOptions>,
   { sopClassUid, instead, signal }: Operation,
@@ -164,7 +165,7 @@ function retrieverOver(
         const { class: outcome, status, text } = await until(perform(opened, identifier), signal);
         if (outcome !== 'success') failure = `status ${status.toString(16).toUpperCase().padStart(4, '0')}H (${text})`;
       } catch (thrown) {
-        // Nobody waits for the end of an operation that was given up.
+        // Nothing waits for the end of an abandoned operation.
         opened.abort();
         const error = dicomError(thrown, 'transfer');
         if (!(error instanceof DispatchError) || signal.aborted) throw error;

@@ -4,7 +4,7 @@ function classes(ends: string): readonly string[] {
   return ends.split(' ').map((end) => `${root}${end}`);
 }
 
-/** Storage SOP classes (PS3.4 table B.5-1) to offer where the receiver tells nothing of what it has. */
+/** Storage SOP classes (PS3.4 table B.5-1) to propose if the receiver does not report its classes. */
 export const commonClasses = classes(
   [
     '1 1.1 1.1.1 1.2 1.2.1 1.3 1.3.1 2 2.1 2.2 3.1 4 4.1 4.2 4.3 4.4 6.1 6.2 7 7.1 7.2 7.3 7.4',
@@ -16,7 +16,7 @@ export const commonClasses = classes(
   ].join(' '),
 );
 
-/** Of a series with this Modality (0008,0060); each may hold secondary captures, too. */
+/** Of a series with this Modality (0008,0060); each may contain secondary captures, too. */
 const ofModality: Readonly<Record<string, readonly string[]>> = {
   CR: classes('1'),
   CT: classes('2 2.1 2.2'),
@@ -49,7 +49,7 @@ const ofModality: Readonly<Record<string, readonly string[]>> = {
 };
 const secondaryCaptures = classes('7 7.2 7.4');
 
-/** What a series of this modality may hold; all that is common where the modality says nothing. */
+/** Classes that a series of this modality may have; all common ones if the modality is not specific. */
 export function classesOf(modality: string | undefined): readonly string[] {
   const some = modality === undefined ? undefined : ofModality[modality];
   return some ? [...some, ...secondaryCaptures] : commonClasses;

@@ -4,7 +4,7 @@ import type { ProposedContext } from '../presentation-contexts.ts';
 /** All but one are for storage. */
 const maxContexts = MAX_CONTEXTS - 1;
 
-/** As stored, whatever that is: first what every receiver has, then what archives store most. */
+/** As stored, in any transfer syntax: first the most common ones of receivers, then those that archives store most. */
 const first = [
   TRANSFER_SYNTAX.explicitVrLittleEndian,
   TRANSFER_SYNTAX.implicitVrLittleEndian,
@@ -21,8 +21,9 @@ const first = [
 const syntaxes = [...new Set<string>([...first, ...Object.values(TRANSFER_SYNTAX)])];
 
 /**
- * What to offer for a C-GET: for each class as many contexts of one transfer syntax as fit, so that instances come in
- * the syntax in which they are stored; the other syntaxes share the last one.
+ * Presentation contexts for a C-GET: for each class as many contexts with one transfer syntax as fit, so that instances are
+ * sent
+ * in their stored transfer syntax; the other transfer syntaxes share the last one.
  */
 export function storageContexts(classes: readonly string[]): ProposedContext[] {
   const offered = classes.slice(0, maxContexts);

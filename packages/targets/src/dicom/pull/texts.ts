@@ -20,7 +20,7 @@ export function textOf(value: unknown): string | undefined {
   return groups.join('=').replace(/=+$/, '');
 }
 
-/** A number of instances; undefined where the receiver does not tell. */
+/** A number of instances; undefined if the receiver does not report it. */
 export function countOf(value: unknown): number | undefined {
   const count = Number(textOf(value) || Number.NaN);
   return Number.isSafeInteger(count) && count >= 0 ? count : undefined;

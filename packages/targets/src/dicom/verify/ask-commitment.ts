@@ -10,11 +10,11 @@ import { maxReportBytes, takeReport } from './commitment-reports.ts';
 import type { CommitmentState } from './commitment-state.ts';
 import type { ReportQueue } from './report-queue.ts';
 
-/** References in one request: a report has to repeat them all. */
+/** References in one request: a report must repeat them all. */
 const instancesPerRequest = 1_000;
 const duplicateTransactionUid = 0x0131;
 
-/** An association for N-ACTION, on which reports are taken too. @throws DispatchError, DimseError */
+/** An association for N-ACTION, on which reports are accepted too. @throws DispatchError, DimseError */
 export async function openForCommitment(run: DeliveryRun<AnyDicomTarget>): Promise<Association> {
   const contexts = [{ abstractSyntax: UID.storageCommitmentPushModel, transferSyntaxes: littleEndian }];
   const association = await connect({
@@ -31,9 +31,9 @@ export async function openForCommitment(run: DeliveryRun<AnyDicomTarget>): Promi
 }
 
 /**
- * Asks the receiver to commit to these instances; each transaction is in the state before it is asked for.
+ * Requests storage commitment for these instances; each transaction is stored in the state before its request.
  *
- * @throws DispatchError `verify-pending` when it does not take the request now
+ * @throws DispatchError `verify-pending` if the receiver does not accept the request now
  */
 export async function askCommitment(
   run: DeliveryRun<AnyDicomTarget>,

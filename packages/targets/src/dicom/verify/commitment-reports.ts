@@ -7,17 +7,19 @@ const noSuchEventType = 0x0113;
 const invalidArgument = 0x0115;
 /** PS3.4 section J.3.3: all committed, some failed. */
 const eventTypes: ReadonlySet<number> = new Set([1, 2]);
-/** Of 1000 references, the most that are asked for in one request, each with two UIDs. */
+/** Of 1000 references, the maximum per request, each with two UIDs. */
 export const maxReportBytes = 1024 * 1024;
-/** Two dispatchers may take in reports on one transaction at the same moment. */
+/** Two dispatchers may receive reports on one transaction at the same time. */
 const maxTries = 5;
 
-/** Told when a report has come to this process, so that nobody here waits for the next look into the mailbox. */
+/**
+ * Notified when a report has been received by this process, so that nothing here waits for the next check of the mailbox.
+ */
 export const reportArrived = new EventTarget();
 
 /**
- * An N-EVENT-REPORT (PS3.4 section J.3.3) goes into the mailbox, for the dispatcher that asked. One that nobody of us has
- * asked for is refused, so that it may come again; so is one that cannot be kept now.
+ * Puts an N-EVENT-REPORT (PS3.4 section J.3.3) into the mailbox, for the dispatcher that requested it. An unexpected report
+ * is rejected, so that it may be sent again; so is one that cannot be stored now.
  */
 export async function takeReport(request: IncomingNRequest, mailboxes: Iterable<Mailbox>): Promise<NAnswer> {
   if (!eventTypes.has(request.typeId)) return { status: noSuchEventType };
@@ -37,7 +39,7 @@ export function mailboxName(transactionUid: string): string {
   return `storage-commitment:${transactionUid}`;
 }
 
-/** Adds a report to one on the same transaction that was not read yet; false when nobody expects it. */
+/** Adds a report to an unread one on the same transaction; false if no delivery expects it. */
 async function keep(mailbox: Mailbox, report: CommitmentReport): Promise<boolean> {
   const name = mailboxName(report.transactionUid);
   let wanted = report;
@@ -50,7 +52,7 @@ async function keep(mailbox: Mailbox, report: CommitmentReport): Promise<boolean
   return true;
 }
 
-/** A failure stands for its transaction, whatever else is said on it: only a new transaction tells otherwise. */
+/** A failure is final for its transaction: only a new transaction can have another result. */
 function together(first: CommitmentReport, second: CommitmentReport): CommitmentReport {
   const failed = new Map([...second.failed, ...first.failed].map((one) => [one.sopInstanceUid, one]));
   const committed = new Map([...first.committed, ...second.committed].map((one) => [one.sopInstanceUid, one]));

@@ -6,9 +6,9 @@ const maxTransactions = 50;
 
 export interface Transaction {
   readonly transactionUid: string;
-  /** Of all instances that it asks for. */
+  /** Of all instances in the request. */
   readonly sopInstanceUids: readonly string[];
-  /** Set when an attempt ended without its report: its instances are then asked for anew. */
+  /** Set when an attempt ended without its report: its instances are then requested again. */
   readonly overdue?: boolean;
 }
 
@@ -17,7 +17,7 @@ interface Kept {
   readonly transactions: readonly Transaction[];
 }
 
-/** How far a storage commitment has come; kept with the delivery, so that a restart of ours goes on waiting. */
+/** Progress of a storage commitment; stored with the delivery, so that it continues after a restart. */
 export class CommitmentState {
   readonly committed: Set<string>;
   readonly #state: RunState;
@@ -37,13 +37,13 @@ export class CommitmentState {
     return this.#transactions;
   }
 
-  /** What no open request asks for. */
+  /** Instances without an open request. */
   notAsked(sopInstanceUids: Iterable<string>): string[] {
     const asked = new Set(this.#transactions.filter((one) => !one.overdue).flatMap((one) => one.sopInstanceUids));
     return [...sopInstanceUids].filter((uid) => !asked.has(uid) && !this.committed.has(uid));
   }
 
-  /** Keeps only what is to be verified, without what was sent anew: earlier answers were about other bytes. */
+  /** Keeps only instances to be verified, without those sent again: earlier reports were about other content. */
   keepOnly(sopInstanceUids: ReadonlySet<string>, sentNow: ReadonlySet<string>): void {
     const isKept = (uid: string): boolean => sopInstanceUids.has(uid) && !sentNow.has(uid);
     for (const uid of this.committed) if (!isKept(uid)) this.committed.delete(uid);
@@ -61,9 +61,9 @@ export class CommitmentState {
   }
 
   /**
-   * A transaction has been reported on: it ends, and older ones have no say on its instances any more.
+   * A report on a transaction has arrived: the transaction is closed, and older ones no longer apply to its instances.
    *
-   * @returns those that have nothing left to say
+   * @returns those that have no instances left
    */
   answered(transactionUid: string): string[] {
     const index = this.#transactions.findIndex((one) => one.transactionUid === transactionUid);

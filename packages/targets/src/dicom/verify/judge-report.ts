@@ -1,12 +1,12 @@
 import type { CommitmentReport } from 'dicom-dimse/dataset';
 
-/** What is to be done about instances that the receiver did not commit to. */
+/** How to handle instances that the receiver did not commit to. */
 export interface NotCommitted {
   /** It lacks them: they are sent again. */
   readonly missing: Set<string>;
   /** It will never keep them, with the reason. */
   readonly refused: Map<string, string>;
-  /** It could not say now: they are asked for again, under a new transaction. */
+  /** It could not decide now: they are requested again, in a new transaction. */
   readonly later: Set<string>;
 }
 
@@ -15,10 +15,10 @@ const classInstanceConflict = 0x0119;
 const classNotSupported = 0x0122;
 
 /**
- * Reads a report in the light of what it was asked for (Failure Reason: PS3.3 section C.14.1.1). It is the newest word on
- * these instances: what an older transaction has said of them is replaced.
+ * Evaluates a report for its request (Failure Reason: PS3.3 section C.14.1.1). It is the latest result for
+ * these instances: results of older transactions are replaced.
  *
- * @param asked - SOP Instance UID to SOP class of what the transaction asked for
+ * @param asked - SOP Instance UID to SOP class of the instances in the transaction
  */
 export function judgeReport(
   report: CommitmentReport,
@@ -38,7 +38,7 @@ export function judgeReport(
       const namedClass = named.get(uid);
       const isNamed = namedClass !== undefined && (namedClass === '' || namedClass === (sopClassUid ?? namedClass));
       if (isNamed) committed.add(uid);
-      // Neither committed nor failed, or an instance of another class: as good as no answer.
+      // Neither committed nor failed, or an instance of another class: treated as no result.
       else later.add(uid);
       continue;
     }

@@ -17,10 +17,10 @@ interface Shared {
 const shared = new Map<string, Shared>();
 
 /**
- * Listens for reports until all who asked for it have let go; what comes goes into their mailboxes.
+ * Listens for reports until all users have released it; reports go into their mailboxes.
  *
- * @returns how to let go
- * @throws DispatchError `config-invalid` when we cannot listen there
+ * @returns a function that releases it
+ * @throws DispatchError `config-invalid` if the address cannot be opened
  */
 export async function openReportListener(listener: DicomListener, mailbox: Mailbox): Promise<() => Promise<void>> {
   const key = JSON.stringify(listener);
@@ -48,7 +48,7 @@ function start(listener: DicomListener): Shared {
       {
         abstractSyntax: UID.storageCommitmentPushModel,
         transferSyntaxes: littleEndian,
-        // The one who reports is the SCP, also as requestor (PS3.4 section J.3.3).
+        // The reporter is the SCP, also as requestor (PS3.4 section J.3.3).
         requestorRoles: { scu: true, scp: true },
       },
     ],
@@ -61,10 +61,10 @@ function start(listener: DicomListener): Shared {
   return { server, users };
 }
 
-/** Whether the address is in use by another dispatcher of ours on this machine: its reports come to us by the mailbox. */
+/** Whether another dispatcher of ours on this machine uses the address: we get its reports through the mailbox. */
 export async function isTakenByUs(listener: DicomListener, error: unknown, signal: AbortSignal): Promise<boolean> {
   if (!(error instanceof DispatchError) || codeOf(error) !== 'EADDRINUSE') return false;
-  // With TLS nobody can tell without a certificate.
+  // With TLS this cannot be determined without a certificate.
   if (listener.tls !== undefined) return true;
   const { host, port } = addressOf(listener);
   try {

@@ -3,10 +3,10 @@ import type { Mailbox } from '@dicom-dispatch/target-kit';
 import { cancelledError } from '@dicom-dispatch/target-kit/flow';
 import { mailboxName, reportArrived } from './commitment-reports.ts';
 
-/** A report may have come to another dispatcher: so often the mailbox is looked into. */
+/** A report may have arrived at another dispatcher: interval of mailbox checks. */
 const lookEveryMs = 1_000;
 
-/** The reports of one run, one after the other as they come. */
+/** The reports of one run, in the order of arrival. */
 export class ReportQueue {
   readonly #mailbox: Mailbox;
   readonly #signal: AbortSignal;
@@ -22,46 +22,46 @@ export class ReportQueue {
     reportArrived.addEventListener('report', this.#onEvent);
   }
 
-  /** To be called before the transaction is asked for: whoever receives its report then takes it. */
+  /** Call this before the transaction is requested: then every dispatcher accepts its report. */
   async expect(transactionUid: string): Promise<void> {
     await this.#mailbox.expect(mailboxName(transactionUid));
     this.#open.add(transactionUid);
   }
 
-  /** A transaction that was asked for before, perhaps by another process. */
+  /** A transaction that was requested before, possibly by another process. */
   goOn(transactionUid: string): void {
     this.#open.add(transactionUid);
   }
 
-  /** Its report was taken in, or nobody waits for it any more. */
+  /** Its report was processed, or is no longer expected. */
   async forget(transactionUid: string): Promise<void> {
     this.#open.delete(transactionUid);
     await this.#mailbox.forget(mailboxName(transactionUid));
   }
 
-  /** From now on reports have so long to come. */
+  /** Starts the time limit for reports. */
   limit(timeoutMs: number): void {
     this.#timer = setTimeout(() => this.end(), timeoutMs);
   }
 
-  /** No more reports can come. */
+  /** No more reports can arrive. */
   end(): void {
     this.#isOver = true;
     this.#wake();
   }
 
   /**
-   * The next report; undefined when no more come, or not in time. It stays in the mailbox until it is forgotten.
+   * The next report; undefined if no more arrive, or not in time. It stays in the mailbox until it is deleted.
    *
-   * @throws DispatchError when the signal aborts, or the mailbox is unreachable
+   * @throws DispatchError if the signal aborts, or the mailbox is unreachable
    */
   async next(): Promise<CommitmentReport | undefined> {
     for (;;) {
-      // Armed before the look, so that what comes meanwhile is not missed.
+      // Armed before the check, so that a report in between is not missed.
       const { promise: woken, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
       const isLast = this.#isOver;
-      // The newest first: what it says makes the word on older ones void.
+      // Newest first: its results replace those of older ones.
       for (const transactionUid of [...this.#open].toReversed()) {
         const report = await this.#mailbox.look<CommitmentReport>(mailboxName(transactionUid));
         if (report) return report;

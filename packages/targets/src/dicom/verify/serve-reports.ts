@@ -7,8 +7,8 @@ import { openReportListener } from './report-listener.ts';
 const tryAgainMs = 5_000;
 
 /**
- * Listens for reports of storage commitments as long as the dispatcher runs: they may come between two attempts of a
- * delivery, after a restart, or be meant for another dispatcher.
+ * Listens for storage commitment reports as long as the dispatcher runs: they may arrive between two attempts of a
+ * delivery, after a restart, or for another dispatcher.
  */
 export function serveReports({ config, mailbox, log }: ServeContext<AnyDicomTarget>): TargetService {
   const { listener } = config.commitment;

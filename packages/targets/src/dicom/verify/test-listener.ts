@@ -2,7 +2,7 @@ import type { Mailbox } from '@dicom-dispatch/target-kit';
 import type { DicomListener } from '../schema.ts';
 import { isTakenByUs, openReportListener } from './report-listener.ts';
 
-/** Takes nothing in: what comes while an address is tried has to come again. */
+/** Accepts nothing: a report that arrives during the test of an address must be sent again. */
 const nobody: Mailbox = {
   expect: async () => {},
   leave: async () => false,
@@ -11,9 +11,9 @@ const nobody: Mailbox = {
 };
 
 /**
- * Whether reports can reach us: we can listen there, or a dispatcher of ours on this machine does so already.
+ * Whether reports can reach us: we can listen on the address, or a dispatcher of ours on this machine already does.
  *
- * @returns what was found
+ * @returns the finding
  * @throws DispatchError `config-invalid`
  */
 export async function testListener(listener: DicomListener, signal: AbortSignal): Promise<string> {

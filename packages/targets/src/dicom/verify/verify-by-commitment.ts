@@ -9,17 +9,17 @@ import { judgeReport, type NotCommitted } from './judge-report.ts';
 import { isTakenByUs, openReportListener } from './report-listener.ts';
 import { ReportQueue } from './report-queue.ts';
 
-/** With a listener the association that asked is kept this long for receivers that report on it. */
+/** With a listener the requesting association is kept open this long for receivers that report on it. */
 const sameAssociationMs = 3_000;
 
 /**
- * Storage Commitment Push Model (PS3.4 annex J): asks for what was not asked for yet, then waits for the reports, on the
- * association that asked, at our listener, or at that of another dispatcher. Transactions are kept in the state of the
- * delivery before they are asked for, and reports in the mailbox until they were read, so that a later attempt, of this
- * process or another, goes on waiting.
+ * Storage Commitment Push Model (PS3.4 annex J): requests what was not requested yet, then waits for the reports, on the
+ * requesting association, at our listener, or at that of another dispatcher. Transactions are stored in the state of the
+ * delivery before their request, and reports in the mailbox until they are read, so that a later attempt, of this
+ * process or another, continues to wait.
  *
- * @throws DispatchError `verify-missing` after taking back the confirmations of what the receiver says it lacks,
- * `verify-pending` while it has not said
+ * @throws DispatchError `verify-missing` after removing the confirmations of instances that the receiver lacks,
+ * `verify-pending` while there is no report
  */
 export async function verifyByCommitment(
   run: DeliveryRun<AnyDicomTarget>,
@@ -30,7 +30,7 @@ export async function verifyByCommitment(
   const byUid = Map.groupBy(instances, ({ sopInstanceUid }) => sopInstanceUid);
   const state = await CommitmentState.load(run.state);
   state.keepOnly(new Set(byUid.keys()), new Set(run.pending.map(({ sopInstanceUid }) => sopInstanceUid)));
-  // Without a listener a report can come only on the association that asked, and that one is gone.
+  // Without a listener a report can only arrive on the requesting association, which has been closed.
   if (!listener) state.allOverdue();
   const reports = new ReportQueue(run.mailbox, run.signal);
   const closeListener = listener && (await openListener(run, listener));
@@ -66,7 +66,7 @@ export async function verifyByCommitment(
   }
 }
 
-/** Where another dispatcher on this machine listens, it takes the reports in for us. */
+/** If another dispatcher on this machine listens, it receives the reports for us. */
 async function openListener(
   run: DeliveryRun<AnyDicomTarget>,
   listener: DicomListener,
@@ -79,7 +79,7 @@ async function openListener(
   }
 }
 
-/** Takes reports until each instance has its answer, or no more come. */
+/** Processes reports until each instance has its result, or no more arrive. */
 async function collect(
   byUid: ReadonlyMap<string, readonly ManifestInstance[]>,
   state: CommitmentState,

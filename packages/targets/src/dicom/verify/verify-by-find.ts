@@ -16,12 +16,14 @@ const pauseMs = 500;
 const uidsPerQuery = 50;
 
 /**
- * C-FIND at IMAGE level, one for each series (PS3.4 section C.4.1), compared with what was delivered. A receiver may list
- * an instance a little later than it confirms it: what is missing is asked for again for a while. A list may also have
- * been cut: no confirmation is taken back before the receiver was asked for that very instance, and says that it lacks it.
+ * C-FIND at IMAGE level, one for each series (PS3.4 section C.4.1), compared with the delivered instances. A receiver may
+ * list
+ * an instance a little later than it confirms it: missing ones are queried again for some time. A list may also have
+ * been cut: no confirmation is removed before the receiver was queried for exactly this instance, and reported that it lacks
+ * it.
  *
- * @throws DispatchError `verify-missing` after taking the confirmations of what is missing back, `verify-pending` where the
- * receiver does not say
+ * @throws DispatchError `verify-missing` after removing the confirmations of missing instances, `verify-pending` if the
+ * receiver does not report them
  */
 export async function verifyByFind(
   run: DeliveryRun<AnyDicomTarget>,
@@ -67,7 +69,7 @@ export async function verifyByFind(
 
 type ListedName = Pick<ManifestInstance, 'studyInstanceUid' | 'seriesInstanceUid' | 'sopInstanceUid'>;
 
-/** What is not in the lists of its series. */
+/** Instances missing in the lists of their series. */
 async function notListed(
   run: DeliveryRun<AnyDicomTarget>,
   association: Association,
@@ -84,7 +86,7 @@ async function notListed(
   return missing;
 }
 
-/** What is not found when it is asked for by its UID, several at once. */
+/** Instances that a query by UIDs does not find. */
 async function notFound(
   association: Association,
   instances: readonly ManifestInstance[],
@@ -103,7 +105,7 @@ async function notFound(
   return missing;
 }
 
-/** What the receiver says it lacks, asked for each alone, and what it says nothing about. */
+/** Instances that the receiver lacks, each queried alone, and those without a result. */
 export async function oneByOne<T extends ListedName>(
   association: Association,
   instances: readonly T[],

@@ -4,10 +4,10 @@ import { verifyByCommitment } from './verify-by-commitment.ts';
 import { verifyByFind } from './verify-by-find.ts';
 
 /**
- * Makes sure, as far as the target is configured to, that the receiver has what it has confirmed, of this attempt and of
+ * Verifies, as configured, that the receiver has the instances that it has confirmed, of this attempt and of
  * earlier ones.
  *
- * @throws DispatchError `verify-missing` after taking confirmations back, `verify-pending` when it is not said yet
+ * @throws DispatchError `verify-missing` after removing confirmations, `verify-pending` if there is no result yet
  */
 export async function verifyStored(
   run: DeliveryRun<AnyDicomTarget>,
