@@ -1,5 +1,5 @@
 /**
- * Asks for storage commitment and waits for the report, which may come on an association of the peer's own.
+ * Requests storage commitment and waits for the report, which may arrive on an association that the peer opens.
  * node examples/commit.ts HOST PORT CALLED_AE_TITLE OWN_PORT SOP_CLASS_UID SOP_INSTANCE_UID
  */
 import { randomBytes } from 'node:crypto';
@@ -35,7 +35,7 @@ const association = await connect({
   presentationContexts: [context],
   handlers,
 });
-// Keep the Transaction UID: a report may come hours later.
+// Store the Transaction UID: a report may arrive hours later.
 const transactionUid = `2.25.${BigInt(`0x${randomBytes(16).toString('hex')}`)}`;
 await requestStorageCommitment(association, { transactionUid, references: [{ sopClassUid, sopInstanceUid }] });
 const { committed, failed } = await reported.promise;

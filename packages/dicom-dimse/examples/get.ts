@@ -17,7 +17,7 @@ await using association = await connect({
     { abstractSyntax: UID.studyRootGet, transferSyntaxes },
     { abstractSyntax: sopClassUid, transferSyntaxes },
   ],
-  // Instances come back on this association: for their SOP class we are the SCP.
+  // Instances are sent on this association: for their SOP class we are the SCP.
   roles: [{ sopClassUid, scu: false, scp: true }],
   handlers: {
     async store(instance) {

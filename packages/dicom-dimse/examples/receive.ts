@@ -1,4 +1,4 @@
-/** A storage SCP that writes what comes to a folder. node examples/receive.ts PORT FOLDER */
+/** A Storage SCP that writes received instances to a folder. node examples/receive.ts PORT FOLDER */
 import { createWriteStream } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';

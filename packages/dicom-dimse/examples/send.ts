@@ -1,4 +1,4 @@
-/** Sends DICOM files, whatever their size. node examples/send.ts HOST PORT CALLED_AE_TITLE FILE… */
+/** Sends DICOM files of any size. node examples/send.ts HOST PORT CALLED_AE_TITLE FILE… */
 import { createReadStream } from 'node:fs';
 import { connect, isDimseError, peekPart10 } from 'dicom-dimse';
 import type { PresentationContextRequest } from 'dicom-dimse';
@@ -23,7 +23,7 @@ const association = await connect({
   presentationContexts: [...contexts.values()],
 });
 
-// Two at a time: the next is ready to go when the response to the one before begins (the early byte).
+// Two at a time: the next is ready when the response to the previous one begins (the early byte).
 const waiting = [...files];
 async function lane(): Promise<void> {
   for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
@@ -31,7 +31,7 @@ async function lane(): Promise<void> {
       const result = await association.store(createReadStream(file));
       console.log(`${file}: ${result.class}, ${result.text}`);
     } catch (error) {
-      // The peer did not take this kind of instance; the others go on.
+      // The peer did not accept this SOP class or transfer syntax; the others continue.
       if (!isDimseError(error, 'no-presentation-context')) throw error;
       console.log(`${file}: ${error.message}`);
     }

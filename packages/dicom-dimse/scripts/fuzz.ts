@@ -1,6 +1,6 @@
 /**
- * The long run of the decoders' fuzzing: node scripts/fuzz.ts [CASES] [SEED]
- * Ends with a report, or at the first finding with the seed and the case that lead back to it.
+ * Long fuzzing run of the decoders: node scripts/fuzz.ts [CASES] [SEED]
+ * Ends with a report, or at the first finding with the seed and the case that reproduce it.
  */
 import { fuzzDecoders } from '../src/testing/fuzz-decoders.ts';
 

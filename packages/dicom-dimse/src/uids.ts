@@ -44,7 +44,8 @@ export const TRANSFER_SYNTAX = {
 } as const;
 
 /**
- * How we name ourselves (PS3.7 annex D.3.3.2). The class UID is derived from a UUID that was made once for this
+ * Our implementation identification (PS3.7 annex D.3.3.2). The class UID is derived from a UUID that was generated once for
+ * this
  * implementation (PS3.5 section B.2).
  */
 export const IMPLEMENTATION = {

@@ -21,7 +21,7 @@ export interface ConsoleContext extends ViewContext {
   readonly services: () => readonly RunningService[];
   /** Where browsers reach the console. */
   readonly consoleUrl: () => string;
-  /** What is wrong now, worst first; asked at most every two seconds for all who want it. */
+  /** Current findings, most severe first; read at most every two seconds for all callers. */
   readonly health: () => Promise<readonly HealthFinding[]>;
   /** Of cookies. */
   readonly keys: ConsoleKeys;
@@ -36,7 +36,7 @@ export interface ConsoleContext extends ViewContext {
   readonly changes: Changes;
   /** Gets studies from targets. */
   readonly fetches: FetchRunner;
-  /** Where the configuration is kept; absent where it came from no file. */
+  /** Location of the configuration; absent if it was not loaded from a file. */
   readonly configuration?: ConfigurationStore | undefined;
   readonly cookieName: string;
   /** Whether browsers reach us over TLS. */

@@ -1,6 +1,6 @@
 export type ConsoleErrorCode = 'open-door' | 'cannot-listen' | 'sign-in-failed';
 
-/** Why the console does not start, or somebody cannot sign in. */
+/** Why the console does not start, or a user cannot sign in. */
 export class ConsoleError extends Error {
   override readonly name = 'ConsoleError';
   readonly code: ConsoleErrorCode;

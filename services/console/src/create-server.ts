@@ -27,13 +27,13 @@ export interface ServedRoute {
 }
 
 const maxBodyBytes = 1024 * 1024;
-/** From the first byte of a request to its last one; then the connection ends, whoever has it. */
+/** From the first byte of a request to its last one; then the connection is closed. */
 const headersMs = 8_000;
 const requestMs = 12_000;
 const idleMs = 30_000;
 const maxConnections = 5_000;
 
-/** The whole HTTP server, not yet listening, and what takes a new configuration over. */
+/** The complete HTTP server, not yet listening, and the function that applies a new configuration. */
 export async function createServer(context: ConsoleContext): Promise<{
   readonly server: FastifyInstance;
   readonly refresh: () => void;

@@ -18,7 +18,7 @@ const statusOf: Readonly<Record<OperationErrorCode, number>> = {
 /** Every error as JSON with `error` (a code) and `message` (for people); what we did not expect is logged, not shown. */
 export function addErrorAnswers(server: FastifyInstance, context: ConsoleContext): void {
   answerErrors(server, context.log, (request, reply, { status, error, message }) => {
-    // A person who opens a page gets a page, and a program JSON.
+    // A browser that opens a page gets a page, and a program JSON.
     const isPage = request.method === 'GET' && (request.headers.accept ?? '').includes('text/html');
     if (!isPage || !request.identity) return sendError(reply, { status, error, message });
     void reply.code(status);
@@ -42,7 +42,7 @@ export function sendError(reply: FastifyReply, { status, error, message }: Error
   return reply.code(status).type('application/json').serializer(JSON.stringify).send({ error, message });
 }
 
-/** Finds the answer to what a route threw, and lets it be sent. */
+/** Finds the response for an error of a route, and sends it. */
 export function answerErrors(
   server: FastifyInstance,
   log: Logger,

@@ -29,7 +29,7 @@ export interface CoreOptions {
   readonly observer: Observer | undefined;
 }
 
-/** What was agreed on, as far as the core needs it. */
+/** The negotiated values that the core needs. */
 export interface Agreement {
   readonly contexts: ContextTable;
   /** 0 is unlimited. */
@@ -39,7 +39,7 @@ export interface Agreement {
   readonly window: number;
 }
 
-/** Takes a request of the peer; the answer takes its data set. */
+/** Handles a request of the peer; the result receives its data set. */
 export type RequestHandler = (context: AcceptedContext, command: CommandSet) => DataSetSink | undefined;
 
 export interface CoreEvents {
@@ -49,7 +49,9 @@ export interface CoreEvents {
 
 const IGNORED: DataSetSink = { write() {}, end() {} };
 
-/** What both ends of an association share: Upper Layer, messages, the queue of our requests. Internal to this package. */
+/**
+ * Common part of both ends of an association: Upper Layer, messages, the queue of our requests. Internal to this package.
+ */
 export class AssociationCore implements QueuePort {
   readonly transport: Transport;
   readonly upper: UpperLayer;
@@ -66,10 +68,10 @@ export class AssociationCore implements QueuePort {
   readonly #onEnd: ((error: DimseError | undefined) => void)[] = [];
   #isReleasing = false;
   #performing = 0;
-  /** Bytes of data sets that answer something of ours. */
+  /** Bytes of data sets that belong to responses to our requests. */
   #answerBytes = 0;
   #isAnswer = false;
-  /** Bytes of our responses: that the peer takes them is no progress of what we have asked for. */
+  /** Bytes of our responses: that the peer accepts them is no progress of our requests. */
   #responseBytes = 0;
 
   constructor(transport: Transport, options: CoreOptions, events: CoreEvents) {
@@ -102,7 +104,7 @@ export class AssociationCore implements QueuePort {
     );
   }
 
-  /** The association stands: from here on messages flow. */
+  /** The association is established: from here on messages are exchanged. */
   establish(agreement: Agreement): void {
     this.#agreement = agreement;
     const { observer } = this.options;
@@ -155,7 +157,7 @@ export class AssociationCore implements QueuePort {
     return this.transport.isPaused || this.#performing > 0;
   }
 
-  /** A request of the peer has come that is to be answered. */
+  /** A request of the peer that must be answered has arrived. */
   beginPerforming(): void {
     this.#performing += 1;
   }
@@ -185,7 +187,7 @@ export class AssociationCore implements QueuePort {
     return this.#established(this.#queue);
   }
 
-  /** Called when the association ends; at once if it has. */
+  /** Called when the association ends; immediately if it has ended. */
   whenEnded(callback: (error: DimseError | undefined) => void): void {
     if (this.#end === undefined) this.#onEnd.push(callback);
     else callback(this.#end.error);
@@ -220,7 +222,7 @@ export class AssociationCore implements QueuePort {
     this.upper.abort(error ?? new DimseError('association-ended', 'aborted locally', { abort: ABORTS.user }));
   }
 
-  /** Asks for release once all that is queued has been answered. */
+  /** Requests a release once all queued requests have been answered. */
   async release(): Promise<void> {
     if (this.#isReleasing || this.#end !== undefined) {
       await this.ended;
@@ -280,7 +282,7 @@ export class AssociationCore implements QueuePort {
   }
 
   #onReleaseRq(): void {
-    // Whatever of ours is unanswered will stay so.
+    // Our outstanding requests will not be answered any more.
     this.upper.answerRelease();
   }
 
@@ -292,7 +294,7 @@ export class AssociationCore implements QueuePort {
   }
 }
 
-/** PS3.7 annex E: a response has the command field of its request with bit 15 set, and goes by the same context. */
+/** PS3.7 annex E: a response has the command field of its request with bit 15 set, and the same presentation context. */
 function checkResponse(operation: Operation, context: AcceptedContext, command: CommandSet): void {
   const { responseField, contextId } = operation;
   if (command.commandField !== responseField) {

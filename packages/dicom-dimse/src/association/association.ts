@@ -57,10 +57,10 @@ export class Association {
 
   /**
    * C-STORE of a Part 10 file (PS3.7 section 9.1.1). Its length need not be known. A failure status is a result, not an
-   * error. Call it for the next instance before this one is answered: only then can the early byte go out.
+   * error. Call it for the next instance before this one is answered: only then can the early byte be sent.
    *
    * @throws DimseError `no-presentation-context`, `source-not-dicom`, `source-failed` (before the first byte is sent the
-   * association lives on, after it is aborted), `cancelled`, and whatever ended the association.
+   * association stays open, afterwards it is aborted), `cancelled`, and errors that ended the association.
    */
   store(source: ByteSource, options: StoreOptions = {}): Promise<StoreResult> {
     const operation = new StoreOperation(this.#core, source, options);
@@ -98,10 +98,10 @@ export class Association {
     return nEventReport(this.#core, request);
   }
 
-  /** Waits for what is queued, then releases the association (PS3.8 section 7.2). Never rejects. */
+  /** Waits for queued operations, then releases the association (PS3.8 section 7.2). Never rejects. */
   async release(): Promise<void> {
     if (!this.#core.hasEnded) await this.#core.queue.whenIdle();
-    // An early byte whose instance was cancelled commits us to a P-DATA: a C-ECHO is one that harms nothing.
+    // An early byte whose instance was cancelled requires a P-DATA: a C-ECHO has no side effects.
     if (this.#core.transport.isCommitted && !this.#core.hasEnded) {
       if (this.#core.contexts.findAny(UID.verification) === undefined) {
         this.#core.abort(new DimseError('association-ended', 'closed locally after an early byte'));
@@ -112,7 +112,7 @@ export class Association {
     await this.#core.release();
   }
 
-  /** A-ABORT (PS3.8 section 7.3). What is queued or unanswered fails with `association-ended`. */
+  /** A-ABORT (PS3.8 section 7.3). Queued or unanswered operations fail with `association-ended`. */
   abort(): void {
     this.#core.abort();
   }

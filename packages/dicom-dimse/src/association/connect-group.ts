@@ -8,11 +8,11 @@ import type { ConnectOptions } from './connect.ts';
 import { MAX_CONTEXTS } from './contexts.ts';
 import type { PresentationContextRequest } from './contexts.ts';
 
-/** Several associations with one peer that together hold more presentation contexts than one can. */
+/** Several associations with one peer, for more presentation contexts than one can have. */
 export interface AssociationGroup {
   /** Those that are open now. */
   readonly associations: readonly Association[];
-  /** Sends an instance over the association that holds its context, which is opened when it is first needed. */
+  /** Sends an instance over the association that has its context, which is opened on first use. */
   store(source: ByteSource, options?: StoreOptions): Promise<StoreResult>;
   release(): Promise<void>;
   abort(): void;
@@ -55,7 +55,7 @@ export function connectGroup(options: ConnectOptions): AssociationGroup {
     if (known !== undefined) return known;
     const opening = openOne(index);
     open.set(index, opening);
-    // One that did not come about is tried again by the next instance.
+    // The next instance tries to open a failed association again.
     opening.catch(() => open.delete(index));
     return opening;
   };

@@ -17,16 +17,17 @@ export interface ConnectOptions extends Omit<ProposalOptions, 'maxPduLengthBytes
   readonly port: number;
   /** The longest P-DATA-TF to accept, 0 for any. Default 131072. */
   readonly maxPduLengthBytes?: number | undefined;
-  /** The longest P-DATA-TF to send, whatever more the peer accepts. Default 262144. */
+  /** The longest P-DATA-TF to send, even if the peer accepts more. Default 262144. */
   readonly maxSentPduBytes?: number | undefined;
   /** For name resolution, TCP and TLS. Default 10000. */
   readonly connectTimeoutMs?: number | undefined;
   /** For the answer to the A-ASSOCIATE-RQ. Default 30000. */
   readonly associationTimeoutMs?: number | undefined;
-  /** Silence while a response is due, or while the peer takes no data; 0 never. Default 60000. */
+  /** Maximum time without progress while a response is due, or while the peer accepts no data; 0 never. Default 60000. */
   readonly responseTimeoutMs?: number | undefined;
   /**
-   * A peer that takes data, or sends its answer, slower than this is treated as silent; 0: any byte counts. Default 1000. A
+   * A peer that accepts data, or sends its response, more slowly than this is treated as stalled; 0: any byte counts.
+   * Default 1000. A
    * match of a C-FIND counts as 5 seconds.
    */
   readonly minBytesPerSecond?: number | undefined;
@@ -41,9 +42,9 @@ export interface ConnectOptions extends Omit<ProposalOptions, 'maxPduLengthBytes
    * peers that do not set TCP_NODELAY. Default true.
    */
   readonly earlyByte?: boolean | undefined;
-  /** How many queued operations are made ready (their sources opened) ahead of their turn. Default 2. */
+  /** How many queued operations are prepared (their sources opened) ahead of their turn. Default 2. */
   readonly prepareAhead?: number | undefined;
-  /** The longest identifier or other small data set to take from the peer. Default 16 MiB. */
+  /** The longest identifier or other small data set to accept from the peer. Default 16 MiB. */
   readonly maxDataSetBytes?: number | undefined;
   /** Requests of the peer on this association: C-STORE for `get`, N-EVENT-REPORT for storage commitment. */
   readonly handlers?: IncomingHandlers | undefined;

@@ -1,13 +1,16 @@
 import { DimseError } from '../errors/dimse-error.ts';
 import type { ProposedPresentationContext } from '../pdu/pdu.ts';
 
-/** What a caller of `connect` wants: one abstract syntax with the transfer syntaxes it may be sent in, best first. */
+/**
+ * A request of a caller of `connect`: one abstract syntax with the transfer syntaxes in which it may be sent, in order of
+ * preference.
+ */
 export interface PresentationContextRequest {
   readonly abstractSyntax: string;
   readonly transferSyntaxes: readonly string[];
 }
 
-/** A context that both ends agreed on. */
+/** A negotiated context. */
 export interface AcceptedContext {
   readonly id: number;
   readonly abstractSyntax: string;
@@ -17,7 +20,7 @@ export interface AcceptedContext {
   readonly isScp: boolean;
 }
 
-/** A context that the acceptor refused, with the reason of PS3.8 table 9-18. */
+/** A context that the acceptor rejected, with the reason of PS3.8 table 9-18. */
 export interface RejectedContext {
   readonly id: number;
   readonly abstractSyntax: string;
@@ -97,7 +100,7 @@ export class ContextTable {
     return this.#bySyntaxes.get(abstractSyntax)?.get(transferSyntax);
   }
 
-  /** For a service whose data sets we can write in any syntax. */
+  /** For a service whose data sets we can encode in any transfer syntax. */
   findAny(abstractSyntax: string): AcceptedContext | undefined {
     return this.#bySyntaxes.get(abstractSyntax)?.values().next().value;
   }

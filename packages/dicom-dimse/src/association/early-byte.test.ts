@@ -61,7 +61,7 @@ describe.each([
       isTls,
       async (peer) => {
         const rest = await answerHalf(peer);
-        // The other half is withheld until the byte has come, as Nagle's algorithm does.
+        // The other half is withheld until the byte has arrived, as by Nagle's algorithm.
         await peer.until(() => peer.buffered.length > 0);
         expect([...peer.buffered]).toEqual([P_DATA]);
         peer.socket.write(rest);
@@ -108,7 +108,7 @@ describe.each([
   it('does not go out when it is switched off, nor without a next instance', async () => {
     const script = async (peer: PeerConnection): Promise<void> => {
       const rest = await answerHalf(peer);
-      // Another request of ours would have to come after the response: a marker that the peer can wait for.
+      // Our next request would have to be sent after the response: a marker for which the peer can wait.
       peer.socket.write(rest);
       const next = await peer.nextMessage();
       peer.socket.write(responseTo(next.contextId, next.command, 0));
@@ -160,7 +160,7 @@ describe.each([
       async (peer) => {
         await answerHalf(peer);
         await peer.until(() => peer.buffered.length > 0);
-        // The response stays in parts for good: the abort comes by the close of the socket.
+        // The response stays incomplete: the abort is signalled by the close of the socket.
         peer.socket.end();
         await peer.untilEnded();
       },
@@ -289,7 +289,7 @@ describe.each([
         peer.socket.write(rest);
         const command = await peer.nextPdu();
         expect(command).toMatchObject({ type: 'p-data-tf', values: [{ isCommand: true, isLast: true }] });
-        // Only whole PDUs were written, so that an A-ABORT can follow.
+        // Only complete PDUs were written, so that an A-ABORT can follow.
         expect(await peer.nextPdu()).toMatchObject({ type: 'abort', source: 0 });
       },
       async (association) => {

@@ -82,7 +82,7 @@ describe('what goes wrong with a peer', () => {
       }
     }
     await expect(association.store(endless())).rejects.toMatchObject({ code: 'send-timeout' });
-    // What the socket buffers of two kernels hold, and not more: the source was held back.
+    // The content of the socket buffers of two kernels, and no more: the source was held back.
     expect(pulledBytes).toBeLessThan(64 * MB);
   });
 
@@ -249,7 +249,7 @@ describe('what goes wrong with a peer', () => {
 });
 
 describe('what goes wrong with a peer of our server', () => {
-  /** A raw connection to a server of ours. */
+  /** A raw connection to one of our servers. */
   async function dial(port: number): Promise<PeerConnection> {
     const socket = connectTcp(port, '127.0.0.1');
     await once(socket, 'connect');
@@ -435,7 +435,7 @@ describe('what goes wrong with a peer of our server', () => {
     async function* large(): AsyncGenerator<Buffer> {
       yield opaqueFile(1000).file;
       for (let count = 0; count < 100; count += 1) {
-        // Once nothing moves any more the gate is opened: with back-pressure that is long before the end.
+        // Once nothing is transferred any more the gate is opened: with back-pressure this is long before the end.
         const timer = setTimeout(go, 200);
         pulledBytes += MB;
         yield Buffer.alloc(MB);

@@ -50,8 +50,8 @@ export interface ProposalOptions {
   readonly userIdentity?: UserIdentity | undefined;
   readonly operationsWindow?: OperationsWindow | undefined;
   /**
-   * Takes roles that we propose as granted where the acceptor does not answer the proposal, as some archives that send by
-   * C-GET all the same. By the Standard the requestor is SCU only then, which is the default.
+   * Assumes proposed roles if the acceptor does not respond to the proposal, as some archives do that nevertheless send by
+   * C-GET. According to the Standard the requestor is then SCU only, which is the default.
    */
   readonly assumeRoles?: boolean | undefined;
 }
@@ -146,24 +146,24 @@ function identityFields(identity: UserIdentity): readonly [number, string | Uint
   }
 }
 
-/** What came of a negotiation, seen from this end. */
+/** The result of a negotiation, from the perspective of this end. */
 export interface Negotiated {
   readonly accepted: readonly AcceptedContext[];
   readonly rejected: readonly RejectedContext[];
   readonly peer: PeerInformation;
 }
 
-/** What the peer said of itself. */
+/** Implementation data of the peer. */
 export interface PeerInformation {
   readonly aeTitle: string;
   /** 0 is unlimited. */
   readonly maxPduLengthBytes: number;
   readonly implementationClassUid: string | undefined;
   readonly implementationVersionName: string | undefined;
-  /** As agreed, seen from this end: what it may invoke, what it must perform. */
+  /** The negotiated window, from the perspective of this end: what it may invoke, what it must perform. */
   readonly operationsWindow: OperationsWindow;
   readonly extendedNegotiation: readonly ExtendedNegotiation[];
-  /** What the acceptor has answered to our role selection; of a requestor: what it proposed. */
+  /** The acceptor's response to our role selection; for an acceptor: the proposal of the requestor. */
   readonly roles: readonly RoleSelection[];
   /** Set if the acceptor answered a user identity. */
   readonly userIdentityResponse: Uint8Array | undefined;
@@ -184,7 +184,7 @@ const REASONS: readonly RejectedContext['reason'][] = [
   'transfer-syntaxes-not-supported',
 ];
 
-/** Reads the acceptor's answer in the light of what was proposed. */
+/** Evaluates the acceptor's response for the proposal. */
 export function readAnswer(request: AssociateRqPdu, answer: AssociateAcPdu, assumeRoles = false): Negotiated {
   const results = new Map(answer.presentationContexts.map((result) => [result.id, result]));
   const accepted: AcceptedContext[] = [];
@@ -216,7 +216,7 @@ function whyRejected(result: PresentationContextResult | undefined): RejectedCon
   return REASONS[result.result] ?? 'unknown';
 }
 
-/** The requestor's roles: what it asked for and was granted; SCU alone where nothing was asked or answered. */
+/** The requestor's roles: those requested and granted; SCU only without a request or response. */
 function agreedRoles(
   asked: readonly UserItem[],
   answered: readonly UserItem[],

@@ -16,7 +16,7 @@ export interface SocketOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Bytes that may wait in the socket before its source is held: 1 MB keeps a link busy, and memory small. */
+/** Bytes that may wait in the socket before its source is paused: 1 MB keeps a link busy, and memory small. */
 export const WRITE_BUFFER_BYTES = 1024 * 1024;
 
 /** Opens a TCP or TLS connection. @throws DimseError `connect-*`, `name-not-resolved`, `tls-*`, `cancelled`. */
@@ -105,7 +105,7 @@ function openTls({ host, port }: SocketOptions, tls: TlsClientOptions): Socket {
   return socket;
 }
 
-/** A connection that breaks within the handshake is a TLS matter, whatever the system calls it. */
+/** A connection error during the handshake is a TLS error, regardless of its system code. */
 function duringConnect(error: Error, peer: string, isTcpConnected: boolean): DimseError {
   if (!isTcpConnected) return translateSocketError(error, peer, 'connect-failed');
   const translated = translateSocketError(error, peer, 'tls-failed');

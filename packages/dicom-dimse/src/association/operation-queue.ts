@@ -3,36 +3,36 @@ import type { CommandSet } from '../dimse/command-set.ts';
 import type { DataSetSink } from '../dimse/message-assembler.ts';
 import { ProgressTimeout } from './progress-timeout.ts';
 
-/** A request of ours: queued, made ready, sent, answered. It keeps its own promise; every path ends in one of them. */
+/** A request of ours: queued, prepared, sent, answered. It settles its own promise; every path ends with this. */
 export interface Operation {
   /** Command Field (0000,0100) of its responses. */
   readonly responseField: number;
   /** The presentation context on which it is sent and answered. */
   readonly contextId: number;
-  /** Whether requests of the peer are what it asks for: the C-STOREs of a C-GET. */
+  /** Whether it causes requests of the peer: the C-STOREs of a C-GET. */
   readonly isServedByRequests: boolean;
-  /** Whether it can be sent at once: its context is chosen and the first bytes of its data set are in hand. */
+  /** Whether it can be sent immediately: its context is chosen and the first bytes of its data set are available. */
   readonly isReady: boolean;
   /** Whether its promise is settled; it may still be outstanding on the wire. */
   readonly isSettled: boolean;
-  /** Called again and again while it is near the head of the queue; begins to get ready the first time. */
+  /** Called repeatedly while it is near the head of the queue; starts the preparation the first time. */
   prepare(): void;
-  /** Writes the request; answers with a promise only where it could not be written in one go. */
+  /** Writes the request; returns a promise only if it could not be written at once. */
   start(messageId: number): Promise<void> | undefined;
   /** A response to it; calls `OperationQueue.finish` when it was the last. */
   onResponse(command: CommandSet, contextId: number): DataSetSink | undefined;
   fail(error: DimseError): void;
 }
 
-/** What the queue asks of the association around it. */
+/** Functions of the association that the queue uses. */
 export interface QueuePort {
   readonly canSendData: boolean;
   readonly isMidPdu: boolean;
   readonly isCommitted: boolean;
   readonly isBusy: boolean;
-  /** Whether bytes of ours have not been taken yet. */
+  /** Whether bytes of ours have not been accepted yet. */
   readonly hasUnsent: boolean;
-  /** Bytes that the peer has taken, and bytes of answers that have come. */
+  /** Bytes that the peer has accepted, and received bytes of responses. */
   readonly movedBytes: number;
   writeEarlyByte(): void;
   abort(error: DimseError): void;
@@ -42,7 +42,7 @@ export interface QueueOptions {
   /** How many of our requests may be unanswered (PS3.7 annex D.3.3.3). */
   readonly window: number;
   readonly earlyByte: boolean;
-  /** How many of the queued operations are made ready ahead of their turn. */
+  /** How many of the queued operations are prepared ahead of their turn. */
   readonly prepareAhead: number;
   /** Silence after which a peer that owes something is given up. */
   readonly responseTimeoutMs: number;
@@ -50,7 +50,7 @@ export interface QueueOptions {
   readonly minBytesPerSecond: number;
 }
 
-/** What a match of a C-FIND is worth, in seconds at the least rate: few bytes, but found among many. */
+/** Value of a C-FIND match, in seconds at the minimum rate: few bytes, but found among many. */
 const MATCH_WORTH_SECONDS = 5;
 
 /** The send queue of an association. One request is written at a time, `window` may be unanswered. */
@@ -75,7 +75,7 @@ export class OperationQueue {
       graceMs: options.responseTimeoutMs,
       minBytesPerSecond: options.minBytesPerSecond,
       moved: () => port.movedBytes + this.#creditedBytes,
-      // A source of ours that is slow is not the peer's fault.
+      // A slow source of ours does not count against the peer.
       isExcused: () => port.isBusy || (this.#sending !== undefined && !port.hasUnsent),
       onExhausted: () => this.#exhausted(),
     });
@@ -128,12 +128,12 @@ export class OperationQueue {
     else this.#creditedBytes += MATCH_WORTH_SECONDS * this.#options.minBytesPerSecond;
   }
 
-  /** Something came from the peer, or it took something. */
+  /** Data have arrived from the peer, or the peer has accepted data. */
   onProgress(): void {
     if (this.#pending.length > 0) this.pump();
   }
 
-  /** Takes a settled operation that has not begun out of the queue. */
+  /** Removes a settled operation that has not begun from the queue. */
   remove(operation: Operation): void {
     const index = this.#pending.indexOf(operation);
     if (index !== -1) this.#pending.splice(index, 1);
@@ -154,7 +154,7 @@ export class OperationQueue {
     this.#noteIdle();
   }
 
-  /** Fails all there is and will be. */
+  /** Fails all current and future operations. */
   end(error: DimseError): void {
     if (this.#end !== undefined) return;
     this.#end = error;
@@ -181,7 +181,7 @@ export class OperationQueue {
     return false;
   }
 
-  /** The first that is ready of those that may be made ready ahead. */
+  /** The first prepared operation among those that may be prepared ahead. */
   #nextReady(): Operation | undefined {
     for (let index = 0; index < this.#pending.length && index < this.#options.prepareAhead; index += 1) {
       const operation = this.#pending[index] as Operation;
@@ -238,7 +238,7 @@ export class OperationQueue {
     for (const write of controls) write();
   }
 
-  /** Half a request is out: there is no way on for this association (PS3.7 knows no cancel of a C-STORE). */
+  /** Half a request was sent: this association cannot continue (PS3.7 has no cancel of a C-STORE). */
   #sendFailed(operation: Operation, thrown: unknown): void {
     if (this.#end !== undefined) return;
     const error =
@@ -264,7 +264,7 @@ export class OperationQueue {
     return this.#lastMessageId;
   }
 
-  /** What is outstanding, or being sent, is not answered, or not taken, in time. */
+  /** An outstanding request is not answered, or a sent one not accepted, in time. */
   #exhausted(): void {
     if (this.#outstanding.size === 0) return;
     const { responseTimeoutMs, minBytesPerSecond } = this.#options;

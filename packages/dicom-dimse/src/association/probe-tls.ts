@@ -3,14 +3,14 @@ import { openSocket } from './open-socket.ts';
 import type { ConnectOptions } from './connect.ts';
 import { DEFAULTS } from './connect.ts';
 
-/** What came of a TLS handshake. */
+/** Result of a TLS handshake. */
 export interface TlsFacts {
   /** `TLSv1.3`. */
   readonly protocol: string;
   readonly cipher: string;
-  /** Whether the chain leads to an authority that is trusted; false only where it was not to be checked. */
+  /** Whether the chain leads to a trusted authority; false only if verification was disabled. */
   readonly isTrusted: boolean;
-  /** End of the validity of the peer's certificate, as node has it. */
+  /** End of the validity of the peer's certificate, in the format of node. */
   readonly validTo: string | undefined;
 }
 

@@ -5,16 +5,18 @@ export interface ProgressTimeoutOptions {
   readonly minBytesPerSecond: number;
   /** Bytes that the other side has moved so far. */
   readonly moved: () => number;
-  /** Whether what happens now is not for the other side to hasten: its grace begins anew. */
+  /** Whether the current wait is not caused by the peer: its grace period starts again. */
   readonly isExcused: () => boolean;
   readonly onExhausted: () => void;
 }
 
 /**
- * How long the other side is waited for. A bucket of time: it holds `graceMs`, time empties it, and each byte that moves
- * fills in what it may take at `minBytesPerSecond`, never beyond the grace. So silence ends after the grace, a trickle of a
- * byte now and then hardly later, and whoever is at least as fast as the minimum may go on forever. It is looked at only
- * when the time may be over: bytes cost nothing but their count.
+ * How long to wait for the peer. A bucket of time: it holds `graceMs`, time empties it, and each transferred byte
+ * adds the time that it may take at `minBytesPerSecond`, never beyond the grace period. So a stall ends after the grace
+ * period, occasional
+ * single bytes extend it only slightly, and a peer that is at least as fast as the minimum may continue forever. It is
+ * checked
+ * only when the time may be over: bytes only cost a counter.
  */
 export class ProgressTimeout {
   readonly #options: ProgressTimeoutOptions;
@@ -27,7 +29,7 @@ export class ProgressTimeout {
     this.#options = options;
   }
 
-  /** Begins to wait, or begins anew with the whole grace. */
+  /** Starts the wait, or restarts it with the complete grace period. */
   start(): void {
     const { graceMs, moved } = this.#options;
     if (graceMs <= 0) return;
@@ -43,7 +45,7 @@ export class ProgressTimeout {
     this.#timer = undefined;
   }
 
-  /** Nobody is waited for any more; the timer that is armed comes to nothing. Cheaper than `stop` where it begins again soon. */
+  /** Ends the wait; an armed timer then has no effect. Cheaper than `stop` if it starts again soon. */
   rest(): void {
     this.#isRunning = false;
   }

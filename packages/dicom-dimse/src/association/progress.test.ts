@@ -188,7 +188,7 @@ describe('the least progress of a peer', () => {
       },
     };
 
-    // As requestor: the instance that we asked for.
+    // As requestor: the requested instance.
     await using peer = await startScriptedPeer(async (connection) => {
       const { userItems: _, presentationContexts } = await connection.accept();
       await connection.nextMessage();

@@ -49,7 +49,7 @@ describe('texts of a data set', () => {
     ['utf-8', '\xe7\x8e\x8b', '王'],
     ['ISO 2022 IR 149', '\xc8\xab', '홍'],
     ['', '\x1b$B;3ED\x1b(B', '山田'],
-    // Not known: ASCII stays, the rest is shown as what cannot be read; UTF-8 shows itself.
+    // Unknown: ASCII is kept, the rest is shown as unreadable; UTF-8 is detected.
     ['ISO_IR 999', 'Smith^\xe9', 'Smith^\ufffd'],
     ['ISO_IR 999', 'Smith^\xc3\xa9', 'Smith^é'],
     ['KLINGON', 'Smith', 'Smith'],

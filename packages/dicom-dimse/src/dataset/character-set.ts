@@ -29,7 +29,7 @@ const REGISTRATIONS: ReadonlyMap<number, number> = new Map([
   [15, 203],
 ]);
 
-/** What a byte stands for without the high bit (G0), and with it (G1); each escape sequence sets one of them. */
+/** Characters of a byte without the high bit (G0), and with it (G1); each escape sequence sets one of them. */
 interface Registers {
   readonly g0: 'ascii' | 'jis-x-0208' | 'jis-x-0212';
   readonly g1: G1 | undefined;
@@ -72,11 +72,11 @@ const ESCAPES: ReadonlyMap<string, Partial<Registers>> = new Map<string, Partial
 ]);
 
 /**
- * How the texts of a data set are read.
+ * How the texts of a data set are decoded.
  *
  * - `whole`: one decoder for all bytes, no escape sequences
- * - `registers`: ISO 2022, from these registers on
- * - `unknown`: nothing is known but that ASCII is ASCII
+ * - `registers`: ISO 2022, starting with these registers
+ * - `unknown`: only ASCII is known
  */
 export type CharacterSet =
   | { readonly kind: 'whole'; readonly decoder: string }
@@ -128,8 +128,8 @@ function registersOf(term: string): Registers | undefined {
 }
 
 /**
- * Decodes a text. What no set that is known stands for becomes U+FFFD; where the set is not known, bytes that are UTF-8
- * are read as UTF-8.
+ * Decodes a text. Bytes that no known character set defines become U+FFFD. If the character set is unknown, valid UTF-8
+ * is decoded as UTF-8.
  *
  * @param isName whether `^` and `=` end a text, too: those of a person name (PS3.5 section 6.1.2.5.3)
  */
@@ -170,14 +170,14 @@ class Iso2022 {
   readonly #resets: ReadonlySet<number>;
   #now: Registers;
   #text = '';
-  /** Bytes that the same decoder takes. */
+  /** Bytes for the same decoder. */
   #run: number[] = [];
   #runDecoder = '';
 
   constructor(initial: Registers, isName: boolean) {
     this.#initial = initial;
     this.#now = initial;
-    // Line ends, the delimiter of values, those of a name: after them the first set holds again.
+    // Line ends, the delimiter of values, those of a name: after them the first character set applies again.
     this.#resets = new Set([0x09, 0x0a, 0x0c, 0x0d, 0x5c, ...(isName ? [0x5e, 0x3d] : [])]);
   }
 
@@ -187,7 +187,7 @@ class Iso2022 {
     return this.#text;
   }
 
-  /** @returns how many bytes it took */
+  /** @returns the number of consumed bytes */
   #step(bytes: Buffer, at: number): number {
     const byte = bytes[at] as number;
     if (byte === ESCAPE) return this.#escape(bytes, at);

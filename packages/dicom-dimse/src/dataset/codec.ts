@@ -14,13 +14,13 @@ import { TRANSFER_SYNTAX } from '../uids.ts';
  */
 export type DataSet = Readonly<Record<string, unknown>>;
 
-/** An inflated data set longer than this is refused. */
+/** A decompressed data set longer than this is rejected. */
 const MAX_INFLATED_BYTES = 64 * 1024 * 1024;
 const PIXEL_DATA = 0x7fe00010;
 
 /**
- * Makes an identifier for `find`, `get`, `move` and the like: encoded once the transfer syntax of its context is known.
- * Text is written in UTF-8; Specific Character Set is set accordingly if the data set holds other than ASCII.
+ * Creates an identifier for `find`, `get`, `move` and similar: encoded once the transfer syntax of its context is known.
+ * Text is written in UTF-8; Specific Character Set is set if the data set contains non-ASCII characters.
  */
 export function dataSet(values: DataSet): DataSetInput {
   return (transferSyntaxUid) => encodeDataSet(values, transferSyntaxUid);
@@ -45,10 +45,10 @@ export function encodeDataSet(values: DataSet, transferSyntaxUid: string): Uint8
 }
 
 /**
- * Texts are read by the Specific Character Set of the data set or item, code extensions (ISO 2022) included; one that is not
- * known costs its own texts only.
+ * Texts are decoded by the Specific Character Set of the data set or item, including code extensions (ISO 2022). An unknown
+ * one only affects its own texts.
  *
- * @param options - `isLenient`: of a data set that is broken, what is before the break
+ * @param options - `isLenient`: for a broken data set, the part before the error
  * @throws DimseError `dataset-invalid`.
  */
 export async function decodeDataSet(
@@ -66,7 +66,7 @@ export async function decodeDataSet(
 }
 
 /**
- * The data set of a whole Part 10 file (PS3.10), or of its beginning, without its pixel data.
+ * The data set of a complete Part 10 file (PS3.10), or of its beginning, without its pixel data.
  *
  * @throws DimseError `source-not-dicom`.
  */
@@ -88,7 +88,7 @@ export function decodePart10(bytes: Uint8Array): DataSet {
   }
 }
 
-/** A file without file meta is in one of the two syntaxes that need none to be guessed. */
+/** A file without file meta information has one of the two transfer syntaxes that can be detected. */
 function parseAny(file: Buffer): FileMetaStep {
   try {
     return parseTolerantly(file, true, { transferSyntaxUid: TRANSFER_SYNTAX.explicitVrLittleEndian });
@@ -101,7 +101,7 @@ function inflateStart(bytes: Buffer): Buffer {
   return inflateRawSync(bytes, { maxOutputLength: MAX_INFLATED_BYTES, finishFlush: constants.Z_SYNC_FLUSH });
 }
 
-/** dcmjs writes UTF-8 whatever the data set says. */
+/** dcmjs writes UTF-8 regardless of the data set. */
 function withCharacterSet(values: DataSet): DataSet {
   const isAscii = /^[\0-\x7f]*$/.test(JSON.stringify(values));
   return isAscii && values['SpecificCharacterSet'] === undefined

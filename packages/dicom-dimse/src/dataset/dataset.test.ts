@@ -67,7 +67,7 @@ describe('storage commitment', () => {
     { sopClassUid: '1.2.840.10008.5.1.4.1.1.2', sopInstanceUid: '2.25.2' },
   ];
 
-  /** A pair whose requestor asks, and what came of the report. */
+  /** A pair whose requestor requests storage commitment, and the received report. */
   async function commit(report: (association: Association, request: CommitmentRequest) => Promise<void>) {
     const reports: CommitmentReport[] = [];
     const reporting = Promise.withResolvers<void>();

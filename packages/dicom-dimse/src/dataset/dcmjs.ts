@@ -18,9 +18,9 @@ interface Dcmjs {
 const require = createRequire(import.meta.url);
 
 /**
- * Loaded with the first data set: who only forwards instances never needs it, and it takes 8 MB of memory.
+ * Loaded with the first data set: not needed to forward instances, and it takes 8 MB of memory.
  *
- * @throws DimseError `invalid-argument` where dcmjs, an optional dependency, is not installed
+ * @throws DimseError `invalid-argument` if dcmjs, an optional dependency, is not installed
  */
 export function dcmjsData(): Dcmjs {
   try {

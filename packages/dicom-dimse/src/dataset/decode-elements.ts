@@ -8,9 +8,9 @@ export interface DecodeOptions {
   readonly transferSyntaxUid: string;
   /** Decoding ends before this element of the data set, as 0xGGGGEEEE. */
   readonly untilTag?: number | undefined;
-  /** Whether an element that is cut short ends the data set, instead of spoiling it. */
+  /** Whether a truncated element ends the data set without an error. */
   readonly mayBeCut?: boolean | undefined;
-  /** Whether a broken element ends the data set, with what came before it, instead of spoiling it. */
+  /** Whether a broken element ends the data set, with the preceding elements, without an error. */
   readonly isLenient?: boolean | undefined;
 }
 
@@ -19,12 +19,12 @@ const ITEM = 0xfffee000;
 const ITEM_END = 0xfffee00d;
 const SEQUENCE_END = 0xfffee0dd;
 const SPECIFIC_CHARACTER_SET = 0x00080005;
-/** Deeper nesting than this is refused; real data sets stay below 10. */
+/** Deeper nesting is rejected; real data sets stay below 10. */
 const MAX_DEPTH = 64;
 
 /** Texts in the Specific Character Set: PS3.5 section 6.1.2.3. */
 const IN_CHARACTER_SET: ReadonlySet<string> = new Set('LO LT PN SH ST UC UT'.split(' '));
-/** Texts of which an element holds one, backslashes and all. */
+/** VRs with a single text, including backslashes. */
 const ONE_TEXT: ReadonlySet<string> = new Set('LT ST UR UT'.split(' '));
 const NUMBERS: Readonly<Record<string, readonly [bytes: number, read: (bytes: Buffer, isBig: boolean) => number]>> = {
   US: [2, (bytes, isBig) => (isBig ? bytes.readUInt16BE() : bytes.readUInt16LE())],
@@ -141,7 +141,7 @@ class Decoder {
     const vr = head.toString('latin1', 4, 6);
     if (!/^[A-Z]{2}$/.test(vr)) throw new Error(`element ${hex(tag)} has no VR`);
     const length = isLongVr(vr) ? u32(this.#take(4, end), 0) : u16(6);
-    // A peer that does not know a VR writes UN; a value of ours is read all the same.
+    // A peer that does not know a VR writes UN; values of known tags are decoded nevertheless.
     return { tag, vr: vr === 'UN' && length !== UNDEFINED_LENGTH && known !== 'SQ' ? plainVr(known) : vr, length };
   }
 
@@ -152,7 +152,7 @@ class Decoder {
   }
 }
 
-/** One value, or a list of several; an empty text where there is none. */
+/** One value, or a list of several; an empty text if there is none. */
 function valueOf(vr: string, bytes: Buffer, set: CharacterSet, isBigEndian: boolean): unknown {
   const number = NUMBERS[vr];
   if (number !== undefined) return oneOrMore(numbersOf(bytes, number, isBigEndian));

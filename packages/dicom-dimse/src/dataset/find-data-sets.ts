@@ -15,12 +15,14 @@ export interface FindDataSetsRequest {
 }
 
 /**
- * C-FIND with data sets by keyword; each match as it comes. Of one that is broken comes what is before the break, so that it
+ * C-FIND with data sets by keyword; each match as it arrives. Of a broken match, the elements before the error are returned,
+ * so that it
  * does not hide the others. When it returns, these are all matches.
  *
- * @throws DimseError `answer-cut` after the last match where the final status is neither success nor failure: FE00H that
- * nobody has asked for, as of archives that limit their answers; `unexpected-response` where it is a failure; and what
- * `Association.find` throws.
+ * @throws DimseError `answer-cut` after the last match if the final status is neither success nor failure: FE00H without a
+ *   cancel
+ * request, as from archives that limit their results; `unexpected-response` for a failure; and errors of
+ * `Association.find`.
  */
 export async function* findDataSets(
   association: Association,

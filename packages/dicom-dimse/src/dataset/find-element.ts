@@ -3,7 +3,7 @@ import { dcmjsData } from './dcmjs.ts';
 export interface ElementName {
   /** `ggggeeee`, in lower case. */
   readonly tag: string;
-  /** As PS3.6 has it; undefined where it leaves a choice. */
+  /** As in PS3.6; undefined if it allows several. */
   readonly vr: string | undefined;
 }
 

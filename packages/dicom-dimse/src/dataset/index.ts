@@ -1,4 +1,4 @@
-/** Small data sets by keyword, by way of dcmjs. The core does without it. */
+/** Small data sets by keyword, using dcmjs. The core does not need it. */
 export { characterSetOf, decodeText } from './character-set.ts';
 export type { CharacterSet } from './character-set.ts';
 export { dataSet, decodeDataSet, decodePart10, encodeDataSet } from './codec.ts';

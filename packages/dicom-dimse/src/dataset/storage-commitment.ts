@@ -17,7 +17,7 @@ export interface FailedReference extends SopReference {
   readonly text: string;
 }
 
-/** What an SCU asks for. The report may come on this association or on a later one: keep the Transaction UID. */
+/** Request of an SCU. The report may arrive on this association or on a later one: store the Transaction UID. */
 export interface CommitmentRequest {
   readonly transactionUid: string;
   readonly references: readonly SopReference[];
@@ -43,7 +43,10 @@ const REQUEST_ACTION = 1;
 const ALL_COMMITTED = 1;
 const SOME_FAILED = 2;
 
-/** Asks the peer to commit (PS3.4 section J.3.2). The association must hold a context for `UID.storageCommitmentPushModel`. */
+/**
+ * Requests storage commitment (PS3.4 section J.3.2). The association must have a context for
+ * `UID.storageCommitmentPushModel`.
+ */
 export function requestStorageCommitment(
   association: Association,
   request: CommitmentRequest,
@@ -61,7 +64,7 @@ export function requestStorageCommitment(
   });
 }
 
-/** Reports to the one who asked (PS3.4 section J.3.3), on the same association or on one of our own with the SCP role. */
+/** Reports to the requestor (PS3.4 section J.3.3), on the same association or on one of our own with the SCP role. */
 export function reportStorageCommitment(
   association: Association,
   report: Omit<CommitmentReport, 'failed'> & { readonly failed: readonly Omit<FailedReference, 'text'>[] },

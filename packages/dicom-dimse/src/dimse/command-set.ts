@@ -47,7 +47,7 @@ export const COMMAND_FIELD = {
   cancelRq: 0x0fff,
 } as const;
 
-/** Command Data Set Type (0000,0800): no data set follows. Anything else says that one does. */
+/** Command Data Set Type (0000,0800): no data set follows. Any other value means that one follows. */
 export const NO_DATA_SET = 0x0101;
 export const HAS_DATA_SET = 0x0000;
 
@@ -67,7 +67,7 @@ const SPACE_PADDED: ReadonlySet<number> = new Set([
 
 /**
  * Encodes a command set, Implicit VR Little Endian with its group length (PS3.7 section 6.3.1).
- * `fields` must be in ascending order of elements; those without a value are left out.
+ * `fields` must be in ascending order of elements; those without a value are omitted.
  */
 export function encodeCommandSet(fields: CommandFields): Buffer {
   let length = 12;
@@ -99,7 +99,7 @@ export function encodeCommandSet(fields: CommandFields): Buffer {
   return bytes;
 }
 
-/** A received command set. Elements of other groups are refused, unknown ones of group 0000 are kept. */
+/** A received command set. Elements of other groups are rejected, unknown ones of group 0000 are kept. */
 export class CommandSet {
   readonly #elements: ReadonlyMap<number, Buffer>;
   readonly commandField: number;
@@ -143,7 +143,7 @@ export class CommandSet {
 /**
  * Decodes a command set.
  *
- * @throws DimseError `protocol-error` where a length exceeds what is there, or an element is out of group 0000.
+ * @throws DimseError `protocol-error` if a length exceeds the available bytes, or an element is not in group 0000.
  */
 export function decodeCommandSet(bytes: Buffer): CommandSet {
   const elements = new Map<number, Buffer>();
@@ -159,7 +159,7 @@ export function decodeCommandSet(bytes: Buffer): CommandSet {
     if (length > bytes.length - at) {
       throw invalidPdu(`command set: element of ${length} bytes; only ${bytes.length - at} are left`);
     }
-    // Which of two would be meant, of two statuses for instance?
+    // Duplicates are ambiguous, for example two statuses.
     if (elements.has(element)) throw invalidPdu(`command set: element ${element.toString(16)} is duplicated`);
     elements.set(element, bytes.subarray(at, at + length));
     at += length;

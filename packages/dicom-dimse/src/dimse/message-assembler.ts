@@ -4,14 +4,14 @@ import { ABORTS } from '../pdu/reasons.ts';
 import { decodeCommandSet } from './command-set.ts';
 import type { CommandSet } from './command-set.ts';
 
-/** Takes the data set of a message as it comes. */
+/** Receives the data set of a message as it arrives. */
 export interface DataSetSink {
   write(piece: Buffer): void;
   end(): void;
 }
 
 export interface MessageUser {
-  /** A message without a data set, or the first part of one with: then the answer takes its data set. */
+  /** A message without a data set, or the first part of one with it: then the result receives its data set. */
   onCommand(contextId: number, command: CommandSet): DataSetSink | undefined;
 }
 

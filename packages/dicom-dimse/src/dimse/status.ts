@@ -102,7 +102,7 @@ export function isPending(status: number): boolean {
 
 const SUCCESS: DimseStatus = { status: 0, class: 'success', text: 'Success' };
 
-/** Class and text of a status, in the light of the service that answered. What the Standard does not list is a failure. */
+/** Class and text of a status, for the service of the response. A status that the Standard does not list is a failure. */
 export function describeStatus(status: number, service: StatusService): DimseStatus {
   if (status === 0) return SUCCESS;
   const found = STATUS_TABLE.find(

@@ -1,17 +1,17 @@
 import type { AbortReason, RejectReason } from '../pdu/reasons.ts';
 
 /**
- * Everything that can go wrong, as one closed union.
+ * All error codes, as one closed union.
  *
  * - Arguments: `invalid-argument`, `too-many-presentation-contexts`.
  * - Transport: `name-not-resolved`, `connect-refused`, `connect-unreachable`, `connect-timeout`, `connect-failed`;
- *   `local-resources` is this machine's own limit (open files, memory).
- * - TLS: `tls-*`; `tls-not-spoken` means that the peer answers without TLS, `tls-expected` that it answers with it,
- *   `tls-closed` that it closes within the handshake: it speaks no TLS there, or is not there.
+ *   `local-resources` is a limit of this machine (open files, memory).
+ * - TLS: `tls-*`; `tls-not-spoken` means that the port does not use TLS, `tls-expected` that it requires TLS,
+ *   `tls-closed` that the peer closed the connection during the handshake: it does not use TLS there, or is not available.
  * - Association: `association-timeout`, `association-rejected`, `aborted`, `connection-closed`, `association-ended`
- *   (used after its end), `idle-timeout`, `protocol-error` (the peer broke the Standard), `limit-exceeded`.
+ *   (used after its end), `idle-timeout`, `protocol-error` (the peer violated the Standard), `limit-exceeded`.
  * - Operations: `no-presentation-context`, `response-timeout`, `send-timeout`, `cancelled`, `unexpected-response`,
- *   `answer-cut` (a list of matches that is not whole).
+ *   `answer-cut` (an incomplete list of matches).
  * - Data: `source-failed`, `source-not-dicom`, `dataset-invalid`, `handler-failed`.
  */
 export type DimseErrorCode =
@@ -61,7 +61,7 @@ export interface DimseErrorDetails {
   readonly cause?: unknown;
   /** Set with `association-rejected`: PS3.8 table 9-21. */
   readonly rejection?: RejectReason;
-  /** Set with `aborted`, and with `protocol-error` as what we tell the peer: PS3.8 table 9-26. */
+  /** Set for `aborted`, and for `protocol-error` as the reason sent to the peer: PS3.8 table 9-26. */
   readonly abort?: AbortReason;
 }
 
@@ -80,7 +80,7 @@ export class DimseError extends Error {
   }
 }
 
-/** Whether `error` is ours, optionally with one of the codes given. */
+/** Whether `error` is a DimseError, optionally with one of the given codes. */
 export function isDimseError(error: unknown, ...codes: readonly DimseErrorCode[]): error is DimseError {
   return error instanceof DimseError && (codes.length === 0 || codes.includes(error.code));
 }

@@ -8,12 +8,12 @@ interface SystemError extends Error {
   readonly cert?: { readonly subjectaltname?: string; readonly subject?: { readonly CN?: string | string[] } };
 }
 
-/** What OpenSSL finds too weak in a certificate of the peer, and node has no code for. */
+/** Messages of OpenSSL about a weak certificate of the peer, for which node has no code. */
 const TOO_WEAK =
   /^(?:EE|CA) (certificate key|signature digest algorithm|certificate) too weak|key too (?:weak|small)|md too weak/i;
 const MAX_NAMES = 200;
 
-/** node and OpenSSL codes, each with our code and a sentence on what to do. The one place that knows them. */
+/** node and OpenSSL codes, each with our code and a message. The only place that handles them. */
 const KNOWN: Readonly<Record<string, readonly [DimseErrorCode, string]>> = {
   ENOTFOUND: ['name-not-resolved', 'unknown host name: check its spelling and DNS'],
   EAI_AGAIN: ['name-not-resolved', 'the DNS server does not respond'],
@@ -90,7 +90,7 @@ const KNOWN: Readonly<Record<string, readonly [DimseErrorCode, string]>> = {
   ERR_SSL_NO_CIPHER_MATCH: ['tls-material', 'none of the requested cipher suites is supported here'],
 };
 
-/** OpenSSL names an alert by the version that first had it, and newer releases by none in particular. */
+/** OpenSSL names an alert by the version that introduced it, and newer releases by no version. */
 const ALERT = /^ERR_SSL_(?:SSLV3|TLSV1|TLSV13|SSL\/TLS)_ALERT_/;
 
 /**
@@ -117,12 +117,12 @@ export function translateSocketError(cause: Error, peer: string, fallback: Dimse
   return new DimseError(fallback, `${peer}: connection failed${code === '' ? '' : ` (${code})`}`, { cause });
 }
 
-/** A timeout or an unreachable host after the connection stood is a lost connection. */
+/** A timeout or an unreachable host after the connection was established is a lost connection. */
 function fallbackFor(code: DimseErrorCode, fallback: DimseErrorCode): DimseErrorCode {
   return fallback === 'connection-closed' && code.startsWith('connect-') ? fallback : code;
 }
 
-/** The names that a certificate is for, where it is not for the one that was asked for. */
+/** The names in a certificate, if they do not include the expected one. */
 function namesOf({ code, cert }: SystemError): string {
   if (code !== 'ERR_TLS_CERT_ALTNAME_INVALID') return '';
   const names = cert?.subjectaltname ?? [cert?.subject?.CN ?? []].flat().join(', ');

@@ -1,13 +1,13 @@
 import type { DimseError } from '../errors/dimse-error.ts';
 import type { DataSetSink } from '../dimse/message-assembler.ts';
 
-/** Who is held while nobody takes the bytes. */
+/** The stream that is paused while nothing reads the bytes. */
 export interface Valve {
   pause(): void;
   resume(): void;
 }
 
-/** A data set on its way from the socket to a handler. Holds `limitBytes`, then stops the socket. Read it once. */
+/** A data set on its way from the socket to a handler. Buffers `limitBytes`, then pauses the socket. Read it once. */
 export class ByteQueue implements DataSetSink, AsyncIterable<Buffer> {
   readonly #valve: Valve;
   readonly #limitBytes: number;
@@ -18,7 +18,7 @@ export class ByteQueue implements DataSetSink, AsyncIterable<Buffer> {
   #isDiscarding = false;
   #error: DimseError | undefined;
   #wake: (() => void) | undefined;
-  /** Resolves when the last byte is here, whether or not anyone took it. */
+  /** Resolves when the last byte has arrived, even if it was not read. */
   readonly complete: Promise<void>;
   #resolveComplete: () => void = () => {};
 
@@ -54,7 +54,7 @@ export class ByteQueue implements DataSetSink, AsyncIterable<Buffer> {
     this.#wake?.();
   }
 
-  /** What is still to come is not wanted. */
+  /** The rest is discarded. */
   discard(): void {
     this.#isDiscarding = true;
     this.#chunks = [];

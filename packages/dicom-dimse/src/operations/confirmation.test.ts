@@ -15,7 +15,7 @@ const MB = 1024 * 1024;
 
 type Overrides = Readonly<Record<number, number | string | undefined>>;
 
-/** A C-STORE-RSP with success, but for what the test says. */
+/** A C-STORE-RSP with success, with changes defined by the test. */
 function response(command: CommandSet, overrides: Overrides = {}): Buffer {
   const fields: Record<number, number | string | undefined> = {
     [COMMAND_ELEMENT.affectedSopClassUid]: command.text(COMMAND_ELEMENT.affectedSopClassUid),
@@ -39,7 +39,7 @@ function pData(contextId: number, data: Uint8Array, isCommand = true, isLast = t
 
 type Script = (connection: PeerConnection, contextId: number, command: CommandSet) => void | Promise<void>;
 
-/** A peer that takes an instance whole and then does what a test says. */
+/** A peer that accepts a complete instance and then does what a test defines. */
 function answering(script: Script): Promise<ScriptedPeer> {
   return startScriptedPeer(async (connection) => {
     await connection.accept();
@@ -238,7 +238,7 @@ describe('what comes near and confirms nothing', () => {
       await connection.untilEnded();
     });
     const association = await open(peer.port);
-    // More than the buffers of both systems hold, in one piece: all of it is written before the answer is read.
+    // More than the buffers of both systems hold, in one piece: all of it is written before the response is read.
     await expect(association.store([opaqueFile(64 * MB).file])).rejects.toMatchObject({ code: 'unexpected-response' });
   });
 

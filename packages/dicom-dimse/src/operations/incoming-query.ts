@@ -25,7 +25,7 @@ export interface IncomingMove extends IncomingQuery {
   readonly destinationAeTitle: string;
 }
 
-/** The matches; what a generator returns is the final status (default 0000). */
+/** The matches; the return value of a generator is the final status (default 0000). */
 export type FindAnswer = Iterable<DataSetInput> | AsyncIterable<DataSetInput>;
 
 /** Part 10 files to send. */
@@ -34,7 +34,9 @@ export interface GetAnswer {
   readonly instances: Iterable<ByteSource> | AsyncIterable<ByteSource>;
 }
 
-/** The same, with the association to send them over, which is released at the end; none: A801, destination unknown. */
+/**
+ * The same, with the association to send them over, which is released at the end; without one: A801, destination unknown.
+ */
 export interface MoveAnswer extends GetAnswer {
   readonly destination: Association;
 }
@@ -74,7 +76,7 @@ export class IncomingQueries {
     this.#running.get(command.require(COMMAND_ELEMENT.messageIdBeingRespondedTo))?.abort();
   }
 
-  /** Takes a request; undefined where there is no handler for it. */
+  /** Handles a request; undefined if there is no handler for it. */
   take(context: AcceptedContext, command: CommandSet): DataSetSink | undefined {
     const { find, get, move } = this.#handlers;
     const { commandField } = command;
@@ -198,7 +200,7 @@ export class IncomingQueries {
     }
     const dataSet = encodeFailedList(failedUids, context.transferSyntax);
     if (query.signal.aborted) return { status: CANCELLED, fields: fields(), dataSet };
-    // The number remaining is told only while there are any, or after a cancel.
+    // The number of remaining sub-operations is only sent if there are any, or after a cancel.
     const [, ...done] = fields();
     const isClean = counts.failed + counts.warning === 0;
     const status = isClean ? 0 : counts.completed + counts.warning === 0 ? ALL_FAILED : SOME_FAILED;

@@ -18,14 +18,14 @@ import type { DataSetInput, EncodedDataSet } from './data-set-input.ts';
 /** A C-STORE of the peer. Its data set streams in as it is read, and is held back while it is not. */
 export interface IncomingInstance {
   readonly sopClassUid: string;
-  /** Digits and dots, at most 64: anything else was refused with 0117. */
+  /** Digits and dots, at most 64: anything else was rejected with 0117. */
   readonly sopInstanceUid: string;
   readonly transferSyntaxUid: string;
   readonly moveOriginatorAeTitle: string | undefined;
   readonly association: Association;
-  /** Aborts when the association ends before the data set has. */
+  /** Aborts if the association ends before the data set does. */
   readonly signal: AbortSignal;
-  /** The data set as it came, to be read once. */
+  /** The received data set, to be read once. */
   readonly dataSet: AsyncIterable<Buffer>;
   /** The same, as a Part 10 file. */
   part10(): AsyncIterable<Buffer>;
@@ -49,9 +49,9 @@ export interface NAnswer {
   readonly dataSet?: DataSetInput | undefined;
 }
 
-/** What this end does with requests of the peer. Without a handler they are refused; a C-ECHO is always answered. */
+/** Handlers for requests of the peer. Without a handler they are rejected; a C-ECHO is always answered. */
 export interface IncomingHandlers extends QueryHandlers {
-  /** The answer is sent when the data set is here whole. A throw is answered with 0110, processing failure. */
+  /** The response is sent when the data set has arrived completely. An error is answered with 0110, processing failure. */
   readonly store?: ((instance: IncomingInstance) => Promise<StoreAnswer> | StoreAnswer) | undefined;
   readonly echo?: ((association: Association) => Promise<number> | number) | undefined;
   readonly action?: ((request: IncomingNRequest) => Promise<NAnswer> | NAnswer) | undefined;
@@ -67,7 +67,7 @@ const UNRECOGNIZED_OPERATION = 0x0211;
 /** Data set bytes that may wait for a handler. */
 const STORE_BUFFER_BYTES = 1024 * 1024;
 
-/** Turns requests of the peer into calls of handlers, and their answers into responses. */
+/** Converts requests of the peer to calls of handlers, and their results to responses. */
 export function incomingRequests(
   core: AssociationCore,
   association: Association,
@@ -88,7 +88,7 @@ export function incomingRequests(
     return {
       write: (piece) => sink?.write(piece),
       end() {
-        // Until the request is whole the peer is waited for, not we.
+        // Until the request is complete we wait for the peer.
         core.beginPerforming();
         sink?.end();
       },
@@ -153,7 +153,7 @@ function onStore(
     );
   }
   const sopInstanceUid = command.text(COMMAND_ELEMENT.affectedSopInstanceUid) ?? '';
-  // Handlers make file names of it.
+  // Handlers use it in file names.
   if (!isUid(sopInstanceUid)) {
     return answerAfterDataSet(command, () =>
       respond(core, context, command, INVALID_SOP_INSTANCE, classFields(command)),
@@ -247,7 +247,7 @@ function onNRequest(
   return undefined;
 }
 
-/** Runs a handler; undefined where it threw. */
+/** Runs a handler; undefined if it threw an error. */
 async function answer<T>(handlers: IncomingHandlers, run: () => Promise<T>): Promise<T | undefined> {
   try {
     return await run();

@@ -2,7 +2,7 @@ import type { AssociationCore } from '../association/association-core.ts';
 import type { AcceptedContext } from '../association/contexts.ts';
 import { DimseError } from '../errors/dimse-error.ts';
 
-/** The accepted context for an abstract syntax, whatever its transfer syntax. @throws DimseError `no-presentation-context`. */
+/** The accepted context for an abstract syntax, with any transfer syntax. @throws DimseError `no-presentation-context`. */
 export function needContext(core: AssociationCore, abstractSyntax: string): AcceptedContext {
   const context = core.contexts.findAny(abstractSyntax);
   if (context !== undefined) return context;

@@ -42,7 +42,7 @@ describe('releaseChunk', () => {
       const result = await pair.association.store(isAsync ? slowly() : chunks(), {
         releaseChunk(chunk) {
           expect(lent.delete(chunk)).toBe(true);
-          // What is used again before it is on its way arrives damaged.
+          // Memory that is reused before it was sent arrives damaged.
           chunk.fill(0xff);
         },
       });

@@ -13,21 +13,21 @@ export interface RequestParts {
   readonly context: AcceptedContext;
   /** Command Field (0000,0100) of the request. */
   readonly commandField: number;
-  /** What a response is that is not the last; default `sign-of-life`. */
+  /** Kind of a response that is not the last; default `sign-of-life`. */
   readonly notLast?: 'match' | 'sign-of-life' | undefined;
   /** Set for C-GET. */
   readonly isServedByRequests?: boolean | undefined;
   readonly encode: (messageId: number) => Buffer;
   readonly dataSet: Buffer | undefined;
-  /** Each response with its data set; the answer says whether it was the last. */
+  /** Called with each response and its data set; returns whether it was the last. */
   readonly onResponse: (command: CommandSet, dataSet: Buffer | undefined) => boolean;
   readonly onFail: (error: DimseError) => void;
 }
 
-/** A request that is held in memory whole, with one response or several: all but C-STORE. */
+/** A request that is held completely in memory, with one response or several: all except C-STORE. */
 export class RequestOperation implements Operation {
   readonly isReady = true;
-  /** Set when its end is only awaited for order's sake: what still comes earns the peer no more time. */
+  /** Set if only its end is awaited, to preserve the order: further responses do not extend the timeout. */
   isGivenUp = false;
   readonly #core: AssociationCore;
   readonly #parts: RequestParts;
@@ -101,7 +101,7 @@ export function requestOnce<T>(
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const onAbort = (): void => {
-      // What is on the wire is answered, and the answer dropped: see `isSettled` in the response's path.
+      // A sent request is answered, and the response dropped: see `isSettled` in the response's path.
       reject(cancelled(signal));
       if (operation.messageId === 0) {
         operation.fail(cancelled(signal));

@@ -18,11 +18,11 @@ interface RetrieveRequest {
   readonly priority?: Priority | undefined;
   /** Sends a C-CANCEL; the promise rejects with `cancelled` once the peer has ended the operation. */
   readonly signal?: AbortSignal | undefined;
-  /** Each time the peer tells how far it is. */
+  /** Called each time the peer reports progress. */
   readonly onProgress?: ((progress: RetrieveProgress) => void) | undefined;
-  /** How many instances have come, where this association cannot know it (C-MOVE). */
+  /** Number of arrived instances, if this association cannot determine it (C-MOVE). */
   readonly received?: (() => number) | undefined;
-  /** A peer that says "pending" for longer than this while nothing advances is given up. Default 30 minutes. */
+  /** A retrieval with only "pending" responses for longer than this, without progress, is aborted. Default 30 minutes. */
   readonly maxStallMs?: number | undefined;
 }
 
@@ -32,11 +32,11 @@ const DEFAULT_MAX_STALL_MS = 30 * 60_000;
 export type GetRequest = RetrieveRequest;
 
 export interface MoveRequest extends RetrieveRequest {
-  /** The AE title to send to, as the peer knows it. */
+  /** The AE title of the destination, as configured at the peer. */
   readonly destinationAeTitle: string;
 }
 
-/** Numbers of sub-operations; undefined where the peer does not tell (PS3.7 tables 9.1-3 and 9.1-4). */
+/** Numbers of sub-operations; undefined if the peer does not report them (PS3.7 tables 9.1-3 and 9.1-4). */
 export interface RetrieveProgress {
   readonly remaining: number | undefined;
   readonly completed: number | undefined;
@@ -139,7 +139,7 @@ function readProgress(command: CommandSet): RetrieveProgress {
   };
 }
 
-/** Whether anything advances while a peer says "pending", as it may for as long as it fetches from a slow store. */
+/** Whether there is progress while a peer reports "pending", which it may do as long as it reads from a slow store. */
 class Stall {
   readonly #maxStallMs: number;
   #since = performance.now();

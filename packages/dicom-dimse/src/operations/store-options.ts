@@ -3,19 +3,21 @@ import type { DimseStatus } from '../dimse/status.ts';
 
 export interface StoreOptions {
   /**
-   * Before the instance is sent: it is taken out of the queue. While it is sent: the association is aborted, there is no
-   * other way. While its response is awaited: the promise rejects, the response is dropped, the association lives on.
+   * Before the instance is sent: it is removed from the queue. During the transfer: the association is aborted, because
+   * there is no
+   * alternative. While its response is awaited: the promise rejects, the response is dropped, the association stays open.
    */
   readonly signal?: AbortSignal | undefined;
   /** Default `medium`. */
   readonly priority?: Priority | undefined;
-  /** What the caller knows better than the file meta, or the file meta lacks. */
+  /** Values that the caller knows better than the file meta information, or that are missing in it. */
   readonly sopClassUid?: string | undefined;
   readonly sopInstanceUid?: string | undefined;
   readonly transferSyntaxUid?: string | undefined;
   /**
-   * Takes files without preamble, with a wrong group length or without file meta, which archives keep and forward; needs
-   * `transferSyntaxUid`, which a file without meta does not tell. Default false.
+   * Accepts files without preamble, with a wrong group length or without file meta information, which archives store and
+   * forward; needs
+   * `transferSyntaxUid`, which a file without file meta information lacks. Default false.
    */
   readonly isTolerant?: boolean | undefined;
   /**
@@ -28,12 +30,12 @@ export interface StoreOptions {
 }
 
 export interface StoreResult extends DimseStatus {
-  /** As the peer named it; ours where it did not. */
+  /** As named by the peer; ours if it did not. */
   readonly affectedSopInstanceUid: string;
   readonly sopClassUid: string;
   readonly transferSyntaxUid: string;
   /** Data set bytes sent, without any padding. */
   readonly dataSetBytes: number;
-  /** Error Comment (0000,0902): may hold anything the peer likes. */
+  /** Error Comment (0000,0902): may contain any text of the peer. */
   readonly errorComment: string | undefined;
 }

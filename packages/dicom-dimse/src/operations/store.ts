@@ -17,7 +17,7 @@ import { openPart10 } from '../part10/open-part10.ts';
 import type { OpenedPart10 } from '../part10/open-part10.ts';
 
 const NOTHING = Buffer.alloc(0);
-/** More than this behind a C-STORE-RSP, which has no data set, ends the association. */
+/** More than this after a C-STORE-RSP, which has no data set, ends the association. */
 const MAX_RESPONSE_DATA_SET_BYTES = 64 * 1024;
 
 /** A C-STORE request: PS3.7 section 9.1.1, PS3.4 annex B. Dataset bytes pass through untouched. */
@@ -36,10 +36,10 @@ export class StoreOperation implements Operation {
   #messageId = 0;
   #dataSetBytes = 0;
   #hasBegun = false;
-  /** The last fragment is in the socket; then: taken by the system. */
+  /** The last fragment is in the socket; then: accepted by the system. */
   #isWritten = false;
   #isTaken = false;
-  /** A failure that came before the last fragment was written. */
+  /** A failure that arrived before the last fragment was written. */
   #early: CommandSet | undefined;
   #isSettled = false;
 
@@ -107,13 +107,13 @@ export class StoreOperation implements Operation {
       opened.rest.close();
       return;
     }
-    // A C-STORE is not begun before its first bytes are here: peers abort an association that falls silent.
+    // A C-STORE starts only when its first bytes are available, because peers abort an association that stalls.
     const head = await this.#firstBytes(opened);
     this.#gotReady(opened, head);
     if (!this.#isSettled) this.#core.queue.pump();
   }
 
-  /** The first bytes of the data set, and who gets their memory back. */
+  /** The first bytes of the data set, and to whom their memory is released. */
   #firstBytes(opened: OpenedPart10): Buffer | undefined | Promise<Buffer | undefined> {
     const { head, taken, rest } = opened;
     const { releaseChunk } = this.#options;
@@ -202,7 +202,7 @@ export class StoreOperation implements Operation {
     }
   }
 
-  /** @param next the chunk already asked for. */
+  /** @param next the chunk that was already requested. */
   async #sendAsync(fragmenter: DataSetFragmenter, next: Promise<Buffer | undefined> | undefined): Promise<void> {
     const { transport } = this.#core;
     const { rest } = this.#opened as OpenedPart10;
@@ -265,7 +265,7 @@ export class StoreOperation implements Operation {
       this.#answered(command);
       return undefined;
     }
-    // The Standard knows no data set here: what comes is passed over, and the response counts when it is whole.
+    // The Standard defines no data set here: it is ignored, and the response counts when it is complete.
     return new CollectingSink(MAX_RESPONSE_DATA_SET_BYTES, () => this.#answered(command));
   }
 
@@ -286,7 +286,7 @@ export class StoreOperation implements Operation {
       this.#finish(command, status);
       return;
     }
-    // With TLS the word that bytes were taken may be a turn of the event loop behind the answer to them.
+    // With TLS the callback for sent bytes may be one iteration of the event loop later than the response to them.
     setImmediate(() =>
       setImmediate(() => {
         if (this.#core.hasEnded) return;

@@ -4,7 +4,7 @@ const FAILED_SOP_INSTANCE_UID_LIST = 0x0058;
 
 /**
  * The identifier of a final C-GET or C-MOVE response: Failed SOP Instance UID List (0008,0058), PS3.4 section C.4.3.1.4.
- * Nothing where the syntax is neither implicit nor explicit little endian, or the list exceeds its length field.
+ * Undefined if the transfer syntax is neither implicit nor explicit little endian, or the list exceeds its length field.
  */
 export function encodeFailedList(uids: readonly string[], transferSyntaxUid: string): Buffer | undefined {
   if (uids.length === 0) return undefined;

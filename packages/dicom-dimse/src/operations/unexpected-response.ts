@@ -1,7 +1,7 @@
 import { DimseError } from '../errors/dimse-error.ts';
 import { ABORTS } from '../pdu/reasons.ts';
 
-/** A response that comes near the one that is due, and is not it. Thrown where it arrives, it aborts the association. */
+/** A response that is similar to the expected one, but invalid. If thrown on arrival, it aborts the association. */
 export function unexpectedResponse(what: string): DimseError {
   return new DimseError('unexpected-response', `the peer violated the protocol: ${what}`, {
     abort: ABORTS['unexpected-pdu-parameter'],

@@ -1,17 +1,17 @@
 import { DimseError } from '../errors/dimse-error.ts';
 
 /**
- * Where bytes come from: a file stream, an HTTP body, buffers. Chunks are passed on without a copy, so a source must not
+ * A source of bytes: a file stream, an HTTP body, buffers. Chunks are passed on without a copy, so a source must not
  * change a chunk after it has yielded it.
  */
 export type ByteSource = AsyncIterable<Uint8Array> | Iterable<Uint8Array> | Uint8Array;
 
-/** A cursor over a source that answers without a promise where the source can. */
+/** A cursor over a source that returns values without a promise if the source can. */
 export interface ByteCursor {
   readonly isSync: boolean;
-  /** The next chunk that is not empty; undefined at the end. */
+  /** The next non-empty chunk; undefined at the end. */
   next(): Buffer | undefined | Promise<Buffer | undefined>;
-  /** Tells the source that no more is wanted; resolves when it has let go. Its complaints are not heard. */
+  /** Closes the source; resolves when it is closed. Its errors are ignored. */
   close(): Promise<void>;
 }
 
@@ -50,7 +50,7 @@ function syncCursor(iterator: Iterator<Uint8Array>): ByteCursor {
       try {
         iterator.return?.();
       } catch {
-        // The source is no longer of interest, nor is its opinion.
+        // The source is no longer needed, and its errors are ignored.
       }
     },
   };

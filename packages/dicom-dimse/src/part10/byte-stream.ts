@@ -1,7 +1,7 @@
 import { DimseError } from '../errors/dimse-error.ts';
 import type { ByteCursor } from './byte-source.ts';
 
-/** Pulls exact amounts off a cursor. Holds what was asked for at once, and one chunk. */
+/** Reads exact amounts from a cursor. Holds the requested bytes, and one chunk. */
 export class ByteStream {
   readonly #cursor: ByteCursor;
   #chunk: Buffer;
@@ -14,12 +14,12 @@ export class ByteStream {
     this.#cursor = rest;
   }
 
-  /** Bytes taken and skipped so far. */
+  /** Bytes read and skipped so far. */
   get position(): number {
     return this.#before + this.#at;
   }
 
-  /** Whether nothing is left. */
+  /** Whether the end has been reached. */
   async isAtEnd(): Promise<boolean> {
     if (this.#at < this.#chunk.length) return false;
     const next = await this.#cursor.next();
@@ -30,7 +30,7 @@ export class ByteStream {
     return false;
   }
 
-  /** Exactly `length` bytes; the caller has bounded it. @throws DimseError `source-not-dicom` where the source ends. */
+  /** Exactly `length` bytes; the caller has limited it. @throws DimseError `source-not-dicom` if the source ends. */
   async take(length: number): Promise<Buffer> {
     if (this.#chunk.length - this.#at >= length) {
       this.#at += length;
@@ -48,7 +48,7 @@ export class ByteStream {
     return Buffer.concat(parts, length);
   }
 
-  /** At most `length` bytes, as they are at hand; never none. @throws DimseError `source-not-dicom` where the source ends. */
+  /** At most `length` available bytes; never none. @throws DimseError `source-not-dicom` if the source ends. */
   async takeSome(length: number): Promise<Buffer> {
     if (await this.isAtEnd()) throw truncated();
     const taken = Math.min(length, this.#chunk.length - this.#at);

@@ -7,7 +7,9 @@ export interface FileMetaFields {
   readonly sourceAeTitle?: string | undefined;
 }
 
-/** Preamble, prefix and file meta (PS3.10 section 7.1): put before a received data set it makes a Part 10 file. */
+/**
+ * Preamble, prefix and file meta information (PS3.10 section 7.1): followed by a received data set they form a Part 10 file.
+ */
 export function encodeFileMeta(fields: FileMetaFields): Buffer {
   const elements = [
     short(0x0002, 'UI', fields.sopClassUid, 0),

@@ -1,6 +1,6 @@
 import { DimseError } from '../errors/dimse-error.ts';
 
-/** File Meta Information, PS3.10 table 7.1-1: what sending needs, and all elements as they came. */
+/** File Meta Information, PS3.10 table 7.1-1: the values needed for sending, and all elements as received. */
 export interface FileMeta {
   readonly sopClassUid: string;
   readonly sopInstanceUid: string;
@@ -10,9 +10,11 @@ export interface FileMeta {
 }
 
 /**
- * What is known of a file from elsewhere, such as a manifest. With it, files are read that PS3.10 does not allow but that
- * archives keep and forward: without preamble, with a wrong group length (0002,0000), without any file meta. What the file
- * itself says is preferred.
+ * Values of a file that are known from elsewhere, such as a manifest. With them, files are read that PS3.10 does not allow
+ * but that
+ * archives store and forward: without preamble, with a wrong group length (0002,0000), without any file meta information.
+ * The values of the
+ * file itself take precedence.
  */
 export interface KnownFile {
   readonly sopClassUid?: string | undefined;
@@ -21,7 +23,7 @@ export interface KnownFile {
   readonly transferSyntaxUid: string;
 }
 
-/** File meta longer than this is refused. Real ones hold about 200 bytes, private information may add to them. */
+/** Longer file meta information is rejected. Real ones have about 200 bytes, plus private information. */
 export const MAX_FILE_META_BYTES = 1024 * 1024;
 
 /** 128 bytes of preamble and the prefix DICM. */
@@ -48,7 +50,9 @@ export function isLongVr(vr: string): boolean {
   return LONG_VRS.has(vr);
 }
 
-/** Either the file meta and where the data set begins, or how many bytes from the start are needed to go on. */
+/**
+ * Either the file meta information and the start of the data set, or how many bytes from the start are needed to continue.
+ */
 export type FileMetaStep =
   | { readonly meta: FileMeta; readonly dataSetOffset: number }
   | { readonly meta: undefined; readonly neededBytes: number };
@@ -69,7 +73,7 @@ export function parseFileMeta(bytes: Buffer, isComplete: boolean): FileMetaStep 
   let end = Number.POSITIVE_INFINITY;
   while (at < end) {
     if (bytes.length < at + 2) {
-      // A file that holds nothing but its meta, without a group length.
+      // A file that contains only file meta information, without a group length.
       if (isComplete && bytes.length === at && at > PREAMBLE_BYTES) break;
       return wait(at + 2, isComplete);
     }

@@ -32,7 +32,7 @@ export function inflated(head: Buffer, rest: ByteCursor): ByteStream {
   });
 }
 
-/** What the source threw comes the same way. */
+/** Errors of the source are passed on in the same way. */
 function isZlibError(error: unknown): boolean {
   return error instanceof Error && 'code' in error && String(error.code).startsWith('Z_');
 }

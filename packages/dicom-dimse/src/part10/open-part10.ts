@@ -11,17 +11,17 @@ export interface OpenedPart10 {
   readonly head: Buffer;
   /** What follows `head`. */
   readonly rest: ByteCursor;
-  /** The chunks that were taken to get here. `head` lies in the last, unless there were several: then it is a copy. */
+  /** The chunks that were read. `head` is in the last one, unless there were several: then it is a copy. */
   readonly taken: readonly Buffer[];
 }
 
 export interface OpenPart10Options {
-  /** Set to take files that PS3.10 does not allow: see {@link KnownFile}. */
+  /** Set to accept files that PS3.10 does not allow: see {@link KnownFile}. */
   readonly known?: KnownFile | undefined;
 }
 
 /**
- * Reads the file meta off a source; answers without a promise where the source can.
+ * Reads the file meta information from a source; returns without a promise if the source can.
  *
  * @throws DimseError `source-not-dicom`, `source-failed`. The source is then closed.
  */
@@ -56,7 +56,7 @@ async function openAsync(cursor: ByteCursor, options: OpenPart10Options): Promis
   }
 }
 
-/** What has been read of a file meta so far. Nearly always the first chunk holds all of it. */
+/** The part of the file meta information read so far. Almost always the first chunk contains all of it. */
 class Gathering {
   readonly #known: KnownFile | undefined;
   #chunks: Buffer[] = [];

@@ -6,15 +6,15 @@ import type { OpenPart10Options } from './open-part10.ts';
 
 export interface PeekedPart10 {
   readonly meta: FileMeta;
-  /** The whole file again, what was read included; to be read once. */
+  /** The complete file again, including the inspected part; to be read once. */
   readonly source: ByteSource;
 }
 
-/** Reads the file meta of a source that is to be sent later: for choosing an association or a context by it. */
+/** Reads the file meta information of a source that is sent later: to choose an association or a context by it. */
 export function peekPart10(source: ByteSource, options: OpenPart10Options = {}): PeekedPart10 | Promise<PeekedPart10> {
   const cursor = openSource(source);
   const read: Buffer[] = [];
-  // Neither reader closes the cursor: the rest of the source is still wanted.
+  // Neither reader closes the cursor: the rest of the source is still needed.
   if (cursor.isSync) {
     const { meta } = openPart10(readSync(cursor, read), options) as { meta: FileMeta };
     return { meta, source: replaySync(read, cursor) };

@@ -7,7 +7,7 @@ export interface Part10Element {
   readonly tag: number;
   /** Undefined in Implicit VR. */
   readonly vr: string | undefined;
-  /** As it came, padding and byte order and all. */
+  /** As received, including padding and byte order. */
   readonly value: Buffer;
 }
 
@@ -33,7 +33,7 @@ const ITEM = 0xfffee000;
 const ITEM_END = 0xfffee00d;
 const SEQUENCE_END = 0xfffee0dd;
 const IMPLICIT: ElementSyntax = { isExplicit: false, isBigEndian: false };
-/** Deeper nesting than this is refused; real data sets stay below 10. */
+/** Deeper nesting is rejected; real data sets stay below 10. */
 const MAX_DEPTH = 64;
 
 /**

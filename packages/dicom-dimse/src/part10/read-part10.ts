@@ -10,7 +10,7 @@ import { openPart10 } from './open-part10.ts';
 import type { OpenPart10Options } from './open-part10.ts';
 
 export interface ReadPart10Options extends OpenPart10Options {
-  /** Top-level tags wanted, as 0xGGGGEEEE. Reading stops after the highest. Default none: the file meta alone. */
+  /** Wanted top-level tags, as 0xGGGGEEEE. Reading stops after the highest. Default none: only the file meta information. */
   readonly tags?: readonly number[] | undefined;
   /** The longest value of a wanted tag. Default 64 KiB. */
   readonly maxValueBytes?: number | undefined;
@@ -19,22 +19,23 @@ export interface ReadPart10Options extends OpenPart10Options {
 
 export interface Part10Head {
   readonly meta: FileMeta;
-  /** The wanted elements that are there. Sequences are not among them: their items are skipped. */
+  /** The wanted elements that exist. Sequences are not included: their items are skipped. */
   readonly elements: ReadonlyMap<number, Part10Element>;
 }
 
 /**
- * Reads what routing needs off a Part 10 file, and no more: the file meta and chosen top-level elements, in Implicit VR,
+ * Reads the data for routing from a Part 10 file, and no more: the file meta information and chosen top-level elements, in
+ * Implicit VR,
  * Explicit VR, Explicit VR Big Endian (retired) and Deflated. The source is closed when enough has been read.
  *
- * @throws DimseError `source-not-dicom`, `source-failed`, `cancelled`, `limit-exceeded` where a wanted value is longer than
+ * @throws DimseError `source-not-dicom`, `source-failed`, `cancelled`, `limit-exceeded` if a wanted value is longer than
  * allowed.
  */
 export function readPart10(source: ByteSource, options: ReadPart10Options = {}): Promise<Part10Head> {
   const { signal } = options;
   if (signal === undefined) return read(source, options);
   return new Promise((resolve, reject) => {
-    // A source that hangs lets go of its own accord or not at all: the caller is not kept waiting for it.
+    // Closing a hanging source may never end: the caller does not wait for it.
     const onAbort = (): void => reject(new DimseError('cancelled', 'reading was cancelled', { cause: signal.reason }));
     if (signal.aborted) {
       onAbort();

@@ -25,43 +25,44 @@ const ITEM = 0xfffee000;
 const ITEM_END = 0xfffee00d;
 const SEQUENCE_END = 0xfffee0dd;
 const PIXEL_DATA = 0x7fe00010;
-/** Deeper nesting than this is refused; real data sets stay below 10. */
+/** Deeper nesting is rejected; real data sets stay below 10. */
 const MAX_DEPTH = 64;
 /** Small pieces are gathered up to this. */
 const BLOCK_BYTES = 64 * 1024;
-/** Values from here on are passed on by themselves. */
+/** Longer values are passed on separately. */
 const LARGE_VALUE_BYTES = 4 * 1024;
 
-/** VRs whose length field has 16 bits: PS3.5 table 7.1-2. All others, those of the future too, have 32. */
+/** VRs whose length field has 16 bits: PS3.5 table 7.1-2. All others, including future ones, have 32. */
 const SHORT_VRS: ReadonlySet<string> = new Set(
   'AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US'.split(' '),
 );
 
-/** Bytes of one number, for what Big Endian turns round: PS3.5 section 7.3. */
+/** Bytes per number, to convert Big Endian: PS3.5 section 7.3. */
 const UNIT_BYTES: ReadonlyMap<string, number> = new Map([
   ...['AT', 'OW', 'SS', 'US'].map((vr) => [vr, 2] as const),
   ...['FL', 'OF', 'OL', 'SL', 'UL'].map((vr) => [vr, 4] as const),
   ...['FD', 'OD', 'OV', 'SV', 'UV'].map((vr) => [vr, 8] as const),
 ]);
 
-/** Where the reader is: in a data set, in one of its sequences, or in an item of one. */
+/** Position of the reader: in a data set, in one of its sequences, or in an item of one. */
 interface Frame {
   readonly kind: 'data-set' | 'sequence' | 'item';
-  /** Position at which it ends; undefined where a delimiter says so, or the end of the source. */
+  /** Position of its end; undefined if it ends with a delimiter, or with the source. */
   readonly end: number | undefined;
-  /** PS3.5 section 6.2.2: what is inside of a UN of undefined length is Implicit VR Little Endian. */
+  /** PS3.5 section 6.2.2: the content of a UN of undefined length is Implicit VR Little Endian. */
   readonly isExplicit: boolean;
   readonly isBigEndian: boolean;
 }
 
 /**
  * Re-encodes an uncompressed instance in Implicit VR Little Endian (PS3.5 section A.1), the transfer syntax that every
- * receiver takes (section 10.1), as it streams by: pixels and all other values stay as they are. Sequences and items get
- * undefined lengths, since theirs would change with what is inside; group lengths (gggg,0000) are left out (section 7.2).
+ * receiver accepts (section 10.1), while streaming: pixels and all other values are unchanged. Sequences and items get
+ * undefined lengths, since their lengths would change with their content; group lengths (gggg,0000) are omitted (section
+ * 7.2).
  *
- * @returns a Part 10 file; `transferSyntaxUid` of its meta is Implicit VR Little Endian
- * @throws DimseError `source-not-dicom` from the iteration, and where the transfer syntax is not among those that
- * {@link canBecomeImplicitVr} names
+ * @returns a Part 10 file; `transferSyntaxUid` of its file meta information is Implicit VR Little Endian
+ * @throws DimseError `source-not-dicom` from the iteration, and if the transfer syntax is not among those that
+ * {@link canBecomeImplicitVr} accepts
  */
 export async function* toImplicitVr(source: ByteSource, options: OpenPart10Options = {}): AsyncGenerator<Buffer> {
   const { meta, head, rest } = await openPart10(source, options);
@@ -175,7 +176,7 @@ async function readHead(
   return { tag, vr, length: isBigEndian ? length.readUInt32BE(0) : length.readUInt32LE(0) };
 }
 
-/** Some of a value, in whole numbers, turned round where they are Big Endian. */
+/** A part of a value, in complete numbers, converted if they are Big Endian. */
 async function takeUnits(stream: ByteStream, length: number, unit: number): Promise<Buffer> {
   const some = await stream.takeSome(length);
   if (unit === 1) return some;
@@ -213,7 +214,7 @@ class Block {
     this.#fill += piece.length;
   }
 
-  /** What was gathered; the next goes elsewhere, since a chunk must not change once it is given away. */
+  /** The collected bytes; the next ones use another buffer, since a chunk must not change after it was yielded. */
   take(): Buffer {
     const taken = this.#bytes.subarray(0, this.#fill);
     this.#bytes = Buffer.allocUnsafe(BLOCK_BYTES + LARGE_VALUE_BYTES + 16);

@@ -97,7 +97,7 @@ describe('a file that PS3.10 does not allow, of which class, instance and syntax
   });
 
   it('does not take the first bytes of a deflated data set for one more element', async () => {
-    // A stored block whose header happens to read 02 00.
+    // A stored block whose header happens to be 02 00.
     const dataSet = Buffer.concat([Buffer.from('02000100ffff4142', 'hex'), deflateRawSync(Buffer.alloc(100))]);
     const known = { ...explicit, transferSyntaxUid: TRANSFER_SYNTAX.deflatedExplicitVrLittleEndian };
     const meta = encodeFileMeta({ sopClassUid: '1.2', sopInstanceUid: '2.25.4', ...known });

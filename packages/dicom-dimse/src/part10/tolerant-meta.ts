@@ -8,11 +8,11 @@ const FIRST_GROUP = 0x0008;
 const EMPTY: ReadonlyMap<number, Buffer> = new Map();
 
 /**
- * Like `parseFileMeta`, for files that an archive keeps and forwards although PS3.10 does not allow them: without preamble,
- * with a wrong group length, with a file meta in Implicit VR, and without file meta.
+ * Like `parseFileMeta`, for files that an archive stores and forwards although PS3.10 does not allow them: without preamble,
+ * with a wrong group length, with file meta information in Implicit VR, and without file meta information.
  *
  * @param isComplete whether nothing will follow `bytes`.
- * @throws DimseError `source-not-dicom` where the bytes are neither a file meta nor the beginning of a data set.
+ * @throws DimseError `source-not-dicom` if the bytes are neither file meta information nor the beginning of a data set.
  */
 export function parseTolerantly(bytes: Buffer, isComplete: boolean, known: KnownFile): FileMetaStep {
   if (bytes.length < PREAMBLE_BYTES + 8 && !isComplete) return wait(PREAMBLE_BYTES + 8, isComplete);
@@ -44,8 +44,9 @@ function metaOf(elements: ReadonlyMap<number, Buffer>, known: KnownFile) {
 }
 
 /**
- * Goes over the elements of group 0002, whatever their group length says: a data set never begins with that group. Only
- * the group length tells the first bytes of a deflated data set from one more element, so where it is right it counts.
+ * Iterates over the elements of group 0002, regardless of their group length: a data set never begins with this group. Only
+ * the group length distinguishes the first bytes of a deflated data set from one more element, so it is used if it is
+ * correct.
  */
 function walk(bytes: Buffer, start: number, isComplete: boolean, known: KnownFile): FileMetaStep {
   const elements = new Map<number, Buffer>();
@@ -89,7 +90,7 @@ function isMetaAt(bytes: Buffer, at: number): boolean {
   );
 }
 
-/** Whether a data set begins here: nothing else is told from it, so its first element has to look like one. */
+/** Whether a data set begins here: there is no other indication, so its first element must look like one. */
 function isDataSet(bytes: Buffer, transferSyntaxUid: string): boolean {
   if (bytes.length < 8 || transferSyntaxUid === TRANSFER_SYNTAX.deflatedExplicitVrLittleEndian) return false;
   const isBigEndian = transferSyntaxUid === TRANSFER_SYNTAX.explicitVrBigEndian;

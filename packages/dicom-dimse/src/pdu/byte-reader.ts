@@ -6,7 +6,7 @@ export function invalidPdu(message: string): DimseError {
   return new DimseError('protocol-error', message, { abort: ABORTS['invalid-pdu-parameter-value'] });
 }
 
-/** Reads fixed fields off a buffer; each step is checked against what is there and names its field. */
+/** Reads fixed fields from a buffer; each step is checked against the available bytes and names its field. */
 export class ByteReader {
   readonly #bytes: Buffer;
   readonly #what: string;

@@ -1,4 +1,4 @@
-/** Gathers the parts of a PDU; an item's length is known once its parts are. */
+/** Collects the parts of a PDU; the length of an item is known once its parts are. */
 export class ByteWriter {
   readonly #parts: Uint8Array[] = [];
   #length = 0;

@@ -8,7 +8,7 @@ import type { AssociateRqPdu, Pdu } from './pdu.ts';
 const hex = (text: string): Buffer => Buffer.from(text.replace(/\s+/g, ''), 'hex');
 const decode = (bytes: Buffer): Pdu => decodePdu(bytes.readUInt8(0), bytes.subarray(6));
 
-/** An A-ASSOCIATE-RQ with every item of the Standard and one unknown at each level, written out by hand. */
+/** An A-ASSOCIATE-RQ with every item of the Standard and an unknown one at each level, written by hand. */
 const REQUEST = hex(
   [
     '01 00 0000010e', // A-ASSOCIATE-RQ, 270 bytes follow

@@ -14,10 +14,10 @@ import type {
 } from './pdu.ts';
 
 /**
- * Decodes one PDU from its type and its body (what follows the 6 header bytes).
- * Byte fields of the answer are views into `body`.
+ * Decodes one PDU from its type and its body (the bytes after the 6 header bytes).
+ * Byte fields of the result are views into `body`.
  *
- * @throws DimseError `protocol-error`, with the reason for the A-ABORT, where a length does not add up.
+ * @throws DimseError `protocol-error`, with the reason for the A-ABORT, if a length is inconsistent.
  */
 export function decodePdu(type: number, body: Buffer): Pdu {
   switch (type) {

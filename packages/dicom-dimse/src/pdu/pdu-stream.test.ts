@@ -7,7 +7,7 @@ import { PduStream } from './pdu-stream.ts';
 
 const LIMITS = { maxPDataBytes: 16_384, maxAssociateBytes: 1024 * 1024 };
 
-/** What a stream makes of chunks, with the pieces of a value put together. */
+/** The result of a stream for chunks, with the pieces of a value joined. */
 function read(chunks: readonly Buffer[], limits = LIMITS): string[] {
   const seen: string[] = [];
   let value: Buffer[] = [];

@@ -3,9 +3,9 @@ import { invalidPdu } from './byte-reader.ts';
 import { PDU_TYPE } from './pdu.ts';
 import { ABORTS } from './reasons.ts';
 
-/** Who receives what a {@link PduStream} finds. */
+/** Receives the results of a {@link PduStream}. */
 export interface PduSink {
-  /** A whole PDU other than P-DATA-TF; `body` is what follows the 6 header bytes. */
+  /** A complete PDU other than P-DATA-TF; `body` follows the 6 header bytes. */
   onPdu(type: number, body: Buffer): void;
   /** The header of a P-DATA-TF is here. */
   onPDataStart(lengthBytes: number): void;
@@ -14,7 +14,7 @@ export interface PduSink {
 }
 
 export interface PduLimits {
-  /** The longest P-DATA-TF we offered to take; 0 is unlimited (values are passed on in pieces, nothing is held). */
+  /** The longest P-DATA-TF that we offered to accept; 0 is unlimited (values are passed on in pieces, nothing is held). */
   readonly maxPDataBytes: number;
   /** The longest A-ASSOCIATE PDU to hold in memory. Default 1 MiB. */
   readonly maxAssociateBytes: number;
@@ -28,10 +28,11 @@ const TLS_HANDSHAKE = 0x16;
 export const DEFAULT_MAX_ASSOCIATE_BYTES = 1024 * 1024;
 
 /**
- * Cuts a byte stream into PDUs (PS3.8 section 9.3.1). P-DATA is passed on piecewise and never gathered, so that what is
- * held is bounded by `maxAssociateBytes`, whatever lengths a peer writes.
+ * Divides a byte stream into PDUs (PS3.8 section 9.3.1). P-DATA is passed on in pieces and never collected, so the memory
+ * is limited by `maxAssociateBytes`, whatever lengths a peer declares.
  *
- * @throws DimseError `protocol-error` or `limit-exceeded` from `push`, with the reason for the A-ABORT; it is of no use after that.
+ * @throws DimseError `protocol-error` or `limit-exceeded` from `push`, with the reason for the A-ABORT; it cannot be used
+ *   after that.
  */
 export class PduStream {
   readonly #sink: PduSink;
@@ -41,7 +42,7 @@ export class PduStream {
   #headFill = 0;
   /** 0 while between PDUs. */
   #type = 0;
-  /** Bytes of the current PDU's body still to come. */
+  /** Remaining bytes of the current PDU's body. */
   #left = 0;
   #inValue = false;
   #valueLeft = 0;
@@ -61,7 +62,7 @@ export class PduStream {
     return this.#type !== 0 || this.#headFill > 0;
   }
 
-  /** Nothing more is passed on, not even of the chunk in work. */
+  /** Nothing more is passed on, not even the rest of the current chunk. */
   stop(): void {
     this.#stopped = true;
     this.#body = EMPTY;
@@ -147,7 +148,7 @@ export class PduStream {
     return at + taken;
   }
 
-  /** Grows with what has come, not with what was declared, and doubles so that bytes one at a time cost no more. */
+  /** Grows with the received bytes, not with the declared length, and doubles so that single bytes cost no more. */
   #reserve(more: number): void {
     const wanted = this.#bodyFill + more;
     if (wanted <= this.#body.length) return;

@@ -1,4 +1,4 @@
-/** The seven PDUs of PS3.8 section 9.3, and what could not be recognised, kept as it came. */
+/** The seven PDUs of PS3.8 section 9.3, and unrecognised ones, as received. */
 export type Pdu =
   | AssociateRqPdu
   | AssociateAcPdu
@@ -21,7 +21,7 @@ export const PDU_TYPE = {
 } as const;
 
 interface AssociateFields {
-  /** Bit 0 is version 1, the only one there is. */
+  /** Bit 0 is version 1, the only defined version. */
   readonly protocolVersion: number;
   readonly calledAeTitle: string;
   readonly callingAeTitle: string;
@@ -80,7 +80,7 @@ export interface UnknownPdu {
   readonly data: Uint8Array;
 }
 
-/** PS3.8 table 9-13: what a requestor proposes. */
+/** PS3.8 table 9-13: the proposal of a requestor. */
 export interface ProposedPresentationContext {
   /** Odd, 1 to 255. */
   readonly id: number;

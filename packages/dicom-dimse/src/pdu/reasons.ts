@@ -1,4 +1,4 @@
-/** PS3.8 table 9-21: result, source and reason of an A-ASSOCIATE-RJ, with the numbers as they came. */
+/** PS3.8 table 9-21: result, source and reason of an A-ASSOCIATE-RJ, with the received numbers. */
 export interface RejectReason {
   readonly result: 'permanent' | 'transient' | 'unknown';
   readonly source: 'service-user' | 'service-provider-acse' | 'service-provider-presentation' | 'unknown';
@@ -18,7 +18,7 @@ export type RejectReasonName =
   | 'local-limit-exceeded'
   | 'reserved';
 
-/** PS3.8 table 9-26: source and reason of an A-ABORT, with the numbers as they came. */
+/** PS3.8 table 9-26: source and reason of an A-ABORT, with the received numbers. */
 export interface AbortReason {
   readonly source: 'service-user' | 'service-provider' | 'reserved';
   readonly reason: AbortReasonName;
@@ -98,7 +98,7 @@ export function describeAbort(sourceCode: number, reasonCode: number): AbortReas
   };
 }
 
-/** What this end may say in an A-ABORT. */
+/** Reasons that this end may send in an A-ABORT. */
 export const ABORTS = {
   user: describeAbort(0, 0),
   'not-specified': describeAbort(2, 0),

@@ -16,10 +16,10 @@ import { answerRequest } from './answer-request.ts';
 import type { AcceptableContext, AssociationRequest, Verdict } from './answer-request.ts';
 
 export interface AcceptorOptions {
-  /** Refuse other called AE titles. Without it any will do. */
+  /** Reject other called AE titles. Without it any is accepted. */
   readonly aeTitle?: string | undefined;
   /**
-   * What is accepted: a list, or a function that picks one of the transfer syntaxes proposed (undefined refuses).
+   * Accepted contexts: a list, or a function that chooses one of the proposed transfer syntaxes (undefined rejects).
    * Verification is always accepted.
    */
   readonly presentationContexts: readonly AcceptableContext[] | ((proposed: ProposedContext) => string | undefined);
@@ -30,9 +30,9 @@ export interface AcceptorOptions {
   readonly onAssociation?: ((association: Association) => void) | undefined;
   /** The longest P-DATA-TF to accept, 0 for any. Default 131072. */
   readonly maxPduLengthBytes?: number | undefined;
-  /** Operations of the peer performed at once, if it asks for more than 1. Default 1. */
+  /** Number of operations of the peer performed in parallel, if it requests more than 1. Default 1. */
   readonly maxOperationsPerformed?: number | undefined;
-  /** For the A-ASSOCIATE-RQ to come, and for the peer to close at the end. Default 30000. */
+  /** For the arrival of the A-ASSOCIATE-RQ, and for the peer to close at the end. Default 30000. */
   readonly artimTimeoutMs?: number | undefined;
   /** Silence of the peer after which an association is aborted; 0 never. Default 60000. */
   readonly idleTimeoutMs?: number | undefined;
@@ -49,7 +49,7 @@ export interface ProposedContext {
   readonly transferSyntaxes: readonly string[];
 }
 
-/** Takes a connected socket through PS3.8 section 7.1.2: awaits the request, judges it, answers. */
+/** Executes PS3.8 section 7.1.2 for a connected socket: waits for the request, evaluates it, responds. */
 export function acceptAssociation(socket: Socket, options: AcceptorOptions, isFull: boolean): AssociationCore {
   const maxPduLengthBytes = options.maxPduLengthBytes ?? DEFAULTS.maxPduLengthBytes;
   const transport = new Transport(socket, `${socket.remoteAddress ?? 'peer'}:${socket.remotePort ?? 0}`);

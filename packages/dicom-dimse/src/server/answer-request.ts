@@ -13,7 +13,7 @@ import type { REJECTIONS } from '../pdu/reasons.ts';
 import { IMPLEMENTATION, TRANSFER_SYNTAX, UID } from '../uids.ts';
 import type { AcceptorOptions } from './accept-association.ts';
 
-/** An abstract syntax that this end serves, with the transfer syntaxes it takes, best first. */
+/** An abstract syntax that this end serves, with the accepted transfer syntaxes, in order of preference. */
 export interface AcceptableContext {
   readonly abstractSyntax: string;
   readonly transferSyntaxes: readonly string[];
@@ -26,7 +26,7 @@ export interface AssociationRequest {
   readonly callingAeTitle: string;
   readonly calledAeTitle: string;
   readonly remoteAddress: string;
-  /** For TLS a `TLSSocket`, whose `getPeerCertificate` says who is there. */
+  /** For TLS a `TLSSocket`, whose `getPeerCertificate` identifies the peer. */
   readonly socket: Socket;
   readonly userIdentity: UserIdentity | undefined;
   readonly peer: PeerInformation;
@@ -121,7 +121,7 @@ function pick(
   if (typeof acceptable === 'function' && proposed.abstractSyntax !== UID.verification) {
     const transferSyntax = acceptable(proposed);
     if (transferSyntax === undefined || !proposed.transferSyntaxes.includes(transferSyntax)) return 3;
-    // Whoever decides by function takes whatever role the requestor asks for.
+    // A function accepts any role that the requestor proposes.
     return { transferSyntax, requestorRoles: { scu: true, scp: true } };
   }
   const list = typeof acceptable === 'function' ? [VERIFICATION] : [...acceptable, VERIFICATION];
@@ -138,7 +138,7 @@ function isRoleFor(item: UserItem, uid: string): item is Extract<UserItem, { typ
   return item.type === 'role-selection' && item.sopClassUid === uid;
 }
 
-/** Grants of what the requestor asked for what this end allows; without a question the default roles hold. */
+/** Grants the requested roles that this end allows; without a request the default roles apply. */
 function agreeRole(
   pdu: AssociateRqPdu,
   uid: string,
@@ -161,7 +161,7 @@ function agreeWindow(
     asked.operationsInvoked === 0 || maxPerformed === 0
       ? Math.max(asked.operationsInvoked, maxPerformed)
       : Math.min(asked.operationsInvoked, maxPerformed);
-  // We ask for one at a time, whatever it would perform.
+  // We invoke one at a time, even if the peer would perform more.
   return { type: 'asynchronous-operations-window', operationsInvoked: invoked, operationsPerformed: 1 };
 }
 
@@ -191,7 +191,7 @@ function readIdentity(pdu: AssociateRqPdu): UserIdentity | undefined {
   }
 }
 
-/** An answer is due only if it was asked for (PS3.7 annex D.3.3.7). */
+/** A response is sent only if it was requested (PS3.7 annex D.3.3.7). */
 function identityAnswer(pdu: AssociateRqPdu, response: Uint8Array | undefined): UserItem[] {
   const item = readUserItem(pdu.userItems, 'user-identity-rq');
   if (item?.positiveResponseRequested !== true) return [];

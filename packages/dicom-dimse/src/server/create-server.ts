@@ -15,25 +15,25 @@ export interface ServerOptions extends AcceptorOptions {
   readonly tls?: TlsServerOptions | undefined;
   /** More associations than these are rejected with local-limit-exceeded. Default 100. */
   readonly maxAssociations?: number | undefined;
-  /** Connections that came to nothing: failed TLS handshakes. */
+  /** Failed connections: failed TLS handshakes. */
   readonly onConnectionError?: ((error: DimseError) => void) | undefined;
 }
 
 /** A DICOM application entity that accepts associations. */
 export interface DimseServer {
-  /** Starts to listen; port 0 takes any that is free. @throws DimseError `connect-failed` where the port is taken. */
+  /** Starts to listen; port 0 uses any free port. @throws DimseError `connect-failed` if the port is in use. */
   listen(where: { readonly port: number; readonly host?: string | undefined }): Promise<AddressInfo>;
   /** Where it listens. */
   readonly address: AddressInfo | undefined;
   readonly associationCount: number;
-  /** The listening socket alone keeps the process running no more; open associations still do. */
+  /** The listening socket alone does not keep the process running; open associations still do. */
   unref(): void;
-  /** Takes no more associations and waits for those there are; after `graceMs` (default 0) aborts them. */
+  /** Accepts no more associations and waits for open ones; after `graceMs` (default 0) aborts them. */
   close(options?: { readonly graceMs?: number | undefined }): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Creates a server: C-ECHO is answered, everything else goes to the handlers given. */
+/** Creates a server: C-ECHO is answered, everything else is passed to the given handlers. */
 export function createServer(options: ServerOptions): DimseServer {
   const cores = new Set<AssociationCore>();
   const sockets = new Set<Socket>();
@@ -46,7 +46,7 @@ export function createServer(options: ServerOptions): DimseServer {
   };
 
   const server = open(options, onSocket);
-  // With TLS this is the socket below, which may never come to a handshake.
+  // With TLS this is the underlying socket, which may never complete a handshake.
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));

@@ -12,12 +12,12 @@ import { arbitraryPdu } from './arbitrary-pdu.ts';
 import { mutate } from './mutate.ts';
 import { Random } from './random.ts';
 
-/** What a run came to; throws at the first finding, with the seed and the case that lead back to it. */
+/** Result of a run; throws at the first finding, with the seed and the case that reproduce it. */
 export interface FuzzReport {
   readonly cases: number;
   /** How often each code was thrown; `accepted` where nothing was. */
   readonly outcomes: Readonly<Record<string, number>>;
-  /** The most that one case allocated beyond what the input itself took. */
+  /** The maximum allocation of one case in addition to the input itself. */
   readonly maxAllocatedBytes: number;
   readonly slowestMs: number;
 }
@@ -28,7 +28,7 @@ const ALLOWED_FACTOR = 8;
 const ALLOWED_BASE_BYTES = 16 * 1024;
 const ALLOWED_MS = 2000;
 
-/** Whole PDUs of every kind, whole messages, and beginnings of files: what mutation starts from. */
+/** Complete PDUs of every kind, complete messages, and beginnings of files: the input for mutation. */
 function makeCorpus(seed: number): { pdus: Buffer[]; files: Buffer[] } {
   const pdus = fc.sample(arbitraryPdu, { numRuns: 400, seed }).map(encodePdu);
   for (const commandField of Object.values(COMMAND_FIELD)) {
@@ -87,7 +87,7 @@ export function fuzzDecoders(cases: number, seed: number, onProgress?: (done: nu
 function tryPdus(chunks: readonly Buffer[]): string {
   const assembler = new MessageAssembler({
     onCommand: (_context, command) => {
-      // What an association asks of a command.
+      // The accesses of an association to a command.
       void command.hasDataSet;
       for (const element of Object.values(COMMAND_ELEMENT)) {
         command.uint16(element);
@@ -123,7 +123,7 @@ function outcomeOf(act: () => void): string {
   }
 }
 
-/** Counts what is asked of the three ways that decoders get memory. */
+/** Counts the calls of the three ways in which decoders allocate memory. */
 function watchAllocations(): { readonly bytes: number; reset(): void; restore(): void } {
   const { alloc, allocUnsafe, concat } = Buffer;
   let bytes = 0;

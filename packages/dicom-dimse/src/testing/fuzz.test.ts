@@ -61,7 +61,7 @@ describe('mutated input', () => {
   });
 });
 
-/** What a client writes to store one instance, from the request to the release. */
+/** The bytes that a client sends to store one instance, from the request to the release. */
 function wholeConversation(): Buffer {
   const written: Buffer[] = [
     encodePdu({

@@ -3,7 +3,7 @@ import type { Random } from './random.ts';
 const INTERESTING = [0, 1, 2, 0x7f, 0x80, 0xff];
 const INTERESTING_LENGTHS = [0, 1, 3, 0xff, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff];
 
-/** Damages bytes in one to four places: bits, bytes, lengths, cuts, repetitions. The original is left alone. */
+/** Damages bytes in one to four places: bits, bytes, lengths, truncation, repetition. The original is not changed. */
 export function mutate(original: Buffer, random: Random): Buffer {
   let bytes: Buffer = Buffer.from(original);
   for (let times = 1 + random.below(4); times > 0 && bytes.length > 0; times -= 1) bytes = mutateOnce(bytes, random);

@@ -17,7 +17,7 @@ export async function listen(options: Partial<ServerOptions> = {}): Promise<{ se
   return { server, port };
 }
 
-/** An association of ours with a server of ours. */
+/** An association with a server, both from this package. */
 export async function openPair(
   serverOptions: Partial<ServerOptions> = {},
   options: Partial<ConnectOptions> = {},

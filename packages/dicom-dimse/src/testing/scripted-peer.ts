@@ -15,7 +15,7 @@ import { decodePdu } from '../pdu/decode-pdu.ts';
 import type { AssociateRqPdu, Pdu } from '../pdu/pdu.ts';
 import { UID } from '../uids.ts';
 
-/** One connection of a peer that does what a test says, byte by byte: no server can be made to misbehave this exactly. */
+/** One connection of a peer that does what a test defines, byte by byte: no server can be made to misbehave this exactly. */
 export class PeerConnection {
   readonly socket: Socket;
   #bytes: Buffer = Buffer.alloc(0);
@@ -39,7 +39,7 @@ export class PeerConnection {
     });
   }
 
-  /** Bytes that have come and that no PDU was read from. */
+  /** Received bytes from which no PDU was read. */
   get buffered(): Buffer {
     return this.#bytes;
   }
@@ -69,7 +69,7 @@ export class PeerConnection {
     return pdu;
   }
 
-  /** Reads one whole message. */
+  /** Reads one complete message. */
   async nextMessage(): Promise<{ contextId: number; command: CommandSet; dataSet: Buffer; fragments: number[] }> {
     const commands: Uint8Array[] = [];
     const dataSets: Uint8Array[] = [];
@@ -90,7 +90,7 @@ export class PeerConnection {
     }
   }
 
-  /** Reads the command of a message, and nothing of its data set. It has to come in one fragment. */
+  /** Reads the command of a message, and nothing of its data set. It must arrive in one fragment. */
   async nextCommand(): Promise<{ contextId: number; command: CommandSet }> {
     const pdu = await this.nextPdu();
     const [value] = pdu.type === 'p-data-tf' ? pdu.values : [];
@@ -145,7 +145,7 @@ export { COMMAND_ELEMENT, COMMAND_FIELD };
 export interface ScriptedPeer extends AsyncDisposable {
   readonly host: string;
   readonly port: number;
-  /** What the scripts of all connections came to; rejects where one threw. */
+  /** The results of the scripts of all connections; rejects if one threw an error. */
   finished(): Promise<void>;
 }
 

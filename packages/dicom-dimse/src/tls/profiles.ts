@@ -24,10 +24,10 @@ const GROUPS = 'X25519:P-256:P-384:P-521';
 
 /**
  * - `bcp195-rfc9325`: BCP 195 RFC 8996, 9325 (B.12): TLS 1.2 with forward secrecy and AEAD, and 1.3. The default.
- * - `bcp195-rfc9325-modified`: Modified BCP 195 RFC 8996, 9325 (B.13): TLS 1.3, or 1.2 with 256 bit suites.
- * - `bcp195-nd`: Non-Downgrading BCP 195 (B.10): TLS 1.2 or newer.
- * - `bcp195`: BCP 195 (B.9, retired): TLS 1.0 or newer. Only for devices that know nothing better; OpenSSL 3 must be
- *   told a lower security level, which the ciphers do.
+ * - `bcp195-rfc9325-modified`: Modified BCP 195 RFC 8996, 9325 (B.13): TLS 1.3, or 1.2 with 256-bit suites.
+ * - `bcp195-nd`: Non-Downgrading BCP 195 (B.10): TLS 1.2 or later.
+ * - `bcp195`: BCP 195 (B.9, retired): TLS 1.0 or later. Only for devices that support nothing better; OpenSSL 3 needs
+ *   a lower security level, which is set in the ciphers.
  * - `bcp195-extended`: Extended BCP 195 (B.11, retired): TLS 1.2 with four suites.
  */
 export const TLS_PROFILES = {

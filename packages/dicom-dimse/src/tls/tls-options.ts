@@ -24,22 +24,22 @@ interface TlsCommon {
 }
 
 export interface TlsClientOptions extends TlsCommon {
-  /** The name to ask for and to find in the peer's certificate. Default: `host`, where it is a name. */
+  /** The server name to request and to expect in the peer's certificate. Default: `host`, if it is a name. */
   readonly servername?: string | undefined;
-  /** Default true. False takes any certificate: for tests only. */
+  /** Default true. False accepts any certificate: for tests only. */
   readonly rejectUnauthorized?: boolean | undefined;
-  /** Default true. False still checks the chain, but not the name: certificates of devices often carry none. */
+  /** Default true. False verifies the chain, but not the name: certificates of devices often have none. */
   readonly verifyHostname?: boolean | undefined;
 }
 
 export interface TlsServerOptions extends TlsCommon {
   readonly cert: Pem;
   readonly key: Pem;
-  /** Ask clients for a certificate and refuse those without a trusted one. Default true if `ca` is given. */
+  /** Request client certificates and reject clients without a trusted one. Default true if `ca` is given. */
   readonly requestCert?: boolean | undefined;
 }
 
-/** What the profile and the options say together, in node's terms. */
+/** The combination of profile and options, in node's terms. */
 export function toSecureContext(options: TlsCommon): Record<string, unknown> {
   const name = options.profile ?? 'bcp195-rfc9325';
   const profile = TLS_PROFILES[name];
@@ -64,7 +64,7 @@ export function toSecureContext(options: TlsCommon): Record<string, unknown> {
   return result;
 }
 
-/** node passes over what is no PEM, and the handshake fails for another reason. */
+/** node ignores text that is not PEM, and the handshake fails for another reason. */
 function checkedPem(value: string | Uint8Array, field: string): string {
   const text = typeof value === 'string' ? value : Buffer.from(value).toString('latin1');
   if (text.includes('-----BEGIN ')) return text;

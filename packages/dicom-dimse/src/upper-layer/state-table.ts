@@ -8,13 +8,13 @@
  * - Sta4  requestor: awaiting the transport connection.
  * - Sta5  requestor: awaiting A-ASSOCIATE-AC or -RJ.
  * - Sta6  association established, ready for data.
- * - Sta7  we asked for release, awaiting A-RELEASE-RP.
- * - Sta8  the peer asked for release, awaiting the local answer.
+ * - Sta7  we requested a release, awaiting A-RELEASE-RP.
+ * - Sta8  the peer requested a release, awaiting the local answer.
  * - Sta9  release collision, requestor: awaiting the local answer.
  * - Sta10 release collision, acceptor: awaiting A-RELEASE-RP.
  * - Sta11 release collision, requestor: awaiting A-RELEASE-RP.
  * - Sta12 release collision, acceptor: awaiting the local answer.
- * - Sta13 awaiting the close of the connection; what still comes is ignored.
+ * - Sta13 awaiting the close of the connection; further data are ignored.
  */
 export type State =
   | 'Sta1'

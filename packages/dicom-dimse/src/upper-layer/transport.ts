@@ -10,8 +10,9 @@ export interface TransportUser {
 }
 
 /**
- * Most bytes of lent chunks that are written and not given back yet. What the system takes at once never makes the socket
- * ask for a pause, and its callbacks come only when the loop that writes lets go: without a limit of our own, a fast
+ * Maximum bytes of lent chunks that are written and not released yet. Bytes that the system accepts immediately never make
+ * the socket
+ * request a pause, and its callbacks run only when the writing loop yields: without our own limit, a fast
  * receiver would have chunk after chunk lent.
  */
 const MAX_LENT_BYTES = 1024 * 1024;
@@ -62,8 +63,8 @@ export class Transport {
   }
 
   /**
-   * Bytes of ours that the system has taken. One write may hold a megabyte: how far it has come is known to the handle
-   * alone, by which node's own timeout for sockets goes, too.
+   * Bytes of ours that the system has accepted. One write may have a megabyte: only the handle has its
+   * progress, which node's own socket timeout uses, too.
    */
   get takenBytes(): number {
     const { _handle: handle } = this.socket as { _handle?: { bytesWritten?: number; writeQueueSize?: number } | null };
@@ -93,14 +94,14 @@ export class Transport {
     this.socket.uncork();
   }
 
-  /** @param done called when the socket refers to `bytes` no more, whatever became of them. */
+  /** @param done called when the socket no longer refers to `bytes`, sent or not. */
   write(bytes: Uint8Array, done?: () => void): void {
     if (this.#isClosed) done?.();
     else if (done === undefined) this.socket.write(bytes);
     else this.socket.write(bytes, done);
   }
 
-  /** Counts a chunk that is written from memory of somebody else's until what this returns is called: then `done` is. */
+  /** Counts a chunk that is written from borrowed memory until the returned function is called: then `done` is called. */
   lend(bytes: number, done: () => void): () => void {
     this.#lentBytes += bytes;
     return () => {
@@ -110,7 +111,7 @@ export class Transport {
     };
   }
 
-  /** Writes a buffer that begins with the header of a P-DATA-TF, less the byte that may be out already. */
+  /** Writes a buffer that begins with the header of a P-DATA-TF, without the byte that may have been sent already. */
   writePDataHeader(bytes: Buffer): void {
     if (!this.#isCommitted) {
       this.write(bytes);
@@ -120,13 +121,13 @@ export class Transport {
     this.write(bytes.subarray(1));
   }
 
-  /** Writes the first byte of the next P-DATA-TF ahead of the rest: the acknowledgement of what came rides on it. */
+  /** Writes the first byte of the next P-DATA-TF ahead of the rest: it carries the acknowledgement of received data. */
   writeEarlyByte(): void {
     this.#isCommitted = true;
     this.write(EARLY_BYTE);
   }
 
-  /** Resolves when the socket takes more, or has closed. */
+  /** Resolves when the socket accepts more, or has closed. */
   whenDrained(): Promise<void> {
     if (!this.needsDrain) return Promise.resolve();
     return new Promise((resolve) => this.#drained.push(resolve));
@@ -143,7 +144,7 @@ export class Transport {
     if (this.#pauses === 0 && !this.#isClosed) this.socket.resume();
   }
 
-  /** Ends our direction after what is still to be written; reads on, so that the peer gets all of it. */
+  /** Ends our direction after pending writes; continues to read, so that the peer receives all of it. */
   end(): void {
     if (this.#isClosed) return;
     this.socket.end();

@@ -2,7 +2,7 @@ import type { DimseError } from '../errors/dimse-error.ts';
 import type { Observer } from '../observer.ts';
 import type { AssociateAcPdu, AssociateRqPdu } from '../pdu/pdu.ts';
 
-/** The indications and confirmations of PS3.8 section 7, as calls. None may be made after `onEnd`. */
+/** The indications and confirmations of PS3.8 section 7, as calls. None is made after `onEnd`. */
 export interface UpperLayerUser {
   onAssociateRq(pdu: AssociateRqPdu): void;
   onAssociateAc(pdu: AssociateAcPdu): void;
@@ -23,7 +23,7 @@ export interface UpperLayerOptions {
   readonly artimTimeoutMs: number;
   /** Silence of an established association after which it is aborted; 0 never. */
   readonly idleTimeoutMs: number;
-  /** Slower than this, within a message, is as good as silence; 0: every byte counts as enough. */
+  /** A slower rate, within a message, counts as a stall; 0: every byte is sufficient. */
   readonly minBytesPerSecond: number;
   /** Whether the peer waits for us: its silence is our doing then. */
   readonly isBusy: () => boolean;

@@ -79,7 +79,7 @@ export class UpperLayer {
     });
   }
 
-  /** A message is here whole: the peer is not idle. */
+  /** A message has arrived completely: the peer is not idle. */
   noteMessage(): void {
     if (!this.#hasEnded) this.#idle.start();
   }
@@ -106,7 +106,7 @@ export class UpperLayer {
     this.#handle('release-response');
   }
 
-  /** Ends the association; `error` is what `onEnd` reports. After an early byte the socket is closed instead. */
+  /** Ends the association; `error` is passed to `onEnd`. After an early byte the socket is closed instead. */
   abort(error: DimseError): void {
     if (this.#hasEnded) return;
     if (this.#transport.isCommitted) {
@@ -238,7 +238,7 @@ export class UpperLayer {
       case 'AR-9':
         return this.#send({ type: 'release-rp' });
       case 'AR-10':
-        // The peer has confirmed; the answer that we still owe it ends the collision.
+        // The peer has confirmed; the response that we still owe ends the collision.
         return this.#handle('release-response');
       case 'AA-1':
         this.#sendAbort(ABORTS.user);
@@ -277,7 +277,7 @@ export class UpperLayer {
 
   #send(pdu: Pdu | undefined): void {
     if (pdu === undefined) return;
-    // After an early byte only P-DATA could follow: the close of the socket has to say it.
+    // After an early byte only P-DATA could follow: the close of the socket signals the end.
     if (this.#transport.isCommitted) return this.#transport.destroy();
     const bytes = encodePdu(pdu);
     this.#options.observer?.({
@@ -303,7 +303,7 @@ export class UpperLayer {
     this.#user.onEnd(error);
   }
 
-  /** Sta13: the peer should close. What it still sends is read and dropped, or a reset could overtake our last PDU. */
+  /** Sta13: the peer should close. Further data are read and dropped, because a reset could overtake our last PDU. */
   #awaitClose(): void {
     this.#stream.stop();
     if (this.#transport.isClosed) return;
@@ -318,7 +318,7 @@ export class UpperLayer {
     this.#stream.stop();
     this.#state = 'Sta1';
     if (this.#transport.isClosed) return this.#transport.destroy();
-    // A TLS peer is told; the rest is not waited for.
+    // A TLS peer is notified; the rest is not waited for.
     this.#transport.end();
     this.#transport.destroy();
   }

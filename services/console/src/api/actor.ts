@@ -1,7 +1,7 @@
 import type { Actor } from '@dicom-dispatch/pipeline';
 import type { FastifyRequest } from 'fastify';
 
-/** Who asks, as it stands in timelines. */
+/** Name of the actor in timelines. */
 export function actorOf(request: Pick<FastifyRequest, 'identity'>): Actor {
   return { name: request.identity?.name ?? 'unknown' };
 }

@@ -22,7 +22,7 @@ import { addTargetAuditRoutes } from './target-audits.ts';
 import { addTargetRoutes } from './targets.ts';
 import { addTestStudyRoutes } from './test-studies.ts';
 
-/** Everything under `/api`, and the OpenAPI document that is made from the same schemas. */
+/** All routes under `/api`, and the OpenAPI document, generated from the same schemas. */
 export async function addApi(server: FastifyInstance, context: ConsoleContext): Promise<void> {
   await server.register(swagger, {
     openapi: {

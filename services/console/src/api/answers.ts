@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { errorAnswer } from '../views/schemas.ts';
 
-/** What a route may answer beside its result. */
+/** Responses of a route in addition to its result. */
 const refusals = {
   400: errorAnswer.describe('invalid request'),
   401: errorAnswer.describe('sign in first'),

@@ -7,7 +7,7 @@ import type { ApiServer } from './api-server.ts';
 
 const columns = ['at', 'who', 'role', 'action', 'subject', 'outcome', 'detail', 'address', 'hash'] as const;
 
-/** The whole audit log as a file, streamed. */
+/** The complete audit log as a file, streamed. */
 export function addAuditExport(server: ApiServer, context: ConsoleContext): void {
   server.get(
     '/api/audit/export',

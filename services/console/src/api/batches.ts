@@ -27,7 +27,7 @@ const actions = {
   cancel: 'End a batch; what was routed stays routed',
 } as const satisfies Readonly<Record<BatchAction, string>>;
 
-/** Whether a description finds something says what it is, and a description may name a person. */
+/** Whether a description matches reveals its content, and a description may name a person. */
 function refuseDescription({ description }: { readonly description?: string | undefined }, isAllowed: boolean): void {
   if (description === undefined || isAllowed) return;
   throw new OperationError(

@@ -156,7 +156,7 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
       },
     },
     async (request) => {
-      // Who is shown a part of the text cannot give back all of it.
+      // A user who sees only a part of the text cannot submit all of it.
       if (isEditor(request)) needEditing(context);
       const edit = editContext(context);
       const what = 'edited as YAML';

@@ -144,7 +144,7 @@ export function addConfigurationEntryRoutes(server: ApiServer, context: ConsoleC
     },
   );
 
-  /** What is wrong with a form, also that it would lock somebody out. */
+  /** Problems of a form, including a change that would lock a user out. */
   async function judge(
     request: FastifyRequest<{ Params: z.infer<typeof params>; Body: z.infer<typeof form> }>,
   ): Promise<JudgedEntry> {

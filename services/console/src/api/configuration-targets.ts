@@ -174,7 +174,7 @@ export function addConfigurationTargetRoutes(server: ApiServer, context: Console
   );
 }
 
-/** What a target has from `targetDefaults`. */
+/** Values that a target has from `targetDefaults`. */
 function inherited(text: string, name: string): Readonly<Record<string, unknown>> {
   const raw = configValue(text) as { targets?: Record<string, { type?: unknown }> } | null;
   return targetDefaultsOf(raw, raw?.targets?.[name]?.type);

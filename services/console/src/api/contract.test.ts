@@ -75,7 +75,7 @@ function fill(path: string): string {
     .replace('{study}', studyInstanceUid);
 }
 
-/** What of an answer does not keep to what the document says; empty when it keeps to it. */
+/** Deviations of a response from the document; empty if it conforms. */
 function breaches(method: string, path: string, status: number, body: unknown): string[] {
   const schema = document.paths[path]?.[method]?.responses?.[String(status)]?.content?.['application/json']?.schema;
   if (!schema) return [`${method} ${path} says nothing of ${status}`];
@@ -232,9 +232,10 @@ describe('the API and its document', () => {
         .filter((method) => method !== 'get')
         .map((method) => `${method} ${path}`),
     );
-    // A token has no session to end: the sign-out is tried with one, in sign-in.test.ts. Sending what is missing takes an audit
-    // that has found something: test/e2e/target-audit.test.ts. After success: health-page.test.ts. Those of the
-    // configuration and the last three take running services: test/e2e/reload.test.ts and configure.test.ts.
+    // A token has no session to end: the sign-out is tested with a session in sign-in.test.ts. Sending missing instances
+    // requires an audit
+    // with findings: test/e2e/target-audit.test.ts. After success: health-page.test.ts. Those of the
+    // configuration and the last three require running services: test/e2e/reload.test.ts and configure.test.ts.
     expect(all.filter((name) => !tried.has(name)).toSorted()).toEqual([
       'post /api/configuration/draft/apply',
       'post /api/configuration/reload',

@@ -38,7 +38,7 @@ export function addEvents(server: FastifyInstance, context: ConsoleContext): voi
       const changed = new Map<string, { source: string; orthancStudyId: string }>();
       let timer: NodeJS.Timeout | undefined;
       const write = (text: string): void => {
-        // Who does not read is not waited for.
+        // Slow readers are not waited for.
         if (raw.writableLength > maxUnreadBytes) raw.destroy();
         else if (raw.writable) raw.write(text);
       };
@@ -48,7 +48,7 @@ export function addEvents(server: FastifyInstance, context: ConsoleContext): voi
         changed.clear();
       };
       const listening = context.changes.listen((change) => {
-        // A page that is told of hundreds at once loads itself again anyway.
+        // A page that receives hundreds of changes at once reloads itself anyway.
         if (changed.size < 500) changed.set(`${change.source} ${change.orthancStudyId}`, change);
         timer ??= setTimeout(sendChanges, batchMs);
       });

@@ -32,7 +32,7 @@ export function addFetchRoutes(server: ApiServer, context: ConsoleContext): void
   server.post(
     '/api/fetches/find',
     {
-      // It changes nothing here; what is asked of a target is the work of an operator.
+      // It changes nothing here, but querying a target requires the role operator.
       config: { access: 'operator', action: 'search target' },
       schema: { tags, summary: 'What a target has', body: targetSearch, response: answers(foundAtTarget) },
     },
@@ -90,7 +90,7 @@ export function addFetchRoutes(server: ApiServer, context: ConsoleContext): void
     },
     async (request, reply) => {
       const { target, studyInstanceUid } = request.query;
-      // It is a GET so that browsers store it as it comes; no other site may make them.
+      // A GET, so that browsers store the response as it arrives; requests of other sites are rejected.
       const foreign = foreignOrigin(request, context.config().console.publicUrl);
       if (foreign !== undefined) throw new OperationError('invalid', `The request was ${foreign}.`);
       if (!context.config().console.patientData) {
@@ -123,7 +123,7 @@ export function addFetchRoutes(server: ApiServer, context: ConsoleContext): void
   );
 }
 
-/** How much of a study was handed out stands in the audit log, too. */
+/** The audit log also records how much of a study was downloaded. */
 async function noteEnd(
   context: ConsoleContext,
   request: FastifyRequest,

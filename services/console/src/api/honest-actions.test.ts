@@ -29,7 +29,7 @@ async function post(path: string, body?: unknown): Promise<DeliveryDone> {
 const error = { code: 'target-unreachable', stage: 'connect', fault: 'target', remedy: 'Start it.' } as const;
 const fail = (message: string) => test.operations.circuits.fail('a', { ...error, message });
 
-/** What a dispatcher does when a probe is due. */
+/** Simulates a dispatcher when a probe is due. */
 async function whenProbed(act: () => Promise<unknown>): Promise<void> {
   await waitFor(async () => (await test.operations.circuits.state('a')).retryInMs === 0);
   await act();
@@ -67,7 +67,7 @@ describe('a button says what it did', () => {
     expect((await test.operations.records.delivery(b))?.anyway).toBe(true);
     const events = await test.operations.records.events(b);
     expect(events.at(-1)?.text).toMatch(/regardless of its schedule$/);
-    // The next retry keeps to the schedule again.
+    // The next retry respects the schedule again.
     expect((await post(`/api/deliveries/${b}/retry`)).asks).toBeDefined();
   });
 

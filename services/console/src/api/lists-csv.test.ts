@@ -49,7 +49,7 @@ it('gives lists as files, with the filters of their pages, and notes who had the
   expect(deliveries).toHaveLength(2);
   expect(deliveries[1]).toContain(',a,held,It is held');
   const [, broken] = await lines('/api/deliveries.csv?state=failed');
-  // What a spreadsheet would take for a formula is none.
+  // Values that a spreadsheet would interpret as a formula are escaped.
   expect(broken).toContain(`,b,failed,,`);
   expect(broken).toContain(`transfer,target-full,"'=no ""space"""`);
   expect(await lines('/api/deliveries.csv?until=1')).toHaveLength(1);

@@ -9,14 +9,15 @@ import { keyOf, labelsOf, noteSilent, type LabelWait } from '../views/summarize-
 import type { ApiServer } from './api-server.ts';
 import { studyQuery } from './studies.ts';
 
-/** So many lines at most, and how many are read at once. */
+/** Maximum number of lines, and how many are read at once. */
 const maxLines = 100_000;
 const atOnce = 200;
 /** A file waits longer for names than a page. */
 const labelWaitMs = 30_000;
 
 /**
- * The lists of studies and deliveries as files, with the filters of their pages. Times are UTC (ISO 8601). What leaves something out ends
+ * The lists of studies and deliveries as files, with the filters of their pages. Times are UTC (ISO 8601). An incomplete
+ * file ends
  * with a line `# incomplete: …`.
  */
 export function addListFiles(server: ApiServer, context: ConsoleContext): void {
@@ -126,7 +127,7 @@ async function* deliveryLines(
   yield* lastLine(cursor !== undefined, labelWait.silent);
 }
 
-/** Says what the file leaves out; nothing when it has all. */
+/** Describes what is missing in the file; nothing if it is complete. */
 function* lastLine(isCut: boolean, silent: ReadonlySet<string>, missing: Iterable<string> = []): Generator<string> {
   const notes = [
     ...(isCut ? [`There are more than ${maxLines}: choose a shorter time.`] : []),

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { signIn, startTestConsole, testToken, type TestConsole } from '../testing/start-test-console.ts';
 
-/* Who may use which route is tested in security/route-matrix.test.ts. */
+/* Permissions of routes are tested in security/route-matrix.test.ts. */
 
 let test: TestConsole;
 beforeAll(async () => {
@@ -50,12 +50,12 @@ describe('roles', () => {
     for (let count = 0; count < 300; count += 1) {
       expect((await test.ask('POST', '/api/targets/a/pause', { headers: bearer(testToken.viewer) })).status).toBe(403);
     }
-    // Who reads the audit log stands there too.
+    // Reading the audit log is recorded too.
     const isRead = ({ action }: Event): boolean => action === 'read audit log';
     expect((await entries('/api/audit')).filter((one) => !isRead(one))).toEqual(before.filter((one) => !isRead(one)));
     const refused = (await entries('/api/audit/refused')).filter(({ who }) => who === 'token:viewer');
     expect(refused).toMatchObject([{ outcome: 'refused', action: 'pause', count: 1 }]);
-    // The console's own beat begins meanwhile.
+    // The console's own heartbeat starts meanwhile.
     const added = (await test.redis.keys('*')).filter((key) => !keys.has(key) && !/:(generation|process)/.test(key));
     expect(added.length).toBeLessThanOrEqual(1);
     const { text } = await test.ask('GET', '/metrics', { headers: administrator });

@@ -19,7 +19,7 @@ const byId = z.object({
     .describe("Orthanc's id of the study, or its Study Instance UID where only one study has it"),
 });
 
-/** Filters of the list of studies, as they stand in an address. */
+/** Filters of the list of studies, as query parameters. */
 export const studyQuery = z.object({
   search: z
     .string()
@@ -219,7 +219,7 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
   );
 }
 
-/** @returns how many come first now; what has begun meanwhile needs no place in the queue */
+/** @returns how many are first now; started ones need no place in the queue */
 async function sendAllFirst(
   { operations }: ConsoleContext,
   deliveries: readonly { readonly deliveryId: string }[],

@@ -11,7 +11,7 @@ const params = z.object({ target: z.string().max(64) });
 const studyUid = z.string().max(64).describe('Study Instance UID');
 const asked = answers(z.object({ asked: z.literal(true) }));
 
-/** Audits of targets: a dispatcher makes them, and sends what they found missing. */
+/** Audits of targets: a dispatcher executes them, and sends missing instances. */
 export function addTargetAuditRoutes(server: ApiServer, { operations }: ConsoleContext): void {
   server.get(
     '/api/targets/:target/audit',

@@ -4,7 +4,7 @@ import type { AuditFacts } from './audit-entry.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** What it was done to, where the address does not say. */
+    /** The object of the action, if the URL does not contain it. */
     auditSubject: string | undefined;
     /** Further facts for the audit log; no patient data. */
     auditDetail: string | undefined;
@@ -12,8 +12,8 @@ declare module 'fastify' {
 }
 
 /**
- * Writes down every request to a route that has an `action`, with what came of it, before it is answered: what is
- * acknowledged is in the audit log. Refusals are noted by the guard.
+ * Records every request to a route that has an `action`, with its result, before the response: every
+ * acknowledged action is in the audit log. The guard records rejections.
  */
 export function auditActions(server: FastifyInstance, context: ConsoleContext): void {
   server.decorateRequest('auditSubject', undefined);
@@ -33,7 +33,7 @@ export function isRefused(statusCode: number): boolean {
   return statusCode === 401 || statusCode === 403 || statusCode === 429;
 }
 
-/** What was done is done, also when it cannot be written down: then the log of the console says so. */
+/** A completed action is not undone if it cannot be recorded: then the log of the console shows it. */
 export async function writeAction(
   context: ConsoleContext,
   request: FastifyRequest,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** One thing that somebody did, or tried to do. No patient data. */
+/** One action, or an attempted one. No patient data. */
 export interface AuditEntry {
   readonly id: string;
   /** ms since 1970, by the clock of Redis */
@@ -9,7 +9,7 @@ export interface AuditEntry {
   readonly role: string;
   /** `retry`, `sign-in`, … */
   readonly action: string;
-  /** What it was done to: the id of a delivery, the name of a target … */
+  /** The object of the action: the id of a delivery, the name of a target … */
   readonly subject: string;
   readonly outcome: 'done' | 'refused' | 'failed';
   readonly detail: string;
@@ -18,12 +18,12 @@ export interface AuditEntry {
   readonly hash: string;
 }
 
-/** What is to be written down; time, id and hash come with the writing. */
+/** The values to record; time, id and hash are added when it is written. */
 export type AuditFacts = Omit<AuditEntry, 'id' | 'at' | 'hash'>;
 
 const maxLengths = { who: 100, role: 20, action: 100, subject: 200, outcome: 10, detail: 500, address: 64 } as const;
 
-/** The fields as they are kept: of bounded length, without characters that a terminal would obey. */
+/** The stored fields: of limited length, without control characters that a terminal would interpret. */
 export function bounded(facts: AuditFacts): AuditFacts {
   const entries = Object.entries(maxLengths).map(([name, length]) => {
     const text = facts[name as keyof typeof maxLengths];

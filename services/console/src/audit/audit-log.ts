@@ -7,8 +7,9 @@ import { bounded, chainHash, type AuditEntry, type AuditFacts } from './audit-en
 type Settings = ConsoleConfig['audit'];
 
 /**
- * KEYS: entries, head. ARGV: hash of the head as it was read, hash of the new entry, oldest id that is kept, most entries,
- * then its fields. Adds the entry; when another one came in between gives the hash of that one instead.
+ * KEYS: entries, head. ARGV: hash of the head as it was read, hash of the new entry, oldest id that is kept, maximum
+ * entries,
+ * then its fields. Adds the entry; if another one was added in between, returns the hash of that one instead.
  */
 const appendScript = `
 local head = redis.call('HGET', KEYS[2], 'hash') or ''
@@ -26,8 +27,8 @@ const maxTries = 200;
 const maxPauseMs = 20;
 
 /**
- * Who did what, in a Redis stream; also written to the log. Each entry holds a hash over itself and the one before, so that
- * an entry that is changed or taken out shows. What was refused and what nobody known did is not here: see `RefusedEvents`.
+ * The audit log, in a Redis stream; also written to the log. Each entry has a hash of itself and the previous one, so that
+ * a changed or removed entry is detected. Rejections and actions of unknown callers are not included: see `RefusedEvents`.
  */
 export class AuditLog {
   readonly #redis: Redis;
@@ -48,7 +49,7 @@ export class AuditLog {
   async write(facts: AuditFacts): Promise<void> {
     const entry = bounded(facts);
     this.#log.info({ audit: entry }, 'audit');
-    // One after another: entries of one process never get in each other's way.
+    // Sequentially: entries of one process never conflict with each other.
     const written = this.#last.then(() => this.#append(entry));
     this.#last = written.catch(() => {});
     await written;
@@ -73,7 +74,7 @@ export class AuditLog {
     }
   }
 
-  /** What the newest entry should be. */
+  /** The expected newest entry. */
   async head(): Promise<{ readonly hash: string; readonly id: string } | undefined> {
     const { hash, id } = await this.#redis.hgetall(this.#headKey);
     return hash === undefined || id === undefined ? undefined : { hash, id };

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ConsoleContext } from '../console-context.ts';
 
-/** Notes what people and programs search for, on whatever route, where an audit record repository wants to know. */
+/** Records searches of users and programs, on any route, if an audit record repository is configured for them. */
 export function noteQueries(server: FastifyInstance, context: ConsoleContext): void {
   server.addHook('onResponse', async (request, reply) => {
     if (!context.config().console.audit.syslog?.queries || !request.identity || reply.statusCode >= 400) return;

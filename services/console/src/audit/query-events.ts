@@ -7,18 +7,18 @@ const keptEvents = 10_000;
 const keptMs = 30 * 86_400_000;
 const sealed = z.object({ text: z.string() });
 
-/** Somebody has searched the sources. */
+/** A search of the sources. */
 export interface QueryEvent {
   readonly id: string;
   readonly at: number;
   readonly who: string;
   readonly address: string;
-  /** What was searched for; undefined when it cannot be read any more. */
+  /** The search text; undefined if it can no longer be decrypted. */
   readonly text: string | undefined;
 }
 
 /**
- * Searches that an audit record repository has to know of, until it has them. What somebody searches for names a patient:
+ * Searches for an audit record repository, until they are sent. A search may name a patient:
  * it is encrypted.
  */
 export class QueryEvents {

@@ -3,7 +3,7 @@ import { redisKeys } from '@dicom-dispatch/state/keys';
 import { Counter } from 'prom-client';
 import { bounded, type AuditFacts } from './audit-entry.ts';
 
-/** Something that was refused, as often as it was seen within a minute. */
+/** A rejected request, with its number within a minute. */
 export interface RefusedEvent extends AuditFacts {
   readonly id: string;
   readonly at: number;
@@ -11,16 +11,16 @@ export interface RefusedEvent extends AuditFacts {
 }
 
 const windowMs = 60_000;
-/** Different events of one minute that are kept; further ones are counted together. */
+/** Maximum number of different events per minute; further ones are counted together. */
 const maxKinds = 60;
 const keptEvents = 20_000;
 
 type Reason = 'not signed in' | 'forbidden' | 'too many' | 'sign-in failed';
 
 /**
- * What was refused, and what nobody known tried. Kept apart from the audit log and never one by one: an event is written
- * down when it is first seen, and once more each minute with how often it was seen. So the audit log holds what was done,
- * however much is refused, and Redis does not grow with what strangers send.
+ * Rejections, and requests of unknown callers. Stored separately from the audit log and never one by one: an event is
+ * recorded when it is first seen, and once more each minute with its count. So the audit log contains performed actions,
+ * however many requests are rejected, and Redis does not grow with requests of strangers.
  */
 export class RefusedEvents {
   readonly #redis: Redis;

@@ -1,22 +1,22 @@
 import { chainHash, type AuditEntry } from './audit-entry.ts';
 
-/** What a look at a chain of entries found. */
+/** Result of checking a chain of entries. */
 export interface AuditVerdict {
   readonly entries: number;
   /** Entries of versions without hashes, at the beginning. */
   readonly unchained: number;
   /** The entries that do not fit the one before: changed, or something is missing before them. */
   readonly broken: readonly { readonly id: string; readonly at: number; readonly reason: string }[];
-  /** The hash of the newest entry: whoever keeps it elsewhere can tell later whether the end was cut off. */
+  /** The hash of the newest entry: if it is stored elsewhere, a truncated end can be detected later. */
   readonly head: string | undefined;
 }
 
 const maxBroken = 20;
 
 /**
- * Checks that each entry fits the one before it.
+ * Checks that each entry matches the previous one.
  *
- * @param expected - what the newest entry should be, as Redis or a person has kept it
+ * @param expected - the expected newest entry, stored by Redis or an operator
  */
 export async function verifyAudit(
   entries: AsyncIterable<AuditEntry> | Iterable<AuditEntry>,
@@ -39,7 +39,7 @@ export async function verifyAudit(
       else report(entry, 'has no hash');
       continue;
     }
-    // The first entry that is kept is taken as it is when what came before it has been removed for its age.
+    // The first stored entry is accepted as it is if the previous ones were removed for their age.
     if (before !== undefined && chainHash(before, entry) !== entry.hash) {
       report(entry, 'does not match the previous entry: one of them was changed, or entries between them were removed');
     }

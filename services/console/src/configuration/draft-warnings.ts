@@ -2,7 +2,7 @@ import { configWarnings, describePlace, targetPlace, type Config, type TargetCon
 import { editableSections, type AfterApply, type DraftContext } from '@dicom-dispatch/operations';
 import { restartNeeded } from '@dicom-dispatch/runtime';
 
-/** What somebody should know before a configuration is applied. */
+/** Warnings before a configuration is applied. */
 export async function draftWarnings(
   context: DraftContext,
   next: Config,
@@ -70,7 +70,7 @@ function newNames(now: Readonly<Record<string, unknown>>, next: Readonly<Record<
   return Object.keys(next).filter((name) => !Object.hasOwn(now, name));
 }
 
-/** A type without an address says nothing about its place. */
+/** A type without an address has no information about its place. */
 function isSamePlace(one: TargetConfig, other: TargetConfig | undefined): boolean {
   if (!other) return false;
   const [was, is] = [targetPlace(one), targetPlace(other)];

@@ -4,14 +4,14 @@ import { OperationError } from '@dicom-dispatch/pipeline';
 import type { FastifyRequest } from 'fastify';
 import type { ConsoleContext } from '../console-context.ts';
 
-/** @throws OperationError `unavailable` where the configuration came from no file */
+/** @throws OperationError `unavailable` if the configuration was not loaded from a file */
 export function editContext({ operations, configuration }: ConsoleContext): DraftContext {
   if (!configuration)
     throw new OperationError('unavailable', 'this console was started without a configuration file that it can change');
   return { ...operations, store: configuration };
 }
 
-/** Why nobody may change the configuration here, and what to do. */
+/** Why the configuration cannot be changed here, and the remedy. */
 export function whyNoEditing({ config }: Pick<ConsoleContext, 'config'>): string | undefined {
   const { console } = config();
   if (!console.editing)
@@ -20,13 +20,13 @@ export function whyNoEditing({ config }: Pick<ConsoleContext, 'config'>): string
   return 'The console has no sign-in, so every account on this host could make the services run programs. To change the configuration here, set console.users ("dispatch config password" creates a password hash), console.tokens or console.oidc; or copy the change as a patch, and apply it manually.';
 }
 
-/** @throws OperationError `conflict` where the configuration is not changed here */
+/** @throws OperationError `conflict` if the configuration cannot be changed here */
 export function needEditing(context: Pick<ConsoleContext, 'config'>): void {
   const why = whyNoEditing(context);
   if (why !== undefined) throw new OperationError('conflict', why);
 }
 
-/** Who may prepare changes of targets, groups and rules only: editors, and whoever has not signed in. */
+/** Who may prepare changes of targets, groups and rules only: editors, and users who have not signed in. */
 export function isEditor(request: Pick<FastifyRequest, 'identity'>): boolean {
   const { identity } = request;
   return identity?.role === 'editor' || identity?.by === 'local';

@@ -23,32 +23,32 @@ import { judgeAs } from './judge-as.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
-/** A named part of the configuration, and what is asked for it. */
+/** A named part of the configuration, and its form. */
 export interface EntrySpec {
-  /** Keys that lead to the map that it stands in, e.g. `console`, `users`. */
+  /** Keys of the map that contains it, e.g. `console`, `users`. */
   readonly above: readonly string[];
   /** What one is called, e.g. `target`. */
   readonly noun: string;
   readonly fields: readonly OptionField[];
-  /** Options that are not asked for. */
+  /** Options that are not in the form. */
   readonly fixed?: Plain;
-  /** It is a section that is there once: its name is its key, and without any option it is left out. */
+  /** A section that exists once: its name is its key, and it is removed if it has no options. */
   readonly isSingle?: boolean;
-  /** What a problem that is written elsewhere has to do with it. */
+  /** Problems in other places that concern it. */
   readonly elsewhere?: (problem: Pick<LocatedProblem, 'path'>) => FieldProblem[];
-  /** What is kept of a form that is good. Default: what was checked. @throws OperationError */
+  /** The stored value of a valid form. Default: the checked value. @throws OperationError */
   readonly keep?: (value: Plain, values: FormValues, name: string) => Promise<Plain>;
 }
 
 export interface EntryForm {
-  /** Name under which it is in the draft; a new one has none yet. */
+  /** Its name in the draft; a new one has none yet. */
   readonly was?: string | undefined;
   readonly name: string;
   readonly values: FormValues;
 }
 
 export interface FieldProblem {
-  /** Dotted path within the entry, e.g. `tls.ca`; `name`; empty where it concerns the entry as a whole. */
+  /** Dotted path within the entry, e.g. `tls.ca`; `name`; empty if it concerns the entry as a whole. */
   readonly field: string;
   readonly message: string;
 }
@@ -58,13 +58,13 @@ export interface JudgedEntry {
   readonly value: Plain;
   /** The text of the configuration with it. */
   readonly text: string;
-  /** Of the entry itself; what is wrong elsewhere in the draft is shown with the draft. */
+  /** Of the entry itself; problems elsewhere in the draft are shown with the draft. */
   readonly problems: readonly FieldProblem[];
   /** The configuration that it would be, if all of it is good. */
   readonly config?: Config | undefined;
 }
 
-/** The map of a text in which entries of a kind stand, as it is written. */
+/** The map of a text that contains entries of a kind, as written. */
 export function entriesOf(text: string, above: readonly string[]): Readonly<Record<string, Plain>> {
   let at: unknown = configValue(text);
   for (const key of above) at = (at as Plain | null | undefined)?.[key];
@@ -110,7 +110,7 @@ export async function judgeEntry(
   return { value, text, problems: found, config: judged.config };
 }
 
-/** What the form does not ask for stays as it is. */
+/** Options that are not in the form are preserved. */
 function notAsked({ fields, fixed = {} }: EntrySpec, present: Plain = {}): Plain {
   const asked = new Set([...fields.map(({ name }) => name), ...Object.keys(fixed)]);
   return Object.fromEntries(Object.entries(present).filter(([name]) => !asked.has(name)));
@@ -132,7 +132,7 @@ function entryEdits(spec: EntrySpec, form: EntryForm, text: string, value: Plain
   return edits;
 }
 
-/** What else in a text names an entry that gets another name. */
+/** References in a text to an entry that is renamed. */
 function referencesOf(
   text: string,
   { above }: EntrySpec,
@@ -144,7 +144,7 @@ function referencesOf(
   return renameReferences(configValue(text), kind as ReferredKind, was, name);
 }
 
-/** A problem of the configuration as the form at a path shows it; nothing where it concerns something else. */
+/** A problem of the configuration for the form at a path; undefined if it concerns something else. */
 export function problemOf(
   { path, message }: Pick<LocatedProblem, 'path' | 'message'>,
   own: readonly (string | number)[],
@@ -154,7 +154,7 @@ export function problemOf(
   return [{ field: inner === '' && message.includes('a name has') ? 'name' : inner, message }];
 }
 
-/** What is wrong with one of a list is shown with the list. */
+/** A problem of a list element is shown with the list. */
 export function fieldOf(path: readonly (string | number)[]): string {
   const end = path.findIndex((key) => typeof key === 'number');
   return path.slice(0, end < 0 ? path.length : end).join('.');
@@ -171,7 +171,7 @@ export interface SaveWish {
 /**
  * Puts an entry into the draft.
  *
- * @throws OperationError `invalid` with what is wrong with it, `conflict` when somebody else has changed it
+ * @throws OperationError `invalid` with its problems, `conflict` if another user has changed it
  */
 export async function saveEntry(
   context: DraftContext,
@@ -196,7 +196,7 @@ export async function saveEntry(
   });
 }
 
-/** @throws OperationError `invalid` with what is wrong, if anything is */
+/** @throws OperationError `invalid` with the problems, if any */
 export function refuseProblems(problems: readonly FieldProblem[], name: string): void {
   if (problems.length === 0) return;
   throw new OperationError('invalid', problems.map(({ field, message }) => `${field || name}: ${message}`).join('\n'));

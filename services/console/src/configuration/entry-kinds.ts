@@ -9,7 +9,7 @@ import { targetType } from './target-types.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
-/** Named parts of the configuration that have a list and a form each; targets and rules have pages of their own. */
+/** Named parts of the configuration that have a list and a form each; targets and rules have their own pages. */
 export const entryKinds = ['groups', 'sources', 'transforms', 'users', 'tokens', 'webhooks', 'emails'] as const;
 /** Sections that are there once. */
 export const singleKinds = [
@@ -33,7 +33,7 @@ export interface KindAbout {
   readonly title: string;
   readonly noun: string;
   readonly purpose: string;
-  /** Keys that lead to the map of them, or to the section itself. */
+  /** Keys of their map, or of the section itself. */
   readonly path: readonly string[];
   readonly isSingle: boolean;
 }
@@ -106,19 +106,19 @@ export function aboutKind(kind: FormKind): KindAbout {
   return { ...abouts[kind], isSingle: (singleKinds as readonly string[]).includes(kind) };
 }
 
-/** What the form of a kind asks for. */
+/** The form of a kind. */
 export function kindFields(kind: (typeof formKinds)[number]): readonly OptionField[] {
   const { path, isSingle } = aboutKind(kind);
   const fields = optionFieldsAt(isSingle ? path : [...path, 'NAME']);
-  // Webhooks and e-mails have lists of their own.
+  // Webhooks and e-mails have separate lists.
   return kind === 'notifications' ? fields.filter(({ name }) => name !== 'webhooks' && name !== 'emails') : fields;
 }
 
 /**
  * How an entry of a kind is read from its form and put into the configuration.
  *
- * @param name - of `targetDefaults` the type of target
- * @throws OperationError `invalid` when there is no such type
+ * @param name - for `targetDefaults` the type of target
+ * @throws OperationError `invalid` if the type does not exist
  */
 export async function kindSpec(
   kind: FormKind,
@@ -135,7 +135,7 @@ export async function kindSpec(
   return {
     ...spec,
     async keep(user, { password = '' }, name) {
-      // A reference stays one; what was typed is kept as its hash.
+      // A reference stays one; an entered secret is stored as its hash.
       const { sealed } = user['password'] as { sealed?: unknown };
       if (password === '' || sealed === undefined || isPasswordHash(password)) return user;
       const why = passwordProblem(password, name);
@@ -145,7 +145,7 @@ export async function kindSpec(
   };
 }
 
-/** @throws OperationError `conflict` for an editor, who reads and changes targets, groups and rules only */
+/** @throws OperationError `conflict` for an editor, who may read and change targets, groups and rules only */
 export function needKind(request: Pick<FastifyRequest, 'identity'>, kind: FormKind): void {
   const [section = ''] = aboutKind(kind).path;
   if (isEditor(request) && !editableSections.has(section))

@@ -5,15 +5,16 @@ import { configValue, judgeText, type ConfigurationStore, type LocatedProblem } 
 interface Change {
   readonly before: string;
   readonly text: string;
-  /** Whether somebody asks who may change targets, groups and rules only. */
+  /** Whether the user may change targets, groups and rules only. */
   readonly isEditor: boolean;
   /** Sealed secrets that were typed just now. */
   readonly typed?: ReadonlySet<string>;
 }
 
 /**
- * Checks a text as `config check` does, for somebody. The check puts in what `${NAME}` and files stand for, and its words may
- * quote them: of a change that an editor may not make, nothing is put in, and only `foreign` says why.
+ * Checks a text like `config check`, for a user. The check resolves `${NAME}` and files, and its messages may
+ * contain their values: for a change that an editor may not make, nothing is resolved, and only `foreign` contains the
+ * reason.
  */
 export async function judgeAs(
   store: ConfigurationStore,

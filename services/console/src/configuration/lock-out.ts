@@ -3,10 +3,10 @@ import { configValue } from '@dicom-dispatch/runtime';
 import type { FastifyRequest } from 'fastify';
 
 /**
- * Why an administrator must not make a change: nobody could administer afterwards, or not they.
+ * Why an administrator must not make a change: no administrator would be left, or they would lose their own role.
  *
- * @param before - text of the configuration as it is
- * @param after - as it would be; one that is no YAML is refused for that
+ * @param before - text of the current configuration
+ * @param after - text of the new one; invalid YAML is rejected as such
  */
 export function lockOut(
   { identity }: Pick<FastifyRequest, 'identity'>,

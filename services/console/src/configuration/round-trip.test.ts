@@ -10,14 +10,14 @@ import { formFields } from '../pages/configuration/form-field.ts';
 import { aboutKind, entryKinds, kindFields, singleKinds } from './entry-kinds.ts';
 
 /*
- * What a form shows of a valid configuration and sends back is that configuration, whatever it says: every option of every
- * part that has a form, with values that the schema takes.
+ * The form of a valid configuration, submitted unchanged, gives the same configuration: for every option of every
+ * part that has a form, with values that the schema accepts.
  */
 
 type Plain = Readonly<Record<string, unknown>>;
 type Schema = z.core.$ZodType;
 
-/** Something of every shape that an option may have; the schema says which of them it takes. */
+/** A value of every form that an option may have; the schema shows which of them it accepts. */
 // prettier-ignore
 const offers: readonly unknown[] = [
   'x', 'a b', "it's", '"q"', 'a: b # c', '- x', '${NAME}', '# x', 'true', '007', '1e3', '~', 'ä€😀',
@@ -36,7 +36,7 @@ interface Part {
   readonly path: readonly (string | number)[];
   readonly schema: Schema;
   readonly fields: readonly OptionField[];
-  /** Options that it has in any case. */
+  /** Options that are always present. */
   readonly least: Plain;
 }
 
@@ -106,7 +106,9 @@ function around({ path }: Part, value: unknown): Plain {
   return base;
 }
 
-/** As the loader hands it to the schema: what stands for a secret is one, and a name in other text is put in. */
+/**
+ * As the loader passes it to the schema: a placeholder of a secret becomes a secret, and names in other text are resolved.
+ */
 function placed(value: unknown, secrets: ReadonlySet<string>, path: readonly string[] = []): unknown {
   if (secrets.has(path.join('.'))) return new Secret('a secret of more than 20 characters');
   if (typeof value === 'string') return value.replaceAll('${NAME}', 'name');
@@ -128,7 +130,7 @@ function parsed({ schema, fields }: Part, value: unknown): z.core.util.SafeParse
 
 const isValid = (part: Part, value: unknown): boolean => parsed(part, value).success;
 
-/** Values of an option that the schema takes in its place, beside the options that have to be there. */
+/** Values of an option that the schema accepts, together with the required options. */
 function valuesOf(part: Part, field: OptionField, path: readonly string[]): readonly unknown[] {
   const own: readonly unknown[] =
     field.kind === 'secret'
@@ -164,7 +166,7 @@ function partsLike(part: Part): fc.Arbitrary<Plain> {
   const choices = choicesOf(part, part.fields, []);
   if (choices.length === 0) return fc.constant(part.least);
   return fc.array(fc.oneof(...choices), { maxLength: 12 }).map((edits) => {
-    // What does not go together is left out.
+    // Incompatible options are omitted.
     let made = part.least;
     for (const { path, value } of edits) {
       const next = setIn(made, path, value);
@@ -178,7 +180,7 @@ const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>',
 const unescape = (text: string): string =>
   text.replaceAll(/&(amp|lt|gt|quot|#39);/g, (_, name) => entities[name] ?? '');
 
-/** What a browser sends of a form: the values of its controls. A line of input has no line ends; a text area loses the first. */
+/** A form as a browser submits it: the values of its controls. An input has no line ends; a text area loses the first. */
 function sent(markup: string): FormValues {
   const values: Record<string, string> = {};
   for (const [, name = '', attributes = ''] of markup.matchAll(
@@ -219,7 +221,7 @@ describe('a valid configuration', () => {
           Object.entries(part.least).filter(([name]) => name === 'type' || name === 'name'),
         );
         const shown = formOf(part, value);
-        // Kept as it was shown: nothing changes, as it is written.
+        // Submitted as shown: nothing changes, in the same notation.
         const kept = await readForm(part.fields, shown, value, seal);
         expect(kept.problems).toEqual([]);
         expect({ ...fixed, ...kept.value }).toEqual(value);
@@ -227,7 +229,7 @@ describe('a valid configuration', () => {
         const text = stringify(around(part, { ...fixed, ...part.least }), { lineWidth: 0 });
         const written = editConfig(text, [{ kind: 'set', path: part.path, value: { ...fixed, ...kept.value } }]);
         expect(configValue(written)).toEqual(around(part, value));
-        // Typed into an empty form: it may be written in another way, and means the same.
+        // Entered into an empty form: the notation may differ, the meaning is the same.
         const typed = await readForm(part.fields, withSecrets(shown, part, value), {}, seal);
         expect(typed.problems).toEqual([]);
         expect(meaning(part, { ...fixed, ...typed.value })).toEqual(meaning(part, value));
@@ -237,7 +239,7 @@ describe('a valid configuration', () => {
   });
 });
 
-/** Secrets and values of headers are shown nowhere: who fills in an empty form types them. */
+/** Secrets and values of headers are never shown: they must be entered in an empty form. */
 function withSecrets(shown: FormValues, part: Part, value: Plain): FormValues {
   const secrets = secretPaths(part.fields).flatMap((path) => {
     let at: unknown = value;

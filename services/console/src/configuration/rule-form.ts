@@ -17,13 +17,13 @@ import { fieldOf, type FieldProblem } from './entry-form.ts';
 type Plain = Readonly<Record<string, unknown>>;
 
 export interface RuleForm {
-  /** Name under which it is in the draft; a new one has none yet. */
+  /** Its name in the draft; a new one has none yet. */
   readonly was?: string | undefined;
   readonly name: string;
   readonly values: FormValues;
 }
 
-/** The options of a rule, but its name, which the form asks for by itself. */
+/** The options of a rule, except its name, which has a separate field. */
 export const ruleFields = optionFields(ruleConfig).filter(({ name }) => name !== 'name');
 
 /** The rules of a text, as they are written. */
@@ -65,7 +65,7 @@ export async function judgeRuleForm(context: DraftContext, form: RuleForm, isEdi
   return { rule, problems };
 }
 
-/** Puts a rule into a text in the place of the one with a former name, or at the end. */
+/** Puts a rule into a text in place of the one with a former name, or at the end. */
 function ruleEdits(text: string, was: string | undefined, rule: Plain): ConfigEdit[] {
   const rules = rulesOf(text);
   if (rules.length === 0) return [{ kind: 'set', path: ['rules'], value: [rule] }];
@@ -76,7 +76,7 @@ function ruleEdits(text: string, was: string | undefined, rule: Plain): ConfigEd
 /**
  * Puts a rule into the draft.
  *
- * @throws OperationError `invalid` with what is wrong with it, `conflict` when somebody else has changed it
+ * @throws OperationError `invalid` with its problems, `conflict` if another user has changed it
  */
 export async function saveRuleForm(
   context: DraftContext,

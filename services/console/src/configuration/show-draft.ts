@@ -14,7 +14,7 @@ import { isEditor as isEditorOf } from './edit-context.ts';
 import { judgeAs } from './judge-as.ts';
 import { lockOut } from './lock-out.ts';
 
-/** The change that is being prepared, in words and as YAML, with everything that is wrong with it for who looks. */
+/** The prepared change, in words and as YAML, with its problems for the user. */
 export async function showDraft(
   context: DraftContext,
   request: Pick<FastifyRequest, 'identity'>,
@@ -49,7 +49,7 @@ function isOfEditors(path: string): boolean {
   return path === 'order of rules' || editableSections.has(path.split('.')[0] ?? '');
 }
 
-/** A text that is no YAML is told among the problems. */
+/** Invalid YAML is reported among the problems. */
 function valueOf(text: string): unknown {
   try {
     return configValue(text);

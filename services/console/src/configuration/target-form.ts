@@ -31,7 +31,7 @@ export async function judgeTargetForm(
 /**
  * Puts a target into the draft.
  *
- * @throws OperationError `invalid` with what is wrong with it
+ * @throws OperationError `invalid` with its problems
  */
 export async function saveTargetForm(context: DraftContext, form: TargetForm, wish: SaveWish): Promise<ConfigDraft> {
   return saveEntry(context, await targetSpec(context, form, wish.isEditor), form, wish);
@@ -50,7 +50,7 @@ async function targetSpec(
     noun: 'target',
     fields,
     fixed: { type },
-    // What is wrong with the defaults of its type is wrong with it. The words may quote what editors do not see.
+    // A problem of the defaults of its type is its problem. The text may contain values that editors do not see.
     elsewhere({ path }) {
       if (path[0] !== 'targetDefaults' || path[1] !== type) return [];
       const message = `${path.join('.')} cannot be used: an administrator must correct it`;
@@ -67,7 +67,7 @@ export async function targetOfForm(
 ): Promise<Config['targets'][string]> {
   const { value: target, text, problems } = await judgeTargetForm(context, form, isEditor);
   refuseProblems(problems, form.name);
-  // What is wrong elsewhere does not matter here: beside the sources, which are needed, it is alone.
+  // Problems elsewhere do not matter here: it is checked alone, with the sources, which are required.
   const alone = editConfig('', [
     { kind: 'set', path: ['sources'], value: { test: { url: 'http://127.0.0.1:1' } } },
     {
@@ -82,7 +82,7 @@ export async function targetOfForm(
   throw new OperationError('invalid', wrong.map(({ path, message }) => `${path.join('.')}: ${message}`).join('\n'));
 }
 
-/** Options that name other parts of the configuration: a test needs none of them. */
+/** Options that refer to other parts of the configuration: a test needs none of them. */
 function withoutReferences(target: Plain): Plain {
   return Object.fromEntries(Object.entries(target).filter(([name]) => name !== 'transform' && name !== 'source'));
 }

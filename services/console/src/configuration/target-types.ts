@@ -5,7 +5,7 @@ import { OperationError } from '@dicom-dispatch/pipeline';
 import { aboutType, targetSchemas, type BuiltInType } from '@dicom-dispatch/targets';
 import type { z } from 'zod';
 
-/** What a form of a target type is made from. */
+/** Data for the form of a target type. */
 export interface TargetType {
   readonly type: string;
   readonly about: TargetAbout;
@@ -13,10 +13,10 @@ export interface TargetType {
 }
 
 /**
- * Reads how a target type presents itself and what it asks for; one from outside is loaded, which runs its code.
+ * Reads the description and options of a target type; an external one is loaded, which runs its code.
  *
- * @param present - types that the configuration names already: others from outside are loaded for administrators only
- * @throws OperationError `invalid` when there is no such type
+ * @param present - types in the current configuration: other external ones are loaded for administrators only
+ * @throws OperationError `invalid` if the type does not exist
  */
 export async function targetType(
   { store }: Pick<DraftContext, 'store'>,

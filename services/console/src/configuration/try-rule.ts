@@ -12,15 +12,15 @@ import { readForRouting } from '@dicom-dispatch/pipeline';
 import type { OrthancClient } from '@dicom-dispatch/sources';
 import type { ConsoleContext } from '../console-context.ts';
 
-/** What an expression would say of the studies that were routed last. */
+/** The result of an expression for the studies that were routed last. */
 export interface TriedRule {
   /** Why it cannot be used, with line and column. */
   readonly problem?: string;
-  /** Why no study was looked at. */
+  /** Why no study was checked. */
   readonly untried?: string;
-  /** As the builder shows it; absent when it says more than the builder can. */
+  /** As shown by the builder; absent if the builder cannot show it. */
   readonly conditions?: SimpleConditions;
-  /** Studies that were looked at. */
+  /** Checked studies. */
   readonly studies: number;
   readonly matches: number;
   readonly examples: readonly {
@@ -37,7 +37,7 @@ const maxStudies = 200;
 const maxMs = 6_000;
 const lanes = 4;
 
-/** Which studies an expression of one's own matches says what their tags are. */
+/** The studies that a custom expression matches reveal their tags. */
 export const untried =
   'Studies are not tried while console.patientData is false. On the command line: ./dispatch rules replay -c draft.yaml';
 
@@ -52,7 +52,7 @@ interface StudyToTry {
   readonly source: string;
   readonly orthancStudyId: string;
   readonly studyInstanceUid: string;
-  /** When it was routed, for what rules say about the time. */
+  /** Time of its routing, for conditions on the time. */
   readonly routedAt: number;
 }
 
@@ -66,7 +66,7 @@ export function tryRule(context: ConsoleContext, when: string): Promise<TriedRul
   });
 }
 
-/** @param among - studies, or why none is looked at */
+/** @param among - studies, or why none is checked */
 export async function tryExpression(when: string, among: StudiesToTry | string): Promise<TriedRule> {
   const conditions = readConditions(when);
   const shown = conditions && { conditions };
@@ -105,7 +105,7 @@ async function judge(
     const { matched = false, because = '' } = verdict ?? {};
     return { source, orthancStudyId, studyInstanceUid, matched, because };
   } catch (error) {
-    // Gone from its source, or not to be read now: nobody can say.
+    // Deleted from its source, or currently unreadable: the result is unknown.
     if (error instanceof DispatchError) return undefined;
     throw error;
   }

@@ -4,7 +4,7 @@ import { machineWarnings } from '@dicom-dispatch/runtime';
 import type { ConsoleContext } from '../console-context.ts';
 
 export interface PresentWarning {
-  /** Dotted path of what it is about. */
+  /** Dotted path of the option. */
   readonly path: string;
   readonly message: string;
 }

@@ -19,7 +19,7 @@ let lying: LyingProxy;
 let silent: Server;
 let test: TestConsole;
 const study = makeStudy({ seed: 'fetched', instancesPerSeries: 2 });
-/** Its instances are more than what is looked at of one before it is passed on. */
+/** Its instances are larger than the part that is inspected before it is passed on. */
 const big = makeStudy({ seed: 'big', instancesPerSeries: 1, rows: 1000, columns: 1000, quick: true });
 
 beforeAll(async () => {
@@ -65,7 +65,7 @@ async function ended(id: string): Promise<Fetched> {
 const downloadPath = (target: string, uid = study.studyInstanceUid) =>
   `/api/fetches/download?target=${target}&studyInstanceUid=${uid}`;
 
-/** Names and contents of a ZIP file whose entries are stored as they are, read from its central directory. */
+/** Names and contents of a ZIP file with uncompressed entries, read from its central directory. */
 function unzip(file: Buffer): Map<string, Buffer> {
   const end = file.lastIndexOf(Buffer.from('PK\x05\x06', 'latin1'));
   expect(end, 'the end of the central directory').toBeGreaterThan(0);

@@ -10,19 +10,19 @@ import { ZipDestination } from './zip-destination.ts';
 /** Studies that one console gets at the same time. */
 const maxAtOnce = 4;
 const reportMs = 1_000;
-/** A download that nobody reads for so long is ended. */
+/** A download that is not read for this time is ended. */
 const unreadMs = 120_000;
 
 class Cancelled extends Error {}
 
-/** Where a study goes, and what is to be done at the end and meanwhile. */
+/** Destination of a study, with functions for its end and progress. */
 interface Sink {
   open(): Promise<PullDestination>;
-  /** Called every second. @throws OperationError when it makes no sense to go on */
+  /** Called every second. @throws OperationError if it cannot continue */
   look?(): void;
   /**
-   * @param missing - what the target did not give, in words
-   * @throws OperationError when that is all
+   * @param missing - instances that the target did not return, as text
+   * @throws OperationError if these are all
    */
   whole?(missing: string | undefined): void;
   broken?(error: Error): void;
@@ -30,9 +30,9 @@ interface Sink {
 
 export interface Download {
   readonly id: string;
-  /** A ZIP file; destroyed, it ends the fetch. */
+  /** A ZIP file; destroying it ends the fetch. */
   readonly file: Readable;
-  /** What came of it. */
+  /** Its result. */
   readonly ended: Promise<FetchRecord>;
 }
 
@@ -41,7 +41,7 @@ export class FetchRunner {
   readonly #context: PipelineContext;
   readonly #fetches: Fetches;
   readonly #log: Logger;
-  /** Under way, with those that are not written down yet. */
+  /** Running fetches, including those that are not stored yet. */
   #begun = 0;
   readonly #running = new Map<string, { readonly stop: AbortController; readonly ended: Promise<void> }>();
 
@@ -55,7 +55,7 @@ export class FetchRunner {
     return this.#fetches.list();
   }
 
-  /** @throws OperationError `not-found` for an unknown target or source; `conflict` while as many are under way as may be */
+  /** @throws OperationError `not-found` for an unknown target or source; `conflict` if the maximum number is running */
   async start(order: { target: string; studyInstanceUid: string; source: string }, actor: Actor): Promise<FetchRecord> {
     const config = this.#context.config();
     const { source, studyInstanceUid } = order;
@@ -65,9 +65,10 @@ export class FetchRunner {
   }
 
   /**
-   * Gets a study as a ZIP file, streamed. Resolves when the first instance has come.
+   * Retrieves a study as a ZIP file, streamed. Resolves when the first instance has arrived.
    *
-   * @throws OperationError as `start`, what is wrong before the first instance comes, and `unavailable` when none does; DispatchError
+   * @throws OperationError as `start`, errors before the first instance arrives, and `unavailable` if none does;
+   *   DispatchError
    */
   async download(order: { target: string; studyInstanceUid: string }, actor: Actor): Promise<Download> {
     const zip = new ZipDestination();
@@ -100,7 +101,7 @@ export class FetchRunner {
     return { id, file: zip.output, ended: ended.then(() => this.#read(id)) };
   }
 
-  /** @throws OperationError `not-found`; `conflict` unless it is under way */
+  /** @throws OperationError `not-found`; `conflict` unless it is running */
   async cancel(id: string): Promise<FetchRecord> {
     const { state } = await this.#read(id);
     if (!(await this.#fetches.cancel(id))) throw new OperationError('conflict', `fetch ${id} is ${state}`);
@@ -131,7 +132,7 @@ export class FetchRunner {
       );
     }
     const id = `f-${randomBytes(6).toString('hex')}`;
-    // At once: others may begin while this one is written down.
+    // Immediately: others may begin while this one is being stored.
     this.#begun += 1;
     try {
       await this.#fetches.begin(id, { ...order, by: actor.name });

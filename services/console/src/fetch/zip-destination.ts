@@ -5,8 +5,8 @@ import type { PullDestination } from '@dicom-dispatch/operations/pull';
 import { ZipFile } from 'yazl';
 
 /**
- * A ZIP file that is written while it is read, with an entry an instance, `INSTANCE.dcm`; nothing is kept but what is on its way. What is
- * broken off has no end, so that its reader does not take it for whole.
+ * A ZIP file that is written while it is read, with an entry per instance, `INSTANCE.dcm`; only data in transit are held. An
+ * interrupted file has no end, so that its reader detects this.
  */
 export class ZipDestination implements PullDestination {
   readonly #zip = new ZipFile();
@@ -21,12 +21,12 @@ export class ZipDestination implements PullDestination {
     this.output.once('close', () => this.#brokenOff.reject(new Error('the download was aborted')));
   }
 
-  /** The file. Destroyed by who does not want it any more. */
+  /** The file. Destroyed by a reader that no longer needs it. */
   get output(): PassThrough {
     return this.#zip.outputStream as PassThrough;
   }
 
-  /** Resolves when the first instance has come. */
+  /** Resolves when the first instance has arrived. */
   get begun(): Promise<void> {
     return this.#begun.promise;
   }
@@ -36,7 +36,7 @@ export class ZipDestination implements PullDestination {
     return this.#movedBytes;
   }
 
-  /** Why it was broken off here; undefined while it was not, and when its reader has gone. */
+  /** Why it was aborted here; undefined if it was not, and if its reader has gone. */
   get brokenBy(): Error | undefined {
     return this.#brokenBy;
   }
@@ -63,14 +63,14 @@ export class ZipDestination implements PullDestination {
   async store(sopInstanceUid: string, { body }: InstanceBytes): Promise<void> {
     this.#names.add(sopInstanceUid);
     const counted = Readable.from(this.#count(body), { objectMode: false });
-    // Half an entry cannot be taken back.
+    // A partial entry cannot be removed.
     counted.once('error', (error) => this.break(error));
     this.#zip.addReadStream(counted, `${sopInstanceUid}.dcm`, { compress: false });
     this.#begun.resolve();
     await Promise.race([finished(counted), this.#brokenOff.promise]);
   }
 
-  /** Ends the file. @param note - what its reader has to know, in a text file */
+  /** Ends the file. @param note - information for its reader, in a text file */
   finish(note?: string): void {
     if (note !== undefined) this.#zip.addBuffer(Buffer.from(`${note}\n`), 'INCOMPLETE.txt');
     this.#zip.end();

@@ -4,7 +4,7 @@ import { listSources } from '../views/show-system.ts';
 
 const keptMs = 2_000;
 
-/** Reads the health once for all who want it within a moment: pages, banner, metrics, notifications. */
+/** Reads the health once for simultaneous callers: pages, banner, metrics, notifications. */
 export function shareHealth(context: () => ViewContext): () => Promise<readonly HealthFinding[]> {
   let last: { readonly at: number; readonly findings: Promise<readonly HealthFinding[]> } | undefined;
   return () => {

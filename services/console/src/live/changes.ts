@@ -6,7 +6,7 @@ export interface Change {
   readonly orthancStudyId: string;
 }
 
-/** Hears of changes of records through Redis, and tells all that listen here. */
+/** Receives changes of records through Redis, and notifies all local listeners. */
 export class Changes {
   readonly #listeners = new Set<(change: Change) => void>();
   readonly #redis: Redis;
@@ -19,7 +19,10 @@ export class Changes {
     this.#channel = channel;
   }
 
-  /** @returns what ends it, and when nothing is missed any more: while Redis is away that takes as long as it takes */
+  /**
+   * @returns a function that ends it, and a promise that resolves when no change is missed any more; while Redis is
+   *   unavailable it stays pending
+   */
   listen(listener: (change: Change) => void): { readonly ready: Promise<void>; stop(): void } {
     this.#listeners.add(listener);
     this.#ready ??= this.#start();
@@ -36,7 +39,7 @@ export class Changes {
   async #start(): Promise<void> {
     const subscriber = this.#redis.duplicate();
     this.#subscriber = subscriber;
-    // The connection that it was made from tells when Redis is away; this one subscribes again by itself.
+    // The original connection reports when Redis is unavailable; this one subscribes again automatically.
     subscriber.on('error', () => {});
     subscriber.on('message', (_channel, text: string) => {
       const space = text.indexOf(' ');

@@ -11,8 +11,9 @@ interface OpenAnswer {
 }
 
 /**
- * Answers that are being sent. When a session ends, here or at another console, when its user is removed or gets a lower
- * role, what is still being sent to it (streams of events, exports) ends too.
+ * Responses that are being sent. When a session ends, here or at another console, or when its user is removed or gets a
+ * lower
+ * role, responses in progress (streams of events, exports) end too.
  */
 export class OpenAnswers {
   readonly #open = new Set<OpenAnswer>();
@@ -38,7 +39,7 @@ export class OpenAnswers {
   start(): void {
     const subscriber = this.#redis.duplicate();
     this.#subscriber = subscriber;
-    // The connection that it was made from reports when Redis is away; this one subscribes again by itself.
+    // The original connection reports when Redis is unavailable; this one subscribes again automatically.
     subscriber.on('error', () => {});
     subscriber.on('message', (_channel, session: string) => {
       if (session === '*') void this.recheck();
@@ -47,7 +48,7 @@ export class OpenAnswers {
     void subscriber.subscribe(this.#channel).catch(() => {});
   }
 
-  /** Ends what would not be allowed any more. */
+  /** Ends responses that are no longer allowed. */
   async recheck(): Promise<void> {
     for (const one of this.#open) {
       if (!isBeingSent(one)) continue;
@@ -66,7 +67,7 @@ export class OpenAnswers {
   }
 }
 
-/** What has not begun is short, and was allowed when it was asked for. */
+/** Responses that have not begun are short, and were allowed when they were requested. */
 function isBeingSent({ response }: OpenAnswer): boolean {
   return response.headersSent && !response.writableEnded;
 }

@@ -16,14 +16,14 @@ import { readCacheStats } from '../views/show-cache.ts';
 
 const jobStates = ['waiting', 'prioritized', 'active', 'delayed', 'failed', 'completed'] as const;
 
-/** What one scrape reads once, and several metrics tell of. */
+/** Data that one scrape reads once, for several metrics. */
 const keptMs = 1_000;
 
 type Set = (labels: Record<string, string>, value: number) => void;
 
 /**
- * Metrics of the whole system that are read from Redis when they are asked for: one console tells them for all, beside
- * what each router and dispatcher counts of its own work. Labels are names of the configuration and states.
+ * Metrics of the complete system, read from Redis at each scrape: one console reports them for all, in addition to
+ * the counters of each router and dispatcher. Labels are names of the configuration and states.
  */
 export function addMetrics(context: ConsoleContext): void {
   const { metrics, operations } = context;
@@ -38,7 +38,7 @@ export function addMetrics(context: ConsoleContext): void {
       registers: [metrics],
       async collect() {
         this.reset();
-        // While Redis is away these have no values; /readyz says so.
+        // While Redis is unavailable these have no values; /readyz shows this.
         if (context.redis.status !== 'ready') return;
         await read((labels, value) => this.set(labels, value));
       },
@@ -103,7 +103,7 @@ export function addMetrics(context: ConsoleContext): void {
     async collect() {
       this.reset();
       for (const kind of healthKinds) this.set({ kind, severity: healthTable[kind].severity, subject: '' }, 0);
-      // Processes come and go, and would each leave a series behind.
+      // Processes come and go, and each would leave a series behind.
       for (const one of await context.health()) this.inc({ ...publicFinding(one) });
     },
   });
@@ -141,7 +141,7 @@ export function addMetrics(context: ConsoleContext): void {
   });
 }
 
-/** Asks once for all that want the same within a moment. */
+/** Shares one read among simultaneous callers. */
 function remembered<T>(read: () => Promise<T>): () => Promise<T> {
   let last: { readonly at: number; readonly value: Promise<T> } | undefined;
   return () => {

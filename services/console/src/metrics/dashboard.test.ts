@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
 
 const folder = join(import.meta.dirname, '../../../../deploy/grafana');
-/** Metrics that other services count: test/e2e/console.test.ts looks for them in the whole system. */
+/** Metrics that other services count: test/e2e/console.test.ts tests them in the complete system. */
 const ofOthers =
   /^(dispatch_(sent_bytes|deliveries_ended|attempts_failed|instances_quarantined|studies_routed|studies_forgotten)_total|dispatch_(attempt|stage)_duration_seconds_bucket|dispatch_feed_lag_changes)$/;
 
@@ -32,7 +32,7 @@ describe('the metrics', () => {
     await cache.get('manifest', 'one');
     await cache.get('manifest', 'another');
     await cache.put('query', 'one', Buffer.from('kept'));
-    // What was asked for a moment ago is told again for a second.
+    // A recent result is reused for a second.
     const text = await waitFor(async () => {
       const metrics = (await test.ask('GET', '/metrics')).text;
       return metrics.includes('dispatch_cache_entries{type="query"} 1') && metrics;

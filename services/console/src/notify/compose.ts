@@ -25,7 +25,7 @@ export interface EventGroup {
   readonly url: string;
 }
 
-/** What is sent: one message about one event or about many. */
+/** The sent message: one about one event or about many. */
 export interface Message {
   /** The same for every try to send it: the receiver can detect a repetition by it. */
   readonly id: string;
@@ -59,7 +59,7 @@ const words: Readonly<Record<Notification['kind'], (count: number) => string>> =
   test: () => 'test',
 };
 
-/** Kinds that are ends of deliveries, which the console lists by state and error. */
+/** Kinds that are ended deliveries, which the console lists by state and error. */
 const stateOf: Partial<Record<Notification['kind'], string>> = {
   delivered: 'delivered',
   partial: 'partial',

@@ -3,7 +3,7 @@ import type { NotificationKind, NotificationsConfig } from '@dicom-dispatch/core
 export interface ListedReceiver {
   /** `webhook:NAME` or `email:NAME`. */
   readonly name: string;
-  /** Host of the webhook, whose address may contain a secret; number of e-mail addresses. */
+  /** Host of the webhook, whose URL may contain a secret; number of e-mail addresses. */
   readonly to: string;
   readonly on: NotificationKind[];
   readonly targets?: string[];
@@ -11,7 +11,7 @@ export interface ListedReceiver {
   readonly patientData: boolean;
 }
 
-/** Everybody who is notified, without secrets. */
+/** All receivers of notifications, without secrets. */
 export function listReceivers(config: NotificationsConfig | undefined): ListedReceiver[] {
   const common = ({
     on,

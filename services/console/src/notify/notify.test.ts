@@ -139,7 +139,7 @@ describe('notifications', () => {
   let mail: MailServer;
   let orthanc: OrthancServer;
   let orthancStudyId = '';
-  /** What the endpoint answers next, by its path. */
+  /** The next response of the endpoint, by its path. */
   const answers = new Map<string, number[]>();
   const accession = 'ACC-NOTIFY-1';
 
@@ -192,7 +192,7 @@ describe('notifications', () => {
         },
       },
     });
-    // The first look tells nothing of the past: it has to have been.
+    // The first check reports nothing of the past: it must have run.
     const seen = `${test.config.redis.prefix}:notify:seen`;
     await waitFor(async () => (await test.redis.hlen(seen)) === 8, { message: 'the first look' });
   });
@@ -259,7 +259,7 @@ describe('notifications', () => {
       },
       { timeoutMs: 45_000, message: 'all of them' },
     );
-    // The look may fall between two of them; never one message each.
+    // The check may happen between two of them; never one message each.
     expect(found.length).toBeLessThanOrEqual(3);
     expect(found.map(({ summary }) => summary).join()).toContain('cannot be reached (target-unreachable)');
     expect((await notified('circuit-opened', 'a')).summary).toBe('a: cannot be reached (target-unreachable)');
@@ -267,7 +267,7 @@ describe('notifications', () => {
     expect((await notified('circuit-closed', 'a')).summary).toBe('a: can be reached again');
   });
 
-  // Those below wait for the same looks: together.
+  // Those below wait for the same checks: together.
   it.concurrent.each(['delivered', 'partial', 'failed', 'source-gone'] as const)(
     'tells that a delivery is %s, once',
     async (state) => {
@@ -317,7 +317,7 @@ describe('notifications', () => {
       expect(others).not.toContain(word);
       expect((await mail.messages()).join()).not.toContain(word);
     }
-    // Nor is it kept: what waits to be sent is in Redis without it.
+    // Nor is it stored: pending notifications are in Redis without it.
     expect(JSON.stringify(await test.operations.queues.study().getJobs())).not.toContain(accession);
 
     async function orthancUid(): Promise<string> {
@@ -362,7 +362,7 @@ describe('notifications', () => {
 
   it('reports a source that is down for a minute, once, and when it is available again', async () => {
     const down = finding('source-silent', { subject: 'main', words: 'source main: connection refused' });
-    // Apart from the console of the test, which looks as well.
+    // Separate from the console of the test, which checks as well.
     const config = { ...test.config, redis: { ...test.config.redis, prefix: '{apart}' } };
     const apart = openPipeline(config, test.redis);
     let findings: HealthFinding[] = [down];
@@ -378,7 +378,7 @@ describe('notifications', () => {
       { kind: 'source-down', source: 'main', code: 'source-silent', path: '/sources' },
     ]);
     expect(await look()).toEqual([]);
-    // Another thing is wrong with it now: it is still down.
+    // Another problem now: it is still down.
     findings = [finding('source-refuses', { subject: 'main', words: 'source main: HTTP 401' })];
     expect(await look()).toEqual([]);
     // While a part of the health cannot be read, nothing is over; what can be read is reported.

@@ -26,7 +26,7 @@ test.each([
   { receiver: 'webhook:each', digestMs: 0, bundles: 3 },
 ])('an event that is seen again is told once: $receiver', async ({ receiver, digestMs, bundles }) => {
   await outbox.gather(receiver, [event('a'), event('b')], digestMs);
-  // A console that died before it remembered its look sees the same again, and more.
+  // A console that crashed before it stored the state of its check sees the same again, and more.
   await outbox.gather(receiver, [event('a'), event('b'), event('c')], digestMs);
   const jobs = (await outbox.queue.getJobs(['waiting', 'delayed'])).filter(({ data }) => data.receiver === receiver);
   expect(jobs).toHaveLength(bundles);
@@ -43,7 +43,7 @@ test.each([
   const mine = async () =>
     (await outbox.queue.getJobs(['waiting', 'delayed'])).filter(({ data }) => data.receiver === receiver);
   for (const job of await mine()) await job.remove();
-  // Without a digest an event is known as told only after its job was added.
+  // Without a digest an event counts as sent only after its job was added.
   if (digestMs === 0) await redis.zrem('{test}:notify:told', `${receiver} a`);
   await outbox.gather(receiver, [event('a')], digestMs);
   const jobs = await mine();

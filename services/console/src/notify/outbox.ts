@@ -6,21 +6,22 @@ import { z } from 'zod';
 import { notification, type Notification } from './notification.ts';
 
 export const notifyQueue = 'notify';
-/** Data of a job: whose turn it is, and the key under which what is to be told was put. */
+/** Data of a job: the receiver, and the key of the notifications. */
 export const notifyJob = z.object({ receiver: z.string(), bundle: z.string() });
 
 const attempts = 12;
 const firstRetryMs = 5_000;
 const maxBuffered = 10_000;
 
-/** What has been told is known for so long after; a look goes back by a minute. */
+/** How long sent events are remembered; a check goes back by a minute. */
 const notifiedForMs = 600_000;
-/** Longer than a job that failed is kept. */
+/** Longer than a failed job is kept. */
 const takenForMs = 8 * 86_400_000;
 
 /**
- * KEYS: what is gathered, number of the bundle, what was told. ARGV: longest list, now, receiver, then id and notification.
- * Gathers what was not told yet, and gives the number of the bundle that waits, 0 when none does.
+ * KEYS: collected notifications, number of the bundle, sent events. ARGV: longest list, now, receiver, then id and
+ * notification.
+ * Collects new events, and returns the number of the waiting bundle, 0 if there is none.
  */
 const gatherScript = `
 for i = 4, #ARGV, 2 do
@@ -34,7 +35,7 @@ if redis.call('LLEN', KEYS[1]) == 0 then return 0 end
 return tonumber(redis.call('GET', KEYS[2]))
 `;
 
-/** What waits to be told, kept in Redis: gathered for each receiver until its bundle is due. */
+/** Pending notifications in Redis: collected for each receiver until their bundle is due. */
 export class Outbox {
   readonly queue: Queue;
   readonly #redis: Redis;
@@ -48,8 +49,8 @@ export class Outbox {
   }
 
   /**
-   * Adds to what a receiver is told next, each event once; the first of a bundle decides when it is due. Doing it again
-   * after having died in the middle does no harm.
+   * Adds notifications for a receiver, each event once; the first of a bundle determines its due time. It may be repeated
+   * after a crash.
    */
   async gather(receiver: string, notifications: readonly Notification[], digestMs: number): Promise<void> {
     if (notifications.length === 0) return;
@@ -73,7 +74,7 @@ export class Outbox {
     await this.#redis.zremrangebyscore(this.#notifiedKey, '-inf', Date.now() - notifiedForMs);
   }
 
-  /** Without a digest each is a bundle of its own, taken already. */
+  /** Without a digest each is a separate bundle, already closed. */
   async #tellEach(receiver: string, notifications: readonly Notification[]): Promise<void> {
     const members = notifications.map(({ id }) => `${receiver} ${id}`);
     const notified = await this.#redis.zmscore(this.#notifiedKey, ...members);
@@ -101,7 +102,7 @@ export class Outbox {
     );
   }
 
-  /** What belongs to a bundle. It stays until {@link done}, so that the next try finds it again. */
+  /** Notifications of a bundle. They stay until {@link done}, so that the next try finds them again. */
   async take(receiver: string, bundle: string): Promise<Notification[]> {
     const taken = this.#taken(receiver, bundle);
     if ((await this.#redis.exists(taken)) === 0) {

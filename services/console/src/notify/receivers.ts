@@ -13,13 +13,13 @@ export interface Receiver {
   send(id: string, notifications: readonly Notification[]): Promise<void>;
 }
 
-/** What a receiver may be told of patients, by source and Orthanc id. */
+/** Patient data that a receiver may get, by source and Orthanc id. */
 export type ReadLabels = (
   wanted: Pick<WebhookConfig, 'patientData'>,
   list: readonly Notification[],
 ) => Promise<ReadonlyMap<string, StudyLabel>>;
 
-/** Everybody who is configured to get notifications. */
+/** All configured receivers of notifications. */
 export function receiversOf(
   { webhooks, emails, smtp }: NotificationsConfig,
   consoleUrl: string,

@@ -27,7 +27,7 @@ describe('a mail server that offers no TLS', () => {
   let port = 0;
   let lines: string[] = [];
   const sockets = new Set<Socket>();
-  /** Takes every mail and every password, in the clear, and remembers what was said. */
+  /** Accepts every mail and every password, unencrypted, and records the commands. */
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => {});

@@ -5,7 +5,7 @@ import { createTransport, type SendMailOptions } from 'nodemailer';
 import { lines, type Message } from './compose.ts';
 
 const timeoutMs = 20_000;
-/** For all of it: a server that sends a byte within each timeout would never be silent, and never done. */
+/** For the complete dialogue: a server that sends a byte within each timeout would never time out. */
 const maxMs = 120_000;
 
 const standardText = `{summary}
@@ -15,7 +15,7 @@ const standardText = `{summary}
 {console}
 `;
 
-/** Sends a message by e-mail, to all who are to get it, as one. */
+/** Sends a message by e-mail to all its recipients, as one. */
 export async function sendEmail(
   email: EmailConfig,
   smtp: NotificationsConfig['smtp'],
@@ -24,7 +24,7 @@ export async function sendEmail(
   limitMs = maxMs,
 ): Promise<void> {
   if (!smtp) throw new UnrecoverableError('console.notifications.smtp is not configured');
-  // Without TLS nothing that is secret leaves: neither the password, nor what a message says of patients.
+  // Without TLS nothing secret is sent: neither the password, nor patient data of messages.
   const needsTls = !smtp.allowPlaintext && (smtp.password !== undefined || email.patientData);
   const transport = createTransport({
     host: smtp.host,
@@ -50,7 +50,7 @@ export async function sendEmail(
         .replaceAll(/[\r\n]+/g, ' ')
         .slice(0, 200),
       text: fill(email.text ?? standardText, values),
-      // The same at each try, so that mail servers can tell a repetition.
+      // The same at each try, so that mail servers can detect a repetition.
       messageId: `<${message.id}@dicom-dispatch>`,
       headers: { 'Auto-Submitted': 'auto-generated' },
       signal: AbortSignal.timeout(limitMs),
@@ -65,7 +65,7 @@ export async function sendEmail(
   }
 }
 
-/** What to do about errors of TLS, which a mail server's own words do not say. */
+/** Remedies for TLS errors, which the message of a mail server does not contain. */
 function explained(error: unknown, host: string): unknown {
   const { code, command } = error as { code?: string; command?: string };
   if (code !== 'ETLS' && command !== 'STARTTLS') return error;
@@ -75,7 +75,7 @@ function explained(error: unknown, host: string): unknown {
   );
 }
 
-/** Puts values in the place of `{name}`; what is not known stays as it is. */
+/** Replaces `{name}` with values; unknown names are unchanged. */
 export function fill(template: string, values: Readonly<Record<string, string>>): string {
   return template.replaceAll(/\{(\w+)\}/g, (whole, name: string) => values[name] ?? whole);
 }

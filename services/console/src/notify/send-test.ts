@@ -4,10 +4,10 @@ import { OperationError } from '@dicom-dispatch/pipeline';
 import { receiversOf } from './receivers.ts';
 
 /**
- * Sends one receiver a message that says that it is a test, now and once.
+ * Sends one receiver a test message, now and once.
  *
  * @param name - `webhook:NAME` or `email:NAME`
- * @throws OperationError `not-found`; `unavailable`, with what the receiver or the mail server responded
+ * @throws OperationError `not-found`; `unavailable`, with the response of the receiver or mail server
  */
 export async function sendTestNotification(
   config: NotificationsConfig | undefined,

@@ -5,14 +5,14 @@ import { request } from 'undici';
 import type { Message } from './compose.ts';
 import { webhookBody } from './webhook-body.ts';
 
-/** Answers that say "later", not "never". */
+/** Responses that mean "later", not "never". */
 const later = new Set([408, 425, 429]);
 
 /**
  * Sends a message to an HTTP endpoint. `X-Dispatch-Signature` is `t=SECONDS,v1=HMAC`: the HMAC-SHA256, in hexadecimal, of
  * `SECONDS.BODY` with the shared secret. `Idempotency-Key` is the same at each try.
  *
- * @throws UnrecoverableError when the endpoint says that it will never take it
+ * @throws UnrecoverableError if the response shows that the endpoint will never accept it
  */
 export async function sendWebhook(
   webhook: WebhookConfig,

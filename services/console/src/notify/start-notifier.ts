@@ -13,7 +13,7 @@ import { watchHealth } from './watch-health.ts';
 import { watchTargets } from './watch-targets.ts';
 import { watchWeek } from './weekly-summary.ts';
 
-/** How often it is looked for news, and how long a console that looks keeps the others from it. */
+/** Interval of checks, and how long a checking console excludes the others. */
 const lookMs = 2_000;
 const leaseMs = 15_000;
 const lockTimeMs = 30_000;
@@ -24,8 +24,8 @@ export interface Notifier {
 }
 
 /**
- * Tells those who want to know what happened. One console at a time looks for news; any of them sends, through a queue
- * with retries, so that nothing is lost when a receiver or a console is away.
+ * Sends notifications. One console at a time checks for events; any of them sends, through a queue
+ * with retries, so that nothing is lost if a receiver or a console is unavailable.
  */
 export function startNotifier(context: ConsoleContext): Notifier {
   const { redis, operations, log } = context;
@@ -84,12 +84,12 @@ export function startNotifier(context: ConsoleContext): Notifier {
       );
       await outbox.gather(name, meant, digest);
     }
-    // Only now: a console that dies before sees it all again, and the outbox knows what it has.
+    // Only now: a console that crashes before sees it all again, and the outbox detects duplicates.
     for (const { remember } of looks) await remember();
     await outbox.forgetNotified();
   }
 
-  /** Whether this console is the one that looks. */
+  /** Whether this console runs the checks. */
   async function lead(): Promise<boolean> {
     const key = redisKeys(prefix).notify('leader');
     if ((await redis.set(key, token, 'PX', leaseMs, 'NX')) === 'OK') return true;
@@ -115,7 +115,7 @@ export function startNotifier(context: ConsoleContext): Notifier {
     return receiversOf(settings(), context.consoleUrl(), labels);
   }
 
-  /** Patient data, only where it is switched on, asked of the source just now. */
+  /** Patient data, only if enabled, read from the source now. */
   async function labels(
     { patientData }: Pick<EmailConfig, 'patientData'>,
     list: readonly Notification[],

@@ -5,12 +5,12 @@ import type { News, Notification } from './notification.ts';
 
 const notified: readonly (DeliveryState & Notification['kind'])[] = ['delivered', 'partial', 'failed', 'source-gone'];
 
-/** Clocks of machines differ: what ended this long before the last look is looked at once more. */
+/** Clocks of machines differ: deliveries that ended this long before the last check are checked once more. */
 const overlapMs = 60_000;
 
 /**
- * Deliveries that ended since the last look, and those of the minute before it again. How far it has looked is kept in
- * Redis, state by state: what ends while no console runs is told later.
+ * Deliveries that ended since the last check, and those of the preceding minute again. The position is stored in
+ * Redis, for each state: deliveries that end while no console runs are reported later.
  */
 export async function watchDeliveries(
   operations: PipelineContext,
@@ -24,7 +24,7 @@ export async function watchDeliveries(
   for (const state of notified) {
     const now = Date.now();
     looked[state] = now;
-    // The first look ever tells nothing of the past.
+    // The very first check reports nothing of the past.
     const begin = Number(seen[`since ${state}`] ?? 0);
     if (begin === 0 || !wanted.has(state)) {
       looked[`since ${state}`] = now;

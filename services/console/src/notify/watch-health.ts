@@ -2,7 +2,7 @@ import { healthTable, type HealthFinding, type HealthKind } from '@dicom-dispatc
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import type { News, Notification } from './notification.ts';
 
-/** What is over again within this time, such as the restart of a service, is not reported. */
+/** A condition that ends within this time, such as the restart of a service, is not reported. */
 const minDurationMs = 60_000;
 
 /** Reported as states of their target: see watch-targets. */
@@ -10,9 +10,10 @@ const isOfTarget = (kind: HealthKind): boolean => kind.startsWith('target-');
 const isOfSource = (kind: HealthKind): boolean => kind.startsWith('source-') || kind === 'feed-stuck';
 
 /**
- * Critical findings about sources and the whole system that have lasted for a minute, and those that are over; remembered in
- * Redis. A source is one state, whatever is wrong with it: it is down from its first finding to its last. While a part of the
- * health cannot be read, nothing is known to be over.
+ * Critical findings about sources and the whole system that have lasted for a minute, and ended ones; stored in
+ * Redis. A source has one state for all its findings: it is down from the first finding to the end of the last. While a part
+ * of the
+ * health cannot be read, no end is reported.
  */
 export async function watchHealth(
   operations: PipelineContext,
@@ -30,7 +31,7 @@ export async function watchHealth(
   };
   if (findings.some(({ kind }) => kind === 'redis-away')) return { notifications, remember };
   const now = Date.now();
-  // The worst of each state: they come worst first.
+  // The most severe one of each state: they are sorted by severity.
   const present = new Map<string, HealthFinding>();
   for (const one of findings) {
     if (one.severity !== 'critical' || isOfTarget(one.kind)) continue;
@@ -60,7 +61,7 @@ export async function watchHealth(
     if (!name.startsWith('seen ') || present.has(state)) continue;
     over.push(name, `told ${state}`);
     const kind = before[`told ${state}`];
-    // A kind of an earlier version says nothing any more.
+    // A kind of an earlier version has no meaning any more.
     if (kind === undefined || !Object.hasOwn(healthTable, kind)) continue;
     const known = kind as HealthKind;
     notifications.push({

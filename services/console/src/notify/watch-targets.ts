@@ -6,7 +6,7 @@ import type { News, Notification } from './notification.ts';
 /** A backlog is cleared when the oldest delivery has waited for less than this part of the limit. */
 const clearedBelow = 0.8;
 
-/** Circuits that opened or closed, and backlogs that grew too old, since the last look; remembered in Redis. */
+/** Circuits that opened or closed, and backlogs that became too old, since the last check; stored in Redis. */
 export async function watchTargets(operations: PipelineContext, backlogOlderThanMs: number): Promise<News> {
   const { redis } = operations;
   const key = `${operations.config().redis.prefix}:notify:targets`;

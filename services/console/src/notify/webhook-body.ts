@@ -1,7 +1,7 @@
 import type { WebhookConfig } from '@dicom-dispatch/core';
 import { lines, type Message } from './compose.ts';
 
-/** Slack cuts texts at 40,000 characters, Teams refuses messages over 28 kB. */
+/** Slack cuts texts at 40,000 characters, Teams rejects messages over 28 kB. */
 const maxTextLength = 8_000;
 
 /** The body of a webhook, as its receiver expects it. */
@@ -37,7 +37,7 @@ export function webhookBody(format: WebhookConfig['format'], message: Message, c
   });
 }
 
-/** Text blocks are Markdown: nothing that comes from outside becomes a link or a heading. */
+/** Text blocks are Markdown: external text must not become a link or a heading. */
 function plain(text: string): string {
   return text.replaceAll(/[\\`*_[\]()#<>]/g, (sign) => `\\${sign}`);
 }

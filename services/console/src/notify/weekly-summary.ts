@@ -9,7 +9,7 @@ const weekMinutes = 7 * 24 * 60;
 /** 1970 began on a Thursday: the first Monday at 06:00 UTC. */
 const firstMondayMs = 4 * dayMs + 6 * 3_600_000;
 
-/** The summary of the last seven days, due once a week, on Monday at 06:00 UTC. The first week is only remembered. */
+/** The summary of the last seven days, due once a week, on Monday at 06:00 UTC. The first week only sets the start. */
 export async function watchWeek(operations: PipelineContext, now = Date.now()): Promise<News> {
   const { redis } = operations;
   const key = `${operations.config().redis.prefix}:notify:seen`;
@@ -26,7 +26,7 @@ export async function watchWeek(operations: PipelineContext, now = Date.now()): 
   };
 }
 
-/** A line for the whole, then one for each target, the slowest first. */
+/** A line for the total, then one for each target, the slowest first. */
 export async function summarizeWeek(operations: PipelineContext): Promise<string> {
   const targets = await Promise.all(
     Object.keys(operations.config().targets).map(async (target) => {

@@ -52,7 +52,7 @@ export function addAuditPage(server: ApiServer, context: ConsoleContext): void {
   });
 }
 
-/** What was refused does not stand between what was done: it is counted, however often it was tried. */
+/** Rejections are not listed among performed actions: they are counted. */
 function refusedTable(events: readonly RefusedEvent[]): Html {
   return html`<h2>Refused, and sign-ins that failed</h2>
     ${table(

@@ -7,7 +7,7 @@ import { actionButton, empty, number, right, select, table, time } from './compo
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
 
-/** Routing of many old studies: by hand, or for a migration. */
+/** Routing of many old studies: manually, or for a migration. */
 export function addBatchesPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/batches', { config: { access: 'viewer' } }, async (request, reply) => {
     const batches = await listBatches(context.operations);

@@ -76,18 +76,18 @@ export interface ActionButton {
   readonly label: string;
   readonly method: 'POST' | 'PUT';
   readonly path: string;
-  /** What is sent with it. */
+  /** The request body. */
   readonly body?: Readonly<Record<string, unknown>>;
-  /** Asked before it is done. */
+  /** Confirmation question before the action. */
   readonly confirm?: string;
   readonly kind?: 'primary' | 'danger' | 'plain';
-  /** Asks for a reason, which the request then has. */
+  /** Requests a reason, which is added to the request. */
   readonly reason?: string;
-  /** Names what it is done to, for those who do not see the row. */
+  /** Names the object of the action, for users who do not see the row. */
   readonly about?: string;
 }
 
-/** A button that asks the API for something; the page's script does it. */
+/** A button for an API request; the script of the page sends it. */
 export function actionButton({
   label,
   method,
@@ -112,7 +112,7 @@ export function actionButton({
   </button>`;
 }
 
-/** What is shown where there is nothing. */
+/** Shown for an empty list. */
 export function empty(title: string, text: string): Html {
   return html`<div class="empty">
     <p class="title">${title}</p>
@@ -137,7 +137,7 @@ interface ClassedColumn {
 
 type Column = string | ClassedColumn;
 
-/** A table that scrolls by itself where the page is too narrow for it. */
+/** A table with its own scroll bar if the page is too narrow for it. */
 export function table(caption: string, columns: readonly Column[], rows: readonly Html[]): Html {
   return html`<div class="table" tabindex="0" role="region" aria-label="${caption}">
     <table>
@@ -187,7 +187,7 @@ export function dicomDate(date: string): string {
   return /^\d{8}$/.test(date) ? `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}` : date;
 }
 
-/** A query that keeps what is set of the present one. */
+/** A query that preserves the parameters of the current one. */
 export function withQuery(path: string, query: Readonly<Record<string, string | number | undefined>>): string {
   const set = Object.entries(query).filter(
     (entry): entry is [string, string | number] => entry[1] !== undefined && entry[1] !== '',
@@ -209,7 +209,7 @@ const outcomes = {
   'not-needed': ['', '–', 'not needed'],
 } as const;
 
-/** What a rule says of a study. */
+/** Result of a rule for a study. */
 export function outcomeChip(outcome: keyof typeof outcomes): Html {
   const [kind, sign, text] = outcomes[outcome];
   return html`<span class="chip ${kind}"><span aria-hidden="true">${sign}</span> ${text}</span>`;

@@ -21,7 +21,7 @@ const deliveriesQuery = selection.extend({
 });
 type Query = z.infer<typeof deliveriesQuery>;
 
-/** Deliveries by filter, and actions on all that the filter means. */
+/** Deliveries by filter, and actions on all that match the filter. */
 export function addDeliveriesPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/deliveries', { config: { access: 'viewer' } }, async (request, reply) => {
     const asked = emptyAsMissing(request.query);
@@ -86,7 +86,7 @@ function filter(context: ConsoleContext, query: Query, days: DayRange): Html {
   </form>`;
 }
 
-/** Actions on everything that the filter means, not only on this page; the count is shown and asked about first. */
+/** Actions on everything that matches the filter, not only on this page; the number is shown and confirmed first. */
 function bulkButtons(query: Query, identity: Identity | undefined): Html {
   if (!identity || !isAllowed(identity.role, 'operator')) return html``;
   const { cursor: _, ...meant } = query;

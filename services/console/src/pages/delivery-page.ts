@@ -13,7 +13,7 @@ import { sendPage } from './layout/page.ts';
 
 const shown = 200;
 
-/** One delivery: its timeline, what the target has confirmed and refused, and the log of its job. */
+/** One delivery: its timeline, the instances that the target has confirmed and rejected, and the log of its job. */
 export function addDeliveryPage(server: ApiServer, context: ConsoleContext): void {
   server.get(
     '/deliveries/:deliveryId',
@@ -71,7 +71,7 @@ export function addDeliveryPage(server: ApiServer, context: ConsoleContext): voi
   );
 }
 
-/** What was refused is shown at once; what was confirmed, often thousands, when it is asked for. */
+/** Rejected instances are shown immediately; confirmed ones, often thousands, on request. */
 function instances({ instances: all }: LedgerPage): Html {
   if (all.length === 0)
     return empty('Nothing is confirmed yet', 'Each instance appears here as the target confirms it.');

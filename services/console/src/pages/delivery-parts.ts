@@ -6,7 +6,7 @@ import type { Delivery, DeliveryDetail } from '../views/schemas.ts';
 import { actionButton, bytes, number, progress, stateChip, time } from './components.ts';
 import { html, type Html } from './html.ts';
 
-/** The buttons that make sense for a delivery in its state, for those who may press them. */
+/** The useful buttons for a delivery in its state, for users with the permission. */
 export function deliveryButtons(delivery: Delivery, identity: Identity | undefined, label?: Label): Html {
   if (!identity || !isAllowed(identity.role, 'operator')) return html``;
   const path = `/api/deliveries/${delivery.deliveryId}`;
@@ -38,7 +38,7 @@ function isUnresolved(state: Delivery['state']): boolean {
   return unresolvedStates.some((one) => one === state);
 }
 
-/** What is known of one delivery, without its timeline. */
+/** Data of one delivery, without its timeline. */
 export function deliveryFacts(delivery: DeliveryDetail): Html {
   const { error, state } = delivery;
   const isBad = state === 'failed' || state === 'source-gone';
@@ -116,7 +116,7 @@ export function deliveryHead(delivery: Delivery, identity: Identity | undefined,
   </div>`;
 }
 
-/** Texts of ends begin with the stage in brackets, which is shown already. */
+/** Texts of ends begin with the stage in brackets, which is already shown. */
 function withoutStage({ stage, text }: DeliveryDetail['events'][number]): string {
   return stage !== undefined && text.startsWith(`[${stage}] `) ? text.slice(stage.length + 3) : text;
 }

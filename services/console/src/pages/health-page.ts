@@ -5,7 +5,7 @@ import { number, time } from './components.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
 
-/** The front page: one line for each thing that needs a person, worst first. */
+/** The front page: one line for each finding that needs an operator, most severe first. */
 export function addHealthPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/', { config: { access: 'viewer' } }, async (request, reply) => {
     const [findings, latest] = await Promise.all([context.health(), readLatest(context)]);

@@ -73,7 +73,7 @@ describe('what pages say', () => {
     expect(text).toContain('aria-label="Last hour: 2.00 MB sent, 3 deliveries arrived, 1 did not"');
     expect(text.match(/<rect class="bytes"/g)).toHaveLength(1);
     expect(text.match(/<rect class="bad"/g)).toHaveLength(1);
-    // The highest value of the axis, what each point says of itself, and the same as a table.
+    // The highest value of the axis, the text of each point, and the same as a table.
     expect(text).toContain('>50.0 kB/s</text');
     expect(text).toContain('1970-01-01 00:00 UTC: 33.3 kB/s, 3 arrived, 0 did not</title>');
     expect(text.match(/<td class="nowrap">/g)).toHaveLength(2);

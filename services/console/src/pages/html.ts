@@ -1,6 +1,6 @@
 import { printable } from '@dicom-dispatch/core';
 
-/** HTML that is safe to send: made by {@link html}, which escapes every value that is put in. */
+/** HTML that is safe to send: created by {@link html}, which escapes every inserted value. */
 export class Html {
   readonly text: string;
   constructor(text: string) {

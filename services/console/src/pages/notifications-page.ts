@@ -7,7 +7,7 @@ import { actionButton, empty, table } from './components.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
 
-/** Who is notified of what, with a test message for each. */
+/** Receivers of notifications, with a test message for each. */
 export function addNotificationsPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/notifications', { config: { access: 'viewer' } }, async (request, reply) => {
     const receivers = listReceivers(context.config().console.notifications);

@@ -1,16 +1,16 @@
 import { empty, time, withQuery } from './components.ts';
 import { html, type Html } from './html.ts';
 
-/** What a list says of itself: whether something follows, and how far a search came that took long. */
+/** Whether a list has more entries, and how far a slow search came. */
 interface Listed {
   readonly next?: string | undefined;
   readonly searchedTo?: number | undefined;
 }
 
 /**
- * The way to older entries, and back to the newest.
+ * Links to older entries, and back to the newest.
  *
- * @param csv - where the whole list is as a file
+ * @param csv - URL of the complete list as a file
  */
 export function pager(
   path: string,
@@ -34,12 +34,12 @@ export function pager(
   </div>`;
 }
 
-/** How far the search came, if it was ended early; else what there is to say beside. */
+/** How far the search came, if it was ended early; otherwise an additional text. */
 export function searchedText({ searchedTo }: Listed, otherwise: Html = html``): Html {
   return searchedTo === undefined ? otherwise : html`Searched back to ${time(searchedTo, 'at')} so far.`;
 }
 
-/** What is shown where a filter matches nothing, or nothing yet. */
+/** Shown if a filter matches nothing, or nothing yet. */
 export function nothingFound({ searchedTo }: Listed, title: string, text: string): Html {
   return searchedTo === undefined
     ? empty(title, text)

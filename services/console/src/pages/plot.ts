@@ -10,7 +10,7 @@ const axisText = 164;
 const plotHeight = 170;
 
 export interface PlotOptions {
-  /** Of the element, so that it stays open when the page is loaded again. */
+  /** Of the element, so that it stays open when the page is reloaded. */
   readonly id: string;
   readonly title: string;
   readonly stepMinutes: number;
@@ -21,8 +21,9 @@ export interface PlotOptions {
 }
 
 /**
- * What went through a target over time: bytes a second, and below them deliveries that did not arrive, each with an axis of its own. Each
- * point says its numbers when it is pointed at; a table has them for those who read it.
+ * Throughput of a target over time: bytes per second, and below them unsuccessful deliveries, each with a separate axis.
+ * Each
+ * point shows its numbers on hover; a table has them for screen readers.
  */
 export function plot(points: Throughput, { id, title, stepMinutes, axis, every }: PlotOptions): Html {
   const { bytes, delivered, failed } = totals(points);
@@ -106,7 +107,7 @@ function words(title: string, points: Throughput): string {
   return `${title}: ${formatBytes(bytes)} sent, ${number(delivered)} deliveries arrived, ${number(failed)} did not`;
 }
 
-/** Where a share of the highest value is, from the top. */
+/** Position of a share of the highest value, from the top. */
 function y(share: number): number {
   return sent.top + Math.round(sent.height * (1 - share));
 }

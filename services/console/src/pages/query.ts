@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { html, type Html } from './html.ts';
 
-/** A query of an address as forms send it: a field that was left empty is as good as missing. */
+/** A URL query as submitted by forms: an empty field counts as missing. */
 export function emptyAsMissing(query: unknown): Record<string, unknown> {
   if (typeof query !== 'object' || query === null) return {};
   return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== ''));
@@ -18,7 +18,7 @@ const zone = z
 const dayRange = z.object({ from: day, to: day, zone });
 export type DayRange = z.infer<typeof dayRange>;
 
-/** The days of an address, and the times that they mean (ms since 1970); what says `since` and `until` itself stays so. */
+/** The days in a URL, and their times (ms since 1970); explicit `since` and `until` take precedence. */
 export function readDays(query: Readonly<Record<string, unknown>>): {
   readonly days: DayRange;
   readonly times: { readonly since?: number; readonly until?: number };
@@ -33,7 +33,7 @@ export function readDays(query: Readonly<Record<string, unknown>>): {
   };
 }
 
-/** What a link needs to mean the same days: they stand for `since` and `until`. */
+/** Parameters of a link with the same days: they replace `since` and `until`. */
 export function daysInLinks({ from, to, zone: name }: DayRange): Record<string, string | undefined> {
   if (from === undefined && to === undefined) return {};
   return {
@@ -55,7 +55,7 @@ export function dayFields(label: string, { from, to, zone: name }: DayRange): Ht
 /** When a day (YYYY-MM-DD) begins in a time zone, ms since 1970. */
 export function startOfDay(date: string, timeZone: string): number {
   const local = Date.parse(`${date}T00:00:00Z`);
-  // The offset that holds then; it may be another one than that of the same time in UTC.
+  // The offset at that time; it may differ from that of the same time in UTC.
   const guess = local - offsetMs(local, timeZone);
   return local - offsetMs(guess, timeZone);
 }

@@ -11,7 +11,7 @@ import { sendPage } from './layout/page.ts';
 /** Lines of one target that a page shows; the files have all. */
 const maxLines = 500;
 
-/** What an administrator shows when somebody says that a study never arrived. */
+/** Evidence for an administrator if somebody claims that a study never arrived. */
 export function addReceiptPage(server: ApiServer, context: ConsoleContext): void {
   server.get(
     '/studies/:source/:study/receipt',

@@ -22,7 +22,7 @@ import { html, type Html } from './html.ts';
 import { priorsSection } from './priors-section.ts';
 import { sendPage } from './layout/page.ts';
 
-/** One study: where it is, why it has not arrived, and what can be done. */
+/** One study: its state, why it has not arrived, and possible actions. */
 export function addStudyPage(server: ApiServer, context: ConsoleContext): void {
   server.get(
     '/studies/:source/:study',
@@ -77,7 +77,7 @@ export function addStudyPage(server: ApiServer, context: ConsoleContext): void {
   );
 }
 
-/** Deliveries come the newest first. */
+/** Deliveries are sorted newest first. */
 function latestByTarget(deliveries: readonly DeliveryDetail[]): DeliveryDetail[] {
   const seen = new Set<string>();
   return deliveries.filter(({ target }) => !seen.has(target) && seen.add(target));
@@ -133,7 +133,7 @@ function deliveryCard(delivery: DeliveryDetail, identity: Identity | undefined, 
   </section>`;
 }
 
-/** What the rules want done in the source when all deliveries have succeeded, and how far that is. */
+/** Actions of the rules in the source after all deliveries have succeeded, and their progress. */
 function afterSuccess(study: StudyDetail, identity: Identity | undefined): Html {
   if (study.afterSuccess.length === 0) return html``;
   const canAct = identity !== undefined && isAllowed(identity.role, 'operator');

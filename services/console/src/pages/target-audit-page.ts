@@ -13,7 +13,7 @@ type Audit = NonNullable<AuditedTarget['audit']>;
 const maxStudies = 200;
 const maxNames = 10;
 
-/** What a target has now, beside what it has confirmed. */
+/** The current content of a target, beside its confirmations. */
 export function addTargetAuditPage(server: ApiServer, context: ConsoleContext): void {
   server.get(
     '/targets/:target/audit',

@@ -4,7 +4,7 @@ import { number, right, table, time } from './components.ts';
 import { html, type Html } from './html.ts';
 import { plot } from './plot.ts';
 
-/** How fast it goes now, when what waits will have ended, how long each stage takes, and what went through. */
+/** Current rate, expected end of the backlog, duration of each stage, and throughput. */
 export function targetNumbers(target: TargetDetail): Html {
   return html`<h2>Now</h2>
     <p class="pace">${rateText(target)} ${endText(target)}</p>
@@ -37,7 +37,7 @@ export function rateText({ pace }: Target): Html {
     <b>${formatBytes(Math.round(pace.bytesPerSecond))}/s</b> in the last ten minutes.`;
 }
 
-/** When the backlog ends, or why that cannot be said. */
+/** When the backlog ends, or why this is unknown. */
 export function endText(target: Target): Html {
   const { pace, counts } = target;
   const left = pace.ready + counts.active;

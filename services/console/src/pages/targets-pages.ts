@@ -203,7 +203,7 @@ function moved(target: TargetDetail, identity: Identity | undefined): Html {
     }`;
 }
 
-/** What an operator can do about deliveries whose target is gone from the configuration. */
+/** Actions of an operator for deliveries whose target was removed from the configuration. */
 function decision(target: TargetDetail, others: readonly string[], identity: Identity | undefined): Html {
   const path = `/api/targets/${encodeURIComponent(target.name)}`;
   const count = number(target.counts.waiting + target.counts.active);

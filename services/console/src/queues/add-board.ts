@@ -10,7 +10,7 @@ import { boardVerdict } from './board-access.ts';
 import { boardPage } from './board-page.ts';
 import { DeliveryQueueAdapter } from './delivery-queue-adapter.ts';
 
-/** Bull Board, with every queue of the configuration. @returns what takes the queues of a new configuration over */
+/** Bull Board, with every queue of the configuration. @returns a function that applies the queues of a new configuration */
 export async function addBoard(server: FastifyInstance, context: ConsoleContext): Promise<() => void> {
   const adapter = new FastifyAdapter();
   const board = createBullBoard({
@@ -66,13 +66,13 @@ export async function addBoard(server: FastifyInstance, context: ConsoleContext)
   return refresh;
 }
 
-/** The list of queues for those who may only look: it offers no buttons. */
+/** The list of queues for viewers: it has no buttons. */
 function readOnly(list: string): string {
   const { queues, ...rest } = JSON.parse(list) as { readonly queues: readonly object[] };
   return JSON.stringify({ ...rest, queues: queues.map((queue) => ({ ...queue, readOnlyMode: true })) });
 }
 
-/** Targets that are not configured any more, but once got deliveries: their queues may hold some still. */
+/** Targets that are no longer configured, but once had deliveries: their queues may still contain some. */
 async function removedTargets({ operations, config }: ConsoleContext): Promise<string[]> {
   const known = await operations.redis.smembers(operations.keys.targets);
   return known.filter((target) => config().targets[target] === undefined);

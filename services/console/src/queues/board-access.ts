@@ -38,8 +38,8 @@ const allowed: Readonly<Record<string, { readonly role: Role; readonly action: s
 };
 
 /**
- * What is refused to everybody: adding jobs, editing their data, emptying and obliterating queues, schedulers, of which we
- * have none, and what Redis and its clients are.
+ * Rejected for everybody: adding jobs, editing their data, emptying and obliterating queues, schedulers (there are
+ * none), and details of Redis and its clients.
  */
 const refused: ReadonlySet<string> = new Set([
   'GET /api/redis/stats',
@@ -59,7 +59,7 @@ export type BoardVerdict =
   | { readonly kind: 'read' }
   | { readonly kind: 'action'; readonly role: Role; readonly action: string }
   | { readonly kind: 'refused' }
-  /** A route that came with another version of Bull Board: refused too, and a test fails. */
+  /** A route of another version of Bull Board: rejected too, and a test fails. */
   | { readonly kind: 'unknown' };
 
 /** @param route - as it was registered, with `:names`, without the prefix of Bull Board */

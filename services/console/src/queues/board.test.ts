@@ -170,10 +170,10 @@ describe('Bull Board', () => {
     const press = async (path: string, body?: unknown, method = 'PUT') =>
       (await test.ask(method, `/queues/api/queues/${path}`, { body })).status;
     const { studyTaskId = '' } = (await operations.records.delivery(a)) ?? {};
-    // A study task whose deliveries have not arrived: they would lose what waits for them.
+    // A study task with unfinished deliveries: they would lose their parent.
     expect(await press(`study/${studyTaskId}/clean`)).toBe(409);
     expect(await (await operations.queues.study().getJob(studyTaskId))?.getState()).toBe('waiting-children');
-    // An attempt that is under way.
+    // A running attempt.
     const lock = `${queue.toKey(a)}:lock`;
     await redis.set(lock, 'token');
     const patch = { state: 'active', lock, token: 'token' } as const;
@@ -191,7 +191,7 @@ describe('Bull Board', () => {
     await press('target-a/promote');
     expect(await (await queue.getJob(a))?.getState()).toBe('delayed');
     expect(await operations.records.look(a)).toMatchObject({ isHeld: true });
-    // Put off, it waits for as long as the record says, too.
+    // If postponed, it waits as long as in the record, too.
     await releaseDelivery(operations, a, { name: 'tester' });
     await (await queue.getJob(a))?.remove();
     await queue.add('delivery', {}, { jobId: a, priority: 30, delay: 60_000 });
@@ -276,7 +276,7 @@ describe('Bull Board', () => {
     ['study', '/rate-limit', { max: 1, duration: 60_000 }],
   ])('refuses for %s a limit that would stop it unseen: %s %o', async (name, path, body) => {
     const answer = await test.ask('PUT', `/queues/api/queues/${name}${path}`, { body });
-    // Some are refused by Bull Board itself.
+    // Some are rejected by Bull Board itself.
     expect([400, 409]).toContain(answer.status);
     const queue = name === 'study' ? test.operations.queues.study() : test.operations.queues.target('a');
     expect(await queue.getGlobalRateLimit()).toBeNull();

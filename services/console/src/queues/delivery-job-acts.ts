@@ -5,7 +5,7 @@ import type { Job, Queue } from 'bullmq';
 import { currentActor } from './acting.ts';
 import { orRefused, Refused } from './refused.ts';
 
-/** The job of a delivery, whose acts begin with the delivery's record. */
+/** The job of a delivery, whose actions begin with the record of the delivery. */
 export function asDeliveryJob(job: Job, queue: Queue, context: PipelineContext): Job {
   const id = job.id ?? '';
   const removeJob = job.remove.bind(job);
@@ -29,7 +29,7 @@ export function asDeliveryJob(job: Job, queue: Queue, context: PipelineContext):
     if (changed.kind === 'refused') throw new Refused('it is no longer waiting');
     const record = await context.records.delivery(id);
     if (record) await callDelivery(pipelineContext, record, changed.now);
-    // Later than it was: nobody else does that.
+    // Later than it was: nothing else does this.
     const found = await queue.getJob(id);
     if ((await found?.getState()) === 'delayed') await found?.changeDelay(delayMs);
   };
@@ -42,7 +42,7 @@ export function asDeliveryJob(job: Job, queue: Queue, context: PipelineContext):
     if (looked && !endStates.includes(looked.record.state)) {
       await orRefused(() => cancelDelivery(context, id, currentActor()));
     }
-    // Taken away with its tie, the last delivery would let its study task believe that all has arrived.
+    // If the last delivery were removed together with its link, its study task would treat everything as delivered.
     await context.redis.hdel(queue.toKey(id), 'parentKey', 'parent');
     await removeJob({ removeChildren: false });
   };

@@ -18,8 +18,9 @@ const minuteMs = 60_000;
 type BoardJob = Awaited<ReturnType<BullMQAdapter['getJob']>>;
 
 /**
- * A queue as Bull Board sees it, whose buttons do what our own do: the records of deliveries and study tasks decide, and
- * what does not fit them is refused or carried out whole.
+ * A queue as Bull Board sees it, whose buttons execute our own actions: the records of deliveries and study tasks decide,
+ * and
+ * an action that does not fit them is rejected or executed completely.
  */
 export class DeliveryQueueAdapter extends BullMQAdapter {
   readonly #context: PipelineContext;
@@ -80,7 +81,7 @@ export class DeliveryQueueAdapter extends BullMQAdapter {
     await orRefused(() => setTargetConcurrency(this.#context, target, concurrency));
   }
 
-  /** As our own limit: per minute, at least one. A rate of nothing would be a pause that nobody sees. */
+  /** As our own limit: per minute, at least one. A rate of zero would be an invisible pause. */
   override async setConfiguredRateLimit({ max, duration }: { max: number; duration: number }): Promise<void> {
     await this.#setRate((max * minuteMs) / duration);
   }

@@ -11,7 +11,7 @@ export class Refused extends Error {
   }
 }
 
-/** Lets an act of ours say why it was not done. */
+/** Reports why one of our actions was not executed. */
 export async function orRefused<T>(act: () => Promise<T>): Promise<T> {
   try {
     return await act();

@@ -16,9 +16,9 @@ export const boardPrefix = '/queues';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Who may use the route. A route that does not say is refused to everybody. */
+    /** Who may use the route. A route without this is rejected for everybody. */
     access?: Role | 'public';
-    /** How the audit log calls what the route does; only what changes something has it. */
+    /** Name of the action in the audit log; only for routes that change something. */
     action?: string;
   }
   interface FastifyRequest {
@@ -26,21 +26,21 @@ declare module 'fastify' {
   }
 }
 
-/** Changes that one person or program may make a second, and at once: the audit log holds each of them. */
+/** Changes per second that one user or program may make, and the burst: the audit log contains each of them. */
 const changes = { perSecond: 10, burst: 600 };
 
-/** Requests of a browser in which somebody has signed in before. */
+/** Requests of a browser in which a user has signed in before. */
 const ofKnownDevice = { perSecond: 10, burst: 100 };
 
-/** Why a request goes no further. */
+/** Why a request is rejected. */
 interface Refusal {
   readonly status: 401 | 403 | 429;
   readonly text: string;
 }
 
 /**
- * Asks of every request, before anything else is done with it: who is it, may they, and did they mean it. A route says
- * in its `config.access` who may use it; what says nothing is refused.
+ * Checks every request first: who sends it, are they allowed, and is it intended. A route defines
+ * in its `config.access` who may use it; a route without it is rejected.
  */
 export function guardAccess(server: FastifyInstance, context: ConsoleContext): void {
   const pace = new AnonymousPace();
@@ -52,7 +52,7 @@ export function guardAccess(server: FastifyInstance, context: ConsoleContext): v
     const config = context.config();
     const closed = doorVerdict(request, context);
     if (closed) return refuse(request, reply.header('connection', 'close'), closed);
-    // A page that only looks whether all is well keeps no session from ending.
+    // A page that only polls the state does not extend a session.
     const use = request.routeOptions.url === '/api/health' ? 'look' : 'touch';
     request.identity = await authenticate(request, config, context, use);
     if (!request.identity && !mayHurry(request, context, known)) {
@@ -74,7 +74,7 @@ export function guardAccess(server: FastifyInstance, context: ConsoleContext): v
   });
 }
 
-/** Whether the console serves requests that come this way at all. */
+/** Whether the console serves requests from this address at all. */
 function doorVerdict(request: FastifyRequest, context: ConsoleContext): Refusal | undefined {
   const { console } = context.config();
   if (console.allowFrom.length > 0 && !isLoopback(request.ip) && !networkMatcher(console.allowFrom)(request.ip)) {
@@ -112,7 +112,7 @@ async function verdict(request: FastifyRequest, context: ConsoleContext): Promis
   return undefined;
 }
 
-/** Whether a browser that has signed in before asks: floods of others do not slow it down. */
+/** Whether a browser that has signed in before sends it: floods of others do not slow it down. */
 function mayHurry(request: FastifyRequest, context: ConsoleContext, known: TokenBuckets): boolean {
   const device = context.devices.findAny(request);
   const budget = device && known.of(device.id);
@@ -151,7 +151,7 @@ function neededFor(request: FastifyRequest, context: ConsoleContext): Role | 'pu
   return request.routeOptions.config.access ?? 'refused';
 }
 
-/** What somebody known was refused is noted; what nobody known asks for is only counted. */
+/** Rejections of known users are recorded; requests of unknown callers are only counted. */
 function noteRefusal(context: ConsoleContext, request: FastifyRequest, { status, text }: Refusal): void {
   const { identity } = request;
   context.refused.count(status === 401 ? 'not signed in' : 'forbidden');
@@ -169,7 +169,7 @@ function noteRefusal(context: ConsoleContext, request: FastifyRequest, { status,
   });
 }
 
-/** Pages lead to the sign-in; everything else gets a JSON answer. */
+/** Pages redirect to the sign-in; everything else gets a JSON response. */
 function refuse(request: FastifyRequest, reply: FastifyReply, refusal: Refusal): FastifyReply {
   const isPage = request.method === 'GET' && (request.headers.accept ?? '').includes('text/html');
   if (isPage && refusal.status === 401) {

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { FairQueue } from './fair-queue.ts';
 import { TokenBucket, TokenBuckets } from './token-bucket.ts';
 
-/** Requests a second of one client, and how many at once before that counts. */
+/** Requests per second of one client, and the burst before this counts. */
 const perClient = { perSecond: 20, burst: 200 };
 const overall = { perSecond: 200, burst: 1000 };
 const maxWaiting = 2_000;
@@ -11,8 +11,8 @@ const maxClients = 10_000;
 const tickMs = 50;
 
 /**
- * Slows down requests of nobody that is known: each client gets some a second, the rest wait. A client that sends the next
- * request after the answer is slowed down by that alone, which costs less than an answer. Clients take turns.
+ * Slows down requests of unknown callers: each client may send some per second, the rest wait. A client that sends the next
+ * request after the response is slowed down by this alone, which costs less than a response. Clients take turns.
  */
 export class AnonymousPace {
   readonly #clients = new TokenBuckets(perClient, maxClients);
@@ -21,8 +21,8 @@ export class AnonymousPace {
   #timer: NodeJS.Timeout | undefined;
 
   /**
-   * @param connection - its close ends the waiting
-   * @returns whether the request may go on; false when too many wait already, or the client has hung up
+   * @param connection - its close ends the wait
+   * @returns whether the request may continue; false if too many wait already, or the client has disconnected
    */
   async admit(client: string, connection: Socket): Promise<boolean> {
     if (this.#queue.size === 0 && this.#mayGo(client)) return true;

@@ -4,12 +4,12 @@ import type { FastifyRequest } from 'fastify';
 import { localIdentity, type Identity } from './identity.ts';
 import type { Sessions } from './sessions.ts';
 
-/** `__Host-` ties the cookie to this host and to TLS; over plain http browsers would not take it. */
+/** `__Host-` binds the cookie to this host and to TLS; over plain http browsers would not accept it. */
 export function sessionCookieName(isSecure: boolean): string {
   return isSecure ? '__Host-dispatch' : 'dispatch';
 }
 
-/** Who makes the request, if anybody that is known. `look` does not count as a use of the session. */
+/** The identity of the sender, if known. `look` does not count as a use of the session. */
 export async function authenticate(
   request: FastifyRequest,
   config: Config,

@@ -1,20 +1,20 @@
 import { isLoopback } from '@dicom-dispatch/core';
 import type { FastifyRequest } from 'fastify';
 
-/** What proxies, load balancers and content networks add to requests; browsers and programs send none of these. */
+/** Headers that proxies, load balancers and content networks add to requests; browsers and programs send none of them. */
 const forwardingHeader =
   /^(forwarded|via|x-forwarded(-.+)?|x-real-ip|x-client-ip|x-cluster-client-ip|x-remote-(ip|addr)|x-original-.+|x-rewrite-url|x-envoy-.+|x-proxy-.+|x-arr-.+|x-azure-.+|x-amz-cf-.+|x-amzn-.+|true-client-ip|client-ip|cf-.+|cdn-loop|fastly-.+|proxy-.+)$/;
 
 /**
- * How it shows that a request came through a proxy, where nobody has to sign in: whoever reaches the proxy would be
- * administrator. undefined for one that came from this machine as far as can be told.
+ * Evidence that a request came through a proxy, if no sign-in is configured: every user of the proxy would be
+ * administrator. undefined for a request from this machine, as far as can be determined.
  */
 export function proxySign(request: FastifyRequest): string | undefined {
   const header = Object.keys(request.headers).find((name) => forwardingHeader.test(name));
   if (header !== undefined) return `it has the header ${header}`;
-  // What nginx speaks to servers behind it, unless told otherwise, and neither browsers nor programs of today.
+  // The default of nginx for upstream servers, which neither browsers nor current programs use.
   if (request.raw.httpVersionMajor < 1 || request.raw.httpVersion === '1.0') return 'it is HTTP 1.0';
-  // A page of ours that its browser knows under another name than this machine's.
+  // One of our pages that its browser opened with another host name.
   const site = request.headers['sec-fetch-site'];
   if (site === 'same-origin' && namesOtherHost(request.headers.referer)) return 'its page has another host';
   return undefined;

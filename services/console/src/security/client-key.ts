@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 
-/** Under which key a client is counted: its address; of IPv6 the first 64 bits, which one client has to itself. */
+/** The key under which a client is counted: its address; for IPv6 the first 64 bits, which one client usually owns. */
 export function clientKey(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   if (mapped !== undefined) return mapped;

@@ -11,14 +11,16 @@ import { fingerprint, isPasswordHash, type ConsoleConfig } from '@dicom-dispatch
 
 type Settings = Pick<ConsoleConfig, 'secret' | 'users' | 'tokens' | 'oidc'>;
 
-/** Fixed: all consoles with one configuration have to come to the same keys. */
+/** Fixed: all consoles with one configuration must derive the same keys. */
 const salt = 'dicom-dispatch console';
 const nonceBytes = 12;
 const tagBytes = 16;
 
 /**
- * The keys of what browsers keep for us. They come from `console.secret`, of which the first signs and all are taken; else
- * from the other secrets of the console, so that all consoles with one configuration share them; else they are made for
+ * The keys for data stored in browsers. They are derived from `console.secret`, of which the first signs and all are
+ * accepted; otherwise
+ * from the other secrets of the console, so that all consoles with one configuration share them; otherwise they are
+ * generated for
  * this process.
  */
 export class ConsoleKeys {
@@ -53,7 +55,7 @@ export class ConsoleKeys {
     );
   }
 
-  /** What was sealed; undefined for what was not, or too long ago. */
+  /** The decrypted value; undefined if it is invalid or too old. */
   open(purpose: string, sealed: string): unknown {
     const bytes = Buffer.from(sealed, 'base64url');
     if (bytes.length < nonceBytes + tagBytes) return undefined;
@@ -87,7 +89,7 @@ export class ConsoleKeys {
     const material = settings.secret?.map((one) => one.reveal()) ?? sharedMaterial(settings);
     const from = fingerprint(material);
     if (this.#derived?.from !== from) {
-      // Slow, as these may be secrets that a person has chosen: who sees a signature must not be able to guess them.
+      // Slow, because these may be secrets chosen by a person: a signature must not allow guessing them.
       const keys = material.map((text) => scryptSync(text, salt, 32, { N: 2 ** 14, r: 8, p: 1 }));
       this.#derived = { from, keys: keys.length > 0 ? keys : [this.#random] };
     }
@@ -95,7 +97,7 @@ export class ConsoleKeys {
   }
 }
 
-/** Passwords in plain text are left out: signatures must not help to guess them. */
+/** Passwords in plain text are excluded: signatures must not help to guess them. */
 function sharedMaterial({ users, tokens, oidc }: Settings): string[] {
   const parts = [
     ...Object.values(users ?? {})

@@ -10,10 +10,10 @@ let timer: NodeJS.Timeout | undefined;
 const waiting = new Map<number, (key: Buffer | undefined) => void>();
 
 /**
- * scrypt in a thread of its own, which ends when nobody signs in: in Node's thread pool it would wait for the files of
- * deliveries, and these for it.
+ * scrypt in a separate thread, which ends when nobody signs in: in Node's thread pool it would wait for the files of
+ * deliveries, and vice versa.
  *
- * @returns undefined when the parameters cannot be used
+ * @returns undefined if the parameters cannot be used
  */
 export function deriveKey(
   password: string,

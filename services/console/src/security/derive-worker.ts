@@ -1,7 +1,7 @@
 import { scryptSync, type ScryptOptions } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
 
-/** What a thread for passwords is asked. */
+/** Request to a thread for passwords. */
 export interface DeriveRequest {
   readonly id: number;
   readonly password: string;
@@ -21,7 +21,7 @@ parentPort?.on('message', ({ id, password, salt, keyBytes, options }: DeriveRequ
   try {
     key = scryptSync(password, salt, keyBytes, options);
   } catch {
-    // A hash in the configuration with parameters that scrypt does not take: no password is right.
+    // A hash in the configuration with parameters that scrypt does not support: no password matches.
   }
   // eslint-disable-next-line unicorn/require-post-message-target-origin -- that is for windows, this is a thread
   parentPort?.postMessage({ id, key } satisfies DeriveAnswer);

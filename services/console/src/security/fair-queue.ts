@@ -1,4 +1,8 @@
-/** Who waits, by key (the address of a client): each key in turn, so that one that asks much does not hold up the others. */
+/**
+ * Waiting requests, by key (the address of a client): the keys take turns, so that a client with many requests does not
+ * block the
+ * others.
+ */
 export class FairQueue<T> {
   readonly #waiting = new Map<string, Set<T>>();
   readonly #maxWaiting: number;
@@ -14,7 +18,7 @@ export class FairQueue<T> {
     return this.#size;
   }
 
-  /** @returns false when there is no place left */
+  /** @returns false if there is no free place */
   push(key: string, item: T): boolean {
     const own = this.#waiting.get(key);
     if (this.#size >= this.#maxWaiting || (own?.size ?? 0) >= this.#maxPerKey) return false;
@@ -24,7 +28,7 @@ export class FairQueue<T> {
     return true;
   }
 
-  /** Takes out somebody who waits no longer. */
+  /** Removes a request that no longer waits. */
   remove(key: string, item: T): void {
     const own = this.#waiting.get(key);
     if (!own?.delete(item)) return;
@@ -32,14 +36,14 @@ export class FairQueue<T> {
     if (own.size === 0) this.#waiting.delete(key);
   }
 
-  /** The next one of the next key that may; undefined when none may. */
+  /** The next request of the next allowed key; undefined if none is allowed. */
   shift(mayGo: (key: string) => boolean = () => true): T | undefined {
     for (const [key, items] of this.#waiting) {
       if (!mayGo(key)) continue;
       const [item] = items;
       if (item === undefined) continue;
       this.remove(key, item);
-      // To the end of the line.
+      // Moves it to the end.
       if (this.#waiting.delete(key)) this.#waiting.set(key, items);
       return item;
     }

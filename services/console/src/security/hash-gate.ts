@@ -1,11 +1,11 @@
 import { FairQueue } from './fair-queue.ts';
 
-/** A browser that has signed in here before as the same person has a lane of its own. */
+/** A browser in which the same user has signed in before has a separate lane. */
 export type Lane = 'known' | 'unknown';
 
 const maxWaiting = 64;
 const maxWaitingPerClient = 16;
-/** After a wrong password its client waits for so many times as long as the hash took, and all others for once. */
+/** After a wrong password its client waits for this multiple of the duration of the hash, and all others for once. */
 const restFactor = 9;
 const maxRestMs = 2_000;
 const maxRestOfAllMs = 100;
@@ -15,13 +15,13 @@ interface Task {
 }
 
 /**
- * Bounds how many passwords are hashed at a time: one in each lane, whoever asks. Who guesses wrong waits, and lets others go
- * first: one client takes a tenth of a core at most, all together a half.
+ * Limits the number of passwords that are hashed at a time: one per lane. Wrong guesses have to wait, and others go
+ * first: one client uses at most a tenth of a core, all together a half.
  */
 export class HashGate {
   readonly #lanes: Readonly<Record<Lane, LaneState>> = { known: new LaneState(), unknown: new LaneState() };
 
-  /** @returns whether the password is right; `busy`, without having looked, when too many wait */
+  /** @returns whether the password is right; `busy`, without a check, if too many wait */
   async check(lane: Lane, client: string, isRight: () => Promise<boolean>): Promise<boolean | 'busy'> {
     const { promise, resolve, reject } = Promise.withResolvers<boolean>();
     const run = async (): Promise<boolean> => {
@@ -47,7 +47,7 @@ class LaneState {
   #isBusy = false;
   #wake: () => void = () => {};
 
-  /** To be called when somebody has come. */
+  /** Call this after a request was added. */
   async work(): Promise<void> {
     this.#wake();
     if (this.#isBusy) return;
@@ -70,7 +70,7 @@ class LaneState {
     await pause(Math.min(maxRestOfAllMs, tookMs));
   }
 
-  /** Until somebody has rested enough, or somebody else comes. */
+  /** Until a client has waited long enough, or another one arrives. */
   async #nextMayGo(ms: number): Promise<void> {
     await Promise.race([pause(ms), new Promise<void>((resolve) => (this.#wake = resolve))]);
     this.#wake = () => {};

@@ -23,10 +23,10 @@ const board = {
   'manifest-src': ["'self'"],
 };
 
-/** Routes whose answers change with their address only. */
+/** Routes whose responses depend on their URL only. */
 const keptByBrowsers: ReadonlySet<string> = new Set(['/static/:version/:name', `${boardPrefix}/static/*`]);
 
-/** Headers that keep browsers from doing what our pages never ask for; nothing may come from another host. */
+/** Headers that prevent browsers from doing what our pages never need; nothing may be loaded from another host. */
 export async function addSecurityHeaders(
   server: FastifyInstance,
   context: Pick<ConsoleContext, 'isSecure'>,

@@ -1,14 +1,14 @@
 import { roles, type Role } from '@dicom-dispatch/core';
 
-/** Who makes a request. */
+/** The sender of a request. */
 export interface Identity {
   readonly name: string;
   readonly role: Role;
-  /** How they proved it. `local`: nothing had to be proved, the console serves this machine alone. */
+  /** How the identity was verified. `local`: no verification was needed, the console serves this machine only. */
   readonly by: 'local' | 'password' | 'oidc' | 'token';
-  /** Has to come back with every request that changes something; only sessions have one. */
+  /** Must be sent back with every request that changes something; only sessions have one. */
   readonly csrf?: string;
-  /** Under which key the session is kept. */
+  /** The key under which the session is stored. */
   readonly session?: string;
   /** The only targets that a token may read and act on; absent: all. */
   readonly targets?: readonly string[];

@@ -10,15 +10,15 @@ const maxCookies = 5;
 const maxCookieLength = 400;
 const sealed = z.object({ id: z.string(), name: z.string(), proof: z.string() });
 
-/** A browser in which somebody has signed in before. */
+/** A browser in which a user has signed in before. */
 export interface KnownDevice {
   readonly id: string;
   readonly name: string;
 }
 
 /**
- * Marks browsers that have signed in: guesses that others make under the same name do not lock them out, and floods do not slow
- * them down. The cookie is encrypted, bound to the name and its password, and signs nobody in.
+ * Marks browsers that have signed in: guesses of others with the same name do not lock them out, and floods do not slow
+ * them down. The cookie is encrypted, bound to the name and its password, and does not sign in.
  */
 export class KnownDevices {
   readonly #keys: ConsoleKeys;

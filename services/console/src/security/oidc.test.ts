@@ -9,14 +9,14 @@ const keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
 
 interface Provider extends AsyncDisposable {
   readonly url: string;
-  /** What the next tokens say of who signs in. */
+  /** Claims of the next tokens. */
   claims: Record<string, unknown>;
-  /** Takes the place of the nonce that was asked for. */
+  /** Replaces the requested nonce. */
   nonce: string | undefined;
   forgesSignature: boolean;
 }
 
-/** An OpenID Connect provider that signs everybody in, and checks what the Standard lets it check. */
+/** An OpenID Connect provider that signs every user in, and checks what the Standard allows it to check. */
 async function startProvider(): Promise<Provider> {
   const codes = new Map<string, { challenge: string; nonce: string }>();
   const server: HttpStandIn = await startHttpServer((request, response) => {
@@ -108,7 +108,7 @@ describe('sign-in with OpenID Connect', () => {
     roles,
   });
 
-  /** Goes the whole way as a browser would; gives the last answer and the cookies. */
+  /** Follows the complete sign-in like a browser; returns the last response and the cookies. */
   async function goThrough(
     change: (callback: URL) => void = () => {},
   ): Promise<{ status: number; location: string | null; cookie: string; text: string }> {

@@ -14,14 +14,14 @@ type Oidc = NonNullable<ConsoleConfig['oidc']>;
 const stateCookie = 'dispatch-oidc';
 const stateMs = 600_000;
 const maxCookieLength = 4_000;
-/** A provider that failed is not asked again for so long: nobody known makes us ask. */
+/** A failed provider is not contacted again for this time, because unknown callers could trigger it. */
 const restMs = 5_000;
 const timeoutSeconds = 10;
 const kept = z.object({ state: z.string(), verifier: z.string(), nonce: z.string(), to: z.string() });
 
 /**
- * Sign-in with an OpenID Connect provider: authorization code with PKCE, state and nonce. What has to be known again
- * afterwards is in an encrypted cookie: nobody who only begins a sign-in leaves anything in Redis.
+ * Sign-in with an OpenID Connect provider: authorization code with PKCE, state and nonce. The state between the steps
+ * is in an encrypted cookie: an unfinished sign-in leaves nothing in Redis.
  */
 export function addOidc(server: ApiServer, context: ConsoleContext): void {
   let discovered: { readonly of: string; readonly config: Promise<client.Configuration> } | undefined;
@@ -116,7 +116,7 @@ export function addOidc(server: ApiServer, context: ConsoleContext): void {
     const issuer = new URL(oidc.issuer);
     // Tokens in the clear are for a provider on this machine only.
     const execute = issuer.protocol === 'http:' && isLoopback(issuer.hostname) ? [client.allowInsecureRequests] : [];
-    // ID tokens come over TLS from the provider itself; their signatures are checked all the same.
+    // ID tokens are received over TLS from the provider itself; their signatures are verified nevertheless.
     const config = client.discovery(issuer, oidc.clientId, oidc.clientSecret?.reveal(), undefined, {
       execute: [...execute, client.enableNonRepudiationChecks],
       timeout: timeoutSeconds,
@@ -139,9 +139,9 @@ export function addOidc(server: ApiServer, context: ConsoleContext): void {
 }
 
 /**
- * Name and role of who signed in: the highest role that a value of the claim gives.
+ * Name and role of the user: the highest role that a value of the claim gives.
  *
- * @throws ConsoleError `sign-in-failed` for somebody who has no role here
+ * @throws ConsoleError `sign-in-failed` for a user without a role
  */
 export function identify(
   oidc: Oidc,
@@ -160,7 +160,7 @@ export function identify(
   return { name, role, values };
 }
 
-/** What went wrong, without what the provider or the browser wrote. */
+/** The error, without text of the provider or the browser. */
 function reasonOf(error: unknown): string {
   if (error instanceof ConsoleError) return error.code;
   const { code } = error as { code?: unknown };

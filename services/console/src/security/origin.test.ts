@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => test[Symbol.asyncDispose]());
 
-/** A request as a program may make it: with any Host header. */
+/** A request as a program may send it: with any Host header. */
 function raw(path: string, method: string, headers: Record<string, string>): Promise<number> {
   return new Promise((resolve, reject) => {
     const url = new URL(path, test.url);

@@ -6,7 +6,7 @@ const cost = { N: 2 ** 15, r: 8, p: 1 } as const;
 const keyBytes = 32;
 const maxmem = 128 * 1024 * 1024;
 const pattern = /^scrypt:(\d{1,8}):(\d{1,3}):(\d{1,3}):([A-Za-z0-9_-]{16,128}):([A-Za-z0-9_-]{43})$/;
-/** A longer password is refused before it is hashed. */
+/** A longer password is rejected before it is hashed. */
 const longestPassword = 1024;
 
 /** A hash to put into the configuration: `scrypt:N:r:p:salt:key`. */
@@ -17,7 +17,7 @@ export async function hashPassword(password: string): Promise<string> {
   return `scrypt:${cost.N}:${cost.r}:${cost.p}:${salt.toString('base64url')}:${key.toString('base64url')}`;
 }
 
-/** Whether the password is the one that is kept, as a hash or as such. Takes the same time either way. */
+/** Whether the password is the stored one, as a hash or as plain text. Takes the same time in both cases. */
 export async function checkPassword(password: string, kept: string): Promise<boolean> {
   if (password.length === 0 || password.length > longestPassword) return false;
   const match = pattern.exec(kept);
@@ -28,12 +28,12 @@ export async function checkPassword(password: string, kept: string): Promise<boo
   return derived !== undefined && timingSafeEqual(derived, Buffer.from(key, 'base64url'));
 }
 
-/** The same characters, whichever way a keyboard composes them (NIST SP 800-63B-4, section 3.1.1.2). */
+/** The same characters, however a keyboard composes them (NIST SP 800-63B-4, section 3.1.1.2). */
 function normal(password: string): string {
   return password.normalize('NFKC');
 }
 
-/** Compares in a time that does not tell how much of it was right. */
+/** Compares in constant time. */
 export async function sameText(given: string, kept: string): Promise<boolean> {
   const salt = randomBytes(16);
   const light = { N: 1024, r: 8, p: 1 };

@@ -3,7 +3,7 @@ import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { signIn, startTestConsole, testToken, type TestConsole } from '../testing/start-test-console.ts';
 
-/** Values of tags by which somebody could be known, each a word that stands nowhere else. */
+/** Identifying values of tags, each a word that occurs nowhere else. */
 const tags = {
   PatientName: 'Geheimwort^Nora',
   PatientID: 'PID-QQ4711',
@@ -75,7 +75,7 @@ async function everything({ test, uids }: Scene, searches: readonly string[]): P
   const note = async (method: string, path: string, body?: unknown): Promise<void> => {
     const headers: Record<string, string> = path.startsWith('/api') ? {} : { accept: 'text/html' };
     const answer = await ask(test, method, path, { headers, body });
-    // What somebody typed may stand in its field again.
+    // Entered text may be shown in its field again.
     answers.set(`${method} ${path} ${JSON.stringify(body ?? '')}`, `${answer.status} ${answer.text}`);
   };
   for (const { method, url } of test.console.routes) {
@@ -99,7 +99,7 @@ async function everything({ test, uids }: Scene, searches: readonly string[]): P
   return answers;
 }
 
-/** Which words of patients stand in an answer that its question did not have. */
+/** Patient words that a response contains and its request did not. */
 function leaks(answers: Map<string, string>): string[] {
   return [...answers].flatMap(([question, text]) =>
     words

@@ -73,7 +73,7 @@ describe('a console without sign-in, behind a proxy that names this machine', ()
     expect(
       await status(test, '/studies', { host, referer: `http://${host}/targets`, 'sec-fetch-site': 'same-origin' }),
     ).toBe(200);
-    // A link on a page of somebody else is no proxy.
+    // A link on a foreign page is not a proxy.
     expect(
       await status(test, '/studies', { host, referer: 'https://wiki.example/', 'sec-fetch-site': 'cross-site' }),
     ).toBe(200);
@@ -88,13 +88,13 @@ describe('a console without sign-in, behind a proxy that names this machine', ()
     const config = testConfig({ console });
     const started = startConsole({ config, redis: test.redis, log, metrics: createMetrics() });
     await expect(started).rejects.toThrow(reason);
-    // Where it listens does not change with the configuration.
+    // The listening address does not change with the configuration.
     if (!('listen' in console)) expect(() => test.console.reload(config)).toThrow(/no sign-in is required/);
   });
 });
 
 describe('the address of a client', () => {
-  /** What the audit log has as the address of a change with this X-Forwarded-For. */
+  /** The address in the audit log for a change with this X-Forwarded-For. */
   async function addressSeen(test: TestConsole, forwarded: string): Promise<string> {
     const headers = { authorization: `Bearer ${testToken.operator}`, 'x-forwarded-for': forwarded };
     expect((await test.ask('POST', '/api/targets/a/pause', { headers })).status).toBe(200);

@@ -8,15 +8,15 @@ const waitMs = 2_000;
 const withoutRedis = new Set(['/healthz', '/readyz', '/metrics', '/static/:version/:name']);
 
 /**
- * While Redis is away its commands wait, and pages would too: they say so instead. Who comes just as it comes back waits
- * a moment.
+ * While Redis is unavailable its commands wait, and pages would too: they report it instead. A request during the
+ * recovery waits a moment.
  */
 export function requireRedis(server: FastifyInstance, context: ConsoleContext): void {
   const { redis } = context;
   server.addHook('onRequest', async (request, reply) => {
     if (redis.status === 'ready' || withoutRedis.has(request.routeOptions.url ?? '')) return undefined;
     await once(redis, 'ready', { signal: AbortSignal.timeout(waitMs) }).catch(() => {});
-    // It may have come back and gone again meanwhile.
+    // It may have become available and unavailable again meanwhile.
     if ((redis.status as string) === 'ready') return undefined;
     void reply.code(503);
     const isPage = request.method === 'GET' && (request.headers.accept ?? '').includes('text/html');

@@ -4,12 +4,13 @@ import type { FastifyInstance } from 'fastify';
 import type { ConsoleContext } from '../console-context.ts';
 import { clientKey } from './client-key.ts';
 
-/** What one client may have open: more would wait for `AnonymousPace` without end. */
+/** Maximum number of open connections of one client: more would wait for `AnonymousPace` without end. */
 const maxConnectionsOfOne = 600;
 
 /**
- * Closes connections from networks outside of `console.allowFrom`, and too many of one client, before they cost anything. Behind a proxy the address of
- * the client comes with the request, and `guardAccess` looks at it.
+ * Closes connections from networks outside of `console.allowFrom`, and excessive ones of one client, before they cost
+ * anything. Behind a
+ * proxy the address of the client is in the request, and `guardAccess` checks it.
  */
 export function refuseNetworks(server: FastifyInstance, context: ConsoleContext): void {
   const open = new Map<string, number>();

@@ -5,9 +5,10 @@ import { boardVerdict } from '../queues/board-access.ts';
 import { passwordOf, signIn, startTestConsole, testToken, type TestConsole } from '../testing/start-test-console.ts';
 
 /*
- * Every route that the console serves, as the server itself registered them, against every kind of caller. Who may use a
- * route of the API comes from the OpenAPI document, of Bull Board from our list of what it offers, of pages from here. A
- * route that none of them knows fails, and so does one that nobody may use although it is meant to be used.
+ * Every route of the console, as registered by the server itself, for every kind of caller. The permissions of a
+ * route of the API come from the OpenAPI document, of Bull Board from our list of its routes, of pages from here. The test
+ * fails for a
+ * route that none of them contains, and for one that nobody may use although it should be usable.
  */
 
 type Need = Role | 'public' | 'nobody';
@@ -91,7 +92,7 @@ function neededFor(method: string, url: string, document: Document): Need | unde
     if (verdict.kind === 'refused') return 'nobody';
     return verdict.kind === 'read' ? 'viewer' : verdict.role;
   }
-  // All other pages are for everybody who is signed in.
+  // All other pages are for every signed-in user.
   return method === 'GET' ? 'viewer' : undefined;
 }
 
@@ -108,7 +109,7 @@ function fill(url: string): string {
     .replace('*', 'console.css');
 }
 
-/** The status of the answer, without waiting for its end: some are streams. */
+/** The status of the response, without waiting for its end: some are streams. */
 function status({ method, path }: Pick<Route, 'method' | 'path'>, headers: Record<string, string>): Promise<number> {
   return new Promise((resolve, reject) => {
     const body = method === 'GET' ? '' : '{}';
@@ -122,7 +123,7 @@ function status({ method, path }: Pick<Route, 'method' | 'path'>, headers: Recor
   });
 }
 
-/** Statuses by route; each caller has an address of its own. */
+/** Statuses by route; each caller has a separate address. */
 let callers = 0;
 async function statuses(
   which: (route: Route) => boolean,
@@ -153,7 +154,7 @@ async function session(name: string): Promise<{ cookie: string; csrf: string }> 
 
 const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` });
 
-/** What a change of any kind would leave behind. */
+/** Traces of a change of any kind. */
 async function picture(): Promise<unknown> {
   const { queues, records, redis, keys } = test.operations;
   const queue = queues.target('a');
@@ -238,10 +239,10 @@ describe('every route', () => {
     }
   });
 
-  // The last: it does everything that there is to do.
+  // The last: it executes every action.
   it.each(roles)('that the role %s is enough for lets it in', async (role) => {
     const found = await statuses(
-      // The sign-in answers 401 for itself.
+      // The sign-in answers 401 itself.
       ({ name, needs }) => name !== 'POST /sign-in' && needs !== 'nobody' && rank(needs) <= roles.indexOf(role),
       bearer(testToken[role]),
     );

@@ -8,8 +8,8 @@ export function changesSomething(request: FastifyRequest): boolean {
 }
 
 /**
- * Why a request may come from a page that is not ours; undefined when it does not. Browsers send `Sec-Fetch-Site` or
- * `Origin` with whatever a page makes them send; programs send neither and are judged by their token alone.
+ * Why a request may come from a foreign page; undefined if it does not. Browsers send `Sec-Fetch-Site` or
+ * `Origin` with requests of pages; programs send neither and are checked by their token alone.
  */
 export function foreignOrigin(request: FastifyRequest, publicUrl: string | undefined): string | undefined {
   const site = request.headers['sec-fetch-site'];
@@ -21,8 +21,8 @@ export function foreignOrigin(request: FastifyRequest, publicUrl: string | undef
 }
 
 /**
- * Whether the Host header names this machine: where nobody signs in, a foreign name that resolves to loopback must not
- * let its page read what is here (DNS rebinding).
+ * Whether the Host header names this machine: without sign-in, a page with a foreign name that resolves to loopback must not
+ * read data from here (DNS rebinding).
  */
 export function namesLoopback(request: FastifyRequest): boolean {
   const host = request.headers.host;

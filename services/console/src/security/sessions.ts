@@ -11,22 +11,22 @@ const sessionData = z.object({
   by: z.enum(['password', 'oidc']),
   csrf: z.string(),
   createdAt: z.number(),
-  /** What the right to sign in rested on; without it (sessions of older versions) the session has ended. */
+  /** The credential of the sign-in; without it (sessions of older versions) the session has ended. */
   proof: z.string(),
-  /** Values of the role claim that give a role, of those who came by OpenID Connect. */
+  /** Values of the role claim that give a role, for users of OpenID Connect. */
   values: z.array(z.string()).default([]),
 });
 type SessionData = z.infer<typeof sessionData>;
 
-/** Somebody who has just proved who they are. */
+/** A user who has just signed in. */
 export type Proved =
   | { readonly name: string; readonly by: 'password' }
   | { readonly name: string; readonly by: 'oidc'; readonly values: readonly string[] };
 
 /**
- * Who is signed in, kept in Redis so that several consoles share it and a restart signs nobody out. The key is a hash of
- * the cookie: who can read Redis cannot take a session over. What a session may is not kept: each request asks the
- * configuration in force, so that a changed password, another role or a removal counts at once.
+ * Sessions, in Redis so that several consoles share them and they survive a restart. The key is a hash of
+ * the cookie: read access to Redis does not allow taking a session over. Permissions are not stored: each request checks the
+ * current configuration, so that a changed password, another role or a removal applies immediately.
  */
 export class Sessions {
   readonly #redis: Redis;
@@ -39,12 +39,12 @@ export class Sessions {
     this.#console = console;
   }
 
-  /** Where the ends of sessions are published: the key of one, or `*` for several. */
+  /** Channel for ended sessions: the key of one, or `*` for several. */
   get channel(): string {
     return this.#keys.sessionsEnded;
   }
 
-  /** @returns the value of the cookie, and the token that has to come back with every change */
+  /** @returns the value of the cookie, and the token that must be sent back with every change */
   async create(who: Proved): Promise<{ readonly id: string; readonly csrf: string }> {
     const id = randomBytes(32).toString('base64url');
     const data: SessionData = {
@@ -60,9 +60,9 @@ export class Sessions {
   }
 
   /**
-   * The identity of a session that still lasts, as the configuration has it now.
+   * The identity of a valid session, according to the current configuration.
    *
-   * @param use - `touch`: keeps it from ending by idleness; `look`: does not
+   * @param use - `touch`: extends the idle time; `look`: does not
    */
   async find(id: string, use: 'touch' | 'look' = 'touch'): Promise<Identity | undefined> {
     if (!/^[\w-]{20,100}$/.test(id)) return undefined;
@@ -86,7 +86,7 @@ export class Sessions {
     if ((await this.#redis.del(key)) > 0) await this.#redis.publish(this.channel, key);
   }
 
-  /** Ends all sessions of somebody, wherever they signed in. */
+  /** Ends all sessions of a user. */
   async endAllOf(name: string): Promise<void> {
     await this.#redis
       .multi()

@@ -4,7 +4,7 @@ import { redisKeys, type RedisKeys } from '@dicom-dispatch/state/keys';
 
 /** Failures count in windows of this length; those of this and the one before count. */
 const windowMs = 8 * 60_000;
-/** Counters of one byte each, in one string: whatever names are tried, Redis keeps 16 kB for each window. */
+/** Counters of one byte each, in one string: for any number of names, Redis stores 16 kB per window. */
 const counters = 16_384;
 const limits = { name: 20, device: 10 } as const;
 
@@ -25,8 +25,8 @@ export interface Attempt {
 }
 
 /**
- * Counts sign-ins that failed, over all consoles. An attempt is counted before its password is looked at, so that many at
- * once pass no limit, and taken back when it was right. Addresses are not locked: many people share that of a proxy.
+ * Counts failed sign-ins, over all consoles. An attempt is counted before its password is checked, so that parallel attempts
+ * cannot exceed the limit, and subtracted if it was right. Addresses are not locked: many people share that of a proxy.
  */
 export class SignInLimit {
   readonly #redis: Redis;
@@ -37,7 +37,7 @@ export class SignInLimit {
     this.#keys = redisKeys(prefix);
   }
 
-  /** Counts an attempt. @returns what takes it back; undefined when it may not be made */
+  /** Counts an attempt. @returns a function that subtracts it; undefined if it is not allowed */
   async begin({ kind, value }: Attempt): Promise<{ takeBack(): Promise<void> } | undefined> {
     const window = Math.floor(Date.now() / windowMs);
     const key = this.#keys.signIn(kind, window);

@@ -39,7 +39,7 @@ describe('sign-in', () => {
   });
   afterAll(() => test[Symbol.asyncDispose]());
 
-  /** Each test comes from an address of its own. */
+  /** Each test uses a separate address. */
   let address = 0;
   beforeEach(() => void (address += 1));
 
@@ -98,7 +98,7 @@ describe('sign-in', () => {
     const guess = (count: number) => attempt('ada', `guess-${count}`);
     const answers = await Promise.all(Array.from({ length: 120 }, (_, count) => guess(count)));
     for (let count = 0; count < 20; count += 1) answers.push(await guess(count));
-    // 503: it was not looked at, and does not count.
+    // 503: it was not checked, and does not count.
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([401, 429, 503]));
     expect(answers.filter(({ status }) => status === 401).length).toBe(20);
     expect((await attempt('ada', passwordOf('ada'))).status).toBe(429);
@@ -128,7 +128,7 @@ describe('sign-in', () => {
       if (status === 401) hashed += 1;
       return status;
     });
-    // What is read while they wait is read before most are looked at.
+    // Requests read during the wait are read before most are checked.
     for (let count = 0; count < 8; count += 1) await readFile(import.meta.filename);
     expect(hashed).toBeLessThan(10);
     const statuses = await Promise.all(guesses);

@@ -43,7 +43,7 @@ export function addSignIn(server: ApiServer, context: ConsoleContext): void {
       context.refused.count('sign-in failed');
       return refuse(request, reply, 429, 'Too many failed attempts: wait a quarter of an hour.', destination);
     }
-    // A name that is not known takes as long as a wrong password.
+    // An unknown name takes as long as a wrong password.
     const kept = (user ?? Object.values(users)[0])?.password.reveal();
     const right = await gate.check(
       device === undefined ? 'unknown' : 'known',
@@ -104,7 +104,7 @@ export function addSignIn(server: ApiServer, context: ConsoleContext): void {
     return sendSignInPage(context, request, reply, { to, message });
   }
 
-  /** What somebody typed as a name may be a password: only names that are known are noted. */
+  /** The entered name may be a password: only known names are recorded. */
   function noteFailure(request: FastifyRequest, who: string, detail: string): void {
     const facts = { who, role: '', action: 'sign-in', subject: '', detail, address: request.ip };
     context.refused.note({ ...facts, outcome: 'failed' });

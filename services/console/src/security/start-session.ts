@@ -3,15 +3,15 @@ import type { ConsoleContext } from '../console-context.ts';
 import { boardPrefix } from './access.ts';
 import type { Proved } from './sessions.ts';
 
-/** The cookie from which Bull Board's script takes the token that comes back with every change (axios' own names). */
+/** The cookie from which Bull Board's script reads the token for changes (axios' own names). */
 const boardTokenCookie = 'XSRF-TOKEN';
 const maxDestinationLength = 1000;
 
-/** Signs somebody in: a new session, and its cookies. */
+/** Signs a user in: a new session, and its cookies. */
 export async function startSession(context: ConsoleContext, reply: FastifyReply, who: Proved): Promise<void> {
   const { id, csrf } = await context.sessions.create(who);
   const secure = context.isSecure;
-  // Lax, not strict: a link in an e-mail leads to the page, not to the sign-in. Changes need the token besides.
+  // Lax, not strict: a link in an e-mail opens the page, not the sign-in. Changes also need the token.
   void reply.setCookie(context.cookieName, id, { path: '/', httpOnly: true, sameSite: 'lax', secure });
   void reply.setCookie(boardTokenCookie, csrf, { path: boardPrefix, httpOnly: false, sameSite: 'strict', secure });
 }
@@ -22,7 +22,7 @@ export async function endSession(context: ConsoleContext, reply: FastifyReply, i
   void reply.clearCookie(boardTokenCookie, { path: boardPrefix });
 }
 
-/** Where to after the sign-in: only to a page of ours. */
+/** Destination after the sign-in: only one of our pages. */
 export function safeDestination(to: unknown): string {
   if (typeof to !== 'string' || to.length > maxDestinationLength) return '/';
   if (!/^\/(?![/\\])[\x21-\x7e]*$/.test(to) || to.includes('\\')) return '/';

@@ -1,4 +1,4 @@
-/** How much may happen: so many a second, and so many at once after a rest. */
+/** Rate limit: events per second, and burst. */
 export interface Allowance {
   readonly perSecond: number;
   readonly burst: number;
@@ -28,7 +28,7 @@ export class TokenBucket {
   }
 }
 
-/** One bucket for each key; of too many keys the one that was made first is forgotten. */
+/** One bucket per key; if there are too many keys the oldest one is removed. */
 export class TokenBuckets {
   readonly #buckets = new Map<string, TokenBucket>();
   readonly #allowance: Allowance;

@@ -2,11 +2,11 @@ import type { FastifyRequest } from 'fastify';
 import type { ConsoleContext } from '../console-context.ts';
 import type { Identity } from './identity.ts';
 
-/** Routes that say nothing of any target. */
+/** Routes that are independent of targets. */
 const neutral: ReadonlySet<string> = new Set(['GET /api/me', 'GET /api/openapi.json']);
 
 /**
- * Why a token that is limited to some targets may not make a request; undefined when it may. It may use routes of one of
+ * Why a token that is limited to some targets may not send a request; undefined if it may. It may use routes of one of
  * its targets, of a delivery to one of them, and lists with a filter by one of them; nothing else.
  */
 export async function outsideOfScope(

@@ -1,8 +1,8 @@
 import { networkMatcher, type ConsoleConfig } from '@dicom-dispatch/core';
 
 /**
- * Which addresses on the way of a request are proxies of ours, counted from us: only what these wrote is believed. The
- * first address that is none of them is the client's; what that one claims of itself counts for nothing.
+ * Which addresses of a request are trusted proxies, counted from us: only their headers are trusted. The
+ * first other address is that of the client; its own headers are ignored.
  */
 export function trustedProxies(
   trustProxy: () => ConsoleConfig['trustProxy'],

@@ -7,13 +7,13 @@ import { changesSomething, foreignOrigin, namesLoopback } from '../security/same
 const cookieName = 'dispatch-setup';
 
 /**
- * Lets the browser in that opens the printed link first, and no other: whoever answers the questions of the first start
- * decides which programs our services run, and who signs in.
+ * Admits the browser that opens the printed link first, and no other: the answers of the first start
+ * determine which programs the services run, and who signs in.
  */
 export class SetupAccess {
-  /** Stands in the link that is printed. */
+  /** Part of the printed link. */
   readonly token = randomBytes(24).toString('base64url');
-  /** Comes back with every request that changes something. */
+  /** Sent back with every request that changes something. */
   readonly csrf = randomBytes(24).toString('base64url');
   readonly #session = randomBytes(24).toString('base64url');
   readonly #onLoopback: boolean;

@@ -15,7 +15,7 @@ import { hashPassword } from '../security/password.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
-/** What the first start asks for, in this order. */
+/** Steps of the first start, in this order. */
 export const setupSteps = ['source', 'target', 'rule', 'administrator'] as const;
 export type SetupStep = (typeof setupSteps)[number];
 
@@ -42,7 +42,7 @@ export interface JudgedStep {
 
 export interface SetupPlace {
   readonly store: ConfigurationStore;
-  /** Where the page listens, and the console will. */
+  /** The listening address of the page and of the later console. */
   readonly listen: string;
 }
 
@@ -58,18 +58,18 @@ const head = `# Written by the first start of dicom-dispatch.
 # docs/example.yaml has every option; "./dispatch config check" shows errors; the console can change it, too.
 `;
 
-/** The configuration that the answers make, as it is written. */
+/** The configuration for the answers, as written. */
 export function setupText(answers: SetupAnswers, listen: string): string {
   return `${head}${stringify(configOf(answers, listen), { lineWidth: 0 })}`;
 }
 
-/** What is still missing is left out, or stood in for where a configuration needs it. */
+/** Missing parts are omitted, or replaced with placeholders if a configuration requires them. */
 function configOf({ source, target, rule, administrator }: SetupAnswers, listen: string): Plain {
   const named = (one: SetupAnswer): Plain => ({ [one.name]: one.value });
   return {
     sources: source ? named(source) : { source: { url: 'http://127.0.0.1:8042' } },
     targets: target ? named(target) : {},
-    // Its target is the one of the step before, whatever that is called by now.
+    // Its target is that of the previous step, with its current name.
     rules: rule ? [{ name: rule.name, ...rule.value, targets: target ? [target.name] : [] }] : [],
     console: {
       ...(listen !== usualListen && { listen }),
@@ -95,7 +95,7 @@ export async function judgeStep(
   return judgeAnswer(place, answers, step, { name: form.name, value }, found);
 }
 
-/** What a step asks for, and what it has besides. */
+/** The fields of a step, and additional data. */
 async function stepFields(
   { store }: SetupPlace,
   step: SetupStep,

@@ -45,7 +45,7 @@ export function sendStepPage(reply: FastifyReply, { step, answers, csrf, body, s
   });
 }
 
-/** Why the first start serves somebody nothing: a page for people, JSON for programs. */
+/** Why the first start rejects a request: a page for browsers, JSON for programs. */
 export function sendSetupRefusal(request: FastifyRequest, reply: FastifyReply, message: string): FastifyReply {
   void reply.code(403);
   if (request.method !== 'GET' || !(request.headers.accept ?? '').includes('text/html'))

@@ -32,7 +32,7 @@ export interface SetupState extends SetupPlace {
   answers: SetupAnswers;
 }
 
-/** Checks, tests and keeps the answers of the first start; before its end nothing is written but the key file of secrets. */
+/** Checks, tests and stores the answers of the first start; before its end only the key file of secrets is written. */
 export function addSetupRoutes(server: ApiServer, state: SetupState): void {
   const judge = (step: SetupStep, name: string, form: z.infer<typeof body>): Promise<JudgedStep> =>
     judgeStep(state, state.answers, step, { ...form, name });
@@ -93,7 +93,7 @@ async function* checksOf(step: SetupStep, name: string, config: Config): AsyncGe
   yield* resolved.handler.testConnection({ config: resolved.config, targetName: name, signal });
 }
 
-/** What an expression says of studies that Orthanc has now. */
+/** Result of an expression for current studies in Orthanc. */
 async function tryOnStudies({ store, listen, answers }: SetupState, when: string) {
   const { source } = answers;
   const { config } = await judgeStep({ store, listen }, answers, 'rule', { name: 'rule', values: {} });

@@ -19,9 +19,9 @@ import { addSetupRoutes, type SetupState } from './setup-routes.ts';
 import { administratorBody, ruleBody, sourceBody, startBody, targetBody } from './step-bodies.ts';
 
 export interface SetupOptions {
-  /** Of a configuration file that is not there yet. */
+  /** Of a configuration file that does not exist yet. */
   readonly store: ConfigurationStore;
-  /** Where the page is served, and the console afterwards. */
+  /** The address of the page, and of the console afterwards. */
   readonly listen: string;
   readonly log: Logger;
 }
@@ -35,10 +35,11 @@ export interface RunningSetup {
 }
 
 /**
- * Serves the page of the first start: it asks for a source, a target, a rule and an administrator, tests each, and writes the
+ * Serves the page of the first start: it asks for a source, a target, a rule and an administrator, tests each, and writes
+ * the
  * configuration file.
  *
- * @throws ConsoleError when it cannot listen, or the folder of the file cannot be written
+ * @throws ConsoleError if it cannot listen, or the folder of the file is not writable
  */
 export async function startSetup({ store, listen, log }: SetupOptions): Promise<RunningSetup> {
   await needFolder(store.path);
@@ -135,11 +136,11 @@ async function needFolder(file: string): Promise<void> {
   }
 }
 
-/** Writes a file as a whole, for its owner alone; one that has appeared in the meantime is left as it is. */
+/** Writes a file atomically, readable only by its owner; a file created in the meantime is not replaced. */
 async function writeNew(path: string, text: string): Promise<void> {
   const made = `${path}.new`;
   try {
-    // What an attempt that was killed has left; never through a link that somebody has put there.
+    // Files of a killed attempt; never through a link that somebody has created there.
     await rm(made, { force: true });
     const file = await open(made, 'wx', 0o600);
     try {

@@ -22,10 +22,10 @@ type Plain = Readonly<Record<string, unknown>>;
 
 const usualOrthanc = 'http://127.0.0.1:8042';
 const lookMs = 1_500;
-/** Asked for at once; the other options of a source are advanced. */
+/** Asked directly; the other options of a source are advanced. */
 const basicOfSource: ReadonlySet<string> = new Set(['url', 'username', 'password']);
 
-/** Orthanc: where it is, and how to sign in there. */
+/** Orthanc: its address and credentials. */
 export async function sourceBody({ source }: SetupAnswers): Promise<Html> {
   const found = source ? undefined : await lookForOrthanc();
   const values = source?.value ?? { url: usualOrthanc };
@@ -120,7 +120,7 @@ export function administratorBody({ administrator }: SetupAnswers): Html {
     )}`;
 }
 
-/** What will be written, and the button that begins. */
+/** The file to be written, and the button that starts. */
 export function startBody({ store, listen }: SetupPlace, answers: SetupAnswers): Html {
   const shown = stringify(hideSealed(parse(setupText(answers, listen))), { lineWidth: 0 });
   return html`<h1>Start</h1>

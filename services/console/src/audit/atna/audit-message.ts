@@ -49,7 +49,7 @@ export interface ParticipantObject {
   readonly idType: Code;
   readonly type: 1 | 2;
   readonly role: 1 | 3 | 13;
-  /** The schema wants one of both. */
+  /** The schema requires one of the two. */
   readonly name?: string;
   readonly query?: string;
   readonly description?: {

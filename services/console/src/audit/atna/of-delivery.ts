@@ -4,7 +4,7 @@ import type { DeliveryRecord } from '@dicom-dispatch/state/records';
 import type { StudyLabel } from '../../source/source-lookup.ts';
 import { codes, type AuditMessage, type Outcome, type Participant, type ParticipantObject } from './audit-message.ts';
 
-/** Targets that take files rather than DICOM: what goes there leaves as an export (PS3.15 A.5.3.4). */
+/** Targets that receive files instead of DICOM: a delivery to them is an export (PS3.15 A.5.3.4). */
 const fileTypes: ReadonlySet<string> = new Set(['azure', 'folder', 'sftp', 'rsync', 's3', 'xnat']);
 
 const outcomes: Readonly<Partial<Record<DeliveryRecord['state'], Outcome>>> = { delivered: 0, partial: 4 };
@@ -38,7 +38,7 @@ export function messageOfDelivery(
   };
   return {
     event: isExport ? codes.export : codes.instancesTransferred,
-    // Whether the receiver had the instances before is not known.
+    // Whether the receiver already had the instances is unknown.
     action: 'R',
     at: record.endedAt ?? record.updatedAt,
     outcome: outcomes[record.state] ?? 8,
@@ -69,7 +69,7 @@ function patientObject(label: StudyLabel | undefined): ParticipantObject {
   return { id: patientId || 'unknown', idType: codes.patientNumber, type: 1, role: 1, name: patientName };
 }
 
-/** Where a target is: a URI where it has one, else its host. */
+/** Address of a target: a URI if it has one, otherwise its host. */
 function placeOf(options: Readonly<Record<string, unknown>>): string {
   const text = (name: string): string | undefined => {
     const value = options[name];

@@ -3,10 +3,10 @@ import type { AuditEntry } from '../audit-entry.ts';
 import type { RefusedEvent } from '../refused-events.ts';
 import { codes, type AuditMessage, type Participant } from './audit-message.ts';
 
-/** How the audit log calls reading or exporting itself. */
+/** Name of reading or exporting the audit log in the audit log. */
 export const auditLogActions: readonly string[] = ['read audit log', 'export audit log'];
 
-/** Somebody who signs in or out, or uses the audit log; undefined for acts of which PS3.15 knows no message. */
+/** Sign-in, sign-out, or use of the audit log; undefined for actions without a message in PS3.15. */
 export function messageOfEntry(entry: Omit<AuditEntry, 'hash' | 'id'>): AuditMessage | undefined {
   const { action, at, outcome } = entry;
   const common = { at, outcome: outcome === 'done' ? 0 : 8 } as const;
@@ -49,7 +49,7 @@ export function messageOfRefusal(event: RefusedEvent): AuditMessage | undefined 
   };
 }
 
-/** A search in the sources, as somebody typed it (PS3.15 A.5.3.10). */
+/** A search in the sources, as entered (PS3.15 A.5.3.10). */
 export function messageOfQuery(query: {
   readonly at: number;
   readonly who: string;

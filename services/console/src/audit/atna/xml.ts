@@ -2,7 +2,7 @@ import { printable } from '@dicom-dispatch/core';
 
 type Attributes = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** An element with its content: text, or elements that {@link element} has made. */
+/** An element with its content: text, or elements created by {@link element}. */
 export function element(name: string, attributes: Attributes, ...content: readonly (string | undefined)[]): string {
   const list = Object.entries(attributes)
     .filter(([, value]) => value !== undefined)
@@ -12,10 +12,10 @@ export function element(name: string, attributes: Attributes, ...content: readon
   return inner === '' ? `<${name}${list}/>` : `<${name}${list}>${inner}</${name}>`;
 }
 
-/** Of one value: a message then stays below the 32 kB that every receiver takes (PS3.15 A.6). */
+/** Per value: a message then stays below the 32 kB that every receiver accepts (PS3.15 A.6). */
 const maxLength = 500;
 
-/** Text as it may stand in XML 1.0: no control characters, on one line, of bounded length. */
+/** Text that is valid in XML 1.0: no control characters, on one line, of limited length. */
 export function escapeXml(text: string): string {
   return printable(text.slice(0, maxLength))
     .replaceAll(/[\t\r\n\ufffe\uffff]/g, ' ')

@@ -1,6 +1,6 @@
 import type { Redis } from '@dicom-dispatch/runtime';
 
-/** How far each destination has got in each stream of entries, in Redis: whatever console goes on from there. */
+/** Position of each destination in each stream of entries, in Redis: any console continues there. */
 export class Cursors {
   readonly #redis: Redis;
   readonly #key: string;
@@ -21,7 +21,7 @@ export class Cursors {
     return start;
   }
 
-  /** For what is no stream: a time. */
+  /** For data that are not in a stream: a time. */
   async getTime(destination: string, what: string): Promise<number> {
     const field = `${destination} ${what}`;
     await this.#redis.hsetnx(this.#key, field, Date.now());

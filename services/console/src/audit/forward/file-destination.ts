@@ -8,7 +8,7 @@ import { appendLines } from './file-sink.ts';
 const name = 'file';
 const batch = 500;
 
-/** Writes entries of the audit log, and what was refused, to a file: as `/api/audit/export` gives them, with `stream`. */
+/** Writes entries of the audit log, and rejections, to a file: in the format of `/api/audit/export`, with `stream`. */
 export class FileDestination {
   readonly #context: ConsoleContext;
   readonly #cursors: Cursors;
@@ -18,7 +18,7 @@ export class FileDestination {
     this.#cursors = cursors;
   }
 
-  /** @throws what keeps entries from being written */
+  /** @throws the error that prevents the writing of entries */
   async forward(path: string): Promise<void> {
     const { redis } = this.#context;
     const keys = redisKeys(this.#context.config().redis.prefix);

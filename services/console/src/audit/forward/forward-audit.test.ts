@@ -159,13 +159,13 @@ describe('audit messages', () => {
   it('wait for a receiver that is away, and then come, none of them lost', async () => {
     await rsyslog.kill('SIGTERM');
     for (const name of ['vera', 'otto']) expect((await attempt(name, passwordOf(name))).status).toBe(303);
-    // Some turns pass meanwhile.
+    // Some passes happen meanwhile.
     await new Promise((resolve) => void setTimeout(resolve, 2_500));
     await rsyslog.restart();
     for (const name of ['vera', 'otto']) await arrived('User Authentication', `UserName="${name}"`);
   });
 
-  // The last: of all that has come.
+  // The last: of all that has arrived.
   it('keep to the schema, each of them', async () => {
     const messages = await rsyslog.messages();
     expect(new Set(messages.map((one) => eventOf(one)))).toEqual(

@@ -13,7 +13,7 @@ const messageId = 'DICOM+RFC3881';
 /** A syslog message (RFC 5424) with its length in front (RFC 5425, octet counting). */
 export function syslogFrame(text: string, at: number, appName = 'dicom-dispatch'): Buffer {
   const header = `<${priority}>1 ${new Date(at).toISOString()} ${hostname()} ${appName} ${process.pid} ${messageId} -`;
-  // The mark says that the text is UTF-8 (RFC 5424, section 6.4).
+  // The byte order mark shows that the text is UTF-8 (RFC 5424, section 6.4).
   const message = Buffer.from(`${header} \ufeff${text}`);
   return Buffer.concat([Buffer.from(`${message.length} `), message]);
 }
@@ -27,7 +27,7 @@ export class SyslogConnection {
     this.#socket = socket;
     socket.on('error', (error) => (this.#failure = error));
     socket.on('close', () => (this.#failure ??= new Error('the receiver has closed the connection')));
-    // Nothing is to come from there.
+    // No data are expected from there.
     socket.resume();
   }
 
@@ -57,12 +57,12 @@ export class SyslogConnection {
     }
   }
 
-  /** Whether nothing has gone wrong until now. The protocol has no acknowledgements. */
+  /** Whether there was no error so far. The protocol has no acknowledgements. */
   get isAlive(): boolean {
     return this.#failure === undefined && this.#socket.writable;
   }
 
-  /** Writes a message out to the network. @throws when the connection is lost, or the receiver does not accept data */
+  /** Writes a message to the network. @throws if the connection is lost, or the receiver does not accept data */
   async send(text: string, at: number): Promise<void> {
     if (this.#failure) throw this.#failure;
     const { promise, resolve, reject } = Promise.withResolvers<void>();

@@ -14,14 +14,15 @@ import { SyslogConnection } from './syslog-connection.ts';
 const name = 'syslog';
 const batch = 200;
 const deliveriesEveryMs = 4_000;
-/** Clocks of machines differ: what ended this long before the last look is looked at once more. */
+/** Clocks of machines differ: deliveries that ended this long before the last check are checked once more. */
 const overlapMs = 60_000;
 const rememberedMs = 10 * 60_000;
 const ended: readonly DeliveryState[] = ['delivered', 'partial', 'failed', 'source-gone'];
 
 /**
- * Sends audit messages to an audit record repository. Syslog has no acknowledgements: what was sent counts as sent when the
- * connection still stands at the next turn; otherwise it is sent again.
+ * Sends audit messages to an audit record repository. Syslog has no acknowledgements: a sent message counts as delivered if
+ * the
+ * connection still exists at the next pass; otherwise it is sent again.
  */
 export class SyslogDestination {
   readonly #context: ConsoleContext;
@@ -36,7 +37,7 @@ export class SyslogDestination {
     this.#cursors = cursors;
   }
 
-  /** @throws what keeps messages from being sent */
+  /** @throws the error that prevents the sending of messages */
   async forward(config: AuditSyslogConfig): Promise<void> {
     await this.#settle();
     this.#connection ??= await SyslogConnection.open(config);
@@ -67,7 +68,7 @@ export class SyslogDestination {
     }
   }
 
-  /** To be called when the configuration has changed, and at the end. */
+  /** Call this after a change of the configuration, and at the end. */
   async close(): Promise<void> {
     await this.#settle().catch(() => {});
     this.#connection?.close();

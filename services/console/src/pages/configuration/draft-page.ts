@@ -59,7 +59,7 @@ export function addDraftPage(server: ApiServer, context: ConsoleContext): void {
   });
 }
 
-/** Links to the lists and forms of all that somebody may change. */
+/** Links to the lists and forms of everything that the user may change. */
 function sections(request: FastifyRequest): Html {
   const mayChange = (kind: FormKind): boolean =>
     !isEditor(request) || editableSections.has(aboutKind(kind).path[0] ?? '');

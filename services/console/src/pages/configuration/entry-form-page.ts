@@ -14,7 +14,7 @@ import { withoutSecrets } from './without-secrets.ts';
 
 const name = z.string().max(64).optional();
 
-/** The form of a source, group, transform, user and so on, made from the schema; and of sections that are there once. */
+/** The form of a source, group, transform, user and so on, generated from the schema; also for sections that exist once. */
 export function addEntryFormPage(server: ApiServer, context: ConsoleContext): void {
   server.get(
     '/configuration/entry',

@@ -6,15 +6,15 @@ import { html, type Html } from '../html.ts';
 type Plain = Readonly<Record<string, unknown>>;
 
 /**
- * The options of a form, one after the other.
+ * The options of a form.
  *
- * @param inherited - what `targetDefaults` give where the target gives nothing
+ * @param inherited - values of `targetDefaults` for options that the target does not set
  */
 export function formFields(fields: readonly OptionField[], values: Plain, inherited: Plain = {}): Html[] {
   return fields.map((field) => formField(field, values[field.name], [field.name], inherited[field.name]));
 }
 
-/** Options under a title, which are shown when somebody opens it. */
+/** Options under a title that can be expanded. */
 export function fieldGroup(title: string, fields: readonly Html[], isOpen = false): Html {
   return html`<details class="card" ${isOpen && html` open`}>
     <summary>${title}</summary>
@@ -23,15 +23,15 @@ export function fieldGroup(title: string, fields: readonly Html[], isOpen = fals
 }
 
 /**
- * One option of a form, with its description, its default and a place for what is wrong with it.
+ * One option of a form, with its description, its default and a place for its problems.
  *
- * @param inherited - what `targetDefaults` give it where the target gives nothing
+ * @param inherited - value of `targetDefaults` if the target does not set it
  */
 export function formField(field: OptionField, value: unknown, path: readonly string[], inherited?: unknown): Html {
   const dotted = path.join('.');
   if (field.kind === 'section') {
     const inner = asPlain(value);
-    // A section that the target gives replaces that of the defaults as a whole.
+    // A section in the target replaces the complete one of the defaults.
     const innerDefaults = value === undefined ? asPlain(inherited) : {};
     return html`<fieldset>
       <legend>${field.name}</legend>
@@ -73,7 +73,7 @@ function control(field: OptionField, value: unknown, dotted: string, inherited: 
     case 'choice':
     case 'flag': {
       const choices = field.kind === 'flag' ? ['true', 'false'] : field.choices;
-      // A value that is none of them, such as ${NAME}, stays as it is.
+      // Another value, such as ${NAME}, is preserved.
       const all = text === '' || choices.includes(text) ? choices : [...choices, text];
       return html`<select name="${dotted}" ${described}>
         ${(!field.isRequired || inherited !== undefined) && option('', preset, text)}${all.map((one) => option(one, one, text))}
@@ -93,7 +93,7 @@ function control(field: OptionField, value: unknown, dotted: string, inherited: 
     case 'yaml':
       return area(dotted, text, `YAML; ${preset}`, described);
     default:
-      // One line of input would lose the ends of the others.
+      // An input would lose the line ends.
       if (text.includes('\n')) return area(dotted, text, preset, described);
       return html`<input
         name="${dotted}"

@@ -1,6 +1,6 @@
 import { html, type Html } from '../html.ts';
 
-/** The name of what a form edits. */
+/** The name of the edited entry. */
 export function nameField(value: string): Html {
   return html`<label class="field"
     ><span>Name</span

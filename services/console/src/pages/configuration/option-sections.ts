@@ -13,7 +13,7 @@ const titles: Readonly<Record<OptionGroup, string>> = {
   advanced: 'Advanced',
 };
 
-/** What a new target begins with; secrets are for the reader to type. */
+/** Initial values of a new target; secrets must be entered. */
 export function exampleValues({ about, fields }: TargetType): Plain {
   const secrets = new Set(fields.filter(({ kind }) => kind === 'secret').map(({ name: option }) => option));
   return Object.fromEntries(
@@ -43,7 +43,7 @@ function section(group: OptionGroup, { about, fields }: TargetType, values: Plai
     group === 'basic' || sorted.some(({ isRequired, name: option }) => isRequired || values[option] !== undefined);
   const set = sorted.filter(({ name: option }) => values[option] !== undefined).length;
   const isOpen = needs && group !== 'advanced';
-  // What is set is not overlooked where the group is closed.
+  // Set values are not overlooked if the group is collapsed.
   const title = isOpen || set === 0 ? titles[group] : `${titles[group]} (${set} set)`;
   return fieldGroup(title, formFields(sorted, values, inherited), isOpen);
 }

@@ -1,7 +1,7 @@
 import { select } from '../components.ts';
 import { html, type Html } from '../html.ts';
 
-/** What the builder can compare; a rule that says more is written as an expression. */
+/** Comparisons that the builder supports; other rules are written as an expression. */
 const subjects = [
   ['modality', 'Modality'],
   ['study.StudyDescription', 'Study description'],
@@ -25,7 +25,7 @@ const operators = [
 /** Where an expression is tried on studies. */
 export interface TryOn {
   readonly path: string;
-  /** The studies in words; `#` stands for their number. */
+  /** The studies as text; `#` is replaced with their number. */
   readonly studies: string;
   /** Whether each has a page here. */
   readonly hasPages: boolean;

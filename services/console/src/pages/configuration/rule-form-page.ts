@@ -13,7 +13,7 @@ import { ruleBuilder } from './rule-builder.ts';
 const name = z.string().max(64).optional();
 const first = ['description', 'enabled', 'targets', 'sources', 'when'];
 
-/** The form of a rule: a builder for what most rules say, the expression, and what it says of the last studies. */
+/** The form of a rule: a builder for most rules, the expression, and its result for the last studies. */
 export function addRuleFormPage(server: ApiServer, context: ConsoleContext): void {
   server.get(
     '/configuration/rule',

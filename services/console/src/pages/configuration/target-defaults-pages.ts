@@ -83,7 +83,7 @@ export function addTargetDefaultsPages(server: ApiServer, context: ConsoleContex
   );
 }
 
-/** The types that come with dicom-dispatch, and those that the configuration names. */
+/** The built-in types, and those in the configuration. */
 function typesOf(text: string): string[] {
   const named = Object.values(entriesOf(text, ['targets'])).map((target) => target?.['type']);
   const all = [...Object.keys(targetAbouts), ...Object.keys(entriesOf(text, [kind])), ...named];

@@ -20,7 +20,9 @@ type Plain = Readonly<Record<string, unknown>>;
 
 const name = z.string().max(64).optional();
 const query = z.object({ name, copy: name, type: z.string().max(300).optional() });
-/** The form of a target, made from the schema of its type, and the question what becomes of what waits for a removed one. */
+/**
+ * The form of a target, generated from the schema of its type, and the question about waiting deliveries of a removed one.
+ */
 export function addTargetFormPage(server: ApiServer, context: ConsoleContext): void {
   server.get(
     '/configuration/target',

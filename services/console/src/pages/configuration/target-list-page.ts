@@ -95,7 +95,7 @@ export function typeList(form: string): Html {
   </ul>`;
 }
 
-/** The icon of a type; its path data comes from its handler. */
+/** The icon of a type; its path data are those of its handler. */
 export function typeIcon(data: string): Html {
   return html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d="${data}" /></svg>`;
 }

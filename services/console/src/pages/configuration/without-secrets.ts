@@ -3,7 +3,7 @@ import { shownHeaders } from '@dicom-dispatch/operations';
 
 type Plain = Readonly<Record<string, unknown>>;
 
-/** What a form of a duplicate begins with: its secrets are typed again, and none is shown as kept that is not. */
+/** Initial values of a duplicate: its secrets must be entered again, and none is shown as stored that is not. */
 export function withoutSecrets(fields: readonly OptionField[], values: Plain): Plain {
   const left: Record<string, unknown> = { ...values };
   for (const { name, kind, fields: inner } of fields) {

@@ -1,7 +1,7 @@
 import { buildText, type Build } from '@dicom-dispatch/runtime';
 import { html, type Html } from '../html.ts';
 
-/** What runs here, and whose time zone the times of the page are in: the page's script writes them in the reader's. */
+/** Version and build, and the time zone of the times on the page: the script of the page converts them to the reader's. */
 export function footer(build: Build): Html {
   return html`<footer class="foot">
     <span>dicom-dispatch ${buildText(build)}</span>

@@ -12,9 +12,9 @@ export interface PageParts {
   readonly body: Html;
   /** Whether the page loads its parts again when a study changes. */
   readonly live?: boolean;
-  /** Where the parts are loaded from; default: the page itself. For a page that asks others when it is opened. */
+  /** Source of the parts; default: the page itself. For a page that queries others when it is opened. */
   readonly refreshFrom?: string;
-  /** Further scripts of `static/`. */
+  /** Additional scripts of `static/`. */
   readonly scripts?: readonly string[];
 }
 
@@ -31,13 +31,13 @@ export function sendPage(
 
 export interface BarePage extends Omit<PageParts, 'id'> {
   readonly build: Build;
-  /** Comes back with every request that changes something. */
+  /** Sent back with every request that changes something. */
   readonly csrf: string | undefined;
   /** The bar above the page. */
   readonly header: Html;
 }
 
-/** A page with a bar of its own. */
+/** A page with its own bar. */
 export function sendHtml(reply: FastifyReply, parts: BarePage): FastifyReply {
   const { csrf } = parts;
   const page = html`<!doctype html>
