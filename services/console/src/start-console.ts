@@ -33,15 +33,15 @@ import { SourceLookup } from './source/source-lookup.ts';
 
 export interface ConsoleOptions {
   readonly config: Config;
-  /** Stays the caller's to close. */
+  /** The caller closes it. */
   readonly redis: Redis;
   readonly log: Logger;
   readonly metrics: Registry;
-  /** Watches the Redis for the whole process. Default: one of its own. */
+  /** Watches the Redis for the whole process. Default: a separate one. */
   readonly watch?: RedisWatch;
   /** The services of this process, for `/readyz`. Default: the console alone. */
   readonly services?: () => readonly RunningService[];
-  /** Where the configuration is kept. Default: it cannot be changed in the console. */
+  /** Location of the configuration. Default: it cannot be changed in the console. */
   readonly configuration?: ConfigurationStore;
 }
 
@@ -50,7 +50,7 @@ export interface RunningConsole extends RunningService {
   readonly url: string;
   /** Everything that it serves. */
   readonly routes: readonly ServedRoute[];
-  /** Takes a new configuration over: targets, rules, users. Where it listens stays. */
+  /** Applies a new configuration: targets, rules, users. The listening address does not change. */
   reload(config: Config): void;
 }
 

@@ -16,7 +16,7 @@ interface StaticFile {
   readonly version: string;
 }
 
-/** The few files of our pages, read once. Their addresses change with their content, so browsers may keep them. */
+/** The static files of the pages, read once. Their URLs change with their content, so browsers may cache them. */
 const files: ReadonlyMap<string, StaticFile> = new Map(
   readdirSync(folder).map((name) => {
     const bytes = readFileSync(join(folder, name));

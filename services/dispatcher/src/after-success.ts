@@ -14,22 +14,22 @@ import { OrthancError } from '@dicom-dispatch/orthanc';
 import type { DeliverySource } from './delivery-source.ts';
 import type { DispatcherContext } from './dispatcher-context.ts';
 
-/** What was done in the source, and what was not, with the reason. */
+/** Executed actions in the source, and those that were not executed, with the reason. */
 export interface AfterSuccess {
   readonly done: readonly string[];
   readonly left: readonly string[];
 }
 
-/** How long all of it may take. */
+/** Maximum duration of all actions. */
 const limitMs = 300_000;
 /** How many instances are deleted at the same time. */
 const lanes = 4;
 
 /**
- * Does in the source what the rules want when a study has arrived: labels and metadata first, then protection, then
- * deletion. Doing it again changes nothing.
+ * Executes the actions of the rules in the source after success: labels and metadata first, then protection, then
+ * deletion. Repeating it changes nothing.
  *
- * @throws DispatchError when the source or Redis does not respond
+ * @throws DispatchError if the source or Redis does not respond
  */
 export async function afterSuccess(
   context: DispatcherContext,
@@ -61,7 +61,7 @@ export async function afterSuccess(
   await recordOutcome(context, task, done, left);
   return { done, left };
 
-  /** @param act - gives the reason why it was left undone */
+  /** @param act - returns the reason why it was not executed */
   async function attempt(name: string, act: () => Promise<unknown>): Promise<void> {
     try {
       const why = await act();
@@ -69,7 +69,7 @@ export async function afterSuccess(
       else done.push(name);
     } catch (error) {
       if (isGone(error)) {
-        // A proxy that answers 404, or another database for a while, must not end it.
+        // A 404 of a proxy, or of another database for some time, must not end it.
         const proven = await source.proveGone();
         if (!isGone(proven)) throw proven;
         left.push(`${name}: the study is no longer in the source`);
@@ -80,7 +80,7 @@ export async function afterSuccess(
 }
 
 /**
- * Deletes the instances that were delivered, one by one: what arrives meanwhile stays, and what replaces one of them.
+ * Deletes the delivered instances one by one: instances that arrive meanwhile stay, and so do replaced ones.
  *
  * @returns why not all were deleted
  */
@@ -112,14 +112,16 @@ async function deleteDelivered(
   return replaced === 0 ? undefined : `${replaced} of ${manifest.length} instances were replaced in the meantime`;
 }
 
-/** Whether an instance still has the file that the manifest names: asked right before it goes. */
+/** Whether an instance still has the file that the manifest names: checked just before it is deleted. */
 async function isSameFile({ orthanc }: DeliverySource, instance: ManifestInstance): Promise<boolean> {
   const now = await orthanc.instances.read(instance.sourceId);
   if (now.FileSize !== instance.sizeBytes) return false;
   return instance.fileUuid === undefined || now.FileUuid === instance.fileUuid;
 }
 
-/** Why instances of a study must stay: a delivery that has not succeeded, a rule that waits, one that nobody has got. */
+/**
+ * Why instances of a study must stay: a delivery that has not succeeded, a rule that waits, an instance that no target has.
+ */
 async function whyNotDelivered(
   context: DispatcherContext,
   task: StudyTaskData,
@@ -149,7 +151,7 @@ async function whyNotDelivered(
     : `${missing.size} of ${manifest.length} instances were sent to no target`;
 }
 
-/** Why a patient must stay protected: any study of the patient in the source that has not arrived everywhere. */
+/** Why a patient must stay protected: a study of the patient in the source that was not delivered everywhere. */
 async function whyStillNeeded(
   context: DispatcherContext,
   source: DeliverySource,
@@ -166,7 +168,7 @@ async function whyStillNeeded(
   return undefined;
 }
 
-/** Of each target and shape the newest delivery: an earlier one that failed is made good by it. */
+/** The newest delivery of each target and form: it replaces an earlier failed one. */
 function latest(newestFirst: readonly DeliveryRecord[]): DeliveryRecord[] {
   const seen = new Map<string, DeliveryRecord>();
   for (const record of newestFirst) {
@@ -176,7 +178,7 @@ function latest(newestFirst: readonly DeliveryRecord[]): DeliveryRecord[] {
   return [...seen.values()];
 }
 
-/** In the timeline of each delivery, where an operator looks. */
+/** In the timeline of each delivery, where operators see it. */
 async function recordOutcome(
   context: DispatcherContext,
   task: StudyTaskData,
@@ -201,7 +203,7 @@ function isGone(error: unknown): boolean {
   return error instanceof OrthancError && error.code === 'not-found';
 }
 
-/** No repetition helps: this Orthanc has no labels, or says itself that it does not know the metadata. */
+/** A repetition would not help: this Orthanc has no labels, or reports that it does not know the metadata. */
 function isRefused(error: unknown): boolean {
   if (!(error instanceof OrthancError)) return false;
   return error.code === 'unsupported' || (error.code === 'bad-request' && error.isOrthancAnswer);

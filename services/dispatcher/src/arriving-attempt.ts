@@ -6,10 +6,10 @@ import type { ArrivalInbox } from './listen-for-arrivals.ts';
 import { putOff } from './put-off.ts';
 import { runArriving, type ArrivingEnd } from './run-arriving.ts';
 
-/** After so long without news a delivery looks by itself what has come: a message may have been lost. */
+/** After this time without messages a delivery checks for instances itself: a message may have been lost. */
 const lookAgainMs = 60_000;
 
-/** Sends what comes of a study that is still being received. @throws DispatchError when the attempt failed */
+/** Sends arriving instances of a study that is still being received. @throws DispatchError if the attempt failed */
 export async function sendArriving(attempt: Attempt, inbox: ArrivalInbox): Promise<ArrivingEnd> {
   const dependencies = await dependenciesOf(attempt);
   return runArriving({
@@ -24,7 +24,7 @@ async function doOthersWait({ queues }: DispatcherContext, target: string): Prom
   return (counts['waiting'] ?? 0) + (counts['prioritized'] ?? 0) > 0;
 }
 
-/** All is sent that has come: lets the delivery wait for more, or go on with the whole study. */
+/** All arrived instances are sent: lets the delivery wait for more, or continue with the complete study. */
 export async function arrivingEnded(
   attempt: Attempt,
   { kind, contentHash, isAll }: ArrivingEnd,
@@ -53,14 +53,14 @@ export async function arrivingEnded(
     patch,
     ...(!isReported && { event: { kind: 'waiting', text } }),
   });
-  // What was told meanwhile found no attempt that listens, and no delivery that waits.
+  // A message in between found neither a listening attempt, nor a waiting delivery.
   if (await inbox.hasNews()) await context.wake(data.deliveryId);
   return end;
 }
 
 /**
- * Whether the delivery is one of the whole study by now. Where this very content was routed as a stable study while the delivery
- * was begun nobody will say so again: then it is made one here.
+ * Whether the delivery is one of the complete study by now. If this content was routed as a stable study while the delivery
+ * was being created, no further event follows: then it is converted here.
  */
 async function isWhole({ context, data }: Attempt, contentHash: string): Promise<boolean> {
   const [record, study] = await Promise.all([context.records.delivery(data.deliveryId), context.records.study(data)]);

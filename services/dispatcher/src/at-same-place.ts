@@ -3,8 +3,9 @@ import type { DeliveryRecord, StudyKey, StudyRecord } from '@dicom-dispatch/stat
 import type { Attempt } from './delivery-job-run.ts';
 
 /**
- * Whether another study with its Study Instance UID goes to the place where the target is now. What its deliveries have
- * confirmed does not count: that is written down after a file has its name.
+ * Whether another study with its Study Instance UID is sent to the current address of the target. The confirmations of its
+ * deliveries
+ * do not count, because they are written after a file was renamed.
  */
 export async function isSharedPlace(attempt: Attempt): Promise<boolean> {
   for (const other of await othersWithItsUid(attempt)) {
@@ -67,7 +68,9 @@ function isOwn({ data }: Attempt, { source, orthancStudyId }: StudyKey): boolean
   return source === data.source && orthancStudyId === data.orthancStudyId;
 }
 
-/** Whether a delivery went to where the target is now: by this target, or by another one with its address. */
+/**
+ * Whether a delivery was sent to the current address of the target: by this target, or by another one with the same address.
+ */
 async function isAtSamePlace({ context, data, ledger }: Attempt, other: DeliveryRecord): Promise<boolean> {
   const theirs = other.ledger ?? other.target;
   if (other.target === data.target) return theirs === ledger;
@@ -75,6 +78,6 @@ async function isAtSamePlace({ context, data, ledger }: Attempt, other: Delivery
   if (!config) return false;
   const { id, identity } = targetPlace(config);
   const { places } = await context.places.known(other.target);
-  // A place may have a name of its own, since an address may lead to several.
+  // A place may have its own name, since an address may lead to several.
   return places.some((one) => one.ledger === theirs && one.id === id && one.identity === identity);
 }

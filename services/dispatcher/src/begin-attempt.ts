@@ -8,7 +8,7 @@ import { afterRefusal } from './put-off.ts';
 import type { DeliveryPlace } from './wait-for-place.ts';
 import { watchIntent } from './watch-intent.ts';
 
-/** Begins an attempt, unless somebody wants it otherwise. */
+/** Begins an attempt, unless an operator has requested otherwise. */
 export async function begin(
   jobRun: DeliveryJobRun,
   { ledger, place }: DeliveryPlace,
@@ -16,7 +16,7 @@ export async function begin(
   const { context, data, record, log, logLine } = jobRun;
   const number = record.attempts + 1;
   const fence = fenceOf(jobRun);
-  // What a handler has kept is about the place where it was.
+  // The stored state of a handler belongs to the previous place.
   if ((record.ledger ?? data.target) !== ledger) await context.clearState(data.deliveryId);
   const changed = await context.records.change(data.deliveryId, {
     ...act('begin'),
@@ -75,7 +75,7 @@ function traced(): string {
   return traceId === undefined ? '' : `, trace ${traceId}`;
 }
 
-/** Where the progress of an attempt is reported: the job, the delivery's record, and the plots of the console. */
+/** Receivers of the progress of an attempt: the job, the delivery's record, and the plots of the console. */
 function sinkOf(
   jobRun: DeliveryJobRun,
   number: number,

@@ -1,7 +1,7 @@
 import { createHash, hash, type Hash } from 'node:crypto';
 import type { Tally } from '@dicom-dispatch/sources';
 
-/** Counts the bytes of one instance as they leave the guard, and makes their digest. */
+/** Counts the bytes of one instance after the guard, and computes their digest. */
 export class ByteTally implements Tally {
   readonly #digest: 'sha256' | 'none';
   #hash: Hash | undefined;
@@ -18,7 +18,7 @@ export class ByteTally implements Tally {
     if (this.#digest === 'none') {
       if (isLast) this.#isWhole = true;
     } else if (isLast && this.#sizeBytes === chunk.length) {
-      // Nearly every small instance is one chunk: one call, and no object of the crypto library that has to be collected.
+      // Almost every small instance is one chunk: one call, and no object of the crypto library that must be collected.
       this.#sha256 = hash('sha256', chunk);
       this.#isWhole = true;
     } else {
@@ -33,7 +33,7 @@ export class ByteTally implements Tally {
     if (this.#digest === 'sha256') this.#sha256 ??= (this.#hash ?? createHash('sha256')).digest('hex');
   }
 
-  /** Of an instance of which all bytes were handed out; nothing of any other. */
+  /** For an instance whose bytes were all passed on; undefined for others. */
   get result(): { readonly sizeBytes: number | undefined; readonly sha256: string | undefined } {
     if (!this.#isWhole) return { sizeBytes: undefined, sha256: undefined };
     return { sizeBytes: this.#sizeBytes, sha256: this.#sha256 };

@@ -3,18 +3,18 @@ import { closeWorker, partEndMs, type Logger, type Redis } from '@dicom-dispatch
 import type { Worker } from 'bullmq';
 import type { StopReason } from './delivery-job-run.ts';
 
-/** How long a delivery may take to come to a safe point once it was told to. */
+/** Maximum time for a delivery to reach a safe point after a stop request. */
 export const settleMs = 5_000;
-/** What is waited for when nothing is under way, and Redis went away in the middle. */
+/** Maximum wait if nothing is running, and Redis became unavailable meanwhile. */
 const withoutRedisMs = 1_000;
 const lookMs = 50;
 
 export interface ClosingDependencies {
   /** Those to be closed. */
   readonly workers: readonly Worker[];
-  /** What is closed already, and not yet done. */
+  /** Workers that are being closed. */
   readonly leaving: readonly Promise<void>[];
-  /** Ids of the jobs that are under way now. */
+  /** Ids of the running jobs. */
   underWay(): readonly string[];
   /** How long they may go on, in milliseconds. */
   readonly graceMs: number;
@@ -24,14 +24,15 @@ export interface ClosingDependencies {
 }
 
 /**
- * Lets workers take no more jobs, and waits for what is under way: it may end by itself for `graceMs`, and then gets
- * {@link settleMs} to hand itself back. With nothing under way a few seconds are enough. Jobs that have not ended by then
- * are left behind: another dispatcher takes them over when their locks have run out.
+ * Stops workers from taking jobs, and waits for running ones: they may end normally for `graceMs`, and then get
+ * {@link settleMs} to return to the queue. If nothing is running a few seconds are sufficient. Jobs that have not ended by
+ * then
+ * are left behind: another dispatcher takes them over when their locks have expired.
  */
 export async function closeWorkers(dependencies: ClosingDependencies): Promise<void> {
   const { workers, leaving, underWay, graceMs, stopAll, redis, log } = dependencies;
   const isIdle = underWay().length === 0;
-  // Without Redis an end at once loses nothing, unless something is under way.
+  // Without Redis an immediate end loses nothing, unless something is running.
   const ends = workers.map((worker) => (isIdle ? closeWorker(worker, redis) : worker.close()));
   const closing = Promise.allSettled([...ends, ...leaving]);
   const startedAt = performance.now();

@@ -34,11 +34,11 @@ export interface DispatcherOptions {
   readonly metrics: Registry;
   /** Pauses between probes of a target that is unreachable; tests shorten them. */
   readonly circuitPauses?: CircuitPauses;
-  /** Watches the Redis for the whole process. Default: one of its own. */
+  /** Watches the Redis for the whole process. Default: a separate one. */
   readonly watch?: RedisWatch;
 }
 
-/** What the start has filled in. */
+/** Values that the start has completed. */
 export type WatchedOptions = DispatcherOptions & { readonly watch: RedisWatch };
 
 export type FullContext = DispatcherContext & {
@@ -47,10 +47,10 @@ export type FullContext = DispatcherContext & {
   close(): Promise<void>;
 };
 
-/** How often receipts in a folder are looked through for old ones. */
+/** Interval for removing old receipts from a folder. */
 const pruneEveryMs = 6 * 3_600_000;
 
-/** Makes what all deliveries of one dispatcher share; the configuration in it is the latest that was taken over. */
+/** Creates the objects that all deliveries of one dispatcher share, with the latest applied configuration. */
 export async function createContext(options: WatchedOptions): Promise<FullContext> {
   const { redis, log, metrics: registry } = options;
   let { config } = options;

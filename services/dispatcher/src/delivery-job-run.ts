@@ -15,7 +15,7 @@ export interface DeliveryJob {
   readonly token: string;
   /** Aborted with a {@link StopReason}. */
   readonly signal: AbortSignal;
-  /** Lets this dispatcher take no deliveries of the target while its circuit is open. */
+  /** Stops this dispatcher from taking deliveries of the target while its circuit is open. */
   closeGate(): void;
 }
 
@@ -25,7 +25,7 @@ export interface DeliveryJobRun extends DeliveryJob {
   readonly data: DeliveryData;
   /** Undefined when it is no longer configured. */
   readonly target: TargetConfig | undefined;
-  /** As it was when the job was taken. */
+  /** State when the job was taken. */
   readonly record: DeliveryRecord;
   /** The clock of Redis then (ms since 1970). */
   readonly now: number;
@@ -34,28 +34,28 @@ export interface DeliveryJobRun extends DeliveryJob {
   logLine(line: string): void;
 }
 
-/** An attempt that has begun. */
+/** A running attempt. */
 export interface Attempt extends DeliveryJobRun {
-  /** Of the delivery, over all its jobs and retries by hand. */
+  /** Of the delivery, over all its jobs and manual retries. */
   readonly number: number;
   /** On the local clock, monotonic. */
   readonly startedAt: number;
   readonly tracker: DeliveryProgressTracker;
   readonly trace: AttemptTrace;
-  /** Which ledger says what is at the target, and where that is. */
+  /** The ledger of the target, and the target's address. */
   readonly ledger: string;
   readonly place: string;
   /** Aborted with a {@link StopReason}: by the job, or because an operator has cancelled it. */
   readonly signal: AbortSignal;
-  /** Ends the watch over what operators want of it. */
+  /** Stops watching for requests of operators. */
   unwatch(): void;
-  /** What it holds of the memory for the bytes of instances. */
+  /** Its reservations in the memory for the bytes of instances. */
   readonly memory: MemoryShare;
   /** SOP Instance UIDs that no other attempt may send to the target meanwhile. */
   readonly claimedUids: Set<string>;
-  /** Whether the target has confirmed or refused an instance. */
+  /** Whether the target has confirmed or rejected an instance. */
   hasAnswered: boolean;
-  /** Makes the ledger of a delivery that is complete small. */
+  /** Folds the ledger of a complete delivery. */
   foldLedger: (() => Promise<void>) | undefined;
 }
 
@@ -67,7 +67,7 @@ export function openJobRun(
   const { job } = delivery;
   // The study task of the job may be one that brings the study to more targets.
   const parsed = deliveryData.safeParse(job.data);
-  // The job of one whose study was still being received says what it was then.
+  // The job of a delivery that began during reception has the data of that time.
   const isOld = parsed.success && parsed.data.arriving !== undefined;
   const data = parsed.success && !isOld ? parsed.data : deliveryData.parse(record);
   return {
@@ -96,7 +96,7 @@ export function report(
   return jobRun.context.records.change(jobRun.data.deliveryId, { patch, event, fence: fenceOf(jobRun) });
 }
 
-/** What the record shall say of the instances, once it is known how many there are. */
+/** The text about the instances in the record, once their number is known. */
 export function countsOf({ tracker }: Attempt): Pick<DeliveryPatch, 'total' | 'confirmed' | 'quarantined'> {
   return tracker.counts.total > 0 ? tracker.counts : {};
 }

@@ -5,7 +5,7 @@ import type { DeliveryProgress, DispatchError, Stage } from '@dicom-dispatch/cor
 export interface ProgressSink {
   update(progress: DeliveryProgress, addBytesSent: number): Promise<void>;
   entered(stage: Stage): void;
-  /** A stage was left, or the attempt ended in it. */
+  /** A stage has ended, or the attempt ended in it. */
   left(stage: Stage, durationMs: number): void;
   quarantined(sopInstanceUid: string, error: DispatchError): void;
   /** Resolves when more may be sent. */
@@ -17,7 +17,7 @@ const intervalMs = 500;
 const arrivingIntervalMs = 3_000;
 const stagesAtTarget: ReadonlySet<Stage> = new Set(['transfer', 'verify', 'finalize']);
 
-/** Counts what an attempt does, and tells it without slowing the transfer. */
+/** Counts the progress of an attempt, and reports it without slowing the transfer. */
 export class DeliveryProgressTracker {
   readonly #sink: ProgressSink;
   readonly #attempt: number;
@@ -52,7 +52,7 @@ export class DeliveryProgressTracker {
     return this.#bytesSent;
   }
 
-  /** How long the attempt has been in each stage that it has left. */
+  /** Duration of each completed stage of the attempt. */
   get durationsMs(): ReadonlyMap<Stage, number> {
     return this.#durationsMs;
   }
@@ -76,7 +76,7 @@ export class DeliveryProgressTracker {
     return this.#sharedUids;
   }
 
-  /** Instances that took the place of another content that this delivery's study had not sent. */
+  /** Instances that replaced other content which this delivery's study had not sent. */
   get replacedUnknown(): number {
     return this.#replacedUnknown;
   }
@@ -104,12 +104,12 @@ export class DeliveryProgressTracker {
     this.#soon();
   }
 
-  /** What follows takes as long as the study takes to arrive: it is told less often. */
+  /** The following takes as long as the reception of the study: it is reported less often. */
   arrives(): void {
     this.#intervalMs = arrivingIntervalMs;
   }
 
-  /** More instances have come of a study that is still being received. */
+  /** More instances have arrived of a study that is still being received. */
   grow(count: number): void {
     this.#total += count;
     this.#soon();
@@ -146,7 +146,7 @@ export class DeliveryProgressTracker {
     return this.#sink.throttle(bytes);
   }
 
-  /** Tells the last state and ends; nothing is told afterwards. */
+  /** Reports the last state and ends; nothing is reported afterwards. */
   async end(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;

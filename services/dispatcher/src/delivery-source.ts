@@ -37,28 +37,28 @@ export type RoutedStudy = Pick<
   readonly transform?: DeliveryData['transform'];
 };
 
-/** What all studies of one source share; functions give what a reload may have replaced. */
+/** Objects that all studies of one source share; functions return values that a reload may have replaced. */
 export interface SourceAccess {
   readonly orthanc: OrthancClient;
   readonly redis: Redis;
   readonly digests: DigestBudget;
   config(): Config;
   cache(): IntermediateCache;
-  /** The way around REST to the files of the source. */
+  /** Direct access to the files of the source. */
   lane(): StorageLane | undefined;
 }
 
 /** All instances that may be sent of a study that is still being received. */
 export interface ArrivedInstances {
   readonly instances: readonly ManifestInstance[];
-  /** False where series were left out that are still being received. */
+  /** False if series were omitted that are still being received. */
   readonly isAll: boolean;
 }
 
 /**
- * A study in its source, as one delivery reads it: its tags, its manifest, its bytes.
+ * A study in its source, as read by one delivery: its tags, its manifest, its bytes.
  *
- * @throws DispatchError of the source from every read; `source-gone` only once it is proven, where `provesGone` is set
+ * @throws DispatchError of the source from every read; `source-gone` only if proven, if `provesGone` is set
  */
 export class DeliverySource {
   readonly #access: SourceAccess;
@@ -66,7 +66,10 @@ export class DeliverySource {
   readonly #signal: AbortSignal;
   readonly #provesGone: boolean;
 
-  /** @param provesGone - a delivery ends when its study is gone: that has to be proven. An audit may take the source's word. */
+  /**
+   * @param provesGone - a delivery ends if its study was deleted: this must be proven. For an audit the source's response is
+   *   sufficient.
+   */
   constructor(access: SourceAccess, study: RoutedStudy, signal: AbortSignal, provesGone: boolean) {
     this.#access = access;
     this.#study = study;
@@ -90,9 +93,9 @@ export class DeliverySource {
   }
 
   /**
-   * The manifest with the routed content as of the moment in which the study was read: read once for all targets and attempts.
+   * The manifest with the routed content, as of the time when the study was read: read once for all targets and attempts.
    *
-   * @param how - `shared`: one that was read before will do; `anew`: whatever is kept is forgotten first
+   * @param how - `shared`: a cached one is sufficient; `anew`: a cached one is discarded first
    */
   async shareManifest(lastUpdate: string | undefined, how: 'shared' | 'anew'): Promise<SharedManifest> {
     if (lastUpdate === undefined) return { instances: await this.readManifest(), isShared: false };
@@ -107,7 +110,7 @@ export class DeliverySource {
     );
   }
 
-  /** @param by - whether instances may be sent as they come, or when their series is stable */
+  /** @param by - whether instances may be sent as they arrive, or when their series is stable */
   readArrived(by: DeliveryData['arriving']): Promise<ArrivedInstances> {
     return this.#read(async () => {
       const manifest = await readManifest(this.orthanc, this.#study, this.#signal);
@@ -138,9 +141,9 @@ export class DeliverySource {
   }
 
   /**
-   * How the instances of this delivery are changed on their way; undefined when they are not.
+   * The transform of the instances of this delivery; undefined without one.
    *
-   * @throws DispatchError `config-invalid` when that needs a key and none is configured
+   * @throws DispatchError `config-invalid` if it needs a key and none is configured
    */
   transform(): InstanceTransform | undefined {
     const definition = this.#study.transform?.definition;
@@ -157,7 +160,7 @@ export class DeliverySource {
 
   open(instance: ManifestInstance, options?: OpenOptions): Promise<GuardedBytes> {
     const { digests } = this.#access;
-    // What has failed before is read by REST, whatever lies in the folder.
+    // An instance that failed before is read by REST, not from the folder.
     const hasFailed = options?.digest === true;
     return openInstance(this.orthanc, this.#study.source, instance, {
       ...options,
@@ -167,12 +170,12 @@ export class DeliverySource {
     });
   }
 
-  /** Whether the source answers as it should when it is asked for something else than an instance. */
+  /** Whether the source responds correctly to a request that does not concern an instance. */
   isWell(): Promise<boolean> {
     return isWell({ orthanc: this.orthanc, signal: this.#signal });
   }
 
-  /** What a `source-gone` means: that, once it is proven, else why it is not. */
+  /** Evaluates a `source-gone`: confirms it if proven, otherwise returns the other error. */
   async proveGone(): Promise<unknown> {
     const { redis, config } = this.#access;
     const { source, epoch } = this.#study;
@@ -197,7 +200,8 @@ export class DeliverySource {
   }
 
   /**
-   * One computes a changed instance, whoever needs it too waits for it. What is not anonymised holds patient data
+   * One delivery computes a changed instance, and others that need it wait for it. Instances that are not anonymised contain
+   * patient data
    * (docs/decisions/0005).
    */
   #keepTransformed(definition: TransformConfig): KeepTransformed {

@@ -2,7 +2,7 @@ import type { DeliveryRecord } from '@dicom-dispatch/state/records';
 import type { ReceiptEntry } from '@dicom-dispatch/state/receipts';
 import type { Attempt } from './delivery-job-run.ts';
 
-/** What was sent under a SOP Instance UID last. */
+/** The last sent file of a SOP Instance UID. */
 export type SentFile = Pick<ReceiptEntry, 'sizeBytes' | 'sha256'>;
 
 /** Of each SOP Instance UID the file that some deliveries have sent last, as far as their receipts have it. */
@@ -19,7 +19,7 @@ export async function filesSentBy(
   return files;
 }
 
-/** Whether two files are known to be different: by their digests, else by their sizes. */
+/** Whether two files are known to be different: by their digests, otherwise by their sizes. */
 export function areDifferent(one: SentFile | undefined, other: SentFile | undefined): boolean {
   if (one?.sizeBytes === undefined || other?.sizeBytes === undefined) return false;
   if (one.sizeBytes !== other.sizeBytes) return true;

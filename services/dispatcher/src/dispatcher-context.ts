@@ -23,7 +23,7 @@ export interface DispatcherContext {
   /** Name of this dispatcher: host and process. */
   readonly worker: string;
   readonly redis: Redis;
-  /** Resolves when Redis has what it had: after it lost data, once they are recovered. */
+  /** Resolves when Redis has its data: after a loss, once they are recovered. */
   untilGood(signal: AbortSignal): Promise<void>;
   readonly ledger: Ledger;
   readonly studyLocks: StudyLocks;
@@ -42,7 +42,7 @@ export interface DispatcherContext {
   readonly mailbox: Mailbox;
   readonly arrivals: ArrivalListener;
   readonly metrics: DispatcherMetrics;
-  /** For the bytes of instances on their way. */
+  /** For the bytes of instances in transit. */
   readonly memory: MemoryBudget;
   readonly log: Logger;
   readonly sources: Sources;
@@ -53,10 +53,10 @@ export interface DispatcherContext {
     manifest: readonly ManifestInstance[],
   ): SharedListings;
   clearState(deliveryId: string): Promise<void>;
-  /** Lets less urgent deliveries of its target move on now and then. */
+  /** Periodically promotes less urgent deliveries of its target. */
   promoteLongestWaiting(data: Pick<DeliveryData, 'target' | 'priority'>): Promise<void>;
   circuitOpened(target: string, error: DispatchError): void;
-  /** It has confirmed or refused an instance: its circuit closes, and what waited for it goes on. */
+  /** The target has confirmed or rejected an instance: its circuit closes, and waiting deliveries continue. */
   targetAnswers(target: string): Promise<void>;
   /** Lets a waiting delivery go on now. */
   wake(deliveryId: string): Promise<void>;

@@ -10,7 +10,7 @@ import { leaveTarget } from './leave-target.ts';
 import { ofStudyAlone } from './of-study-alone.ts';
 import { afterRefusal, endCancelled, jobEndOf, putOff } from './put-off.ts';
 
-/** So often it is looked whether another delivery still sends the same UIDs. */
+/** Interval for checking whether another delivery still sends the same UIDs. */
 const lookAgainMs = 30_000;
 
 /** Writes down how the delivery ended. */
@@ -48,14 +48,14 @@ export async function deliveryEnded(
   context.metrics.duration.observe({ target: data.target, state }, ms / 1000);
   const durations = state === 'delivered' || state === 'partial' ? durationsOf(attempt, ms) : undefined;
   void context.stats.ended(data.target, state, durations).catch(() => {});
-  // What cannot be written down now stays for an operator.
+  // An error that cannot be stored now is left for an operator.
   const superseded = await resolveSuperseded(context.records, data).catch(() => []);
   if (superseded.length > 0) log.info({ deliveries: superseded }, 'earlier failures were superseded');
   log.info({ state, attempt: attempt.number, ms, bytes: tracker.bytesSent, ...tracker.counts }, 'delivery ended');
   return jobEndOf(state, text, error);
 }
 
-/** How long what is timed took; nothing of a study that was sent as it came: it takes as long as it comes. */
+/** Durations of the stages; none for a study that was sent during reception, because they depend on the reception. */
 function durationsOf({ data, tracker }: Attempt, attemptMs: number): ReadonlyMap<Timed, number> {
   if (data.arriving || tracker.gained === 0) return new Map();
   const transferMs = tracker.durationsMs.get('transfer');
@@ -140,7 +140,7 @@ async function pause(
       ...patchOf(attempt, error),
       ...counts,
       losses: null,
-      // What neither reached the target nor counts is no attempt.
+      // An attempt that neither reached the target nor counts is not counted.
       ...(counts.waits > 0 && { attempts: attempt.number - 1 }),
       stage: tracker.stage,
     },
@@ -148,7 +148,9 @@ async function pause(
   });
 }
 
-/** Another delivery sends one of its UIDs, for as long as its own attempt lasts: no fault of anybody, and no reason to give up. */
+/**
+ * Another delivery sends one of its UIDs, as long as its own attempt runs: this is not an error, and no reason to give up.
+ */
 async function waitForUids(attempt: Attempt, error: DispatchError): Promise<JobEnd> {
   const { target, tracker, record } = attempt;
   const event = {
@@ -202,7 +204,7 @@ async function waitForTarget(attempt: Attempt, error: DispatchError, line: strin
   };
   attempt.hasAnswered = true;
   if (error.code === 'target-busy' && (await learnConcurrency(attempt, error))) {
-    // It takes fewer at a time than we sent: as soon as one has ended this one goes.
+    // The receiver accepts fewer in parallel than we sent: this one continues when another has ended.
     return putOff(attempt, { wake: 'job', front: true, patch, event });
   }
   const circuit = await context.circuits.fail(data.target, error.toRecord(), {
@@ -219,8 +221,8 @@ async function waitForTarget(attempt: Attempt, error: DispatchError, line: strin
 }
 
 /**
- * Others get through between its attempts, so that it opens the circuit again and again: what is wrong is its own, and it
- * must not stop the others more and more often.
+ * Others succeed between its attempts, so it would open the circuit repeatedly: the error is specific to it, and it
+ * must not stop the others again and again.
  */
 function ownPause(target: TargetConfig | undefined, waits: number): number {
   return target && waits > 0 ? backOffMs(target.backoff, waits) : 0;

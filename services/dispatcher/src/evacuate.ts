@@ -6,8 +6,8 @@ import type { DispatcherContext } from './dispatcher-context.ts';
 const pageSize = 200;
 
 /**
- * Gives the waiting deliveries of a target that cannot be used to the other targets of their groups. What a worker takes
- * up meanwhile does so by itself.
+ * Moves the waiting deliveries of an unusable target to the other targets of their groups. Deliveries that a worker takes
+ * meanwhile do so themselves.
  */
 export async function evacuate(context: DispatcherContext, target: string, why: string): Promise<number> {
   const queue = context.queues.target(target);
@@ -31,7 +31,7 @@ async function moveOne(context: DispatcherContext, job: Job, why: string): Promi
   if (!parsed.success || !parsed.data.group || parsed.data.group.strategy === 'all') return false;
   const looked = await context.records.look(parsed.data.deliveryId);
   if (looked?.record.state !== 'waiting' || looked.isHeld || looked.isCancelled) return false;
-  // The job of a study that was still being received says what it was then.
+  // The job of a study that was being received has the data of that time.
   const data = parsed.data.arriving === undefined ? parsed.data : deliveryData.parse(looked.record);
   const handed = await handOver(context, data, { why, onlyWaiting: true });
   if (!handed?.hasLeft) return false;

@@ -2,18 +2,19 @@ import type { Logger, RedisWatch } from '@dicom-dispatch/runtime';
 
 export interface LossDependencies {
   readonly watch: RedisWatch;
-  /** Gives up what is under way: its jobs, locks and confirmations may be gone. */
+  /** Aborts running deliveries: their jobs, locks and confirmations may be lost. */
   giveUp(): void;
-  /** Puts what a queue needs into Redis again. */
+  /** Restores the settings of a queue in Redis. */
   prepare(): Promise<void>;
   readonly log: Logger;
 }
 
 /**
- * Gives up all deliveries when Redis has lost data: what is confirmed would be lost. What is taken meanwhile waits for the recovery
- * (`untilGood` of the context): what had arrived would be sent again.
+ * Aborts all deliveries when Redis has lost data: confirmations would be lost. Deliveries taken meanwhile wait for the
+ * recovery
+ * (`untilGood` of the context): arrived instances would be sent again.
  *
- * @returns what ends it
+ * @returns a function that ends it
  */
 export function giveUpOnLoss({ watch, giveUp, prepare, log }: LossDependencies): () => void {
   const prepareAgain = (): void =>
@@ -21,7 +22,7 @@ export function giveUpOnLoss({ watch, giveUp, prepare, log }: LossDependencies):
   return watch.listen({
     lost() {
       giveUp();
-      // Before the recovery fills the queues: a worker takes what the limits there allow.
+      // Before the recovery fills the queues: workers take as many jobs as the limits there allow.
       prepareAgain();
     },
     recovered: prepareAgain,

@@ -4,10 +4,13 @@ import type { Redis } from '@dicom-dispatch/runtime';
 
 const beatMs = 5_000;
 const keepMs = 20_000;
-/** A dispatcher that was killed leaves its id behind for so long. */
+/** A killed dispatcher leaves its id behind for this time. */
 const forgottenAfterMs = 86_400_000;
 
-/** Tells that this dispatcher lives and what it does: `<prefix>:worker:<id>`, which expires when it does not; `<prefix>:workers` lists the ids. */
+/**
+ * Heartbeat of this dispatcher with its work: `<prefix>:worker:<id>`, which expires without it; `<prefix>:workers` lists the
+ * ids.
+ */
 export function startHeartbeat(
   redis: Redis,
   prefix: string,
@@ -40,7 +43,7 @@ export function startHeartbeat(
   };
 }
 
-/** @returns undefined when this process has as many files open as it may: reading it takes one */
+/** @returns undefined if this process has reached its limit of open files: reading it needs one */
 function residentBytes(): number | undefined {
   try {
     return process.memoryUsage.rss();

@@ -6,7 +6,7 @@ const streamedBytes = 1024 * 1024;
 
 /** The room of an instance while it is open. */
 export interface InstanceRoom {
-  /** The last byte was read: whoever did not `keep` it holds nothing any more. */
+  /** The last byte was read: a handler that does not `keep` it holds nothing any more. */
   ended(): void;
   keep(): void;
   release(): void;
@@ -14,7 +14,7 @@ export interface InstanceRoom {
 
 const none: InstanceRoom = { ended() {}, keep() {}, release() {} };
 
-/** Takes room for the instances of one attempt before they are opened. */
+/** Reserves memory for the instances of one attempt before they are opened. */
 export class InstanceRooms {
   readonly #share: MemoryShare;
   readonly #heldBytes: number;
@@ -27,8 +27,8 @@ export class InstanceRooms {
 
   /** @throws the reason of the signal when it aborts first */
   async take({ sourceId, sizeBytes }: ManifestInstance, signal: AbortSignal): Promise<InstanceRoom> {
-    // Opened a second time while it is open, to be compared with what is at the target: waiting for room now would be
-    // waiting with room in hand.
+    // Opened a second time while it is open, to compare it with the target: waiting for memory now would be
+    // waiting while holding memory.
     if (this.#open.has(sourceId)) return none;
     this.#open.add(sourceId);
     let releaseMemory: ReleaseMemory;

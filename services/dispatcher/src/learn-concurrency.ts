@@ -3,10 +3,11 @@ import { redisKeys } from '@dicom-dispatch/state/keys';
 import type { Attempt } from './delivery-job-run.ts';
 
 /**
- * A receiver at its limit refuses a further association while others of ours are under way: it is served with as many as
- * it takes. The limit is kept until the configuration changes or a day has passed.
+ * A receiver at its limit rejects a further association while others of ours are open: the concurrency is reduced to the
+ * number
+ * that it accepts. The limit is kept until the configuration changes or a day has passed.
  *
- * @returns false when nothing of ours is under way there: others have taken what there is
+ * @returns false if none of ours is open there: other clients use the available ones
  */
 export async function learnConcurrency(attempt: Attempt, error: DispatchError): Promise<boolean> {
   const { context, data, log } = attempt;

@@ -2,17 +2,18 @@ import { DispatchError, type ManifestInstance, type TargetConfig } from '@dicom-
 import type { StudyKey } from '@dicom-dispatch/state/records';
 import type { DeliveryRun, TargetHandler } from '@dicom-dispatch/target-kit';
 
-/** What is known of the instances of a run, by their UIDs in the source. */
+/** Data of the instances of a run, by their UIDs in the source. */
 export interface RunInstances {
   readonly pending: readonly ManifestInstance[];
   readonly delivered: readonly ManifestInstance[];
 }
 
 /**
- * The run without instances whose SOP Instance UID the target has got with another study, or another series of the study: for
- * targets that know instances by that UID alone, with `onConflict: error`. They are quarantined by name.
+ * The run without instances whose SOP Instance UID the target has received with another study, or another series of the
+ * study: for
+ * targets that identify instances by this UID alone, with `onConflict: error`. They are quarantined.
  *
- * @param taken - which SOP Instance UIDs of some instances have come to the place of the target with another study
+ * @param taken - which SOP Instance UIDs of some instances were sent to the address of the target with another study
  */
 export async function leaveOutConflicts(
   run: DeliveryRun<TargetConfig>,
@@ -35,7 +36,7 @@ export async function leaveOutConflicts(
     const isOwner = owners.get(sopInstanceUid)?.sourceId === sourceId;
     if (!other && (isOwner || sharesSopInstanceUid !== true)) continue;
     left.add(sourceId);
-    // Which one has it is known when the whole study is.
+    // Which one has it is known when the study is complete.
     if (run.isPart && !other) continue;
     const error = conflict(run.targetName, sopInstanceUid, other);
     run.log.warn('instance quarantined', { sopInstanceUid, code: error.code });

@@ -27,7 +27,7 @@ export async function leaveTarget(
   throw new HandedOver(`handed over to ${to}`);
 }
 
-/** @throws HandedOver when another target got the delivery before, and the worker was killed before it could say so */
+/** @throws HandedOver if another target got the delivery before, and the worker was killed before it could report this */
 export async function leaveIfLeft(jobRun: DeliveryJobRun): Promise<void> {
   const { context, data } = jobRun;
   const { group } = data;

@@ -7,20 +7,20 @@ export interface StudyToHear {
   readonly orthancStudyId: string;
 }
 
-/** What routers tell of one study while an attempt sends it as it comes. */
+/** Messages of routers about one study while an attempt sends it during reception. */
 export interface ArrivalInbox {
-  /** What was told since the last call. */
+  /** Messages since the last call. */
   take(): ArrivalMessage[];
-  /** Whether there is anything that was not taken, once all has come that was told before this call. */
+  /** Whether there are unread messages, once all messages sent before this call have been received. */
   hasNews(): Promise<boolean>;
-  /** Resolves when something is told, or after so many milliseconds, or when the signal aborts. */
+  /** Resolves on a message, or after this number of milliseconds, or when the signal aborts. */
   wait(ms: number, signal: AbortSignal): Promise<void>;
   close(): void;
 }
 
 /**
- * Listens for what arrives. A message that is lost, e.g. while Redis was away, costs time and nothing else: an attempt reads
- * the whole study when it begins.
+ * Listens for arrival messages. A lost message, e.g. while Redis was unavailable, only costs time: an attempt reads
+ * the complete study when it begins.
  */
 export class ArrivalListener {
   readonly #redis: Redis;
@@ -33,7 +33,7 @@ export class ArrivalListener {
     this.#channel = redisKeys(prefix).arrivalsChannel;
   }
 
-  /** Resolves when nothing that is told from now on is missed. */
+  /** Resolves when no message is missed from now on. */
   async listen(study: StudyToHear): Promise<ArrivalInbox> {
     const key = keyOf(study);
     const listeners = this.#inbox.get(key) ?? new Set();
@@ -81,7 +81,7 @@ export class ArrivalListener {
   #connect(): Redis {
     if (this.#subscriber) return this.#subscriber;
     const subscriber = this.#redis.duplicate();
-    // The connection that it was made from reports when Redis is away.
+    // The original connection reports when Redis is unavailable.
     subscriber.on('error', () => {});
     subscriber.on('message', (_channel, text: string) => this.#messages(text));
     void subscriber.subscribe(this.#channel).catch(() => {});
@@ -96,7 +96,7 @@ export class ArrivalListener {
   }
 }
 
-/** Resolves when what was published before has come; at once where the connection is away. */
+/** Resolves when earlier messages have been received; immediately if the connection is unavailable. */
 async function barrier(subscriber: Redis): Promise<void> {
   await subscriber.ping().catch(() => {});
 }

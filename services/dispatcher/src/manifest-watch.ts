@@ -1,11 +1,11 @@
 import { DispatchError, type ErrorCode } from '@dicom-dispatch/core';
 
-/** What the source says of an instance when it is not what the manifest says. */
+/** An error for an instance that differs from the manifest. */
 const deviations: ReadonlySet<ErrorCode> = new Set(['source-instance-gone', 'source-bytes-wrong']);
 
 /**
- * Notices, as instances are read, that a manifest which was read for another attempt is not true any more: one of them
- * is gone, or is another file than it says. It watches nothing until `begin`; what a fresh manifest says is the truth.
+ * Detects, while instances are read, that a manifest which was read for another attempt is outdated: one of its instances
+ * was deleted, or has another file. It watches nothing until `begin`; a fresh manifest is always correct.
  */
 export class ManifestWatch {
   #isWatching = false;
@@ -19,7 +19,7 @@ export class ManifestWatch {
     this.#isWatching = true;
   }
 
-  /** What an error on an instance means for the manifest: one that is not true any more ends the attempt. */
+  /** Effect of an instance error on the manifest: an outdated one ends the attempt. */
   judge(thrown: unknown): unknown {
     if (!this.#isWatching || !(thrown instanceof DispatchError) || !deviations.has(thrown.code)) return thrown;
     return this.#stale();

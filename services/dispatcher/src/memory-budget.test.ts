@@ -3,14 +3,14 @@ import { MemoryBudget, type ReleaseMemory, type MemoryShare, type RoomKind } fro
 
 const { signal } = new AbortController();
 
-/** Asks for room, and notes in `order` when it is there. */
+/** Requests memory, and adds to `order` when it is available. */
 async function ask(order: string[], name: string, share: MemoryShare, bytes: number, kind: RoomKind = 'instance') {
   const releaseMemory = await share.take(bytes, kind, signal);
   order.push(name);
   return releaseMemory;
 }
 
-/** All that can go on has gone on. */
+/** Everything that can continue has continued. */
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 it('lends what there is, and the rest when something comes back', async () => {
@@ -52,7 +52,7 @@ it('serves first who holds least, and lets nobody pass a large one', async () =>
   ];
   await settled();
   held[0]?.();
-  // Who holds nothing any more does not wait.
+  // A delivery that holds nothing any more does not wait.
   await settled();
   expect(order.slice(2)).toEqual(['more for much', 'large for little']);
   held[1]?.();
@@ -99,7 +99,7 @@ it('comes to an end with any deliveries that take in any order, and exceeds its 
           parts.push(await share.take(1 + random(10), 'part', signal));
           peak = Math.max(peak, budget.usedBytes);
           await settled();
-          // A part that is sent comes back by itself, whatever the others wait for.
+          // A sent part is released independently of what the others wait for.
           parts.shift()?.();
         }
         room();

@@ -1,7 +1,7 @@
 /** Gives room back. Calling it again changes nothing. */
 export type ReleaseMemory = () => void;
 
-/** What a delivery holds memory for. */
+/** Purposes for which a delivery holds memory. */
 export type RoomKind =
   /** An open instance: from before it is opened until the handler lets it go. */
   | 'instance'
@@ -16,9 +16,11 @@ interface Waiter {
 }
 
 /**
- * The memory for the bytes of instances in one process, shared by its deliveries. Room is asked for before it is used, and who
- * holds least is served first. A delivery that holds nothing of a kind gets it at once, whatever the others hold: so each
- * delivery goes on by itself, no target that stands still stops others, and nobody waits for somebody who waits. The price is that
+ * The memory for the bytes of instances in one process, shared by its deliveries. Memory is requested before it is used, and
+ * the
+ * delivery that holds least is served first. A delivery that holds nothing of a kind gets it immediately, whatever the
+ * others hold: so each
+ * delivery can continue independently, a stalled target blocks no others, and there are no deadlocks. The cost is that
  * the budget may be exceeded by one instance and one part for each delivery.
  */
 export class MemoryBudget {
@@ -34,7 +36,7 @@ export class MemoryBudget {
     return this.#usedBytes;
   }
 
-  /** Of a configuration that was loaded again: what is held stays. */
+  /** Of a reloaded configuration: reservations stay. */
   resize(maxBytes: number): void {
     this.#maxBytes = maxBytes;
     this.#serve();
@@ -87,7 +89,7 @@ export class MemoryBudget {
     for (;;) {
       let next: Waiter | undefined;
       for (const one of this.#waiting) if (!next || isBefore(one, next)) next = one;
-      // Nobody passes the one whose turn it is: a large one would wait forever behind small ones.
+      // The next request is never overtaken: a large one would wait forever behind small ones.
       if (!next || (next.share.holds(next.kind) && !this.#fits(next.bytes))) return;
       this.#waiting = this.#waiting.filter((one) => one !== next);
       this.#lend(next.share, next.bytes, next.kind);
@@ -107,7 +109,7 @@ interface Lender {
   release(bytes: number): void;
 }
 
-/** What one attempt of a delivery holds of the budget. */
+/** The reservations of one attempt of a delivery. */
 export class MemoryShare implements Disposable {
   readonly #lender: Lender;
   readonly #counts: Record<RoomKind, number> = { instance: 0, part: 0 };
@@ -149,7 +151,7 @@ export class MemoryShare implements Disposable {
     };
   }
 
-  /** Gives all of it back: the attempt has ended, and nothing of it is under way. */
+  /** Releases everything: the attempt has ended, and nothing of it is running. */
   [Symbol.dispose](): void {
     if (this.#isClosed) return;
     this.#isClosed = true;

@@ -8,17 +8,19 @@ const maxNamed = 3;
 
 interface Finding {
   readonly text: string;
-  /** Whether the target may have lost, or not taken, what it confirmed. */
+  /** Whether the target may have lost, or not stored, confirmed instances. */
   readonly mayBeLost: boolean;
 }
 
 /**
- * Looks whether the target may have got two contents under one SOP Instance UID, and notes it with both deliveries: for targets
- * that know an instance by that UID alone. Where the study itself has a UID in several series, or another study, of whatever
- * patient, Study Instance UID, source and time, was delivered there with it, too. Of the others it notes whether files were
+ * Checks whether the target may have received two contents with one SOP Instance UID, and notes it with both deliveries: for
+ * targets
+ * that identify an instance by this UID alone. This applies if the study itself has a UID in several series, or if another
+ * study, of any
+ * patient, Study Instance UID, source and time, was delivered there with it. For other targets it notes whether files were
  * replaced that the study had not sent.
  *
- * @returns whether what the target has confirmed can be found by other studies
+ * @returns whether other studies can find the confirmed instances
  */
 export async function noticeConflicts(attempt: Attempt): Promise<boolean> {
   const { context, data, tracker, log } = attempt;
@@ -43,7 +45,8 @@ export async function noticeConflicts(attempt: Attempt): Promise<boolean> {
 async function sharedWithOthers(attempt: Attempt): Promise<Finding[]> {
   const { data } = attempt;
   const own = await uidsOf(attempt, { ...data, ledger: attempt.ledger });
-  // Each of two that end at the same time has confirmed its instances before it looks: the later one finds the other.
+  // Of two deliveries that end at the same time, each has confirmed its instances before the check: the later one finds the
+  // other.
   const others = await othersThatMayHave(attempt, await attempt.context.sharedUids.add(data, own));
   const findings: Finding[] = [];
   for (const other of others) {

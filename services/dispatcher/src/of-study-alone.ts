@@ -2,11 +2,13 @@ import { DispatchError } from '@dicom-dispatch/core';
 import type { Attempt } from './delivery-job-run.ts';
 
 /**
- * What only a change of the configuration corrects stops all deliveries of a target. Where others have got through since this
- * one failed so before, it is this study that the target does not take: the error is `study-refused`, and counts as an attempt.
+ * An error that only a change of the configuration corrects stops all deliveries of a target. If others have succeeded since
+ * this
+ * delivery had the same error before, the target rejects only this study: the error is `study-refused`, and counts as an
+ * attempt.
  *
  * @param error - of an attempt
- * @returns the error that the attempt ends with
+ * @returns the error of the attempt
  */
 export async function ofStudyAlone(attempt: Attempt, error: DispatchError): Promise<DispatchError> {
   const { tracker, log } = attempt;
@@ -26,7 +28,7 @@ export async function ofStudyAlone(attempt: Attempt, error: DispatchError): Prom
 async function doOthersGetThrough({ context, data }: Attempt, { code }: DispatchError): Promise<boolean> {
   const events = await context.records.events(data.deliveryId);
   const before = events.findLast((event) => event.code && (event.kind === 'waiting' || event.kind === 'failed'));
-  // It was found out before, and nobody else fails.
+  // It was determined before, and no other delivery fails.
   if (before?.code === 'study-refused') return (await context.circuits.state(data.target)).state === 'closed';
   return before?.code === code && ((await context.circuits.answeredAt(data.target)) ?? 0) > before.at;
 }

@@ -23,18 +23,18 @@ export interface RunsGiven {
   readonly study: StudyTags;
   readonly watch: ManifestWatch;
   /**
-   * The source has another content than the one that was routed, or none was routed yet: it may change once more within the second
-   * that is in its version. Then it is written down which copy was sent.
+   * The source has other content than the routed one, or none was routed yet: it may change once more within the second
+   * that is in its version. Then it is recorded which copy was sent.
    */
   readonly isUnsettled: boolean;
 }
 
 export interface Runs {
   /**
-   * What a handler gets.
+   * The run for a handler.
    *
-   * @param manifest - with the versions by which the ledger knows the instances
-   * @param more - of a part of a study that is still being received
+   * @param manifest - with the versions of the instances in the ledger
+   * @param more - for a part of a study that is still being received
    */
   of(
     manifest: readonly ManifestInstance[],
@@ -43,7 +43,7 @@ export interface Runs {
   ): DeliveryRun<TargetConfig>;
 }
 
-/** Makes the runs of an attempt: one, or one for each part of a study that is still being received. */
+/** Creates the runs of an attempt: one, or one for each part of a study that is still being received. */
 export async function openRuns(
   dependencies: DeliveryDependencies,
   { config, heldBytes, key, study, watch, isUnsettled }: RunsGiven,
@@ -62,7 +62,7 @@ export async function openRuns(
     { pending, quarantined }: Pick<LedgerComparison<ManifestInstance>, 'pending' | 'quarantined'>,
     more: Pick<DeliveryRun<TargetConfig>, 'isPart' | 'kept'> = {},
   ): DeliveryRun<TargetConfig> {
-    // The target sees what leaves, the ledger knows instances by their UIDs in the source. The id in the source stays.
+    // The target sees the sent UIDs, the ledger has the UIDs of the source. The id in the source is unchanged.
     const originals = new Map(manifest.map((instance) => [instance.sourceId, instance]));
     const shown = new Map(manifest.map((instance) => [instance.sourceId, transform?.show(instance) ?? instance]));
     const show = (instances: readonly ManifestInstance[]): ManifestInstance[] =>
@@ -91,7 +91,7 @@ export async function openRuns(
           ...options,
           ended: room.ended,
           tally: receipts.opening(original),
-          // What has failed before is looked at twice.
+          // An instance that failed before is verified with its digest.
           ...(suspects.has(original) && { digest: true }),
           judge: async (thrown, change) => {
             const known = watch.judge(thrown);
@@ -107,7 +107,7 @@ export async function openRuns(
           throw thrown;
         }
       },
-      // A later part goes over what is open already.
+      // A later part uses open connections.
       stage: (stage) => (stage === 'connect' && more.isPart && progress.isReached ? undefined : progress.enter(stage)),
       async report(instance, given) {
         const original = originalOf(instance);

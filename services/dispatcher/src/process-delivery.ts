@@ -21,16 +21,16 @@ import { waitForPlace } from './wait-for-place.ts';
 import { waitForCircuit, waitUntilDue } from './wait-until-due.ts';
 import { isStudyLockFree, withStudyLock } from './with-study-lock.ts';
 
-/** After so long a job calls again that could not even be looked at: Redis did not answer, or had no memory left. */
+/** After this time a job runs again that could not be checked: Redis did not respond, or was out of memory. */
 const troubleMs = 5_000;
 
 /**
- * One run of a delivery's job, which is a call and no more: what is to be done is in the delivery's record. Decides whether
- * the delivery may go now, runs the attempt, writes down how it ended, and lets go of the job.
+ * One run of a delivery's job, which only triggers processing: the delivery's record is authoritative. Checks whether
+ * the delivery may run now, runs the attempt, stores its result, and releases the job.
  *
- * Whatever is thrown outside of an attempt, before it or after it, consumes nothing: the job calls again.
+ * Errors outside of an attempt, before or after it, consume nothing: the job runs again.
  *
- * @throws what makes BullMQ let go of the job, and nothing else
+ * @throws the error that makes BullMQ release the job, and nothing else
  */
 export async function processDelivery(context: DispatcherContext, delivery: DeliveryJob): Promise<unknown> {
   const { job, token } = delivery;
@@ -67,8 +67,8 @@ async function endOf(
 }
 
 /**
- * The job is back in the queue. What an operator or another delivery did between the record and the job found no job that
- * it could bring forward: that is made up for here.
+ * The job is back in the queue. Acts of an operator or another delivery between the record and the job found no job
+ * to bring forward: this is done here.
  */
 async function lookAgain(context: DispatcherContext, id: string, jobRun: DeliveryJobRun | undefined): Promise<void> {
   try {
@@ -103,7 +103,8 @@ async function startAttempt(jobRun: DeliveryJobRun): Promise<JobEnd> {
     return await runAttempt(attempt);
   } finally {
     attempt?.trace.end();
-    // It ended without a word on the target itself (the study is gone, nothing was pending): the next one may probe.
+    // It ended without a result about the target itself (the study was deleted, nothing was pending): the next one may
+    // probe.
     if (isProbe && !attempt?.hasAnswered) await context.circuits.abandon(data.target).catch(() => {});
   }
 }
@@ -128,7 +129,7 @@ async function runAttempt(attempt: Attempt): Promise<JobEnd> {
   return end.kind === 'completed' ? { kind: 'completed', result } : end;
 }
 
-/** The study is still being received: what has come is sent, and what comes. */
+/** The study is still being received: arrived instances are sent, and further ones as they arrive. */
 async function runArrivingAttempt(attempt: Attempt): Promise<JobEnd> {
   const inbox = await attempt.context.arrivals.listen(attempt.data);
   try {
@@ -149,13 +150,13 @@ async function tidyUp(attempt: Attempt): Promise<void> {
   await attempt.tracker.end();
   await packReceipt(attempt);
   if (!(await noticeConflicts(attempt))) return;
-  // What is not released counts for nothing when the attempt has ended.
+  // Unreleased reservations are released at the end of the attempt.
   await releaseUids(attempt).catch((error: unknown) => attempt.log.warn({ err: error }, 'claims on UIDs not released'));
 }
 
 /** What an attempt leaves unpacked is packed by the next one, and can be read all the same. */
 async function packReceipt({ context, data, signal, log }: Attempt): Promise<void> {
-  // Whoever has the delivery now packs it.
+  // The dispatcher that has the delivery now packs it.
   if (signal.reason === ('lock-lost' satisfies StopReason)) return;
   await context
     .receipts()

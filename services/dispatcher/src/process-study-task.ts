@@ -5,18 +5,18 @@ import type { Job } from 'bullmq';
 import { afterSuccess } from './after-success.ts';
 import type { DispatcherContext } from './dispatcher-context.ts';
 
-/** Pauses between attempts of what is to be done in the source; it is tried until it is done. */
+/** Pauses between attempts of the actions in the source, which are retried until they succeed. */
 const backoff = { first: 5_000, max: 15 * 60_000, jitter: 0.3 };
-/** After so long a study task looks again whose deliveries have not all succeeded. */
+/** Interval for checking a study task whose deliveries have not all succeeded. */
 const notYetMs = 60_000;
-/** After so long one looks again whose study is still needed for its priors. */
+/** Interval for checking a study that is still needed for its priors. */
 const priorsMs = 10_000;
 
 /**
- * The end of a study task: its job calls when all its deliveries have succeeded. What the rules want done in the source is
- * a step with a record of its own, and is tried until it is done.
+ * The end of a study task: its job runs when all its deliveries have succeeded. The actions of the rules in the source are
+ * a step with a separate record, and are retried until they succeed.
  *
- * @throws what makes BullMQ let go of the job, and nothing else
+ * @throws the error that makes BullMQ release the job, and nothing else
  */
 export async function processStudyTask(context: DispatcherContext, job: Job, token: string): Promise<unknown> {
   const parsed = studyTaskData.safeParse(job.data);
@@ -42,17 +42,17 @@ async function endOf(context: DispatcherContext, data: StudyTaskData): Promise<J
     log.info({ targets: data.targets }, 'study delivered to all its targets');
     return delivered;
   }
-  // One of an earlier version has no record yet.
+  // A study task of an earlier version has no record yet.
   await context.tasks.open({ ...data, studyTaskId: id });
   const task = await context.tasks.read(id);
   if (!task || task.state === 'done') return delivered;
   const { onSuccess } = task.data;
   if (!onSuccess) return delivered;
-  // A delivery whose job was taken away is no delivery that has arrived.
+  // A delivery whose job was removed has not succeeded.
   if ((await studyTaskStands(context.records, task.data)) !== 'arrived') {
     return { kind: 'later', inMs: notYetMs };
   }
-  // They are chosen and compared by what the source says of the study.
+  // They are chosen and compared by data of the study in the source.
   if ((onSuccess.delete || onSuccess.unprotect) && (await hasOpenPriors(context, task.data))) {
     return { kind: 'later', inMs: priorsMs };
   }

@@ -2,7 +2,7 @@ import type { Config } from '@dicom-dispatch/core';
 import type { Logger } from '@dicom-dispatch/runtime';
 import { receiptsInFolder } from '@dicom-dispatch/state/receipts';
 
-/** Removes receipts that are older than they are to be kept, where they are in a folder; those in Redis end by themselves. */
+/** Removes receipts older than their retention from a folder; those in Redis expire. */
 export async function pruneReceipts({ receipts }: Pick<Config, 'receipts'>, log: Logger): Promise<void> {
   if (receipts.folder === undefined) return;
   try {

@@ -12,12 +12,12 @@ import {
 import type { JobEnd } from '@dicom-dispatch/pipeline';
 import { fenceOf, type DeliveryJobRun } from './delivery-job-run.ts';
 
-/** What is not expected to go on by itself: its job calls after so long all the same, and changes nothing. */
+/** For deliveries that wait for an event: its job runs after this time nevertheless, and changes nothing. */
 const farAwayMs = 365 * 86_400_000;
 
 export interface PutOff {
   readonly wake: Exclude<WakeKind, 'attempt'>;
-  /** When it goes on by itself. Left out: at once, or when a person wants it. */
+  /** When it continues automatically. If omitted: immediately, or when an operator requests it. */
   readonly inMs?: number;
   readonly patch?: DeliveryPatch;
   readonly event?: Omit<DeliveryEvent, 'at'>;
@@ -25,7 +25,7 @@ export interface PutOff {
   readonly front?: boolean;
 }
 
-/** Lets the delivery wait. The record says so first, the job follows: it is only the call. */
+/** Postpones the delivery. The record is written first, then the job, which only triggers processing. */
 export async function putOff(jobRun: DeliveryJobRun, { wake, inMs, patch, event, front }: PutOff): Promise<JobEnd> {
   const { context, data } = jobRun;
   const changed = await context.records.change(data.deliveryId, {
@@ -45,7 +45,7 @@ export async function putOff(jobRun: DeliveryJobRun, { wake, inMs, patch, event,
   return { kind: 'later', inMs: inMs ?? (wake === 'person' ? farAwayMs : 1) };
 }
 
-/** What becomes of the job when the record did not let the dispatcher do what it wanted. */
+/** Result of the job if the record rejected the change of the dispatcher. */
 export async function afterRefusal(
   jobRun: DeliveryJobRun,
   { why, state, dueInMs }: Extract<Changed, { readonly kind: 'refused' }>,
@@ -69,7 +69,7 @@ export async function afterRefusal(
   }
 }
 
-/** An operator has cancelled it, before an attempt or during one, or the rules do not want it any more. */
+/** An operator has cancelled it, before an attempt or during one, or no rule sends it any more. */
 export async function endCancelled(jobRun: DeliveryJobRun, patch: DeliveryPatch = {}): Promise<JobEnd> {
   const { context, data } = jobRun;
   const error = (await context.records.delivery(data.deliveryId))?.error;
@@ -85,7 +85,7 @@ export async function endCancelled(jobRun: DeliveryJobRun, patch: DeliveryPatch 
   return { kind: 'failed', reason: text };
 }
 
-/** How the job of a delivery ends that has ended. */
+/** How the job of an ended delivery ends. */
 export function jobEndOf(state: DeliveryState, reason: string, error?: DispatchError): JobEnd {
   if (state === 'delivered') return { kind: 'completed', result: { state } };
   if (state === 'moved') return { kind: 'completed', result: { movedAway: true } };

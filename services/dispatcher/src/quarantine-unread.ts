@@ -3,8 +3,9 @@ import type { LedgerKey } from '@dicom-dispatch/state/ledger';
 import type { DeliveryDependencies } from './run-delivery.ts';
 
 /**
- * Whether an instance is to be sent depends on tags that the source cannot read from its file: it is quarantined and named, neither sent
- * nor left out.
+ * Whether an instance is to be sent depends on tags that the source cannot read from its file: it is quarantined and named,
+ * instead of
+ * being sent or skipped.
  *
  * @param tags - by the instance's id in the source
  */

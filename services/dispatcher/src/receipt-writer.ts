@@ -3,12 +3,12 @@ import type { ReceiptEntry } from '@dicom-dispatch/state/receipts';
 import type { Tally } from '@dicom-dispatch/sources';
 import { ByteTally } from './byte-tally.ts';
 
-/** Makes of what leaves and of what the target says the receipt of each instance, in one attempt. */
+/** Creates the receipt of each instance of one attempt, from the sent bytes and the response of the target. */
 export class ReceiptWriter {
   readonly #config: Pick<ReceiptsConfig, 'enabled' | 'digest'>;
   readonly #place: string;
   readonly #attempt: number;
-  /** Of the instances that are on their way, by their id in the source. */
+  /** Of the instances in transit, by their id in the source. */
   readonly #tallies = new Map<string, ByteTally>();
 
   constructor(config: Pick<ReceiptsConfig, 'enabled' | 'digest'>, place: string, attempt: number) {
@@ -17,7 +17,7 @@ export class ReceiptWriter {
     this.#attempt = attempt;
   }
 
-  /** To be given to whoever opens the instance. One that is opened again begins anew. */
+  /** Passed to the opener of the instance. An instance that is opened again starts again. */
   opening({ sourceId }: ManifestInstance): Tally | undefined {
     if (!this.#config.enabled) return undefined;
     const tally = new ByteTally(this.#config.digest);
@@ -25,7 +25,7 @@ export class ReceiptWriter {
     return tally;
   }
 
-  /** @param answer - what the target said */
+  /** @param answer - response of the target */
   delivered(instance: ManifestInstance, answer: string, at: number): ReceiptEntry | undefined {
     if (!this.#config.enabled) return undefined;
     const { sourceId, sopInstanceUid, seriesInstanceUid } = instance;

@@ -5,7 +5,7 @@ import type { Redis } from '@dicom-dispatch/runtime';
 
 const keepMs = 30 * 86_400_000;
 
-/** Messages for whichever dispatcher waits for them: an empty text where one is expected, then the message. */
+/** Messages for any waiting dispatcher: an empty text if one is expected, then the message. */
 export function redisMailbox(redis: Redis, prefix: string): Mailbox {
   const keyOf = (name: string): string => redisKeys(prefix).mail(name);
   return {

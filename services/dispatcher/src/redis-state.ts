@@ -9,7 +9,9 @@ export function stateKey(prefix: string, deliveryId: string): string {
   return redisKeys(prefix).state(deliveryId);
 }
 
-/** What a handler keeps with a delivery through attempts and restarts, in one hash that ends with the delivery. */
+/**
+ * State that a handler stores with a delivery across attempts and restarts, in one hash that is removed with the delivery.
+ */
 export function redisState(redis: Redis, prefix: string, deliveryId: string): RunState {
   const key = stateKey(prefix, deliveryId);
   return {

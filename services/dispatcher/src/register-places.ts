@@ -2,7 +2,7 @@ import { describePlace, type Config } from '@dicom-dispatch/core';
 import type { Logger } from '@dicom-dispatch/runtime';
 import { describeMove, type TargetPlaces } from '@dicom-dispatch/state/target-places';
 
-/** Takes the places of all targets into use, and reports those on which somebody has to decide. */
+/** Takes the places of all targets into use, and reports those that need a decision. */
 export async function registerPlaces(
   places: TargetPlaces,
   config: Pick<Config, 'targets'>,
@@ -27,7 +27,7 @@ export async function registerPlaces(
         );
       }
     } catch (error) {
-      // Each delivery asks again before it begins.
+      // Each delivery checks again before it begins.
       log.warn({ err: error, target }, 'the address of the target could not be compared');
     }
   }

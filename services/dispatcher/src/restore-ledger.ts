@@ -9,19 +9,21 @@ import type { InstanceVersion, LedgerKey } from '@dicom-dispatch/state/ledger';
 import type { DeliveryRecord } from '@dicom-dispatch/state/records';
 import { fenceOf, type Attempt } from './delivery-job-run.ts';
 
-/** Earlier deliveries of a study that are looked at. */
+/** Maximum number of earlier deliveries of a study to check. */
 const maxEarlier = 50;
 
 /**
- * The ledger of a study may have been lost alone (docs/decisions/0027-one-key-lost.md): the record of the latest delivery still says that
- * the target has confirmed everything. Its content hash shows which instances that were, so that they are confirmed again, and not sent
- * again. Where that cannot be shown it is said that everything is sent once more.
+ * The ledger of a study may have been lost alone (docs/decisions/0027-one-key-lost.md): the record of the latest delivery
+ * still shows that
+ * the target has confirmed everything. Its content hash shows which instances these were, so they are confirmed again
+ * instead of
+ * sent again. If this cannot be determined, everything is sent once more, and reported.
  *
  * @param all - every instance of the study, before any selection
  */
 export async function restoreLedger(attempt: Attempt, key: LedgerKey, all: readonly ManifestInstance[]): Promise<void> {
   const { context, data, log } = attempt;
-  // Who sends by hand may want everything again, and has had the ledger removed.
+  // An operator may have requested that everything is sent again, and has had the ledger removed.
   if (!data.again || data.nonce !== undefined || data.late === 'all' || attempt.number > 1) return;
   const { delivered, quarantined } = await context.ledger.summary(key);
   if (delivered + quarantined > 0) return;
@@ -47,8 +49,9 @@ export async function restoreLedger(attempt: Attempt, key: LedgerKey, all: reado
 }
 
 /**
- * The instances of an earlier delivery that confirmed its whole content, with the versions by which the ledger knows them: those that had
- * come first. Its content hash proves that it were these.
+ * The instances of an earlier delivery that confirmed its complete content, with their versions in the ledger: the first
+ * ones
+ * that had arrived. Its content hash proves this.
  */
 function contentOf(
   earlier: DeliveryRecord,

@@ -17,30 +17,32 @@ import { openRuns } from './open-runs.ts';
 import { quarantineUnread } from './quarantine-unread.ts';
 import type { DeliveryDependencies } from './run-delivery.ts';
 
-/** Without anything new for so long the attempt ends, and what is open is closed. */
+/** After this time without new instances the attempt ends, and open objects are closed. */
 const quietMs = 2_000;
-/** How often it is asked whether other deliveries wait for the target. */
+/** Interval for checking whether other deliveries wait for the target. */
 const lookMs = 1_000;
 
 export interface ArrivingDependencies extends DeliveryDependencies {
   readonly inbox: ArrivalInbox;
-  /** Whether other deliveries wait for the target: what has nothing to send makes room for them. */
+  /** Whether other deliveries wait for the target: an attempt without work ends for them. */
   doOthersWait(): Promise<boolean>;
 }
 
 export interface ArrivingEnd {
-  /** `whole`: the study is stable; `quiet`: nothing more has come for a while. */
+  /** `whole`: the study is stable; `quiet`: nothing has arrived for some time. */
   readonly kind: 'whole' | 'quiet';
-  /** Of all that had come. */
+  /** Of all arrived instances. */
   readonly contentHash: string;
-  /** False where series were left out that were still being received. */
+  /** False if series were omitted that were still being received. */
   readonly isAll: boolean;
 }
 
 /**
- * One attempt of a delivery whose study is still being received: sends what has come, then what comes, until nothing more does
- * for a while, or the study is stable. Nothing is verified or finalised, and nothing counts as delivered but what the ledger
- * has; the attempt that follows when the study is stable does the rest.
+ * One attempt of a delivery whose study is still being received: sends arrived instances, then further ones, until nothing
+ * arrives
+ * for some time, or the study is stable. Nothing is verified or finalised, and only the entries of the ledger count as
+ * delivered;
+ * the attempt that follows when the study is stable does the rest.
  *
  * @throws DispatchError with the stage in which the attempt ended
  */
@@ -65,7 +67,7 @@ async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch)
     const { config, handler } = await dependencies.resolve();
     progress.enter('manifest');
     let { tags: study } = await source.readStudy(templateTags(config));
-    // What is told from now on and was read here already is known by its id.
+    // Messages about instances that were already read are recognised by id.
     const { instances, isAll } = await source.readArrived(data.arriving);
     const all = new Map(instances.map((one) => [one.sourceId, one]));
     const end = (kind: ArrivingEnd['kind']): ArrivingEnd => ({ kind, isAll, contentHash: contentHash(all.values()) });
@@ -92,7 +94,7 @@ async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch)
       }
       const messages = await next();
       if (messages === 'whole' || messages === 'quiet') return end(messages);
-      // By id: push and feed may tell of the same one.
+      // By id: push and feed may report the same one.
       const news = new Map<string, ManifestInstance>();
       for (const one of messages) {
         const known = all.get(one.sourceId);
@@ -106,12 +108,12 @@ async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch)
         ({ tags: study } = await source.readStudy(templateTags(config)));
         runs = await openRuns(dependencies, { ...given, study });
       }
-      // A series that was stable before may be told anew.
+      // A series that was stable before may be reported again.
       ({ pending } = await ledger.compare(key, await select(come)));
       progress.grow(pending.length);
     }
 
-    /** What is to be sent of it, with the versions by which the ledger knows it. */
+    /** Its instances to send, with their versions in the ledger. */
     async function select(instances: readonly ManifestInstance[]): Promise<ManifestInstance[]> {
       const { wanted } = selection;
       const tags = wanted.length > 0 ? await source.readInstanceTags(wanted, instances) : undefined;
@@ -149,7 +151,7 @@ function instancesOf({ instances }: ArrivalMessage): readonly ManifestInstance[]
   return instances;
 }
 
-/** Says of an instance when another series of the study has its SOP Instance UID too. */
+/** Whether another series of the study has the same SOP Instance UID. */
 function withShared(one: ManifestInstance, all: ReadonlyMap<string, ManifestInstance>): ManifestInstance {
   for (const { sopInstanceUid, sourceId } of all.values()) {
     if (sopInstanceUid === one.sopInstanceUid && sourceId !== one.sourceId)

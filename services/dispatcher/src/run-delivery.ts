@@ -25,12 +25,12 @@ import { openRuns } from './open-runs.ts';
 import { quarantineUnread } from './quarantine-unread.ts';
 import type { ReceiptWriter } from './receipt-writer.ts';
 
-/** What a run needs of the world; everything that it does goes through these. */
+/** Dependencies of a run; all its effects use these. */
 export interface DeliveryDependencies {
   readonly data: DeliveryData;
   /** The study in its source. */
   readonly source: DeliverySource;
-  /** Of the place where the target is now. */
+  /** Of the current place of the target. */
   readonly ledgerName: string;
   /** 1 for the first. */
   readonly attempt: number;
@@ -38,26 +38,26 @@ export interface DeliveryDependencies {
   /** Whether another study with the same Study Instance UID goes to the place of the target. */
   isSharedPlace(): Promise<boolean>;
   /**
-   * Which SOP Instance UIDs of some instances have come to the place of the target with another study.
+   * Which SOP Instance UIDs of some instances were sent to the address of the target with another study.
    *
    * @throws DispatchError `uids-in-use`
    */
   takenUids(instances: readonly ManifestInstance[]): Promise<ReadonlyMap<string, StudyKey>>;
-  /** @param manifest as the target knows it */
+  /** @param manifest with the UIDs at the target */
   listings(config: TargetConfig, manifest: readonly ManifestInstance[]): SharedListings;
   /** Memory for the bytes of instances. */
   readonly share: MemoryShare;
   readonly ledger: Ledger;
-  /** Confirms again what earlier deliveries have confirmed, should the ledger have been lost. */
+  /** Restores confirmations of earlier deliveries if the ledger was lost. */
   restoreLedger(key: LedgerKey, all: readonly ManifestInstance[]): Promise<void>;
   readonly receipts: ReceiptWriter;
   /** ms since 1970, by the clock of Redis. */
   now(): number;
   readonly fence: Fence;
   readonly progress: DeliveryProgressTracker;
-  /** Called when the target has confirmed or refused an instance: it can be used. */
+  /** Called when the target has confirmed or rejected an instance: it is usable. */
   answered(): void;
-  /** Called when the target has confirmed every instance, with the versions that it has. */
+  /** Called when the target has confirmed every instance, with the confirmed versions. */
   complete(key: LedgerKey, instances: readonly InstanceVersion[]): void;
   readonly state: RunState;
   readonly memory: RunState;
@@ -68,12 +68,14 @@ export interface DeliveryDependencies {
 
 /**
  * One attempt of a delivery, from its data to the last confirmed instance: resolve, manifest, connect, transfer, verify,
- * finalize. It sends what the manifest has and the ledger lacks, and resolves only when the ledger holds every instance
- * of the manifest. When a manifest that was read for another attempt turns out not to be true any more, it is read anew,
- * and the attempt begins again with it.
+ * finalize. It sends the instances of the manifest that the ledger lacks, and resolves only when the ledger has every
+ * instance
+ * of the manifest. If a manifest that was read for another attempt turns out to be outdated, it is read again,
+ * and the attempt restarts with it.
  *
- * @throws DispatchError with the stage in which the attempt ended; `partial` when all but quarantined instances arrived,
- *   `all-quarantined` when none did
+ * @throws DispatchError with the stage in which the attempt ended; `partial` if all instances except quarantined ones
+ *   arrived,
+ *   `all-quarantined` if none did
  */
 export async function runDelivery(dependencies: DeliveryDependencies): Promise<DeliveryResult> {
   const { progress, signal } = dependencies;
@@ -127,7 +129,7 @@ async function runWith(
 
     const after = await ledger.compare(key, manifest);
     if (after.pending.length > 0) {
-      // Never "delivered" on a handler's word alone: what the ledger lacks was not confirmed.
+      // A handler's result alone never makes it delivered: instances missing in the ledger were not confirmed.
       throw new DispatchError(
         'internal',
         `the handler ended without a result for ${after.pending.length} of ${manifest.length} instances`,

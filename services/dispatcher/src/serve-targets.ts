@@ -2,7 +2,7 @@ import { fingerprint, type Config } from '@dicom-dispatch/core';
 import type { Mailbox, TargetService } from '@dicom-dispatch/target-kit';
 import type { DispatcherContext } from './dispatcher-context.ts';
 
-/** What targets need while a dispatcher runs, beside deliveries: ports on which they report. */
+/** Services for targets while a dispatcher runs, independent of deliveries: ports on which they report. */
 export class TargetServices {
   readonly #context: Pick<DispatcherContext, 'log' | 'resolve'>;
   readonly #mailbox: Mailbox;
@@ -16,7 +16,7 @@ export class TargetServices {
     this.#mailbox = mailbox;
   }
 
-  /** Makes them those that the configuration asks for; resolves when those that it no longer does have ended. */
+  /** Starts the services of the configuration; resolves when those no longer configured have ended. */
   async go({ targets }: Config): Promise<void> {
     const ending = [...this.#running].filter(([name, { shape }]) => {
       const target = targets[name];

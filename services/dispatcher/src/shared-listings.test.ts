@@ -8,7 +8,7 @@ import { SharedListings } from './shared-listings.ts';
 let server: RedisServer;
 let redis: Redis;
 let cache: IntermediateCache;
-/** What the target has. */
+/** Content of the target. */
 let held: Set<string>;
 let asked: number;
 

@@ -9,10 +9,10 @@ interface ListQuery extends ListedPart {
 }
 
 /**
- * What a target lists, for the verification of one attempt. An answer that confirms has to be younger than the last
- * instance that left: one from before would confirm what has been lost since. So an answer is shared (between two looks
- * of an attempt, or with another delivery to the same target) only if it was asked for after a tick that is taken when
- * nothing is on its way; `sending` makes the tick void. The ticks are numbers of Redis, so that no clock has to be right.
+ * The lists of a target, for the verification of one attempt. A confirming result must be newer than the last
+ * transfer: an earlier one would confirm instances that have been lost since. So a result is shared (between two queries
+ * of an attempt, or with another delivery to the same target) only if it was requested after a tick that is taken when
+ * nothing is in transit; `sending` invalidates the tick. The ticks are numbers from Redis, so no clock has to be right.
  */
 export class SharedListings {
   readonly #cache: IntermediateCache;
@@ -20,7 +20,7 @@ export class SharedListings {
   readonly #seriesOf: ReadonlyMap<string, string>;
   #since: number | undefined;
 
-  /** @param manifest as the target knows it */
+  /** @param manifest with the UIDs at the target */
   constructor(
     cache: IntermediateCache,
     target: { readonly name: string; readonly config: TargetConfig },
@@ -32,7 +32,7 @@ export class SharedListings {
     this.#seriesOf = new Map(manifest.map((one) => [one.sopInstanceUid, one.seriesInstanceUid]));
   }
 
-  /** Something leaves for the target: from here on, whatever was asked before says nothing. */
+  /** Data are being sent: earlier results are invalid from here on. */
   sending(): void {
     this.#since = undefined;
   }
@@ -59,7 +59,7 @@ export class SharedListings {
     );
   }
 
-  /** All that was listed, of other deliveries too: whoever shares it looks for theirs. */
+  /** All listed instances, also of other deliveries, which look for theirs. */
   #asStudy({ studyInstanceUid, seriesInstanceUid }: ListedPart, listed: ReadonlySet<string>): StudyObject {
     const seriesOf = (uid: string): string => seriesInstanceUid ?? this.#seriesOf.get(uid) ?? 'unknown';
     const series = Array.from(Map.groupBy(listed, seriesOf), ([uid, members]) => ({

@@ -38,7 +38,7 @@ it('an instance that fails in each attempt is quarantined at the fifth, however 
     disposition: 'permanent',
     message: 'expected 9 bytes, got 3 bytes (5 times, while the source answers other requests)',
   });
-  // Where a change was asked for it is one that the source cannot make.
+  // If a change was requested, it is one that the source cannot make.
   const next = await attempt(state, 8);
   expect(await next.judge(instance('a'), wrong(), 'transcode')).toMatchObject({ code: 'instance-unsupported' });
 });

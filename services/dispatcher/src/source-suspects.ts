@@ -3,13 +3,17 @@ import { asRepeated, type Change } from '@dicom-dispatch/sources';
 import type { RunState } from '@dicom-dispatch/target-kit';
 
 const stateKey = 'source-suspects';
-/** An instance that has failed in so many attempts is at fault itself, if the source is well: 75 s by the default back-off. */
+/**
+ * An instance with this number of failed attempts is at fault itself, if the source is available: 75 s with the default
+ * back-off.
+ */
 const maxFailures = 5;
 
 /**
- * Instances that the source failed to hand out, or handed out wrongly. They are asked for again in the next attempts; one
- * that fails in each of them, while the source is otherwise well, is quarantined by name, so that it cannot keep a study
- * from arriving. The state outlives attempts and processes.
+ * Instances that the source failed to return, or returned wrongly. They are requested again in the next attempts; an
+ * instance
+ * that fails in each of them, while the source otherwise responds, is quarantined, so that it cannot block
+ * a study. The state is kept across attempts and processes.
  */
 export class SourceSuspects {
   readonly #state: RunState;
@@ -21,8 +25,8 @@ export class SourceSuspects {
   readonly #counted = new Set<string>();
 
   /**
-   * @param isWell - whether the source answers as it should when it is asked for something else
-   * @param attempts - as many as there may be: the last one tells in any case, unless it is the only one
+   * @param isWell - whether the source responds correctly to other requests
+   * @param attempts - maximum number: the last one decides in any case, unless it is the only one
    */
   constructor(state: RunState, isWell: () => Promise<boolean>, attempts: number) {
     this.#state = state;
@@ -35,12 +39,12 @@ export class SourceSuspects {
     this.#failures = new Map(Object.entries((await this.#state.get<Record<string, number>>(stateKey)) ?? {}));
   }
 
-  /** Whether the instance has failed before: then nothing about it is taken for granted. */
+  /** Whether the instance has failed before: then everything about it is verified. */
   has({ sourceId }: ManifestInstance): boolean {
     return this.#failures?.has(sourceId) ?? false;
   }
 
-  /** The instances with those that have failed before at the end: one that breaks a connection off costs no other. */
+  /** The instances, with those that have failed before at the end: one that breaks a connection does not affect others. */
   last(instances: readonly ManifestInstance[]): ManifestInstance[] {
     return instances.toSorted((one, other) => Number(this.has(one)) - Number(this.has(other)));
   }

@@ -4,7 +4,7 @@ import type { Logger, Redis } from '@dicom-dispatch/runtime';
 import { DigestBudget, openSource, StorageLane, type OrthancClient } from '@dicom-dispatch/sources';
 import { DeliverySource, type RoutedStudy } from './delivery-source.ts';
 
-/** The sources of one dispatcher: a client of each, opened when it is first needed, and the way to its storage folder. */
+/** The sources of one dispatcher: a client for each, opened on first use, and access to its storage folder. */
 export class Sources {
   readonly #redis: Redis;
   readonly #log: Logger;
@@ -30,7 +30,7 @@ export class Sources {
   reload(config: Config, cache: IntermediateCache): void {
     for (const [name, opened] of this.#clients) {
       if (fingerprint(config.sources[name]) === fingerprint(this.#config.sources[name])) continue;
-      // Deliveries under way still read from it; it is closed with the dispatcher.
+      // Running deliveries still read from it; it is closed with the dispatcher.
       this.#retired.push(opened);
       this.#clients.delete(name);
     }

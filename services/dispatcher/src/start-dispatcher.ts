@@ -19,12 +19,12 @@ import { watchPauses } from './watch-pauses.ts';
 
 export type { DispatcherOptions } from './create-context.ts';
 
-/** What is ended when nothing is under way any more gets so long, in milliseconds. */
+/** Time for ending the remaining objects when nothing is running any more, in milliseconds. */
 const leftoversEndMs = 2_000;
 
 /**
  * Starts a dispatcher: a worker for the deliveries of each target, and one for study tasks. Any number of dispatchers
- * share the work; what is configured per target holds over all of them.
+ * share the work; limits per target apply to all of them together.
  */
 export async function startDispatcher(options: DispatcherOptions): Promise<RunningService> {
   const { config, redis, log } = options;
@@ -34,9 +34,9 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
   const context = await createContext({ ...options, watch });
   const workers = new Map<string, TargetWorker & { readonly concurrency: number }>();
   const limits = { redis, queues: context.queues, keys: redisKeys(prefix) };
-  /** Of targets that were removed or changed: they finish what they have begun. */
+  /** Of removed or changed targets: they finish running deliveries. */
   const leaving = new Map<Worker, Promise<void>>();
-  /** Study tasks under way. */
+  /** Running study tasks. */
   const tasks = new Set<string>();
   const stopping = new AbortController();
   const runStudyTask = async (job: Job, token?: string): Promise<unknown> => {
@@ -137,7 +137,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
     },
   };
 
-  /** Makes the workers those that the configuration asks for. */
+  /** Creates and removes workers according to the configuration. */
   async function startWorkers(next: Config): Promise<void> {
     for (const [name, { worker, gate, concurrency }] of workers) {
       if (next.targets[name] && concurrency === next.dispatcher.concurrency) continue;

@@ -7,11 +7,12 @@ import { fenceOf, type Attempt } from './delivery-job-run.ts';
 import { areDifferent, filesSentBy } from './differing-files.ts';
 
 /**
- * Which SOP Instance UIDs of some instances have come with another study to the place where the target is now, before any of them is
- * sent. They are claimed first, so that of two attempts one finds what the other has confirmed: the one that comes second waits
+ * Which SOP Instance UIDs of some instances were sent with another study to the current address of the target, before any of
+ * them is
+ * sent. They are claimed first, so that of two attempts one finds the confirmations of the other: the second one waits
  * until the first has ended.
  *
- * @param instances - with the sizes that they have in the source
+ * @param instances - with their sizes in the source
  * @throws DispatchError `uids-in-use` while another attempt sends one of them
  */
 export async function takenUids(
@@ -26,7 +27,7 @@ export async function takenUids(
   for (const other of await othersThatMayHave(attempt, await context.sharedUids.find(data, uids))) {
     const deliveries = await deliveriesToSamePlace(attempt, other);
     if (isTwin(attempt, other)) {
-      // The same instances by another way are no conflict, unless they are others for certain.
+      // The same instances received in another way are not a conflict, unless they certainly differ.
       if (data.transform) continue;
       for (const [uid, file] of await filesSentBy(attempt, deliveries)) {
         const sizeBytes = sizes.get(uid);
@@ -41,7 +42,7 @@ export async function takenUids(
   return taken;
 }
 
-/** Lets others have what the attempt has claimed. To be called when what it has confirmed can be found. */
+/** Releases the claims of the attempt. Call it when its confirmed instances can be found. */
 export async function releaseUids(attempt: Attempt): Promise<void> {
   const { context, data, claimedUids } = attempt;
   if (claimedUids.size === 0) return;
@@ -56,8 +57,9 @@ async function claim(attempt: Attempt, uids: ReadonlySet<string>): Promise<void>
     const answer = await context.uidClaims.take(place, data.deliveryId, uids, fenceOf(attempt), [...entered]);
     if (answer.kind === 'taken') break;
     if (answer.kind === 'held') throw await inUse(attempt, answer);
-    // Their attempts have ended without a word, as when a dispatcher is killed. Their claims stay until what they have confirmed can be
-    // found: this dispatcher may be killed as well.
+    // Their attempts have ended without a release, e.g. because a dispatcher was killed. Their claims stay until their
+    // confirmed instances
+    // can be found: this dispatcher may be killed as well.
     for (const deliveryId of answer.by) {
       const other = await context.records.delivery(deliveryId);
       if (other) await context.sharedUids.add(other, await uidsOf(attempt, other));
@@ -79,7 +81,7 @@ async function inUse(
   });
 }
 
-/** The same for all targets at one address, by whatever name; what leaves under new UIDs is by itself. */
+/** The same for all targets at one address, with any name; deliveries with new UIDs are separate. */
 function placeOf({ context, data }: Attempt): string {
   const config = context.config.targets[data.target];
   const { id, identity = '' } = config ? targetPlace(config) : { id: data.target };

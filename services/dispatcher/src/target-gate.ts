@@ -4,11 +4,11 @@ import type { Worker } from 'bullmq';
 const lookMs = 1_000;
 
 /**
- * Keeps a worker from taking deliveries while the circuit of its target is open: they keep their places in the queue, and
- * nothing is moved to and fro for a hundred thousand of them.
+ * Stops a worker from taking deliveries while the circuit of its target is open: they keep their places in the queue, and
+ * no jobs have to be moved, even with a hundred thousand of them.
  *
- * BullMQ's own rate limit is not used for it: its other slots go on fetching, and what they have fetched is held without
- * its lock being renewed until the pause is over.
+ * BullMQ's own rate limit is not used for this: its other slots continue to fetch, and fetched jobs are held without
+ * renewing their locks until the pause is over.
  */
 export class TargetGate {
   readonly #worker: Worker;
@@ -30,7 +30,7 @@ export class TargetGate {
   close(): void {
     if (this.#timer || this.#isEnded) return;
     this.#timer = setTimeout(() => void this.#look(), lookMs);
-    // What is under way goes on.
+    // Running deliveries continue.
     void this.#worker.pause(true).catch(() => {});
   }
 
@@ -45,7 +45,7 @@ export class TargetGate {
     let waitMs = 0;
     try {
       const { state, retryInMs } = await this.#circuits.state(this.#target);
-      // A probe that is under way decides; the others need not ask meanwhile.
+      // A running probe decides; the others need not check meanwhile.
       waitMs = state === 'probing' ? lookMs : retryInMs;
     } catch {
       waitMs = lookMs;

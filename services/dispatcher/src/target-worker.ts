@@ -14,8 +14,9 @@ export interface TargetWorker {
 }
 
 /**
- * A worker for the deliveries of one target. It takes as many as one dispatcher may; the limits of the target hold over all
- * dispatchers and are kept with its queue (`applyLimits`).
+ * A worker for the deliveries of one target. It takes as many as one dispatcher may run; the limits of the target apply to
+ * all
+ * dispatchers and are stored with its queue (`applyLimits`).
  */
 export function createTargetWorker(context: FullContext, redis: Redis, name: string): TargetWorker {
   const { config } = context;
@@ -43,7 +44,7 @@ export function createTargetWorker(context: FullContext, redis: Redis, name: str
   );
   const gate = new TargetGate(worker, name, context.circuits);
   watchWorker(worker, context.log);
-  // BullMQ ends no job by itself. Should it all the same, the record says that there is more to do.
+  // BullMQ ends no job by itself. If it does nevertheless, the record shows that there is more to do.
   worker.on('failed', (job) => {
     if (job?.id !== undefined) void callAgain(context, job.id);
   });

@@ -1,10 +1,10 @@
 /**
- * Holds what is sent to a rate. Each call says how much has just been sent and resolves when the next may go; up to one
- * second's worth goes in a burst.
+ * Limits the transfer rate. Each call reports the sent bytes and resolves when the next may be sent; up to one
+ * second's worth may be sent in a burst.
  */
 export class Throttle {
   readonly #bytesPerSecond: number;
-  /** When what was sent so far would have left at the allowed rate. */
+  /** When the bytes sent so far would have been sent at the allowed rate. */
   #paidUntil = 0;
 
   constructor(bytesPerSecond: number) {

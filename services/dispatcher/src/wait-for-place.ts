@@ -5,10 +5,10 @@ import type { DeliveryJobRun } from './delivery-job-run.ts';
 import { leaveTarget } from './leave-target.ts';
 import { putOff } from './put-off.ts';
 
-/** A delivery that waits for the decision looks again by itself; the decision brings it forward. */
+/** A delivery that waits for the decision checks again itself; the decision wakes it. */
 const lookAgainMs = 60_000;
 
-/** Where a delivery is going, and which ledger says what is there. */
+/** Address of a delivery, and its ledger. */
 export interface DeliveryPlace {
   readonly ledger: string;
   /** In words, for records and receipts. */
@@ -16,11 +16,11 @@ export interface DeliveryPlace {
 }
 
 /**
- * The place of the target. While nobody has said whether the contents of a target that was moved are the same, nothing may
+ * The place of the target. While no operator has decided whether the contents of a moved target are the same, nothing may
  * count as confirmed there, and nothing is sent.
  *
- * @returns how the job ends when somebody has to decide first
- * @throws HandedOver when another target of its group has taken it over
+ * @returns how the job ends if a decision is needed first
+ * @throws HandedOver if another target of its group has taken it over
  */
 export async function waitForPlace(
   jobRun: DeliveryJobRun,

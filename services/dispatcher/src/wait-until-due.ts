@@ -7,19 +7,19 @@ import { afterRefusal, endCancelled, jobEndOf, putOff } from './put-off.ts';
 
 /** Windows that never meet may do so after a change of the configuration. */
 const lookAgainMs = 86_400_000;
-/** How often what a person has to change in the configuration is looked at again. */
+/** Interval for checking problems that require a change of the configuration. */
 const offMs = 60_000;
-/** A delivery whose dispatcher died so often in a row may be what kills it: from now on with pauses. */
+/** A delivery whose dispatcher crashed this number of consecutive times may be the cause: from now on with pauses. */
 const lossesAtOnce = 3;
-/** A call that comes this much too early is in time. */
+/** A run that is early by this amount is in time. */
 const earlyMs = 250;
 
 /**
  * Ends the run of a job for reasons of the delivery, which consume no attempt: it has ended, was cancelled, is held or not
  * due, or the target or its rule is outside the schedule.
  *
- * @returns how the job ends, or undefined when the delivery may go on
- * @throws HandedOver when another target has taken it over
+ * @returns how the job ends, or undefined if the delivery may continue
+ * @throws HandedOver if another target has taken it over
  */
 export async function waitUntilDue(
   jobRun: DeliveryJobRun,
@@ -53,7 +53,7 @@ export async function waitUntilDue(
   return undefined;
 }
 
-/** The dispatcher that had it is gone: its lock has run out. */
+/** Its previous dispatcher is gone: its lock has expired. */
 async function takeOver(jobRun: DeliveryJobRun): Promise<JobEnd | undefined> {
   const { context, data, target, record } = jobRun;
   const again = record.losses + 1 - lossesAtOnce;
@@ -77,7 +77,7 @@ async function takeOver(jobRun: DeliveryJobRun): Promise<JobEnd | undefined> {
  * Ends the run of a job while the circuit of the target is open.
  *
  * @returns how the job ends; otherwise whether the attempt that may begin is the circuit's probe
- * @throws HandedOver when another target has taken it over
+ * @throws HandedOver if another target has taken it over
  */
 export async function waitForCircuit(
   jobRun: DeliveryJobRun,
@@ -92,12 +92,12 @@ export async function waitForCircuit(
     return { end: await putOff(jobRun, { wake: 'circuit', inMs: verdict.retryInMs }) };
   }
   jobRun.closeGate();
-  // It keeps its place in the queue. Nothing is written for one that waits for the circuit already.
+  // It keeps its place in the queue. Nothing is written if it already waits for the circuit.
   const isReported = record.state === 'waiting' && record.wake === 'circuit' && record.nextAttemptAt === undefined;
   return { end: isReported ? { kind: 'front' } : await putOff(jobRun, { wake: 'circuit', front: true }) };
 }
 
-/** When the target and one of the rules that want this delivery are open together. */
+/** When the target and one of the rules of this delivery are open together. */
 function opensNext({ data, target, now }: DeliveryJobRun): number {
   const lists = [...(target?.schedule ? [[target.schedule]] : []), ...(data.schedules ? [data.schedules] : [])];
   return nextStartAt(lists, now) ?? now + lookAgainMs;

@@ -1,7 +1,7 @@
 import { fingerprint, type Config } from '@dicom-dispatch/core';
 import type { DispatcherContext } from './dispatcher-context.ts';
 
-/** Lets deliveries that wait for the schedule of a target look at the one that it has now. @returns how many */
+/** Makes deliveries that wait for the schedule of a target check its current one. @returns their number */
 export async function wakeForSchedule(context: DispatcherContext, before: Config, after: Config): Promise<number> {
   const { records } = context;
   const changed = Object.entries(after.targets).flatMap(([name, { schedule }]) => {

@@ -2,10 +2,10 @@ import { redisKeys } from '@dicom-dispatch/state/keys';
 import type { Redis } from '@dicom-dispatch/runtime';
 
 /**
- * Listens for deliveries that an operator cancels. What is published while the connection is cut is lost: whenever it is
- * back, all that is under way is looked up.
+ * Listens for cancellations by operators. Messages published during a connection loss are lost: after each reconnect,
+ * all running deliveries are checked.
  *
- * @param active - ids of the deliveries that are under way here
+ * @param active - ids of the deliveries that are running here
  */
 export async function watchCancellations(
   redis: Redis,
@@ -15,7 +15,7 @@ export async function watchCancellations(
 ): Promise<{ stop(): Promise<void> }> {
   const keys = redisKeys(prefix);
   const subscriber = redis.duplicate();
-  // The connection that it was made from reports when Redis is away.
+  // The original connection reports when Redis is unavailable.
   subscriber.on('error', () => {});
   subscriber.on('message', (_channel, deliveryId: string) => cancelled(deliveryId));
   redis.on('ready', lookUp);

@@ -2,12 +2,12 @@ import type { Fence } from '@dicom-dispatch/state/ledger';
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import type { DispatcherContext } from './dispatcher-context.ts';
 
-/** How often an attempt looks whether it is still wanted, and still its own. */
+/** Interval for checking during an attempt whether it was cancelled, and whether its lock is held. */
 const lookMs = 1_000;
 
 /**
- * Looks through an attempt whether an operator has cancelled it, and whether its lock is still held. The message that an
- * operator's act publishes is quicker; it is lost when the connection was cut at that moment.
+ * Checks during an attempt whether an operator has cancelled it, and whether its lock is still held. The message that an
+ * operator's act publishes is faster; it is lost if the connection was interrupted at that moment.
  */
 export function watchIntent(
   context: Pick<DispatcherContext, 'redis' | 'config'>,
@@ -19,7 +19,7 @@ export function watchIntent(
   const cancelled = redisKeys(context.config.redis.prefix).cancelled(deliveryId);
   let isAsking = false;
   const timer = setInterval(() => {
-    // While Redis is away its answers come late, and one is enough.
+    // While Redis is unavailable its responses are late, and one request is sufficient.
     if (isAsking || redis.status !== 'ready') return;
     isAsking = true;
     redis

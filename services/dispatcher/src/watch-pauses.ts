@@ -1,8 +1,8 @@
 const beatMs = 1_000;
 
 /**
- * Notices that this process stood still (SIGSTOP, a suspended machine) for so long that its locks have run out. Others
- * have its deliveries then: `woke` has to stop them here before they do harm.
+ * Detects that this process was paused (SIGSTOP, a suspended machine) for so long that its locks have expired. Other
+ * dispatchers have its deliveries then: `woke` must stop them here before they do harm.
  */
 export function watchPauses(lockTimeMs: number, woke: () => void): { stop(): void } {
   let last = Date.now();

@@ -3,7 +3,7 @@ import { wakeDelivery, type JobEnd } from '@dicom-dispatch/pipeline';
 import { fenceOf, type DeliveryJobRun } from './delivery-job-run.ts';
 import { putOff } from './put-off.ts';
 
-/** After so long a waiting delivery looks again by itself, should the end of the other one not have been reported. */
+/** After this time a waiting delivery checks again itself, in case the end of the other one was not reported. */
 const lookAgainMs = 30_000;
 
 /**
@@ -22,7 +22,7 @@ export async function withStudyLock(jobRun: DeliveryJobRun, run: () => Promise<J
   try {
     return await run();
   } finally {
-    // Should Redis be away, the turn ends with the lock of the job, and the others look again by themselves.
+    // If Redis is unavailable, the study lock ends with the lock of the job, and the others check again themselves.
     const waiting = await context.studyLocks.end(key, fence).catch(() => []);
     for (const deliveryId of waiting) {
       await wakeDelivery(context, deliveryId).catch((error: unknown) =>

@@ -19,12 +19,12 @@ export interface ArrivalsDependencies {
   readonly source: string;
   rules(): { readonly config: Config; readonly rules: readonly CompiledRule[]; readonly cache: IntermediateCache };
   handOver(): HandOverContext;
-  /** Makes sure that Redis has what it had. */
+  /** Ensures that Redis still has its data. */
   confirm(): Promise<void>;
   readonly log: Logger;
 }
 
-/** What has come: Orthanc's identifiers. */
+/** Arrived resources: Orthanc ids. */
 export interface Came {
   readonly instances: readonly string[];
   /** Series that have become stable. */
@@ -42,23 +42,24 @@ interface KnownStudy {
 const maxStudies = 1_000;
 const maxSeries = 10_000;
 const maxSeen = 20_000;
-/** More than that wait only where a long feed is read from its beginning: what they belong to is stable. */
+/** More than this are only pending when a long feed is read from its beginning: their studies are stable. */
 const maxWaiting = 20_000;
-/** Instances that are looked up in one request. */
+/** Number of instances that are looked up in one request. */
 const atOnce = 500;
-/** A source that does not answer is asked again so often. */
+/** Number of tries if a source does not respond. */
 const maxTries = 5;
 const retryMs = 1_000;
 
 /**
- * Begins deliveries of studies that are still being received, and tells dispatchers of what has come. Nothing depends on
- * it: what is missed here is sent when the study is stable, at the latest.
+ * Begins deliveries of studies that are still being received, and notifies dispatchers of arrived instances. Nothing depends
+ * on
+ * it: missed instances are sent when the study is stable, at the latest.
  */
 export class Arrivals {
   readonly #dependencies: ArrivalsDependencies;
   readonly #series = new Map<string, SeriesPlace>();
   readonly #studies = new Map<string, KnownStudy>();
-  /** What was told of lately: a push and the feed announce the same. */
+  /** Recent reports: a push and the feed report the same. */
   readonly #seen = new Set<string>();
   readonly #waiting = { instances: new Set<string>(), series: new Set<string>() };
   #isRunning = false;
@@ -75,7 +76,7 @@ export class Arrivals {
     );
   }
 
-  /** Takes note of what has come, and sees to it in the background. */
+  /** Queues arrivals, and processes them in the background. */
   came(orthanc: OrthancClient, epoch: number, { instances, series }: Came, signal: AbortSignal): void {
     if (!this.isWanted) return;
     this.#note(this.#waiting.instances, instances);
@@ -89,7 +90,7 @@ export class Arrivals {
     for (const id of ids) if (!this.#seen.has(id) && waiting.size < maxWaiting) waiting.add(id);
   }
 
-  /** One request after the other: what comes meanwhile is taken together. */
+  /** Requests are sequential: arrivals in between are combined. */
   async #run(orthanc: OrthancClient, epoch: number, signal: AbortSignal): Promise<void> {
     const { source, log } = this.#dependencies;
     for (let tries = 0; !signal.aborted;) {
@@ -112,7 +113,7 @@ export class Arrivals {
           await sleep(retryMs, undefined, { signal }).catch(() => {});
           continue;
         }
-        // They are sent when the next ones come, or the study is stable.
+        // They are sent when the next ones arrive, or the study is stable.
         if (!signal.aborted) log.warn({ source, err: error }, 'arriving instances could not be announced');
         tries = 0;
       }
@@ -143,7 +144,7 @@ export class Arrivals {
     if (!known || isNews) known = await this.#begin(orthanc, epoch, orthancStudyId, signal);
     let open = await Promise.all((known?.deliveries ?? []).map((id) => records.delivery(id)));
     if (open.some((one) => one?.arriving === undefined)) {
-      // It was whole, and more has come.
+      // It was complete, and more has arrived.
       known = await this.#begin(orthanc, epoch, orthancStudyId, signal);
       open = await Promise.all((known?.deliveries ?? []).map((id) => records.delivery(id)));
     }
@@ -153,14 +154,14 @@ export class Arrivals {
     const instances = read.map((one): ManifestInstance => toManifestInstance(one, uid));
     await publishArrival(redis, config.redis.prefix, { source, orthancStudyId, from, instances });
     for (const one of open) {
-      // Whatever else it waits for, it reads what has come when it goes on.
+      // Whatever else it waits for, it reads arrived instances when it continues.
       if (one?.arriving === from && one.state === 'waiting' && one.wake === 'arrival') {
         await wakeDelivery(context, one.deliveryId);
       }
     }
   }
 
-  /** @returns undefined when there is nothing new of it */
+  /** @returns undefined if there is nothing new */
   async #begin(
     orthanc: OrthancClient,
     epoch: number,
@@ -175,7 +176,7 @@ export class Arrivals {
     const { study, manifest } = snapshot;
     const before = await context.records.study({ source, orthancStudyId });
     this.#studies.delete(orthancStudyId);
-    // It is routed as a whole, or has been: what is told of it is old.
+    // It is being routed as a complete study, or has been: the report is old.
     if (study.isStable === true || before?.contentHash === contentHash(manifest)) return undefined;
     const pulled = new PulledStudies(context.redis, context.config.redis.prefix);
     if (await wasPulled({ records: context.records, pulled }, source, snapshot, read)) return undefined;

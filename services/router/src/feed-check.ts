@@ -3,7 +3,7 @@ import { judgeDatabase } from '@dicom-dispatch/sources';
 import { seenChanges, type FeedState } from '@dicom-dispatch/state/feed';
 import { isAnotherFeed } from './read-feed.ts';
 
-/** How often older changes are looked for while the newest one that was seen is missing. */
+/** Interval for checking older changes while the newest seen one is missing. */
 const lookEveryMs = 30_000;
 
 /** Notices that the feed of a source is not the one that was followed. */

@@ -4,8 +4,9 @@ import { defineScript } from '@dicom-dispatch/state/redis';
 import type { Redis } from '@dicom-dispatch/runtime';
 
 /**
- * KEYS: feed, lease, sweep. ARGV: token of the lease, JSON of the state, field of the copy, '1' to write only what is missing.
- * Answers 0 without the lease, 2 when the feed was missing, else 1.
+ * KEYS: feed, lease, sweep. ARGV: token of the lease, JSON of the state, field of the copy, '1' to write only if it is
+ * missing.
+ * Returns 0 without the lease, 2 if the feed was missing, otherwise 1.
  * The fence: a leader that was paused and has lost its lease cannot move the cursor.
  */
 const writeScript = defineScript(`
@@ -35,15 +36,15 @@ export class FeedStore {
     return readFeedState(this.#redis, this.#prefix, this.#source);
   }
 
-  /** @returns false when the lease is no longer ours; nothing is written then */
+  /** @returns false if the lease is no longer ours; nothing is written then */
   async write(state: FeedState, token: string): Promise<boolean> {
     return (await this.#run(state, token, '')) !== 0;
   }
 
   /**
-   * Writes the state again where Redis has it no more: somebody removed the key.
+   * Restores the state if its key was removed from Redis.
    *
-   * @returns `gone` when the lease is no longer ours, `restored` when the key was missing
+   * @returns `gone` if the lease is no longer ours, `restored` if the key was missing
    */
   async keep(state: FeedState, token: string): Promise<'kept' | 'restored' | 'gone'> {
     return (['gone', 'kept', 'restored'] as const)[await this.#run(state, token, '1')] ?? 'kept';

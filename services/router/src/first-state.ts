@@ -2,12 +2,13 @@ import type { OrthancClient } from '@dicom-dispatch/orthanc';
 import { toSourceTime } from '@dicom-dispatch/sources';
 import type { FeedState } from '@dicom-dispatch/state/feed';
 
-/** How long a transaction of the source may take: its changes appear when it ends. */
+/** Maximum duration of a transaction of the source: its changes appear when it ends. */
 const maxCommitMs = 10_000;
 
 /**
- * Where to begin with a source that was never followed. `now` is the source's own clock, asked for before the place in its feed: what comes
- * in between is routed.
+ * Start position in a source that was never followed. `now` is the source's own clock, read before the position in its feed:
+ * changes
+ * in between are routed.
  *
  * @throws OrthancError
  */
@@ -45,7 +46,10 @@ function beginOf(text: string): string {
   return `${date}T${time.padEnd(6, '0')}`;
 }
 
-/** Its own words, in whole seconds: never later than now. Of a source that hides its clock it is known to about a second. */
+/**
+ * The source's own time, in whole seconds: never later than now. For a source that hides its clock it is known to about a
+ * second.
+ */
 async function beginningNow({ orthanc, signal, sourceNow }: Parameters<typeof firstState>[0]): Promise<string> {
   const nowMs = await sourceNow();
   return orthanc.now({ signal }).catch(() => toSourceTime(nowMs - 1_000));

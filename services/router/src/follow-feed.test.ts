@@ -11,7 +11,7 @@ function changeOf(index: number): Change {
   return { Seq: index + 1, ChangeType: 'StableStudy', ID: `study-${index}`, Date: '20261129T120000' } as Change;
 }
 
-/** An Orthanc whose feed has so many changes, each of a study of its own. */
+/** An Orthanc whose feed has this number of changes, each of a separate study. */
 function feedOf(count: number, changes = Array.from({ length: count }, (_, index) => changeOf(index))): OrthancClient {
   return {
     changes: async ({ since, limit }: { since: number; limit: number }) => {
@@ -76,7 +76,7 @@ it('routes studies that come while it catches up before those that were there', 
     misdated: async () => {},
     came: () => {},
     route: async (id) => {
-      // It comes while the second page is dealt with.
+      // It arrives while the second page is processed.
       if (id === 'study-1500') changes.push(changeOf(5_000));
       routed.push(id);
     },

@@ -21,15 +21,15 @@ export interface FollowDependencies {
   readonly lease: Lease;
   /** The source's clock now, in ms since 1970. */
   sourceNow(): Promise<number>;
-  /** How long before the latest look at it that clock may have been set, in ms. */
+  /** How long before the latest reading that clock may have been set, in ms. */
   sourceUnseenMs(): number;
-  /** Called with instances that came after the beginning, and whose dates lie before it; resolves when that is durable. */
+  /** Called with instances that arrived after the start, and whose dates are before it; resolves when this is durable. */
   misdated(instances: readonly MisdatedInstance[]): Promise<void>;
   /** Called before a source is followed for the first time, and before studies of changes that are new are routed. */
   beforeRouting(): Promise<void>;
   /** Routes a study, or puts it off; resolves when that is durable. */
   route(orthancStudyId: string, epoch: number): Promise<unknown>;
-  /** Called with instances and stable series of studies that may still be being received; holds up nothing. */
+  /** Called with instances and stable series of studies that may still be being received; does not block. */
   came(came: Came, epoch: number): void;
   /** Called with the position in the feed. */
   onProgress(state: FeedState, newestSeq: number): void;
@@ -43,10 +43,10 @@ export interface FollowDependencies {
 const lanes = 16;
 
 /**
- * Follows the change feed of one source as its leader, for as long as it leads. The cursor is moved only after all
- * studies of a page are durably enqueued, or put off, and only while the lease is held.
+ * Follows the change feed of one source as its leader, as long as it leads. The cursor is moved only after all
+ * studies of a page are durably enqueued, or postponed, and only while the lease is held.
  *
- * @throws LeaseLost, or DispatchError when the source or Redis cannot be asked
+ * @throws LeaseLost, or DispatchError if the source or Redis cannot be queried
  */
 export async function followFeed(dependencies: FollowDependencies): Promise<never> {
   const { store, orthanc, signal, config } = dependencies;
@@ -67,12 +67,12 @@ export async function followFeed(dependencies: FollowDependencies): Promise<neve
       await routeStudies(dependencies, state, changes);
       for (const change of page.changes) seen.add(change.Seq);
       state = await moveTo(dependencies, advanced(state, page.changes), state);
-      // A page that leads nowhere would be asked for again and again.
+      // A page that does not advance would be requested again and again.
       isLast = page.isLast || page.next <= since;
       since = page.next;
       if (isLast) continue;
-      // A source with a million studies is caught up with for hours. Meanwhile it is to be seen how far behind it is, and
-      // studies that come do not wait for those that were there: the cursor finds them known.
+      // Catching up with a million studies takes hours. Meanwhile the lag must be visible, and
+      // new studies must not wait for existing ones: the cursor finds them known later.
       newSeq ??= (await ask(dependencies, () => orthanc.lastChange({ signal })))?.Seq ?? 0;
       newSeq = await routeNew(dependencies, state, newSeq);
       dependencies.onProgress(state, Math.max(state.seq, since, newSeq));
@@ -121,8 +121,9 @@ async function checkFeed(
 }
 
 /**
- * The clock of a source that was ahead and has been set back must not hide what comes now, nor what came before that was noticed: by
- * its date that was taken for older than the beginning. Where the numbers of changes tell what came later, it cannot.
+ * A source clock that was ahead and has been set back must not hide new studies, nor those that arrived before this was
+ * detected: by
+ * their dates they would be older than the start. If the numbers of changes show what arrived later, they cannot be missed.
  */
 async function rightSince(dependencies: FollowDependencies, state: FeedState, seen: Set<number>): Promise<FeedState> {
   if (state.beganAt !== undefined || dependencies.config.startFrom !== 'now' || state.since === '') return state;
@@ -140,10 +141,10 @@ async function rightSince(dependencies: FollowDependencies, state: FeedState, se
   return next;
 }
 
-/** The clock of a source may be set back for a moment that nobody notices: the order of its changes stays. */
+/** The clock of a source may be set back for a short time without detection: the order of its changes is unaffected. */
 function isMeant({ Date, Seq }: Change, { since, beganAt, datedUpTo }: FeedState): boolean {
   if (beganAt !== undefined && Seq > beganAt) return true;
-  // What was there before, and is dated in the future, was dated by a wrong clock.
+  // Existing studies dated in the future were dated by a wrong clock.
   return Date >= since && (datedUpTo === undefined || Date <= datedUpTo);
 }
 
@@ -207,7 +208,7 @@ async function write(dependencies: FollowDependencies, state: FeedState): Promis
     throw new LeaseLost('another router leads the source');
 }
 
-/** Somebody may have removed the cursor alone. */
+/** The cursor alone may have been removed. */
 async function keep({ store, lease, log, source }: FollowDependencies, state: FeedState): Promise<void> {
   const kept = await store.keep(state, lease.token);
   if (kept === 'gone') throw new LeaseLost('another router leads the source');

@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LeaseLost } from './lease-lost.ts';
 import { forgetOldStudies, type ForgetDependencies } from './forget-old-studies.ts';
 
-/** Pause between two looks at all studies that are old enough. */
+/** Pause between two passes over all studies that are old enough. */
 const everyMs = 86_400_000;
-/** After a failure, and while it is switched off: how soon it is looked whether it goes now. */
+/** Interval of checks after a failure, and while it is disabled. */
 const againMs = 600_000;
 const pauseMs = 1_000;
 
 /**
- * Forgets what is old enough once a day, as the leader of a source. That it fails stops nothing else: it says so, and tries
+ * Removes old records once a day, as the leader of a source. A failure stops nothing else: it is reported, and tried
  * again.
  *
  * @throws LeaseLost, or the reason of `signal`

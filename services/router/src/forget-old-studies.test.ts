@@ -138,7 +138,7 @@ test('a source that cannot be asked loses nothing of what is known', async () =>
   const away = await openSource({ ...config.sources['main'], url: 'http://127.0.0.1:1', timeout: 500 } as never);
   await expect(run(120, { orthanc: away })).rejects.toMatchObject({ code: 'source-unreachable' });
   await away.close();
-  // Something else answers under its address.
+  // Another server responds at its address.
   await using other = await startHttpServer((_request, response) => void response.writeHead(404).end());
   const wrong = await openSource({ ...config.sources['main'], url: other.url } as never);
   await expect(run(120, { orthanc: wrong })).rejects.toMatchObject({ code: 'source-error' });
@@ -148,7 +148,7 @@ test('a source that cannot be asked loses nothing of what is known', async () =>
 
 test('a lead that is lost in the middle ends it; the next router goes on there, and comes to the same end', async () => {
   const there = await upload('stays');
-  // The oldest: it is looked at first.
+  // The oldest: it is checked first.
   await route(there.uid, there.id, start - 1);
   for (let index = 0; index < 250; index += 1)
     await route(`2.999.${index}`, noId.replace(/^0{8}/, `fffff${100 + index}`));

@@ -4,11 +4,12 @@ import type { Logger } from '@dicom-dispatch/runtime';
 import { hasStudy, isWell, type OrthancClient } from '@dicom-dispatch/sources';
 import { LeaseLost } from './lease-lost.ts';
 
-/** Studies that are looked at before it rests, to spare the source and Redis. */
+/** Number of studies that are checked before a pause, to reduce the load of the source and Redis. */
 const batch = 100;
 /**
- * A study is gone when it was missing at two looks so far apart: a source that came up empty, or is another one by mistake,
- * can be put right meanwhile, and has lost nothing of what is known of it.
+ * A study counts as deleted if it was missing in two checks at this interval: a source that started empty, or was replaced
+ * by mistake,
+ * can be corrected meanwhile, without a loss of records.
  */
 const missingForMs = 7 * 86_400_000;
 
@@ -17,7 +18,7 @@ export interface ForgetDependencies {
   readonly keepMs: number;
   readonly orthanc: OrthancClient;
   readonly operations: Pick<PipelineContext, 'config' | 'redis' | 'records' | 'keys' | 'ledger' | 'sharedUids'>;
-  /** Of the lease on the source: nothing is forgotten once another router has it. */
+  /** Of the lease on the source: nothing is removed once another router has it. */
   readonly fence: { readonly lockKey: string; readonly token: string };
   readonly pauseMs: number;
   readonly now: () => number;
@@ -27,7 +28,7 @@ export interface ForgetDependencies {
 }
 
 export interface ForgetResult {
-  /** Old enough to be forgotten. */
+  /** Old enough to be removed. */
   readonly studies: number;
   /** Of these, how many went. */
   readonly forgotten: number;
@@ -36,10 +37,10 @@ export interface ForgetResult {
 }
 
 /**
- * Forgets the studies of one source that left it and to which nothing has happened for longer than they are to be kept, the
- * oldest first. Where it stands is kept in Redis: what was interrupted goes on there.
+ * Removes the records of studies that have left the source and have not changed for longer than their retention, the
+ * oldest first. The progress is stored in Redis: an interrupted pass continues there.
  *
- * @throws LeaseLost, or DispatchError when the source or Redis cannot be asked
+ * @throws LeaseLost, or DispatchError if the source or Redis cannot be queried
  */
 export async function forgetOldStudies(dependencies: ForgetDependencies): Promise<ForgetResult> {
   const { source, operations, fence, signal, log } = dependencies;

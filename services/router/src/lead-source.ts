@@ -9,38 +9,38 @@ import type { SourceKit } from './source-kit.ts';
 import { SameDatabase, SourceParts } from './source-parts.ts';
 import { workOnSource } from './source-work.ts';
 
-/** How long a leader that says nothing keeps the lead: a standby takes over within this. */
+/** Duration of the lease: a standby takes over within this time if a leader does not renew it. */
 const leaseMs = 5_000;
 const renewMs = 1_500;
 const retryMs = 1_000;
 const statusMs = 2_000;
-/** How often a source that is on the same database as another is looked at again. */
+/** Interval for checking a source that uses the same database as another one. */
 const lookAgainMs = 30_000;
 
-/** What is known of a source from here. */
+/** Status of a source in this router. */
 export interface SourceState {
   readonly name: string;
   isLeader: boolean;
   state: FeedState | undefined;
   /** Changes between the cursor and the newest. */
   lag: number;
-  /** When the cursor moved last, or was at the end of the feed, by Redis TIME. */
+  /** When the cursor last moved, or was at the end of the feed, by Redis TIME. */
   movedAt: number | undefined;
-  /** The source on whose database it is; it is not followed then. */
+  /** The source whose database it uses; it is not followed then. */
   sameAs: string | undefined;
 }
 
 export interface SourceLead {
   readonly status: SourceState;
   readonly parts: SourceParts;
-  /** What is wrong, in words; undefined when all is well. */
+  /** The problem, as text; undefined if there is none. */
   trouble(): string | undefined;
   stop(): Promise<void>;
 }
 
 /**
- * Tries to become the leader of one source, and works on it while it is. Whatever happens to Orthanc or Redis,
- * it says so once and goes on when they are back.
+ * Tries to become the leader of one source, and works on it while it is. Failures of Orthanc or Redis are
+ * reported once, and it continues when they are available again.
  */
 export function leadSource(kit: SourceKit): SourceLead {
   const { name, config, redis, prefix, watch, time, log } = kit;
@@ -114,9 +114,9 @@ export function leadSource(kit: SourceKit): SourceLead {
     }
   }
 
-  /** @param running - gets what has to end before another router may lead */
+  /** @param running - receives the work that must end before another router may lead */
   async function work(client: OrthancClient, signal: AbortSignal, running: Promise<never>[]): Promise<void> {
-    // A source that does not answer is told by the parts below.
+    // An unavailable source is reported by the parts below.
     const other = await shared.find(client, signal).catch(() => status.sameAs);
     signal.throwIfAborted();
     if (other !== undefined) return standAside(other, signal);
@@ -150,7 +150,7 @@ export function leadSource(kit: SourceKit): SourceLead {
     }
   }
 
-  /** Keeps the lead, so that no other router asks the same question, and does nothing with it for a while. */
+  /** Keeps the lease, so that no other router checks the same condition, and does nothing for some time. */
   async function standAside(other: string, signal: AbortSignal): Promise<void> {
     status.sameAs = other;
     if (reported !== other) {

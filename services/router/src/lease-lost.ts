@@ -1,4 +1,4 @@
-/** Raised when another router leads the source now. */
+/** Thrown when another router leads the source now. */
 export class LeaseLost extends Error {
   override readonly name = 'LeaseLost';
 }

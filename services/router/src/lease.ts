@@ -5,7 +5,7 @@ import { redisKeys } from '@dicom-dispatch/state/keys';
 
 /**
  * KEYS: lease, generation. ARGV: token, duration, id of the generation.
- * Data that were lost must not be taken for those of a new system: nobody leads until they are recovered.
+ * Lost data must not be treated as those of a new system: no router leads until they are recovered.
  */
 const acquireScript = `
 local found = redis.call('HMGET', KEYS[2], 'id', 'lost')
@@ -32,15 +32,15 @@ export interface LeaseDependencies {
 }
 
 /**
- * The leadership of one source, held in Redis for `durationMs` and renewed well before. Whoever holds it carries its
- * token along to each write that matters, where Redis compares it.
+ * The leadership of one source, held in Redis for `durationMs` and renewed well before. Its holder passes its
+ * token to each critical write, where Redis compares it.
  */
 export class Lease {
   readonly key: string;
   /** Names the process for people, and after a space what no other has. */
   readonly token: string = `${hostname()}:${process.pid} ${randomUUID()}`;
   readonly #dependencies: LeaseDependencies;
-  /** By our own clock, counted from before Redis was asked: never later than Redis' own end of it. */
+  /** By our own clock, counted from before the request to Redis: never later than Redis' own expiry. */
   #heldUntil = 0;
 
   constructor(dependencies: LeaseDependencies) {
@@ -48,12 +48,12 @@ export class Lease {
     this.key = redisKeys(dependencies.prefix).lease(dependencies.source);
   }
 
-  /** Whether it is surely still ours. */
+  /** Whether it is certainly still ours. */
   get isHeld(): boolean {
     return performance.now() < this.#heldUntil;
   }
 
-  /** Takes the lease when it is free, or renews it when it is ours. */
+  /** Acquires the lease if it is free, or renews it if it is ours. */
   async acquire(): Promise<boolean> {
     const { redis, prefix, durationMs } = this.#dependencies;
     const generation = this.#dependencies.generation();

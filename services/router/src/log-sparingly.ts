@@ -1,15 +1,15 @@
 const windowMs = 60_000;
 const maxKinds = 50;
 
-/** Lets a line through when it is new within a minute, with how often the same was kept back before: strangers fill no log. */
+/** Logs a line if it is new within a minute, with the number of suppressed ones before: strangers cannot fill the log. */
 export class LogSparingly {
   #seen = new Map<string, number>();
   #from = 0;
 
-  /** @returns how often it was kept back since it was let through; undefined when it is kept back now */
+  /** @returns how many were suppressed since it was last logged; undefined if it is suppressed now */
   admit(kind: string, now = Date.now()): number | undefined {
     if (now - this.#from > windowMs) {
-      // What was kept back in the window before is told with the first line of the next one.
+      // The number suppressed in the previous window is logged with the first line of the next one.
       const before = this.#seen;
       this.#seen = new Map();
       this.#from = now;

@@ -20,7 +20,7 @@ const { signal } = new AbortController();
 const log = createLogger('test', { level: 'silent', format: 'json' });
 const failed = new OrthancError('server-error', 'answered 500', { status: 500 });
 
-/** A source that puts instance `a1` into study `a`; of `bad` it says nothing. */
+/** A source that puts instance `a1` into study `a`; for `bad` it returns nothing. */
 function source(isUp = true): OrthancClient {
   return {
     async arrivedInstances(_level: string, ids: readonly string[]) {

@@ -3,15 +3,15 @@ import type { Logger, Redis } from '@dicom-dispatch/runtime';
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { defineScript } from '@dicom-dispatch/state/redis';
 
-/** Their instances are looked up, so many in one request. */
+/** Maximum number of instances per lookup request. */
 const atOnce = 500;
 const probeMs = 5_000;
-/** After the last one that came. */
+/** After the last one that arrived. */
 const keptMs = 90 * 86_400_000;
 
 /**
  * KEYS: the studies. ARGV: study and number of its change, of each.
- * What has come again meanwhile has a higher number, and stays.
+ * A study that was reported again meanwhile has a higher number, and stays.
  */
 const removeScript = defineScript(`
 for i = 1, #ARGV, 2 do
@@ -19,16 +19,18 @@ for i = 1, #ARGV, 2 do
 end
 `);
 
-/** An instance that came, by its change in the feed. */
+/** An arrived instance, by its change in the feed. */
 export interface MisdatedInstance {
   readonly orthancInstanceId: string;
   readonly seq: number;
 }
 
 /**
- * Studies of one source that got instances while its clock was set back: their dates lie before the time from which the source is
- * routed, or from which it is followed; the numbers of their changes do not. The sweep, which knows dates only, looks at them whatever
- * their dates say, and they do not wait behind those that were there before.
+ * Studies of one source that received instances while its clock was set back: their dates are before the time from which the
+ * source is
+ * routed, or from which it is followed; the numbers of their changes are not. The sweep, which only has dates, checks them
+ * regardless of
+ * their dates, and they do not wait behind studies that existed before.
  */
 export class MisdatedStudies {
   readonly #redis: Redis;
@@ -44,7 +46,7 @@ export class MisdatedStudies {
     this.#log = log;
   }
 
-  /** @throws OrthancError when the source cannot be asked */
+  /** @throws OrthancError if the source cannot be queried */
   async note(orthanc: OrthancClient, came: readonly MisdatedInstance[], signal: AbortSignal): Promise<void> {
     for (let from = 0; from < came.length; from += atOnce) {
       const part = came.slice(from, from + atOnce);
@@ -60,7 +62,7 @@ export class MisdatedStudies {
     }
   }
 
-  /** Whether a study came later than its dates say. */
+  /** Whether a study arrived later than its dates show. */
   async has(orthancStudyId: string): Promise<boolean> {
     return (await this.#redis.zscore(this.#key, orthancStudyId)) !== null;
   }
@@ -73,7 +75,7 @@ export class MisdatedStudies {
     return studies;
   }
 
-  /** These have been routed, as they were when `all` was asked for. */
+  /** These have been routed, in the state when `all` was read. */
   async routed(studies: readonly (readonly [orthancStudyId: string, seq: string])[]): Promise<void> {
     if (studies.length > 0) await removeScript.run(this.#redis, [this.#key], studies.flat());
   }

@@ -15,8 +15,9 @@ export interface MissingDependencies {
 }
 
 /**
- * Studies of batches that a source says it does not have. One has left only where the database is surely that of which the batch was
- * made, and says so for a while: an Orthanc that was started on an empty or older database must not empty a batch.
+ * Studies of batches that a source reports as missing. A study has left only if the database is certainly that of the batch,
+ * and
+ * reports so for some time: an Orthanc that was started with an empty or older database must not empty a batch.
  */
 export class MissingOfBatches {
   readonly #dependencies: MissingDependencies;
@@ -27,15 +28,15 @@ export class MissingOfBatches {
     this.#dependencies = dependencies;
   }
 
-  /** Whether the source was asked for this study a moment ago. */
+  /** Whether the source was queried for this study a moment ago. */
   isTooEarly(batchId: string, study: string): boolean {
     const known = this.#missing.get(batchId);
     return known?.study === study && this.#dependencies.now() < known.since + missingMs.same;
   }
 
   /**
-   * @returns false while it has to be asked for again
-   * @throws DispatchError where the database is another one, or nothing shows that it is the same
+   * @returns false while it must be queried again
+   * @throws DispatchError if the database is another one, or its identity is unknown
    */
   async hasLeft({ id, epoch }: Batch, study: string): Promise<boolean> {
     const { source, orthanc, now, signal } = this.#dependencies;

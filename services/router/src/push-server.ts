@@ -33,10 +33,10 @@ const ids = z.array(z.string().regex(orthancId)).max(300).default([]);
 const arrivals = z.object({ instances: ids, series: ids });
 
 /**
- * Where the plugin inside Orthanc talks to: it announces stable studies, shows their state and routes them again. Each
- * source has its own secret. A push saves time and nothing else: what it misses, the feed and the sweep find.
+ * The server for the plugin inside Orthanc: it announces stable studies, shows their state and routes them again. Each
+ * source has its own secret. A push only saves time: the feed and the sweep find what it misses.
  *
- * @returns undefined when no source has a secret
+ * @returns undefined if no source has a secret
  */
 export async function startPushServer(dependencies: PushDependencies): Promise<{ stop(): Promise<void> } | undefined> {
   const { config, redis, log } = dependencies;
@@ -68,7 +68,7 @@ export async function startPushServer(dependencies: PushDependencies): Promise<{
       const known = config.sources[source] !== undefined;
       const more = refusals.admit(`${request.ip} ${known ? source : ''}`);
       if (more !== undefined) {
-        // The name of a source that is not known may be anything.
+        // The name of an unknown source may be any text.
         log.warn({ ...(known && { source }), address: request.ip, more }, 'a push with a wrong secret was rejected');
       }
       return reply
@@ -139,7 +139,7 @@ export async function startPushServer(dependencies: PushDependencies): Promise<{
     },
   };
 
-  /** How far a source has been followed. @throws what keeps it from being followed */
+  /** Position in the feed of a source. @throws the error that prevents following it */
   async function followed(source: string): Promise<FeedState> {
     const { prefix } = config.redis;
     const [feed, status] = await Promise.all([
@@ -149,7 +149,7 @@ export async function startPushServer(dependencies: PushDependencies): Promise<{
     if (status?.sameAs !== undefined) {
       throw new OperationError('conflict', `the source uses the same database as ${status.sameAs}: it is not followed`);
     }
-    // Where its feed begins decides what is routed; until a router has settled that, the feed has the study.
+    // The start of its feed decides what is routed; until a router has determined it, the feed contains the study.
     if (!feed) throw new DispatchError('source-unreachable', 'the source is not followed yet');
     return feed;
   }
@@ -203,7 +203,7 @@ function readTlsFile(option: string, path: string): Buffer {
 function isAuthorized(request: FastifyRequest, secret: string | undefined): boolean {
   const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
   if (secret === undefined || given === undefined) return false;
-  // Of equal length whatever was given, as the comparison wants.
+  // Of equal length for any input, as the comparison requires.
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(given), digest(secret));
 }

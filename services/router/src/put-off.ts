@@ -4,7 +4,7 @@ import type { Redis } from '@dicom-dispatch/runtime';
 
 const firstMs = 2_000;
 const maxMs = 3_600_000;
-/** What a source asks for by `Retry-After` is heeded up to here. */
+/** Maximum accepted `Retry-After` of a source. */
 const maxAskedMs = 86_400_000;
 const maxStudies = 10_000;
 const maxWords = 300;
@@ -15,7 +15,7 @@ export interface StudyFailure {
   readonly code: string;
   readonly message: string;
   readonly retryAfterMs?: number | undefined;
-  /** When Orthanc said first, in a row, that it does not have the study. */
+  /** When Orthanc first reported, without interruption, that it does not have the study. */
   readonly claimedAt?: number | undefined;
   /** Instead of the growing pause. */
   readonly waitMs?: number | undefined;
@@ -23,7 +23,7 @@ export interface StudyFailure {
   readonly isSlow?: boolean;
 }
 
-/** What is remembered of a study that is put off. */
+/** Stored data of a postponed study. */
 export interface PutOffEntry {
   /** When it is tried again, by Redis TIME. */
   readonly dueAt: number;
@@ -32,8 +32,9 @@ export interface PutOffEntry {
 }
 
 /**
- * Studies of one source that cannot be routed for a reason of their own, kept in Redis until they can, or are gone. They are asked for
- * again after growing pauses, and not before, whoever wants them.
+ * Studies of one source that cannot be routed for a reason specific to them, stored in Redis until they can be, or were
+ * deleted. They are
+ * read again after increasing pauses, and not before, whoever requests them.
  */
 export class PutOff {
   readonly #redis: Redis;
@@ -59,7 +60,7 @@ export class PutOff {
     return { dueAt: Number(dueAt), tries, claimedAt };
   }
 
-  /** Which of these are put off and not due. */
+  /** Those that are postponed and not due. */
   async notDue(orthancStudyIds: readonly string[]): Promise<ReadonlySet<string>> {
     if (orthancStudyIds.length === 0) return new Set();
     const scores = await this.#redis.zmscore(this.#dueKey, ...orthancStudyIds);
@@ -68,9 +69,9 @@ export class PutOff {
   }
 
   /**
-   * Puts a study off, longer each time.
+   * Postpones a study, longer each time.
    *
-   * @returns when it is tried again; undefined when so many are put off that it is left to the next sweep
+   * @returns when it is tried again; undefined if too many are postponed, so that the next sweep handles it
    */
   async add(orthancStudyId: string, failure: StudyFailure): Promise<number | undefined> {
     const known = await this.#redis.hget(this.#whyKey, orthancStudyId);
@@ -100,14 +101,14 @@ export class PutOff {
     await this.#redis.multi().zrem(this.#dueKey, orthancStudyId).hdel(this.#whyKey, orthancStudyId).exec();
   }
 
-  /** Those whose time has come, the first due first. */
+  /** Those that are due, earliest first. */
   async due(max: number): Promise<string[]> {
     const [times, reasons] = await Promise.all([this.#redis.zcard(this.#dueKey), this.#redis.hlen(this.#whyKey)]);
     if (times < reasons) await this.#restore();
     return this.#redis.zrangebyscore(this.#dueKey, '-inf', this.#now(), 'LIMIT', 0, max);
   }
 
-  /** The times may have been lost, and the reasons not: what is put off is tried now. */
+  /** The times may have been lost, and the reasons not: postponed studies are tried now. */
   async #restore(): Promise<void> {
     const ids = await this.#redis.hkeys(this.#whyKey);
     const now = this.#now();

@@ -2,8 +2,9 @@ import type { Change, OrthancClient } from '@dicom-dispatch/orthanc';
 import type { FeedState, Fingerprint } from '@dicom-dispatch/state/feed';
 
 /**
- * How many numbers back each look begins: PostgreSQL commits out of order, so number 2 can appear after 3 and 4 were
- * read. What was seen already is dropped by the caller.
+ * How many numbers before the cursor each read begins: PostgreSQL commits out of order, so number 2 can appear after 3 and 4
+ * were
+ * read. The caller drops changes that were already seen.
  */
 export const trailingWindow = 200;
 const pageSize = 1000;
@@ -11,14 +12,14 @@ const pageSize = 1000;
 const maxAnchors = 8;
 
 export interface FeedPage {
-  /** Changes on the page, whatever their type; those of the trailing window among them. */
+  /** Changes on the page, of any type; including those of the trailing window. */
   readonly changes: readonly Change[];
   readonly isLast: boolean;
-  /** Where the next page begins. */
+  /** Start of the next page. */
   readonly next: number;
 }
 
-/** One page of the feed from `since` on. The answer's `Last` is used for paging only, and only where a page is empty. */
+/** One page of the feed from `since` on. The `Last` of the response is used for paging only, and only if a page is empty. */
 export async function readPage(
   orthanc: Pick<OrthancClient, 'changes'>,
   since: number,
@@ -34,12 +35,12 @@ export async function readPage(
 }
 
 /**
- * Whether the feed is another one than that which was followed: the database was wiped, or restored from a backup.
+ * Whether the feed is not the followed one: the database was emptied, or restored from a backup.
  *
- * - the change that we remember has another resource or date under its number, or
- * - the newest change has a lower number than ours and yet is younger.
+ * - the remembered change has another resource or date under its number, or
+ * - the newest change has a lower number than ours and yet is newer.
  *
- * Lower numbers alone prove nothing: deleting the newest study takes its events away.
+ * Lower numbers alone prove nothing: deleting the newest study removes its events.
  */
 export function isAnotherFeed(
   remembered: Fingerprint | undefined,

@@ -8,16 +8,17 @@ export interface StudyPage {
   readonly studies: readonly Study[];
   /** Studies that it lists and cannot show. */
   readonly unread: readonly { readonly id: string; readonly error: unknown }[];
-  /** Studies that were not asked for, because they are put off. */
+  /** Studies that were not read, because they are postponed. */
   readonly notDue: readonly string[];
 }
 
 /**
- * A page of studies. Where the page as a whole cannot be had although the source answers, because of a study on it, each study is read by
- * itself.
+ * A page of studies. If the complete page cannot be read although the source responds, because of a study on it, each study
+ * is read
+ * separately.
  *
- * @param notDue - which of some studies are put off: those are not asked for now
- * @throws OrthancError when the source cannot be asked
+ * @param notDue - which of some studies are postponed: those are not read now
+ * @throws OrthancError if the source cannot be queried
  */
 export async function readStudyPage(
   orthanc: OrthancClient,

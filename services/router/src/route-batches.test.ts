@@ -51,7 +51,7 @@ afterAll(async () => {
   await Promise.all([orthancServer?.stop(), server?.stop()]);
 });
 
-/** Routes until the batches of a source rest, or cannot go on. Each look at the clock is a second later. */
+/** Routes until the batches of a source are idle, or cannot continue. Each reading of the clock is a second later. */
 async function route(feed: FeedState): Promise<string> {
   const stopping = new AbortController();
   let now = Date.now();

@@ -7,29 +7,31 @@ import { Batches, type Batch, type BatchOutcome } from '@dicom-dispatch/state/ba
 import { MissingOfBatches, type MissingDependencies } from './missing-of-batches.ts';
 import { isOfRedis } from './study-router.ts';
 
-/** How often it is looked whether there is something to do. */
+/** Interval for checking whether there is work. */
 const lookMs = 500;
 const probeMs = 5_000;
 
-/** How often all are listed: the set of those that are open is made anew by it. */
+/** Interval for listing all: this restores the set of open ones. */
 const listEveryMs = 60_000;
 
 export interface BatchDependencies extends MissingDependencies {
   readonly pipeline: PipelineContext;
   readonly enqueuer: StudyEnqueuer;
-  /** Makes sure that Redis has what it had. */
+  /** Ensures that Redis still has its data. */
   confirm(): Promise<void>;
-  /** Told when a study was routed, or nothing waits. */
+  /** Called when a study was routed, or nothing waits. */
   well(): void;
   readonly log: Logger;
 }
 
 /**
- * Routes the studies of batches of a source, as its leader: one study of each batch in turn, each under the id of its batch, so that one that
- * was begun before a crash is not sent twice. What is new comes first: deliveries of a batch have the priority `background`. A study of which it
- * is not certain that it has left stays the first of its batch; other batches go on.
+ * Routes the studies of the batches of a source, as its leader: one study of each batch in turn, each with the id of its
+ * batch, so that a
+ * study that was started before a crash is not sent twice. New studies come first: deliveries of a batch have the priority
+ * `background`. A
+ * study that may have left the source stays the first of its batch; other batches continue.
  *
- * @throws DispatchError when the source as a whole, or Redis, cannot be used
+ * @throws DispatchError if the source as a whole, or Redis, cannot be used
  */
 export async function routeBatches(dependencies: BatchDependencies): Promise<never> {
   const { source, pipeline, signal, now } = dependencies;

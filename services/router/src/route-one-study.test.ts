@@ -5,7 +5,7 @@ import { isPulledByMark } from './route-one-study.ts';
 const manifest = [{ sopInstanceUid: '1.2.3.1', version: '1' }] as never;
 const hash = contentHash(manifest);
 
-/** Asks for a study that is marked as pulled in its source. */
+/** Queries a study that is marked as pulled in its source. */
 const isPulled = (record: object | undefined, value = hash): Promise<boolean> =>
   isPulledByMark(
     {
@@ -22,7 +22,7 @@ it('a study that was pulled stays so when its record was lost, or was made again
   expect(await isPulled(undefined)).toBe(true);
   expect(await isPulled({ contentHash: hash, lastUpdate: undefined })).toBe(true);
   expect(await isPulled({ contentHash: 'another', lastUpdate: '20260101T000000' })).toBe(true);
-  // What the rules have routed is known.
+  // The result of the rules is known.
   expect(await isPulled({ contentHash: hash, lastUpdate: '20260101T000000' })).toBe(false);
   expect(await isPulled(undefined, 'another')).toBe(false);
 });

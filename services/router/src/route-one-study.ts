@@ -23,21 +23,21 @@ export interface RoutingContext {
   readonly enqueuer: StudyEnqueuer;
   readonly waiting: WaitingStudies;
   readonly records: Records;
-  /** What is being pulled into sources. */
+  /** Studies that are being pulled into sources. */
   readonly pulled: PulledStudies;
-  /** For what is read for the rules, and for the deliveries that follow. */
+  /** For the data of the rules, and for the following deliveries. */
   readonly cache: IntermediateCache;
-  /** What was known of studies before Redis lost its data. */
+  /** State of studies before Redis lost its data. */
   readonly settled: SettledStudies;
   /** The source's clock. */
   readonly now: Date;
   /** Studies that have not changed since are delivered after all others, `YYYYMMDDTHHMMSS`. */
   readonly oldBefore: string | undefined;
-  /** Whether a study came later than its dates say. */
+  /** Whether a study arrived later than its dates show. */
   isMisdated(orthancStudyId: string): Promise<boolean>;
-  /** Makes sure that Redis has what it had: a study that was routed before must not be taken for a new one. */
+  /** Ensures that Redis still has its data: a previously routed study must not be treated as new. */
   confirm(): Promise<void>;
-  /** Lets deliveries continue that ended because the study had left the source. */
+  /** Continues deliveries that ended because the study had left the source. */
   takeBack(orthancStudyId: string): Promise<void>;
   readonly log: Logger;
 }
@@ -45,18 +45,19 @@ export interface RoutingContext {
 /**
  * - `enqueued`: at least one delivery is new
  * - `known`: it was routed with this content before, or was pulled into the source as a prior
- * - `waiting`: rules match, and all of them wait until it is whole
+ * - `waiting`: rules match, and all of them wait until it is complete
  * - `no-rule`: no rule matches
- * - `omitted`: rules match, and nothing is sent: it would go back where it came from, nothing is selected …
+ * - `omitted`: rules match, and nothing is sent: it would return to its origin, nothing is selected …
  * - `gone`: it was deleted before it could be routed
  */
 export type RoutingOutcome = 'enqueued' | 'known' | 'waiting' | 'no-rule' | 'omitted' | 'gone';
 
 /**
  * Routes one stable study: reads its tags and its instance set, applies the rules, enqueues. Resolves only when the
- * enqueue is durable. Doing it again for the same content changes nothing.
+ * enqueue is durable. Repeating it for the same content changes nothing.
  *
- * @throws DispatchError `source-gone` when the source says that it does not have the study; others when source or Redis could not be queried
+ * @throws DispatchError `source-gone` if the source reports that it does not have the study; others if source or Redis could
+ *   not be queried
  */
 export async function routeOneStudy(
   context: RoutingContext,
@@ -92,7 +93,7 @@ export async function routeOneStudy(
     { ...study.facts, now: context.now },
     { hasWaited: await waiting.hasWaited(orthancStudyId, rules) },
   );
-  // First what waits, then what goes: killed in between, the study is looked at again all the same.
+  // First the waiting rules, then the deliveries: if killed in between, the study is checked again in any case.
   await Promise.all([waiting.note(orthancStudyId, routing.waiting), context.confirm()]);
   const { added, omitted, studyTaskId, isNew } = await enqueuer.enqueue({
     source,
@@ -108,8 +109,9 @@ export async function routeOneStudy(
     ...(isSame && { only: before.only }),
   });
   if (!isNew) await context.takeBack(orthancStudyId);
-  // While it is the same it stays: sweep and what is put off may route one study at the same time, and the second must not send
-  // to the targets that had it.
+  // The entry stays while the study is unchanged: sweep and postponed studies may route one study at the same time, and the
+  // second must not
+  // send to targets that already had it.
   if (before && !isSame) await context.settled.forget(orthancStudyId);
   const facts = { source, study: study.studyInstanceUid, studyTask: studyTaskId, instances: manifest.length };
   for (const { target, why } of omitted) log.info({ ...facts, target, why }, 'the study is not sent to a target');
@@ -136,8 +138,8 @@ export async function routeOneStudy(
 }
 
 /**
- * Whether a study of which nothing is known, or another content, is marked in its source as pulled there. A record without the source's
- * `lastUpdate` may be one that was lost and made again: it does not know whether the study was pulled.
+ * Whether an unknown study, or one with other content, is marked in its source as pulled. A record without the source's
+ * `lastUpdate` may be a restored one: it does not contain whether the study was pulled.
  */
 export async function isPulledByMark(
   { source, orthanc, config, records }: Pick<RoutingContext, 'source' | 'orthanc' | 'config' | 'records'>,
@@ -150,7 +152,10 @@ export async function isPulledByMark(
   return isMarkedPulled(orthanc, orthancStudyId, manifest);
 }
 
-/** The clock of a source may be wrong: what the feed has brought since the source is followed is new, whatever its date says. */
+/**
+ * The clock of a source may be wrong: studies reported by the feed since the source is followed are new, regardless of their
+ * dates.
+ */
 async function isOld({ lastUpdate, orthancStudyId }: StudyFacts, context: RoutingContext): Promise<boolean> {
   const { oldBefore } = context;
   if (lastUpdate === undefined || oldBefore === undefined || lastUpdate >= oldBefore) return false;

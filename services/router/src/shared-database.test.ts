@@ -8,7 +8,7 @@ type Feed = readonly Change[];
 const change = (Seq: number, ID: string): Change =>
   ({ Seq, ID, ChangeType: 'StableStudy', Date: '20261129T120000' }) as Change;
 const one: Feed = [change(1, 'a'), change(2, 'b'), change(3, 'c')];
-/** A copy of it that has gone on by itself. */
+/** A copy of it that has continued independently. */
 const copy: Feed = [change(1, 'a'), change(2, 'b'), change(3, 'x')];
 const other: Feed = [change(1, 'k'), change(2, 'l'), change(3, 'm')];
 /** Followed to the end of a feed. */
@@ -25,7 +25,7 @@ function clientOf(feed: Feed): OrthancClient {
   } as unknown as OrthancClient;
 }
 
-/** What `source` finds out of two sources `first` and `second`; a feed that is undefined is that of one that does not answer. */
+/** Result for `source`, one of the two sources `first` and `second`; an undefined feed is that of an unavailable source. */
 function find(
   source: 'first' | 'second',
   feeds: { readonly first: Feed | undefined; readonly second: Feed | undefined },

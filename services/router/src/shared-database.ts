@@ -20,10 +20,11 @@ export interface SharedDatabaseDependencies {
 }
 
 /**
- * Finds out whether a source is on the same database as another one, e.g. two Orthancs on one PostgreSQL: each study would be routed twice.
- * The same change feed tells (docs/failure-modes.md); of a source that does not answer, what was seen of its feed before.
+ * Detects whether a source uses the same database as another one, e.g. two Orthancs on one PostgreSQL: each study would be
+ * routed twice.
+ * The same change feed shows this (docs/failure-modes.md); for an unavailable source, its previously seen feed.
  *
- * One of the two is followed: the one that was followed before, or else the one that is named first.
+ * One of the two is followed: the one that was followed before, otherwise the first one in the configuration.
  */
 export class SharedDatabase {
   readonly #dependencies: SharedDatabaseDependencies;
@@ -35,10 +36,10 @@ export class SharedDatabase {
   }
 
   /**
-   * The source that is followed and is on the same database; undefined when there is none, as far as can be told: one of which nothing is
-   * known, and that does not answer, stops nobody.
+   * The followed source with the same database; undefined if there is none, as far as can be determined: an unknown source
+   * that does not respond stops no other.
    *
-   * @throws OrthancError when `own` cannot be asked
+   * @throws OrthancError if `own` cannot be queried
    */
   async find(own: OrthancClient, signal: AbortSignal): Promise<string | undefined> {
     const { source, feed } = this.#dependencies;
@@ -112,7 +113,7 @@ async function compareFeeds(
     return 'unknown';
   }
 
-  /** Whether it still has a change that it had a moment ago: a study that is deleted takes its changes away. */
+  /** Whether it still has a change that it had a moment ago: deleting a study removes its changes. */
   async function has(orthanc: OrthancClient, change: Change): Promise<boolean> {
     const { Changes: found } = await orthanc.changes({ since: change.Seq - 1, limit: 1 }, options);
     return found.some(isSame(change));

@@ -15,7 +15,7 @@ import { StudyRouter } from './study-router.ts';
 import type { TakeBack } from './take-back.ts';
 import type { WaitingStudies } from './waiting-studies.ts';
 
-/** What belongs to one source in this router, whether it leads it or not. */
+/** Objects of one source in this router, whether it leads the source or not. */
 export interface SourceKit {
   readonly name: string;
   readonly config: SourceConfig;
@@ -41,7 +41,7 @@ export interface SourceKit {
   forgotten(studies: number): void;
 }
 
-/** Routes studies of a source, whoever found them: the feed, the sweep, a push. */
+/** Routes studies of a source, found by the feed, the sweep or a push. */
 export function studyRouterOf(
   kit: SourceKit,
   given: {

@@ -8,7 +8,7 @@ import { LeaseLost } from './lease-lost.ts';
 const firstPauseMs = 1_000;
 const maxPauseMs = 15_000;
 
-/** Raised where another source, named before, turns out to be on the same database. */
+/** Thrown if another source, earlier in the configuration, turns out to use the same database. */
 export class SameDatabase extends Error {
   override readonly name = 'SameDatabase';
   readonly other: string;
@@ -20,8 +20,8 @@ export class SameDatabase extends Error {
 }
 
 /**
- * The parts of what a router does for a source. Each goes on by itself, whatever happens to the others: a feed that cannot be read does
- * not keep the sweep from ending.
+ * The parts of a router's work for a source. Each continues independently of the others: a feed that cannot be read does
+ * not prevent the sweep from ending.
  */
 export class SourceParts {
   readonly #source: string;
@@ -39,7 +39,7 @@ export class SourceParts {
     return Object.fromEntries(this.#failing);
   }
 
-  /** Nothing fails any more, e.g. since another router leads. */
+  /** No failure any more, e.g. because another router leads. */
   clear(): void {
     this.#failing.clear();
   }
@@ -75,7 +75,7 @@ export class SourceParts {
     }
   }
 
-  /** One line when it goes wrong, and none while it stays so. */
+  /** One line when a failure begins, and none while it lasts. */
   #note(part: SourcePart, thrown: unknown): void {
     const error = sourceError(thrown, this.#source);
     const known = this.#failing.get(part);

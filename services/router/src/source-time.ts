@@ -3,12 +3,12 @@ import { skewLimitMs, type Logger } from '@dicom-dispatch/runtime';
 import { SourceClock, type OrthancClient } from '@dicom-dispatch/sources';
 import type { SourceStatus } from '@dicom-dispatch/state/feed';
 
-/** How long its clock is believed without being asked. */
+/** How long a reading of its clock is valid. */
 const askEveryMs = 20_000;
-/** How long a router may have been away before it asks for the first time. */
+/** How long a router may have been stopped before the first reading. */
 const awayMs = 60_000;
 
-/** The clock of one source, kept up to date; says when it differs from that of Redis, and when it jumps. */
+/** The clock of one source, kept up to date; reports when it differs from that of Redis, and when it jumps. */
 export class SourceTime {
   readonly #source: string;
   readonly #clock = new SourceClock();
@@ -26,7 +26,7 @@ export class SourceTime {
     this.#log = log;
   }
 
-  /** By how much it is ahead of Redis; undefined before it was asked. */
+  /** How far it is ahead of Redis; undefined before the first reading. */
   get skewMs(): number | undefined {
     const now = this.#clock.now();
     return now === undefined ? undefined : Math.round(now - this.#redisNow());
@@ -37,15 +37,15 @@ export class SourceTime {
     return this.#jump;
   }
 
-  /** How long before the latest look at it its clock may have been set. */
+  /** How long before the latest reading its clock may have been set. */
   get unseenMs(): number {
     return this.#unseenMs;
   }
 
-  /** @throws OrthancError when the source cannot be asked, and was not before */
+  /** @throws OrthancError if the source cannot be queried, and was not before */
   async now(orthanc: OrthancClient, signal: AbortSignal): Promise<number> {
     if (performance.now() - this.#askedAt > askEveryMs) await this.#ask(orthanc, signal);
-    // A source that hides its clock is taken to agree with Redis.
+    // A source that hides its clock is assumed to agree with Redis.
     return this.#clock.now() ?? this.#redisNow();
   }
 
@@ -80,7 +80,7 @@ export class SourceTime {
   }
 }
 
-/** A proxy may forbid it; what says that the source is away is something else. */
+/** A proxy may forbid it; the unavailability of a source is reported elsewhere. */
 function isHidden(error: unknown): boolean {
   return error instanceof OrthancError && ['not-found', 'forbidden', 'bad-request'].includes(error.code);
 }

@@ -15,7 +15,7 @@ import { studyRouterOf, type SourceKit } from './source-kit.ts';
 import { SameDatabase, type SourceParts } from './source-parts.ts';
 import { sweepSource } from './sweep.ts';
 
-/** How often studies that were not whole, or were put off, are looked at; what Redis has to do for it is next to nothing. */
+/** Interval for checking incomplete and postponed studies; this is cheap for Redis. */
 const lookMs = 500;
 const takeBackMs = 20_000;
 const putOffAtOnce = 10;
@@ -28,7 +28,7 @@ export interface SourceWorkDependencies {
   readonly lease: Lease;
   readonly parts: SourceParts;
   readonly shared: SharedDatabase;
-  /** Where the feed stands; undefined before it was read. */
+  /** Position in the feed; undefined before it was read. */
   feed(): FeedState | undefined;
   /** Called with the position in the feed. */
   onProgress(state: FeedState, newestSeq: number): void;
@@ -36,9 +36,9 @@ export interface SourceWorkDependencies {
 }
 
 /**
- * Everything that the leader of a source does, each part by itself.
+ * All work of the leader of a source, as independent parts.
  *
- * @returns promises that never resolve; they reject when the source is led no longer
+ * @returns promises that never resolve; they reject when the source is no longer led
  */
 export function workOnSource(dependencies: SourceWorkDependencies): Promise<never>[] {
   const { kit, orthanc, lease, parts, shared, signal } = dependencies;
@@ -100,7 +100,7 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
   }
 
   async function followed(): Promise<FeedState> {
-    // The follower decides first where the feed begins.
+    // The follower first determines where the feed begins.
     for (let state = dependencies.feed(); ; state = dependencies.feed()) {
       if (state) return state;
       await sleep(100, undefined, { signal });
@@ -165,7 +165,7 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
       await sleep(lookMs, undefined, { signal });
       const at = await epoch();
       const due = (await putOff.due(putOffAtOnce)).values();
-      // One that is never shown holds up the others until the timeout of the source.
+      // A study that the source never returns blocks the others until the timeout of the source.
       await Promise.all(
         Array.from({ length: putOffLanes }, async () => {
           for (const id of due) await studies.route(id, at);

@@ -15,7 +15,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** Routers by name, and what is known of them. */
+/** Routers by name, and their known state. */
 function routers(prefix: string) {
   const keys = redisKeys(prefix);
   const of = (id: string) => new Standby(redis, prefix, id);
@@ -84,7 +84,7 @@ it('the restart of the one that is left does not hide the other, which is given 
 it('one that crashed and is started again at once is not counted twice', async () => {
   const { start, beat, crash, known } = routers('{again}');
   await start('a');
-  // The one that crashed is not known to be gone yet.
+  // The crashed one is not yet known to be gone.
   await beat('a2');
   expect(await known()).toEqual({ expected: 1, isMissing: false });
   await crash('a');

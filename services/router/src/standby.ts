@@ -8,7 +8,7 @@ const goneAfterMs = 20_000;
 /** A router that is missing for so long is not expected any more. */
 const expectedMs = 7 * 86_400_000;
 
-/** A router more than before counts after so long: one that crashed and was started again is there twice until it is gone. */
+/** An additional router counts after this time: one that crashed and was restarted exists twice until the first is gone. */
 const settledMs = 60_000;
 
 /** KEYS: routers, expected. ARGV: id, gone after, expected for, settled after (ms). */
@@ -47,8 +47,8 @@ return running - 1
 `;
 
 /**
- * Counts the routers that run, and remembers how many there should be: a second router that ended without being stopped would
- * otherwise be missed only when the first one ends too. The health check reads both.
+ * Counts the running routers, and remembers how many there should be: the end of a second router that was not stopped would
+ * otherwise be noticed only when the first one ends too. The health check reads both.
  */
 export class Standby {
   readonly #redis: Redis;
@@ -66,7 +66,7 @@ export class Standby {
     return (await this.#redis.eval(beatScript, 2, ...this.#arguments)) as number;
   }
 
-  /** Beats until `signal` is aborted. A beat that fails is left out: Redis is watched elsewhere. */
+  /** Sends heartbeats until `signal` is aborted. A failed one is skipped: Redis is watched elsewhere. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       if (this.#redis.status === 'ready') await this.beat().catch(() => {});

@@ -44,15 +44,15 @@ export interface RouterOptions {
   readonly redis: Redis;
   readonly log: Logger;
   readonly metrics: Registry;
-  /** Watches the Redis for the whole process. Default: one of its own. */
+  /** Watches the Redis for the whole process. Default: a separate one. */
   readonly watch?: RedisWatch;
-  /** Where notes of what is in Redis are kept beside it. Default: in memory alone. */
+  /** Location of the notes of the data in Redis, outside Redis. Default: only in memory. */
   readonly notes?: { readonly file: NotesFile; readonly known: Notes | undefined };
 }
 
 /**
- * Starts a router: it follows and sweeps every source that no other router leads, and enqueues what is stable. Any
- * number may run; one leads each source, the others stand by.
+ * Starts a router: it follows and sweeps every source that no other router leads, and enqueues stable studies. Any
+ * number may run; one leads each source, the others are standbys.
  */
 export async function startRouter(options: RouterOptions): Promise<RunningService> {
   const { config, redis, log, metrics } = options;
@@ -98,7 +98,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
       ...Array.from(leads.values(), stateOf),
     ],
     async reload(next) {
-      // Whatever can be wrong shows here, before anything is changed.
+      // Errors occur here, before anything is changed.
       const rules = compileRules(next.rules, next);
       const before = current.config;
       const isSameCache = fingerprint(next.cache) === fingerprint(before.cache);
@@ -106,7 +106,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
       enqueuer.reload(next);
       for (const [name, running] of leads) {
         const isSame = fingerprint(next.sources[name]) === fingerprint(before.sources[name]);
-        // One that another source keeps from being followed may be the only one now.
+        // A source that another one prevents from being followed may be the only one now.
         if (isSame && running.status.sameAs === undefined) continue;
         leads.delete(name);
         kits.delete(name);
@@ -174,7 +174,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
     return kit;
   }
 
-  /** Where an operator wants a source to begin of which nothing is known. */
+  /** Start position of an unknown source chosen by an operator. */
   async function beginAsAnswered(answer: AnswerState, name: string): Promise<FeedState | undefined> {
     const startFrom = answerFor(answer, name);
     const source = current.config.sources[name];
@@ -193,7 +193,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
     return { config: current.config, redis, circuits: pipeline.circuits, queues: pipeline.queues, records };
   }
 
-  /** It holds no large results: those are made and read where instances move. */
+  /** It stores no large results: these are created and read where instances are transferred. */
   function openCache({ cache, redis: { prefix: base } }: Config): Promise<IntermediateCache> {
     return IntermediateCache.open(
       redis,

@@ -20,7 +20,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** A router of studies that are all slow: each is routed when the test says so. */
+/** A router of slow studies: each is routed when the test allows it. */
 function slowRouter(prefix: string, isSourceWell: () => boolean) {
   const routed = Promise.withResolvers<RoutingOutcome>();
   return { ...routerOf(prefix, isSourceWell, () => routed.promise), finish: routed.resolve };
@@ -52,7 +52,7 @@ function routerOf(prefix: string, isSourceWell: () => boolean, route: () => Prom
 it('a study that the source takes long to show is noted down and read on beside others', async () => {
   const { router, putOff, finish } = slowRouter('{slow}', () => true);
   expect(await router.routeSoon('s-1', 1)).toBe('put-off');
-  // No try has failed, and nobody else asks for it meanwhile.
+  // No try has failed, and nothing else reads it meanwhile.
   expect(await putOff.read('s-1')).toMatchObject({ tries: 0 });
   expect(await router.route('s-1', 1)).toBe('put-off');
   finish('enqueued');

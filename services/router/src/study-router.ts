@@ -10,14 +10,17 @@ import type { RoutingOutcome } from './route-one-study.ts';
 
 /** How long the feed waits for one study. */
 const defaultSoonMs = 5_000;
-/** Should the router end before a slow study is read: when it is tried again. */
+/** When it is tried again if the router ends before a slow study is read. */
 const slowAgainMs = 60_000;
-/** How long a source may take to show that it is well. */
+/** Maximum time for a source to respond to a health check. */
 const probeMs = 5_000;
-/** A study at which the source stops answering so often in a row, although it answers before, may be what ends it. */
+/**
+ * A study after which the source stops responding this number of consecutive times, although it responds before, may be the
+ * cause.
+ */
 const maxFalls = 3;
 const keptFalls = 1_000;
-/** How long a study has to be missing: where the database is surely the one that had it, and where nothing says so. */
+/** How long a study must be missing: if the database is certainly the same, and if this is unknown. */
 export const missingMs = { same: 3_000, unknown: 15_000 } as const;
 
 export interface StudyRouterDependencies {
@@ -26,13 +29,13 @@ export interface StudyRouterDependencies {
   readonly putOff: PutOff;
   /** Redis TIME. */
   now(): number;
-  /** How far the source has been followed, as far as it is known. */
+  /** Position in the feed of the source, as far as it is known. */
   feed(): FeedState | undefined;
   /** @throws DispatchError */
   route(orthancStudyId: string, epoch: number): Promise<RoutingOutcome>;
-  /** Called with each study that was routed, or is gone. */
+  /** Called with each study that was routed, or deleted. */
   routed(outcome: RoutingOutcome): void;
-  /** Lets go of what is remembered of a study that is gone. */
+  /** Removes stored data of a deleted study. */
   forget(orthancStudyId: string): Promise<void>;
   /** How long `routeSoon` waits for one study. Default 5 s. */
   readonly soonMs?: number;
@@ -40,23 +43,24 @@ export interface StudyRouterDependencies {
   readonly signal: AbortSignal;
 }
 
-/** `put-off`: it cannot be routed now for a reason of its own, and is tried again later. */
+/** `put-off`: it cannot be routed now for a reason specific to it, and is tried again later. */
 export type SafeOutcome = RoutingOutcome | 'put-off';
 
 /**
- * Routes studies of one source so that what concerns one study stops nothing else: it is put off alone. Only what concerns the source as a
- * whole, or Redis, is thrown.
+ * Routes studies of one source so that a problem of one study stops nothing else: it is postponed alone. Only problems of
+ * the source as a
+ * whole, or of Redis, are thrown.
  */
 export class StudyRouter {
   readonly #dependencies: StudyRouterDependencies;
-  /** How often in a row the source did not answer any more after it was asked for a study. */
+  /** Consecutive number of times that the source stopped responding after a study was read. */
   readonly #falls = new Map<string, number>();
 
   constructor(dependencies: StudyRouterDependencies) {
     this.#dependencies = dependencies;
   }
 
-  /** @throws DispatchError, or what Redis says, when no study can be routed now */
+  /** @throws DispatchError, or errors of Redis, if no study can be routed now */
   async route(orthancStudyId: string, epoch: number): Promise<SafeOutcome> {
     const { putOff, now, signal } = this.#dependencies;
     signal.throwIfAborted();
@@ -77,7 +81,8 @@ export class StudyRouter {
   }
 
   /**
-   * As `route`, for who has others to route: a study that a source which is well takes long to show is noted down, and read on beside them.
+   * Like `route`, for callers with other studies to route: a study that an available source returns slowly is recorded, and
+   * read in parallel.
    *
    * @throws as `route`
    */
@@ -90,7 +95,7 @@ export class StudyRouter {
       sleep(soonMs, 'late' as const, { signal: AbortSignal.any([signal, waiting.signal]) }),
     ]).finally(() => waiting.abort());
     if (outcome !== 'late') return outcome;
-    // What is late for the fault of the source or of Redis is waited for.
+    // Delays caused by the source or Redis are waited for.
     const isWell = await orthanc.system({ timeoutMs: probeMs, signal }).then(
       () => true,
       () => false,
@@ -113,7 +118,8 @@ export class StudyRouter {
       await orthanc.system({ timeoutMs: probeMs, signal });
     } catch (error) {
       signal.throwIfAborted();
-      // The source as a whole does not answer as it should: its own answer says why. A study that brings it down must not do so for ever.
+      // The source as a whole does not respond correctly: its own response shows why. A study that crashes it must not do so
+      // forever.
       if (!this.#fallsAgain(orthancStudyId)) throw sourceError(error, source);
       await this.putOff(orthancStudyId, thrown);
       return 'put-off';
@@ -185,7 +191,7 @@ function seenIn(feed: FeedState | undefined): ReturnType<typeof seenChanges> {
 const refusals =
   /\b(OOM|READONLY|MISCONF|NOPERM|NOAUTH|WRONGPASS|NOREPLICAS|LOADING|BUSY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|MOVED|ASK|EXECABORT)\b/;
 
-/** Whether Redis does not respond, or takes nothing: no study is to blame. What it says of one key is of that study. */
+/** Whether Redis does not respond, or rejects writes: no study is the cause. An error about one key belongs to its study. */
 export function isOfRedis(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (error instanceof DispatchError && error.code !== 'ledger-unavailable') return false;

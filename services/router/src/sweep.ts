@@ -26,28 +26,28 @@ export interface SweepDependencies {
   epochNow(): number | undefined;
   readonly redis: Redis;
   readonly prefix: string;
-  /** Key of the hashes by which studies are found that have left; undefined: none are kept. */
+  /** Key of the hashes by which studies are found after they have left; undefined: none are stored. */
   readonly searchKey: SearchKey | undefined;
   /** Redis TIME. */
   now(): number;
   /** The source's clock now, in ms since 1970. */
   sourceNow(): Promise<number>;
-  /** Makes sure that what was read from Redis is not read from data that are lost. */
+  /** Ensures that data read from Redis are not lost data. */
   confirm(): Promise<void>;
   route(orthancStudyId: string, epoch: number): Promise<SafeOutcome>;
-  /** Studies that are looked at whatever their dates say. */
+  /** Studies that are checked regardless of their dates. */
   readonly misdated: Pick<MisdatedStudies, 'all' | 'routed'>;
-  /** What was known of these studies before Redis lost its data. */
+  /** State of these studies before Redis lost its data. */
   settled(orthancStudyIds: readonly string[]): Promise<readonly (SettledStudy | undefined)[]>;
-  /** Which of these are looked at again because a rule waits until they are whole. */
+  /** Those that are checked again because a rule waits until they are complete. */
   waiting(orthancStudyIds: readonly string[]): Promise<ReadonlySet<string>>;
   /** Remembers of studies that they are not routed until they change. */
   leave(studies: readonly Study[]): Promise<void>;
   /** Puts a study off that cannot be read at all. */
   putOff(orthancStudyId: string, error: unknown): Promise<void>;
-  /** Which of these are put off and not due. */
+  /** Those that are postponed and not due. */
   notDue(orthancStudyIds: readonly string[]): Promise<ReadonlySet<string>>;
-  /** Lets deliveries continue that ended because the study had left the source. */
+  /** Continues deliveries that ended because the study had left the source. */
   takeBack(orthancStudyIds: readonly string[]): Promise<void>;
   readonly log: Logger;
   readonly signal: AbortSignal;
@@ -62,12 +62,15 @@ export interface SweepResult {
 }
 
 /**
- * Compares all studies in the source with what was routed, page by page, and routes what is missing or has changed
- * since. Where it stands is kept in Redis: a sweep that was interrupted goes on there. A study that cannot be read is put off and named at the
+ * Compares all studies in the source with the routed ones, page by page, and routes missing studies and those that have
+ * changed
+ * since. The progress is stored in Redis: an interrupted sweep continues there. A study that cannot be read is postponed and
+ * reported at the
  * end; it stops nothing.
  *
- * A study is left alone when its record has its present LastUpdate, when it is older than the configured start (unless the feed's
- * numbers say that its date is wrong), when the first sweep finds that the source had it before it was followed, or while it still changes; times of the source are compared with the source's own clock.
+ * A study is skipped if its record has its current LastUpdate, if it is older than the configured start (unless the feed's
+ * numbers show that its date is wrong), if the first sweep finds that the source had it before it was followed, or while it
+ * still changes; times of the source are compared with the source's own clock.
  */
 export async function sweepSource(dependencies: SweepDependencies): Promise<SweepResult> {
   const { source, config, orthanc, records, redis, prefix, log, signal } = dependencies;
@@ -105,7 +108,7 @@ export async function sweepSource(dependencies: SweepDependencies): Promise<Swee
     );
     await dependencies.takeBack(page.studies.map(({ ID }) => ID));
     if (page.count < pageSize) break;
-    // Studies deleted meanwhile move the others up: half a page is looked at twice rather than one study never.
+    // Studies deleted meanwhile shift the others: half a page is checked twice, so that none is skipped.
     place += pageSize / 2;
     await redis.hset(key, { place, movedAt: dependencies.now() });
     if (config.sweep.pause > 0) await sleep(config.sweep.pause, undefined, { signal });
@@ -143,7 +146,7 @@ export async function sweepSource(dependencies: SweepDependencies): Promise<Swee
     }
   }
 
-  /** Studies that belong to what is routed from this source, and have come to rest. */
+  /** Studies that are to be routed from this source, and are stable. */
   async function meantOf(page: readonly Study[]): Promise<Study[]> {
     const quietSince = toSourceTime((await dependencies.sourceNow()) - config.sweep.settle);
     return page.filter(({ ID, LastUpdate: changed, IsStable: isStable }) => {
@@ -152,7 +155,7 @@ export async function sweepSource(dependencies: SweepDependencies): Promise<Swee
     });
   }
 
-  /** By its date each of them came since the source is followed. Those that did not are left alone until they change. */
+  /** By its date each of them arrived since the source is followed. Others are skipped until they change. */
   async function withoutOld(wasBefore: ThereBefore, wanted: readonly Study[]): Promise<Study[]> {
     const old = await ask(() => wasBefore(wanted));
     if (old.size === 0) return [...wanted];

@@ -4,11 +4,14 @@ import type { OrthancClient } from '@dicom-dispatch/sources';
 
 const maxGone = 10_000;
 const batch = 500;
-/** What ended within this time is looked for again and again, of so many studies; older ones by the sweep. */
+/**
+ * Recently ended deliveries within this time are checked repeatedly, for a limited number of studies; older ones by the
+ * sweep.
+ */
 const lateMs = 86_400_000;
 const maxChecked = 100;
 
-/** Deliveries of one source that ended because the study had left it: they go on when it is seen again. */
+/** Deliveries of one source that ended because the study had left it: they continue when it is seen again. */
 export class TakeBack {
   readonly #context: () => HandOverContext;
   readonly #source: string;
@@ -40,7 +43,7 @@ export class TakeBack {
     this.#gone = gone;
   }
 
-  /** Looks in the source for those that ended lately. */
+  /** Checks the source for recently ended ones. */
   async look(orthanc: OrthancClient, signal: AbortSignal): Promise<void> {
     const since = this.#now() - lateMs;
     const { records } = await this.#context().records.deliveries({
@@ -50,7 +53,7 @@ export class TakeBack {
       limit: maxChecked,
     });
     for (const id of new Set(records.map(({ orthancStudyId }) => orthancStudyId))) {
-      // One that cannot be asked for is found by the sweep.
+      // One that cannot be queried is found by the sweep.
       if (await orthanc.studies.exists(id, { signal }).catch(() => false)) await this.seenOne(id);
       signal.throwIfAborted();
     }

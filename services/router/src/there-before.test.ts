@@ -49,7 +49,7 @@ it('leaves it to the dates where the feed cannot tell', () => {
 it('takes nothing as old once the feed is shorter than what was read, or another one', async () => {
   const signal = AbortSignal.timeout(5_000);
   const suspects = [study('one', ahead), study('two', ahead)];
-  // Another database, whose numbers begin anew; and one whose changes were all deleted.
+  // Another database, whose numbers start again; and one whose changes were all deleted.
   for (const changes of [[{ Seq: 3, ChangeType: 'NewInstance', ID: 'one-instance' }], []]) {
     expect(await thereBefore(orthancOf(changes), feed, () => 1, signal)?.(suspects)).toEqual(new Set());
   }

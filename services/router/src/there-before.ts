@@ -2,20 +2,22 @@ import type { OrthancClient, Study } from '@dicom-dispatch/orthanc';
 import type { FeedState } from '@dicom-dispatch/state/feed';
 import { readPage } from './read-feed.ts';
 
-/** A feed that has gone on so far since the beginning is not read for it: dates have to do then. */
+/** A feed that has advanced this far since the start is not read for it: dates are used then. */
 const maxChanges = 200_000;
 
 /** Which of these studies the source had before it was followed, although they are dated later. */
 export type ThereBefore = (studies: readonly Study[]) => Promise<ReadonlySet<string>>;
 
 /**
- * Finds studies that a source had before it was followed with `startFrom: now`, and whose dates lie after that, since a clock was wrong when
- * they came: the change feed has nothing of them since. For the first sweep; later ones look for studies whose events were lost.
+ * Finds studies that a source had before it was followed with `startFrom: now`, and whose dates are later, because a clock
+ * was wrong when
+ * they arrived: the change feed has no change of them since. For the first sweep; later ones find studies whose events were
+ * lost.
  *
- * Where the feed is no longer the one that was followed, or was cut, it finds none: all are routed then.
+ * If the feed is no longer the followed one, or was cut, it finds none: all are routed then.
  *
  * @param epochNow - of the feed, as it is followed now
- * @returns undefined where dates have to do
+ * @returns undefined if dates must be used
  */
 export function thereBefore(
   orthanc: Pick<OrthancClient, 'changes' | 'lastChange' | 'studies'>,
@@ -37,10 +39,10 @@ export function thereBefore(
     return epochNow() === epoch ? old : new Set();
   };
 
-  /** Each study was read before: what it has by then is among the changes. */
+  /** Each study was read before: its content at that time is among the changes. */
   async function readOn(): Promise<boolean> {
     const newest = (await orthanc.lastChange({ signal }))?.Seq ?? 0;
-    // Another database, or all changes were deleted: what came since is not in it.
+    // Another database, or all changes were deleted: later studies are not in it.
     if (newest < readTo || newest - (beganAt ?? 0) > maxChanges) return false;
     for (let isLast = false; !isLast;) {
       const page = await readPage(orthanc, readTo, signal);

@@ -3,15 +3,15 @@ import { operationKeys } from '@dicom-dispatch/pipeline';
 import type { Redis } from '@dicom-dispatch/runtime';
 import type { SafeOutcome } from './study-router.ts';
 
-/** A rule that waits forever is looked at again when the study changes, and now and then. */
+/** A rule that waits forever is checked again when the study changes, and periodically. */
 const lookAgainMs = 6 * 3_600_000;
 const failedAgainMs = 30_000;
 const keepMs = 180 * 86_400_000;
 const batch = 50;
 
 /**
- * Studies that are not whole yet, by source, kept in Redis until they are, or until their rules have waited long
- * enough: a restart forgets neither them nor how long they have waited.
+ * Incomplete studies, by source, stored in Redis until they are complete, or until their rules have waited long
+ * enough: a restart preserves them and the start of their wait.
  */
 export class WaitingStudies {
   readonly #redis: Redis;
@@ -27,7 +27,7 @@ export class WaitingStudies {
     this.#now = now;
   }
 
-  /** Says of each rule whether it has waited for this study for as long as it is to. */
+  /** Returns for each rule whether its wait for this study has ended. */
   async hasWaited(orthancStudyId: string, rules: readonly CompiledRule[]): Promise<(rule: string) => boolean> {
     if (rules.every(({ complete }) => !complete)) return () => false;
     const since = await this.#read(orthancStudyId);
@@ -42,7 +42,7 @@ export class WaitingStudies {
     return (rule) => over.has(rule);
   }
 
-  /** Remembers what waits for a study now. How long a rule has waited is kept: what comes late does not wait anew. */
+  /** Stores the rules that wait for a study. The start of each wait is preserved: late instances do not restart it. */
   async note(orthancStudyId: string, waiting: readonly WaitingRule[]): Promise<void> {
     if (waiting.length === 0) {
       await this.#redis.zrem(this.#dueKey, orthancStudyId);
@@ -71,7 +71,7 @@ export class WaitingStudies {
     return new Set(orthancStudyIds.filter((_, at) => scores[at] !== null));
   }
 
-  /** Routes the studies whose time has come. One that cannot be routed now is looked at again soon. */
+  /** Routes the studies that are due. One that cannot be routed now is checked again soon. */
   async run(route: (orthancStudyId: string) => Promise<SafeOutcome>): Promise<void> {
     const due = await this.#redis.zrangebyscore(this.#dueKey, '-inf', this.#now(), 'LIMIT', 0, batch);
     for (const id of due) {

@@ -1,4 +1,4 @@
-/** Keeps values for a while, and no more than so many of them. */
+/** Stores values for some time, and at most a limited number of them. */
 export class ExpiringMap<T> {
   readonly #entries = new Map<string, { readonly value: T; readonly until: number }>();
   readonly #max: number;

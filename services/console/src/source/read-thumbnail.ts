@@ -8,10 +8,10 @@ export interface Thumbnail {
 const maxImageBytes = 2 * 1024 * 1024;
 /** Pixels. */
 const longestSide = 480;
-/** Series that are looked at: the first of them may hold no image. */
+/** Maximum number of series to check: the first of them may have no image. */
 const maxSeries = 3;
 
-/** A small image of a study, from the middle of its largest series that has one; undefined when there is none. */
+/** A small image of a study, from the middle of its largest series with images; undefined if there is none. */
 export async function readThumbnail(orthanc: OrthancClient, orthancStudyId: string): Promise<Thumbnail | undefined> {
   try {
     const series = await orthanc.studies.series(orthancStudyId);

@@ -5,7 +5,7 @@ import { openSource, type OrthancClient } from '@dicom-dispatch/sources';
 import { ExpiringMap } from './expiring-map.ts';
 import { readThumbnail, type Thumbnail } from './read-thumbnail.ts';
 
-/** What of a study a person recognises it by. Patient data: shown to those signed in, kept nowhere. */
+/** Values by which a person recognises a study. Patient data: shown to signed-in users, never stored. */
 export interface StudyLabel {
   readonly orthancStudyId: string;
   readonly studyInstanceUid: string;
@@ -17,7 +17,7 @@ export interface StudyLabel {
   readonly studyDate: string;
 }
 
-/** A study that a search found; what it is recognised by only where the console shows patient data. */
+/** A study found by a search; with identifying values only if the console shows patient data. */
 export interface FoundStudy {
   readonly source: string;
   readonly orthancStudyId: string;
@@ -29,7 +29,7 @@ export interface FoundStudies {
   readonly found: readonly FoundStudy[];
   /** Sources that could not be queried. */
   readonly silent: readonly string[];
-  /** Sources that have more of them than were asked for. */
+  /** Sources that have more matches than requested. */
   readonly cut: readonly string[];
 }
 
@@ -44,9 +44,10 @@ export function isOrthancId(text: string): boolean {
 }
 
 /**
- * Asks the sources who a study is about: live, kept in memory for a moment, never in Redis or a log. The one way of patient
- * data into pages and answers: where `console.patientData` is off, nothing passes, and searches find whole numbers only,
- * since parts of a name that find something say what the name is.
+ * Reads the patient data of studies from the sources: live, in memory for a moment, never in Redis or a log. The only way of
+ * patient
+ * data into pages and responses: if `console.patientData` is off, it returns none, and searches find complete numbers only,
+ * because a match of a part of a name would reveal the name.
  */
 export class SourceLookup {
   readonly #config: () => Config;
@@ -74,8 +75,8 @@ export class SourceLookup {
   }
 
   /**
-   * Labels of many studies by Orthanc's id; what is gone, or a source that does not answer, is left out. For receivers with
-   * a permission of their own, whatever the console shows.
+   * Labels of many studies by Orthanc id; deleted ones, and those of an unavailable source, are omitted. For receivers with
+   * a separate permission, independent of the console's setting.
    */
   async readLabels(source: string, ids: readonly string[]): Promise<Map<string, StudyLabel>> {
     const known = new Map<string, StudyLabel>();
@@ -97,7 +98,7 @@ export class SourceLookup {
     return known;
   }
 
-  /** Studies of all sources that a person could mean by a text: accession number, patient, UID or description. */
+  /** Studies of all sources that match a text: accession number, patient, UID or description. */
   async search(text: string): Promise<FoundStudies> {
     const silent: string[] = [];
     const cut: string[] = [];
@@ -130,7 +131,7 @@ export class SourceLookup {
     }
   }
 
-  /** A small image of a study; undefined when there is none, or it is not to be shown. */
+  /** A small image of a study; undefined if there is none, or it must not be shown. */
   async thumbnail(source: string, orthancStudyId: string): Promise<Thumbnail | undefined> {
     if (!this.showsPatientData || !this.#config().console.thumbnails) return undefined;
     const key = `${source} ${orthancStudyId}`;
@@ -148,7 +149,7 @@ export class SourceLookup {
     await Promise.allSettled(clients.map(async (client) => (await client).close()));
   }
 
-  /** One more than the most, where there are more. */
+  /** One more than the maximum, if there are more. */
   async #find(source: string, text: string): Promise<StudyLabel[]> {
     const orthanc = await this.client(source);
     if (isOrthancId(text)) return (await orthanc.studies.many([text])).map((study) => toLabel(study));
@@ -189,7 +190,7 @@ function queriesFor(text: string): Record<string, string>[] {
   ];
 }
 
-/** More words are looked for in the order in which they were written. */
+/** More words are searched in the order in which they were entered. */
 const maxPermuted = 3;
 
 /** Words of a name in any order, as the pages write them and as people do; the value has carets (PS3.5, section 6.2.1). */
@@ -204,7 +205,7 @@ function permutations(words: readonly string[]): string[][] {
   return words.flatMap((word, at) => permutations(words.toSpliced(at, 1)).map((rest) => [word, ...rest]));
 }
 
-/** Whole values only, and none with wildcards (PS3.4, section C.2.2.2.4). */
+/** Complete values only, without wildcards (PS3.4, section C.2.2.2.4). */
 function exactQueriesFor(text: string): Record<string, string>[] {
   if (isUid(text) && text.includes('.')) return queriesFor(text);
   return /[*?\\]/.test(text) ? [] : [{ AccessionNumber: text }, { PatientID: text }];

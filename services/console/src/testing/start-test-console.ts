@@ -21,9 +21,9 @@ export interface TestConsole extends AsyncDisposable {
   readonly redis: Redis;
   readonly server: RedisServer;
   readonly operations: PipelineContext;
-  /** Where the file of the settings is kept; undefined without one. */
+  /** Location of the settings file; undefined without one. */
   readonly store: ConfigurationStore | undefined;
-  /** Routes a study of its own to both targets, as the router would; gives the ids of its deliveries by target. */
+  /** Routes a separate study to both targets, like the router; returns the ids of its deliveries by target. */
   route(options?: RouteOptions): Promise<{ studyInstanceUid: string; a: string; b: string }>;
   /** A request with JSON; gives status and body. */
   ask(
@@ -39,7 +39,7 @@ export interface TestConsoleOptions {
   readonly records?: Record<string, unknown>;
   readonly targets?: Record<string, unknown>;
   readonly rules?: readonly Record<string, unknown>[];
-  /** Text of a configuration file that the console can change; no service listens that would take it over. */
+  /** Text of a configuration file that the console can change; no service listens that would apply it. */
   readonly file?: string;
   /** Environment variables that the file may refer to. */
   readonly env?: Readonly<Record<string, string>>;
@@ -83,7 +83,7 @@ export const signIn = {
   },
 };
 
-/** A console with a Redis of its own and two dummy targets, `a` and `b`; without `console` nobody has to sign in. */
+/** A console with a separate Redis and two dummy targets, `a` and `b`; without `console` no sign-in is needed. */
 export async function startTestConsole(testOptions: TestConsoleOptions = {}): Promise<TestConsole> {
   const server = await startRedis({ appendonly: false });
   const config = testConfig(testOptions);

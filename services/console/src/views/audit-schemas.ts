@@ -35,7 +35,7 @@ const audit = z.object({
   sent: z.object({ at, by: z.string(), studies: count, instances: count }).optional().describe('last resent'),
 });
 
-/** What audits of a target know. */
+/** Data of audits of a target. */
 export const auditedTarget = z.object({
   audit: audit.optional().describe('running, or the last one'),
   gaps: z.array(z.string()).readonly().describe('what could not be compared; empty if everything was'),

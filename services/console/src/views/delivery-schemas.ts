@@ -87,7 +87,7 @@ export const studySummary = z.object({
 });
 export type StudySummary = z.infer<typeof studySummary>;
 
-/** Text of a cursor: a time, then the id of what stands there. */
+/** Text of a cursor: a time, then the id of its entry. */
 export const cursor = z
   .string()
   .regex(/^\d{1,16}( [\x21-\x7e]+){0,2}$/)

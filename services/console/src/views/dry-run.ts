@@ -21,16 +21,16 @@ export interface StudyWanted {
   /** Accession number, patient id, UID … */
   readonly search: string;
   readonly source?: string | undefined;
-  /** With the values that expressions looked at: patient data. Default as the console is configured. */
+  /** With the values that expressions used: patient data. Default as the console is configured. */
   readonly withValues?: boolean;
   /** The time that `now` is; default the present. */
   readonly now?: Date | undefined;
 }
 
 /**
- * What the rules would do with a study of a source, and why; nothing is sent.
+ * The result of the rules for a study of a source, with reasons; nothing is sent.
  *
- * @throws OperationError `not-found` when no source has it, `unavailable` when the source cannot be asked
+ * @throws OperationError `not-found` if no source has it, `unavailable` if the source cannot be queried
  */
 export async function runDry(context: ViewContext, wanted: StudyWanted): Promise<DryRun> {
   const { found, silent } = await context.lookup.search(wanted.search);
@@ -85,7 +85,7 @@ export async function runDry(context: ViewContext, wanted: StudyWanted): Promise
   }
 }
 
-/** For each delivery the earlier studies that would go along; undefined where the rules ask for none. */
+/** For each delivery the earlier studies that would be sent with it; undefined if the rules request none. */
 function foreseePriors(
   { config, orthanc, now }: Pick<PriorsSearch, 'config' | 'orthanc' | 'now'>,
   study: { readonly source: string; readonly orthancStudyId: string },
@@ -108,7 +108,7 @@ function foreseePriors(
   );
 }
 
-/** The same for a study that is in no source: what is known of it comes from a file. Values are shown. */
+/** The same for a study that is not in a source: its data come from a file. Values are shown. */
 export function runDryOnFacts(
   config: Config,
   facts: RuleFacts,
@@ -144,9 +144,9 @@ function toView(one: ForeseenDelivery): DryRun['deliveries'][number] {
 }
 
 /**
- * Result of each rule of a study, and which part of it decided.
+ * Result of each rule for a study, and the part of it that decided.
  *
- * @param withValues - with what the parts looked at: patient data
+ * @param withValues - include the values of the parts: patient data
  */
 export function showVerdicts(
   rules: readonly CompiledRule[],

@@ -12,7 +12,7 @@ const date = z
   .pipe(z.string().regex(/^\d{8}$/, 'a date such as 2026-03-01 or 20260301'));
 const text = z.string().min(1).max(64);
 
-/** What is looked for at a target; one of accession number, patient, date and UID at least. */
+/** Search keys for a target; at least one of accession number, patient, date and UID. */
 export const targetSearch = z.object({
   target: z.string().max(64),
   accession: text.optional().describe('accession number; * and ? as by C-FIND'),
@@ -43,10 +43,11 @@ const maxShown = 50;
 const withinMs = 10_000;
 
 /**
- * Asks a target what it has.
+ * Searches a target.
  *
- * @throws OperationError `not-found` for an unknown target; `invalid` for one that cannot be asked, a search by nothing, and wildcards where
- *   patient data is not shown; DispatchError
+ * @throws OperationError `not-found` for an unknown target; `invalid` for one without search, a search without keys, and
+ *   wildcards if
+ *   patient data are not shown; DispatchError
  */
 export async function findAtTarget(
   { config, lookup }: ViewContext,
@@ -55,7 +56,7 @@ export async function findAtTarget(
   if ([accession, patient, from, until, study].every((one) => one === undefined)) {
     throw new OperationError('invalid', 'enter an accession number, a Patient ID, a date or a UID');
   }
-  // Parts of a number that find something say what the number is.
+  // A match of a part of a number would reveal the number.
   if (!lookup.showsPatientData && /[*?\\]/.test(`${accession ?? ''}${patient ?? ''}`)) {
     throw new OperationError(
       'invalid',
@@ -91,7 +92,7 @@ export async function findAtTarget(
   return { studies, more: false };
 }
 
-/** Targets that can be asked what they have. */
+/** Targets that support search. */
 export async function askableTargets({ config }: Pick<ViewContext, 'config'>): Promise<string[]> {
   const flags = await Promise.all(
     Object.entries(config().targets).map(async ([name, configured]) => {

@@ -1,4 +1,4 @@
-/** How things stand, for other front ends than the pages: the command line shows what the console shows. */
+/** Read models for other front ends than the pages: the command line shows the same as the console. */
 export { runDry, runDryOnFacts } from './dry-run.ts';
 export { listDeliveries } from './list-deliveries.ts';
 export { listStudies, type StudyQuery } from './list-studies.ts';

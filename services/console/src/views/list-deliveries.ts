@@ -45,13 +45,13 @@ function toDelivery(record: DeliveryRecord, held: boolean): Delivery {
   return { ...rest, rules: [...record.rules], modalities: [...record.modalities], held };
 }
 
-/** Deliveries that are meant, the latest change first. */
+/** Matching deliveries, latest change first. */
 export async function listDeliveries(
   context: ViewContext,
   query: DeliverySelection & {
     readonly cursor?: string | undefined;
     readonly limit: number;
-    /** After this long what was found so far is given. Default: no end. */
+    /** After this time the results so far are returned. Default: no limit. */
     readonly budgetMs?: number;
   },
 ): Promise<DeliveryList> {

@@ -25,13 +25,13 @@ export interface StudyQuery {
   readonly until?: number | undefined;
   readonly cursor?: string | undefined;
   readonly limit: number;
-  /** After this long what was found so far is given. Default: no end. */
+  /** After this time the results so far are returned. Default: no limit. */
   readonly budgetMs?: number;
   /** Default: as long as a page waits. */
   readonly labelWait?: LabelWait;
 }
 
-/** How long a page searches before it shows what it has found so far. */
+/** How long a page searches before it shows the results so far. */
 export const pageBudgetMs = 300;
 
 /** Studies with the latest delivery to each target; without a search or filter by state, as they were routed. */
@@ -57,13 +57,13 @@ function cursorOf({ cursor }: StudyQuery): Place | undefined {
   return cursor === undefined ? undefined : placeOf(cursor);
 }
 
-/** By what became of list deliveries, latest change first; each study where its latest delivery that matches stands. */
+/** Filters by state list deliveries, latest change first; each study is at the position of its latest matching delivery. */
 async function studiesByDelivery(context: ViewContext, query: StudyQuery): Promise<Found<StudyRecord>> {
   const { records } = context.operations;
   const { state, target, rule, source, since, until, limit, budgetMs } = query;
   const selection = { state, target, rule, source };
   return records.pickDeliveries(
-    // What was routed since then has changed since then.
+    // A study that was routed since then has changed since then.
     { ...selection, since, limit, budgetMs, after: cursorOf(query) },
     (deliveries) =>
       Promise.all(
@@ -90,7 +90,7 @@ async function isAnyMeant(
   return (await heldAmong(operations, ids)).size > 0;
 }
 
-/** Whether a delivery stands before another one in the list. */
+/** Whether a delivery precedes another one in the list. */
 function isBefore(one: DeliveryRecord, other: DeliveryRecord): boolean {
   if (one.updatedAt !== other.updatedAt) return one.updatedAt > other.updatedAt;
   return one.deliveryId > other.deliveryId;

@@ -1,4 +1,4 @@
-/** What the API answers and the pages show: one set of shapes for both. */
+/** Responses of the API and data of the pages: one set of schemas for both. */
 export * from './delivery-schemas.ts';
 export * from './prior-schemas.ts';
 export * from './system-schemas.ts';

@@ -7,12 +7,12 @@ import type { StudyList, StudySummary } from './schemas.ts';
 import { keyOf, summarize, withoutIds } from './summarize-studies.ts';
 import type { ViewContext } from './view-context.ts';
 
-/** Studies that are found by a keyed hash: those of one patient, say. */
+/** Studies found by a keyed hash, for example those of one patient. */
 const maxByHash = 200;
 
 /**
- * Studies that a text means. The sources are asked, and our own records by what they hold: UIDs, and keyed hashes of accession
- * number, Patient ID and series UIDs. So a study is found after it has left its source, and while its source is silent.
+ * Studies that match a text. The sources are searched, and our own records by UIDs and by keyed hashes of accession
+ * number, Patient ID and series UIDs. So a study is found after it has left its source, and while its source is unavailable.
  */
 export async function searchStudies(
   context: ViewContext,
@@ -83,7 +83,7 @@ export async function searchStudies(
 
 type InSource = NonNullable<StudySummary['inSource']>;
 
-/** Whether sources have these studies now: a search finds the first hundred only, so that the others are asked for. */
+/** Whether sources have these studies now: a search finds only the first hundred, so the others are looked up. */
 async function lookInSources(
   context: ViewContext,
   studies: readonly StudyRecord[],

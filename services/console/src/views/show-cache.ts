@@ -4,7 +4,7 @@ import { formatDuration } from '@dicom-dispatch/core';
 import { readInfo } from '@dicom-dispatch/runtime';
 import type { CacheState } from './schemas.ts';
 
-/** What Redis holds for us, as far as it can be told without reading it all. */
+/** Content of Redis, as far as it can be determined without reading everything. */
 export async function showCache(context: ViewContext): Promise<CacheState> {
   const { redis, operations } = context;
   const config = context.config();
@@ -52,7 +52,7 @@ export async function readCacheStats({
     cache: settings,
     redis: { prefix },
   } = config();
-  // Looking needs no folder, and this machine may have none.
+  // Reading needs no folder, and this machine may have none.
   const cache = await IntermediateCache.open(redis, { ...settings, folder: undefined }, { prefix });
   return cache.stats();
 }

@@ -7,7 +7,7 @@ import type { ledgerPage } from './schemas.ts';
 import { findRecord } from './show-study.ts';
 import type { ViewContext } from './view-context.ts';
 
-/** What the target of a delivery has confirmed or refused of its study; the quarantined come first. */
+/** Instances of a study that the target of a delivery has confirmed or rejected; quarantined ones first. */
 export async function showInstances(
   operations: PipelineContext,
   record: DeliveryRecord,

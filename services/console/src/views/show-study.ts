@@ -12,10 +12,10 @@ import { labelsOf, withoutIds } from './summarize-studies.ts';
 import type { ViewContext } from './view-context.ts';
 
 /**
- * All that is known of one study.
+ * All data of one study.
  *
- * @param id - Orthanc's id, or the Study Instance UID where only one study of the source has it
- * @throws OperationError `not-found` when it was never routed and is not in the source; `conflict` for a UID of several
+ * @param id - Orthanc id, or the Study Instance UID if only one study of the source has it
+ * @throws OperationError `not-found` if it was never routed and is not in the source; `conflict` for a UID of several
  */
 export async function showStudy(context: ViewContext, source: string, id: string): Promise<StudyDetail> {
   const record = await findRecord(context, source, id);
@@ -85,7 +85,7 @@ function oneOf<T extends { readonly orthancStudyId: string }>(found: readonly T[
   );
 }
 
-/** What the rules of now say about the study as it is in the source now. */
+/** Result of the current rules for the current study in the source. */
 export async function rulesNow(
   context: ViewContext,
   source: string,

@@ -14,7 +14,7 @@ import type { Overview, Source, Target, TargetDetail, Worker } from './schemas.t
 import { toDeliveries } from './list-deliveries.ts';
 import type { ViewContext } from './view-context.ts';
 
-/** The whole system in a few numbers. */
+/** The complete system in a few numbers. */
 export async function showOverview(context: ViewContext): Promise<Overview> {
   const { operations } = context;
   const names = Object.keys(context.config().targets);
@@ -43,7 +43,7 @@ export async function listSources(context: ViewContext): Promise<Source[]> {
   );
 }
 
-/** The dispatchers that live, each with what it does now. */
+/** The running dispatchers with their current work. */
 export async function showWorkers(context: ViewContext): Promise<Worker[]> {
   const { operations } = context;
   const workers = await listWorkers(operations);

@@ -5,7 +5,7 @@ import type { StudySummary } from './schemas.ts';
 import { toExplained } from './list-deliveries.ts';
 import type { ViewContext } from './view-context.ts';
 
-/** How long labels are waited for; a source that does not give them in time is noted, and not asked again. */
+/** How long labels are waited for; a source that does not return them in time is noted, and not queried again. */
 export interface LabelWait {
   readonly ms: number;
   readonly silent: Set<string>;
@@ -47,7 +47,7 @@ export function keyOf({ source, orthancStudyId }: StudyKey): string {
   return `${source} ${orthancStudyId}`;
 }
 
-/** By source and Orthanc's id. Asks each source once; what cannot be asked now has no label. */
+/** By source and Orthanc id. Queries each source once; studies that cannot be queried now have no label. */
 export async function labelsOf(
   context: ViewContext,
   studies: readonly StudyKey[],
@@ -75,7 +75,7 @@ export async function labelsOf(
   return labels;
 }
 
-/** Notes sources that do not tell who studies without a label are, though they may have them: what is gone from there has none. */
+/** Notes sources that do not return the labels of studies they may have; studies deleted from a source have none. */
 export async function noteSilent(
   context: ViewContext,
   studies: readonly StudyKey[],

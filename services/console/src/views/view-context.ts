@@ -3,7 +3,7 @@ import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import type { Redis } from '@dicom-dispatch/runtime';
 import type { SourceLookup } from '../source/source-lookup.ts';
 
-/** What it takes to say how things stand; the console and the command line both have it. */
+/** Dependencies of the read models; the console and the command line both have them. */
 export interface ViewContext {
   /** The configuration as it is now. */
   readonly config: () => Config;

@@ -12,7 +12,7 @@ export interface AuditingStudy {
   readonly record: DeliveryRecord;
   readonly config: TargetConfig;
   readonly handler: TargetHandler;
-  /** Ledger of the place where the target is. */
+  /** Ledger of the current place of the target. */
   readonly ledger: string;
   readonly inventory: Inventory;
   readonly content: boolean;
@@ -22,18 +22,18 @@ export interface AuditingStudy {
 export interface AuditedStudy {
   readonly counts: Omit<AuditCounts, 'requests'>;
   readonly finding: Omit<AuditFinding, 'auditId' | 'at'> | undefined;
-  /** What proved false: to be taken back before it is sent again. */
+  /** Confirmations that proved false: to be removed before the instances are sent again. */
   readonly wrong: readonly ReadConfirmation[];
 }
 
-/** Names of a finding that are kept. */
+/** Maximum number of names in a finding. */
 const maxNamed = 200;
 
 /**
- * Compares what the target has of a study now with what it has confirmed. What is confirmed meanwhile, or taken back, is not
- * judged.
+ * Compares the current content of the target for a study with its confirmations. Confirmations that are added or removed
+ * meanwhile are not evaluated.
  *
- * @throws DispatchError when the target or the source cannot be asked
+ * @throws DispatchError if the target or the source cannot be queried
  */
 export async function auditStudy(auditing: AuditingStudy): Promise<AuditedStudy> {
   const { context, record, config, handler, ledger, inventory, content, signal } = auditing;
@@ -117,7 +117,8 @@ async function receiptsOf({ context, record }: AuditingStudy) {
 }
 
 /**
- * What neither this study nor another with its UIDs has brought. The ledger also knows what has left the source since.
+ * Instances sent neither with this study nor with another one with its UIDs. The ledger also contains instances that have
+ * left the source since.
  */
 async function notOurs(
   { context, record }: AuditingStudy,
@@ -130,7 +131,7 @@ async function notOurs(
   return names.filter((name) => !known.has(name));
 }
 
-/** Whether nothing can be asked of the target now, or only by somebody who changes the configuration. */
+/** Whether the target cannot be queried now, or only after a change of the configuration. */
 export function stopsAudit(error: unknown): boolean {
   if (!(error instanceof DispatchError)) return true;
   const { fault, disposition, code } = error;

@@ -15,19 +15,19 @@ import type { ListedInstance, TargetHandler } from '@dicom-dispatch/target-kit';
 import { ByteTally } from '../byte-tally.ts';
 import type { DispatcherContext } from '../dispatcher-context.ts';
 
-/** What a target should have of a study, by the ledger. */
+/** The expected content of a target for a study, according to the ledger. */
 export interface ExpectedStudy {
   readonly study: StudyTags;
-  /** The whole manifest; what is not confirmed is there so that it is no surprise. */
+  /** The complete manifest; unconfirmed instances are included so that they are not reported as extra. */
   readonly instances: readonly ListedInstance[];
-  /** By what was listed: the name of its confirmation in the ledger, and the confirmation. */
+  /** By listed instance: the field of its confirmation in the ledger, and the confirmation. */
   readonly confirmed: ReadonlyMap<ListedInstance, Confirmed>;
 }
 
 export interface Confirmed {
   /** SOP Instance UID in the source. */
   readonly sopInstanceUid: string;
-  /** Names under which it may stand in the ledger. */
+  /** Fields under which it may be in the ledger. */
   readonly names: readonly string[];
   readonly entry: LedgerEntry;
 }
@@ -43,10 +43,10 @@ interface Expecting {
 }
 
 /**
- * Reads the study from its source, as a delivery would. Of one that is no longer there the ledger and the receipts say what was
- * sent, where the target can be asked by UIDs alone.
+ * Reads the study from its source, like a delivery. If it is no longer there, the ledger and the receipts show what was
+ * sent, provided that the target can be queried by UIDs alone.
  *
- * @returns undefined when the study is gone, and without it nobody knows where its instances are
+ * @returns undefined if the study was deleted, and the paths of its instances are therefore unknown
  */
 export async function expectStudy(expecting: Expecting): Promise<ExpectedStudy | undefined> {
   try {
@@ -72,7 +72,7 @@ async function fromSource({ context, record, config, entries, receipts, signal }
     const entry = entryOf(entries, instance);
     // That of the confirmation in the ledger, not of an earlier one.
     const receipt = entry && byName.get(receiptName({ ...instance, at: entry.at }));
-    // Where a receipt says nothing, a file that is not changed on its way is as long as in the source.
+    // Without a receipt, an unchanged file has the same size as in the source.
     const sizeBytes = receipt?.sizeBytes ?? (transform ? undefined : instance.sizeBytes);
     const open = () => (transform ? transform.open(instance, { signal }) : source.open(instance, { signal }));
     const listed = listedInstance(transform?.show(instance) ?? instance, { sizeBytes, receipt, open });
@@ -84,7 +84,7 @@ async function fromSource({ context, record, config, entries, receipts, signal }
 
 const uidLayout = /^(?:[^{}]|\{(?:Study|Series|SOP)InstanceUID(?:#\d+)?\})*$/;
 
-/** Whether the target needs nothing but the UIDs in the source to be asked. */
+/** Whether the UIDs in the source are sufficient to query the target. */
 function canDoByUids({ config, handler, record }: Expecting): boolean {
   if (record.transform) return false;
   if (handler.keyedBy === 'sop-instance-uid' || handler.type === 'orthanc') return true;
@@ -93,7 +93,7 @@ function canDoByUids({ config, handler, record }: Expecting): boolean {
   return typeof template === 'string' && uidLayout.test(template);
 }
 
-/** Instances of which no receipt is kept are left out: their series is not known. */
+/** Instances without a receipt are omitted: their series is unknown. */
 function fromReceipts({ record, entries, receipts }: Expecting): ExpectedStudy {
   const { studyInstanceUid } = record;
   const confirmed = new Map<ListedInstance, Confirmed>();

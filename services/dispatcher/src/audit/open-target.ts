@@ -5,11 +5,11 @@ import type { Inventory, TargetHandler } from '@dicom-dispatch/target-kit';
 import type { DispatcherContext } from '../dispatcher-context.ts';
 import { Pace } from './pace.ts';
 
-/** A target that is asked what it has. */
+/** An open target for an audit. */
 export interface OpenTarget extends AsyncDisposable {
   readonly config: TargetConfig;
   readonly handler: TargetHandler;
-  /** Of the place where it is. */
+  /** Of its current place. */
   readonly ledger: string;
   readonly inventory: Inventory;
   readonly pace: Pace;
@@ -17,7 +17,7 @@ export interface OpenTarget extends AsyncDisposable {
 
 const usualRate = 10;
 
-/** @throws DispatchError when the target cannot be asked */
+/** @throws DispatchError if the target cannot be queried */
 export async function openTarget(
   { context, signal }: { readonly context: DispatcherContext; readonly signal: AbortSignal },
   name: string,

@@ -17,7 +17,7 @@ export class Pace {
     return this.#count;
   }
 
-  /** Resolves when the next request may be made. */
+  /** Resolves when the next request may be sent. */
   async wait(): Promise<void> {
     this.#signal.throwIfAborted();
     const now = performance.now();

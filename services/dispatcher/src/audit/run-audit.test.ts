@@ -97,7 +97,7 @@ it.each(unreadable)('keeps what is known of a study that cannot be read now: $co
   const field = fieldOf(record);
   const token = error.code;
   expect(await audits.lease('pacs', token)).toBe(true);
-  // What cannot be read twice is left out.
+  // A study that cannot be read twice is skipped.
   const audit = { ...begun, tried: field };
   await audits.save(audit, token, [[field, finding]]);
   const running = {

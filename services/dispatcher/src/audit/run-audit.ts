@@ -19,18 +19,18 @@ export interface RunningAudit {
   /** Of the lease. */
   readonly token: string;
   readonly signal: AbortSignal;
-  /** Whether it may go on now, for audits that the configuration asked for. */
+  /** Whether it may continue now, for scheduled audits. */
   mayGoOn(): boolean;
 }
 
 const atOnce = 50;
-/** So long it waits for a target or source that cannot be asked at all, and after a failure that may be over soon. */
+/** How long to wait for a target or source that cannot be queried at all, and after a temporary failure. */
 const longWaitMs = 60_000;
 const shortWaitMs = 5_000;
-/** What is open is counted anew so often while an audit runs. */
+/** Interval for recounting open findings while an audit runs. */
 const countEveryMs = 15_000;
 
-/** Raised when somebody else has the audit, or it was stopped: nothing is written any more. */
+/** Thrown if another dispatcher has the audit, or it was stopped: nothing is written any more. */
 class AuditLeft extends Error {
   override readonly name = 'AuditLeft';
 }
@@ -48,8 +48,9 @@ class AuditWaits extends Error {
 }
 
 /**
- * Makes an audit from where it is to its end, study by study, the latest change first; then those that changed meanwhile. How far
- * it is, and what it found, is written after each study: whoever takes it over goes on there.
+ * Executes an audit from its position to its end, study by study, latest change first; then those that changed meanwhile.
+ * Progress
+ * and findings are written after each study: a dispatcher that takes it over continues there.
  */
 export async function runAudit(running: RunningAudit, begun: TargetAudit): Promise<void> {
   let audit: TargetAudit = { ...begun, reason: undefined, waitsUntil: undefined };
@@ -98,7 +99,7 @@ async function walk(running: RunningAudit, target: OpenTarget, begun: TargetAudi
   return audit;
 }
 
-/** Where it goes on is the place of this delivery; among those that change all the time, the page before. */
+/** It continues at the position of this delivery; among those that change all the time, with the preceding page. */
 function past(audit: TargetAudit, record: DeliveryRecord, counts: AuditCounts, isLate: boolean): TargetAudit {
   const after = isLate ? audit.after : placeText({ score: record.updatedAt, member: record.deliveryId });
   return { ...audit, counts: plus(audit.counts, counts), after, tried: undefined };
@@ -112,7 +113,7 @@ function atPage(audit: TargetAudit, after: string | undefined, isLate: boolean):
   return { ...audit, after, isLate };
 }
 
-/** Deliveries to look at, in the order in which a walk can be taken up again. */
+/** Deliveries to check, in a resumable order. */
 async function* batches({ context }: RunningAudit, audit: TargetAudit) {
   const { target, scope } = audit;
   if (scope.study !== undefined) {
@@ -144,7 +145,7 @@ interface LookedAt {
   readonly change: FindingChange;
 }
 
-/** @returns undefined for what the audit does not mean */
+/** @returns undefined for deliveries outside the scope of the audit */
 async function lookAt(
   running: RunningAudit,
   target: OpenTarget,
@@ -172,7 +173,7 @@ async function lookAt(
     return { counts: { ...zero, studies: 1, instances: unread, unread }, change: await unchanged() };
   }
 
-  /** What was found before may still be so: the study could not be read. */
+  /** Earlier findings may still be valid: the study could not be read. */
   async function unchanged(): Promise<FindingChange> {
     const known = await audits.finding(audit.target, field);
     return [field, known && { ...known, auditId: audit.id }];
@@ -181,14 +182,14 @@ async function lookAt(
 
 const zero = { studies: 0, instances: 0, compared: 0, missing: 0, different: 0, extra: 0, unread: 0 };
 
-/** The same studies whoever goes on with the audit. */
+/** The same studies in every dispatcher that continues the audit. */
 function isSampled({ source, orthancStudyId }: DeliveryRecord, { id, scope }: TargetAudit): boolean {
   if (scope.sample >= 1) return true;
   const digest = createHash('sha256').update(`${id} ${source} ${orthancStudyId}`).digest();
   return digest.readUInt32BE(0) / 2 ** 32 < scope.sample;
 }
 
-/** Several deliveries of a study may have gone there in one shape: the newest stands for all of them. */
+/** Several deliveries of a study may have been sent in one form: the newest represents all of them. */
 async function isLatest(context: DispatcherContext, record: DeliveryRecord, ledger: string): Promise<boolean> {
   if ((record.ledger ?? record.target) !== ledger) return false;
   const shape = ledgerKeyOf(record).target;

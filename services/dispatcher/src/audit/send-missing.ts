@@ -10,8 +10,10 @@ import { sendStudy } from './send-study.ts';
 type Wish = AuditWish & { readonly kind: 'send' };
 
 /**
- * Sends what audits found missing or different. Each study is compared once more: only confirmations that are false now are taken
- * out of the ledger, each only if no newer one has come; its delivery, which is opened before, sends what the ledger lacks.
+ * Sends instances that audits found missing or different. Each study is compared once more: only confirmations that are
+ * false now are
+ * removed from the ledger, each only if there is no newer one; its delivery, which is opened before, sends what the ledger
+ * lacks.
  */
 export async function sendMissing(running: RunningAudit, audit: TargetAudit, wish: Wish): Promise<void> {
   const { context, audits, token, signal } = running;
@@ -63,7 +65,7 @@ async function latestOf({ context }: RunningAudit, finding: AuditFinding): Promi
   return all.find((one) => one.confirmed > 0 && ledgerKeyOf(one).target === shape);
 }
 
-/** What sending cannot mend stays. */
+/** Findings that sending cannot correct stay. */
 function extrasOnly(
   finding: AuditFinding,
   now: { readonly extra: readonly string[]; readonly extraCount: number } | undefined,

@@ -93,7 +93,7 @@ it.each(['before', 'after'] as const)(
     const { state, wake, nextAttemptAt = 0 } = (await record()) ?? {};
     expect([state, wake]).toEqual(['waiting', 'due']);
     expect(nextAttemptAt).toBeGreaterThan(0);
-    // The next one to try finds it open.
+    // The next try finds it open.
     expect(await sendStudy(context(), lacked)).toBe(when === 'after' ? 0 : 2);
     expect((await record())?.state).toBe('waiting');
   },

@@ -2,10 +2,10 @@ import { wakeDelivery, type WakeContext } from '@dicom-dispatch/pipeline';
 import type { Ledger, LedgerKey, ReadConfirmation } from '@dicom-dispatch/state/ledger';
 import { act, fromNow } from '@dicom-dispatch/state/records';
 
-/** It goes on by itself so long after, should this process die before it is woken. */
+/** It continues automatically after this time, if this process crashes before it is woken. */
 const dueMs = 60_000;
 
-/** What a target lacks of a study that it had confirmed. */
+/** Confirmed instances of a study that a target lacks. */
 export interface LackedStudy {
   /** The latest delivery of the study in its shape. */
   readonly deliveryId: string;
@@ -13,16 +13,17 @@ export interface LackedStudy {
   /** Under every name that an instance may have in the ledger. */
   readonly wrong: readonly ReadConfirmation[];
   readonly instances: number;
-  /** Who wants it sent. */
+  /** Who requested it. */
   readonly by: string;
 }
 
 /**
- * Sends again what a target lacks of a study. The delivery is opened before anything is taken out of the ledger: wherever this ends,
- * either the ledger still says what the target is believed to have, and the next audit finds it again, or an open delivery sends it.
+ * Sends instances again that a target lacks. The delivery is opened before anything is removed from the ledger: after a
+ * crash at any point,
+ * either the ledger is unchanged, and the next audit finds it again, or an open delivery sends the instances.
  *
- * @returns how many confirmations were taken back; undefined when its delivery cannot be opened, e.g. since it was moved
- * @throws DispatchError when Redis does not respond
+ * @returns how many confirmations were removed; undefined if its delivery cannot be opened, e.g. because it was moved
+ * @throws DispatchError if Redis does not respond
  */
 export async function sendStudy(
   context: WakeContext & { readonly ledger: Pick<Ledger, 'takeBack'> },
@@ -31,12 +32,13 @@ export async function sendStudy(
   const first = await open();
   if (first === 'closed') return undefined;
   const taken = await context.ledger.takeBack(key, wrong);
-  // An attempt that went on meanwhile, e.g. while this process stood still, may have ended before the ledger had the hole.
+  // An attempt that continued meanwhile, e.g. while this process was paused, may have ended before the confirmations were
+  // removed.
   const then = taken > 0 ? await open() : first;
   if (first === 'opened' || then === 'opened') await wakeDelivery(context, deliveryId);
   return taken;
 
-  /** One that waits, or is under way, compares with the ledger before it ends. */
+  /** A waiting or running delivery compares with the ledger before it ends. */
   async function open(): Promise<'opened' | 'was-open' | 'closed'> {
     const changed = await context.records.change(deliveryId, {
       ...act('sendAgain'),

@@ -17,8 +17,9 @@ const renewEveryMs = 15_000;
 const bySchedule = 'schedule';
 
 /**
- * Makes the audits that operators or the configuration ask for, each by one of all dispatchers; one whose dispatcher is gone is
- * taken over a minute later.
+ * Executes the audits that operators or the configuration request, each in one of all dispatchers; if its dispatcher is
+ * gone,
+ * another one takes it over a minute later.
  */
 export function startAudits(context: DispatcherContext): { stop(): Promise<void> } {
   const { redis, log } = context;
@@ -136,7 +137,7 @@ type Task =
   | { readonly kind: 'resume'; readonly last: TargetAudit }
   | { readonly kind: 'scheduled'; readonly scope: AuditScope; readonly last: TargetAudit | undefined };
 
-/** What is to be done for a target now, if anything. */
+/** The current work for a target, if any. */
 function taskOf(
   target: TargetConfig,
   wish: AuditWish | undefined,

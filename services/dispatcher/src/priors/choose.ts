@@ -3,22 +3,22 @@ import { lookForPriors, orthancIdOf, type SendPriorContext } from '@dicom-dispat
 import type { OrthancClient } from '@dicom-dispatch/sources';
 import type { ChosenPrior, LookedAtPrior, PriorsStep } from '@dicom-dispatch/state/priors';
 
-/** So many of those that were not chosen are kept. */
+/** Maximum number of stored studies that were not chosen. */
 const maxNotChosen = 50;
 
 export interface ChooseDependencies extends SendPriorContext {
   readonly orthanc: OrthancClient;
   readonly signal: AbortSignal;
   readonly now: Date;
-  /** Targets that do not answer have been waited for long enough: what the source has is all there is. */
+  /** The wait for unavailable targets is over: only the studies of the source are used. */
   readonly isLastTry: boolean;
 }
 
 /**
  * Chooses the priors of a step.
  *
- * @param along - the delivery with which they go
- * @throws DispatchError where the source or a target does not answer
+ * @param along - the delivery with which they are sent
+ * @throws DispatchError if the source or a target does not respond
  */
 export async function choose(
   dependencies: ChooseDependencies,
@@ -39,7 +39,7 @@ export async function choose(
   };
 }
 
-/** What the target has is not pulled: it was delivered there before, or is what it was found in. */
+/** Studies of the target itself are not pulled: they were delivered there before, or were found there. */
 async function asChosen(
   { records }: SendPriorContext,
   prior: LookedAtPrior,

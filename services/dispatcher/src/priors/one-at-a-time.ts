@@ -1,6 +1,6 @@
 /**
- * Lets one act of a name happen at a time; acts of different names know nothing of each other. One that would have to wait is not
- * done, and answers undefined: whoever waited would keep others from what they could do.
+ * Runs one function per name at a time; different names are independent. A function that would have to wait is not
+ * run, and the result is undefined: waiting would block other work of the caller.
  */
 export function oneAtATime(): <T>(name: string, act: () => Promise<T>) => Promise<T | undefined> {
   const under = new Set<string>();

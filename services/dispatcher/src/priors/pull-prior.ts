@@ -8,7 +8,9 @@ export interface PullDependencies extends SendPriorContext {
   readonly token: string;
   readonly signal: AbortSignal;
   readonly orthanc: OrthancClient;
-  /** One pull from a target at a time in this process: some send to one port of ours. Undefined while there is another one. */
+  /**
+   * One pull from a target at a time in this process: some send to our single port. Undefined while another one is running.
+   */
   exclusively<T>(target: string, act: () => Promise<T>): Promise<T | undefined>;
 }
 
@@ -19,14 +21,14 @@ export interface PriorToPull {
   readonly from: string;
   /** Of the study with which it goes. */
   readonly identity: PatientIdentity;
-  /** What does not come now is not asked for again. */
+  /** Instances that do not arrive now are not requested again. */
   readonly isLastAsk: boolean;
 }
 
 /**
- * - `there`: the source has it; `failed` instances did not come
- * - `busy`: another step pulls it, or something else from the target
- * - `unfit`: it cannot go along after all
+ * - `there`: the source has it; `failed` instances did not arrive
+ * - `busy`: another step pulls it, or another pull from the target is running
+ * - `unfit`: it cannot be sent
  */
 export type PulledPrior =
   | { readonly kind: 'there'; readonly orthancStudyId: string; readonly failed: number }
@@ -36,9 +38,11 @@ export type PulledPrior =
 const leaseMs = 30_000;
 
 /**
- * Gets an earlier study from a target into the source, unless the source has it by now, so that the rules do not take it for
- * one that arrives. Broken off, it goes on where it was. Whose it is is compared once more: the files say more than the list of an
- * archive.
+ * Retrieves an earlier study from a target into the source, unless the source has it by now, and marks it so that the rules
+ * do not
+ * treat it as arriving. If interrupted, it continues where it was. Its patient is compared once more, because the files are
+ * more reliable than
+ * the list of an archive.
  *
  * @throws DispatchError
  */
@@ -57,7 +61,7 @@ export async function pullPrior(dependencies: PullDependencies, prior: PriorToPu
     const failed = isThere ? 0 : await dependencies.exclusively(from, () => pull(dependencies, prior));
     if (failed === undefined) return { kind: 'busy' };
     const result = await ofThePatient(dependencies, prior, failed);
-    // Until then its instances are known to be pulled, and the next try asks for the rest of them.
+    // Until then its instances are recorded as pulled, and the next try requests the rest of them.
     if (failed === 0 || prior.isLastAsk || result.kind === 'unfit') await finishPull(dependencies, prior);
     return result;
   } catch (error) {
@@ -70,7 +74,7 @@ export async function pullPrior(dependencies: PullDependencies, prior: PriorToPu
   }
 }
 
-/** What came of a pull is no study that arrives, from now on and whatever becomes of this. */
+/** From now on the pulled content is not an arriving study, whatever happens to the pull. */
 export async function finishPull(
   dependencies: PullDependencies,
   prior: Pick<PriorToPull, 'source' | 'studyInstanceUid'>,
@@ -85,7 +89,7 @@ export async function finishPull(
   await pulled.end(source, studyInstanceUid);
 }
 
-/** @returns how many instances did not come */
+/** @returns how many instances did not arrive */
 async function pull({ config, pulled, signal }: PullDependencies, prior: PriorToPull): Promise<number> {
   const { source, studyInstanceUid, from: target } = prior;
   const destination = await pullToSource(config, source, studyInstanceUid, {
@@ -112,7 +116,7 @@ async function ofThePatient(dependencies: PullDependencies, prior: PriorToPull, 
   throw new DispatchError('source-error', `source ${prior.source} does not list the study that was pulled into it`);
 }
 
-/** A prior that leaves the source meanwhile says nothing about the study with which it was to go. */
+/** That a prior leaves the source meanwhile has no effect on its study. */
 function unlessGone(error: unknown): void {
   if (!(error instanceof DispatchError) || error.code !== 'source-gone') throw error;
 }

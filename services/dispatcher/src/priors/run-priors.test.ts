@@ -68,10 +68,10 @@ afterAll(async () => {
 
 class Killed extends Error {}
 
-/** What changes something; a process that dies between two reads has done nothing. */
+/** Commands with an effect; a process that crashes between two reads has done nothing. */
 const acts = new Set<PropertyKey>(['save', 'drop', 'enqueue', 'update', 'expect', 'end']);
 
-/** Lets the first so many acts of all that is wrapped happen; then the process is dead. */
+/** Executes the first commands of all wrapped objects up to this number; then the process is dead. */
 function dyingAfter(calls: number) {
   let left = calls;
   const wrap = <T extends object>(of: T): T =>
@@ -140,7 +140,7 @@ async function begin(patient: string) {
   };
 }
 
-/** Whether the router would take what the source has of a prior for a study that arrives. */
+/** Whether the router would treat the source's content of a prior as an arriving study. */
 async function isNews(
   { studyInstanceUid }: ReturnType<typeof study>,
   before?: Awaited<ReturnType<typeof readForRouting>>,
@@ -152,9 +152,9 @@ async function isNews(
   return !(await wasPulled({ records: pipeline.records, pulled }, 'main', before ?? (await read()), read));
 }
 
-/** One run of the step that is due, by a dispatcher that dies or does not. */
+/** One run of the due step, by a dispatcher that crashes or not. */
 async function run(kill?: ReturnType<typeof dyingAfter>, more: Partial<PriorsDependencies> = {}): Promise<void> {
-  // Leases of who is dead have run out.
+  // Leases of crashed dispatchers have expired.
   const locks = await redis.keys('*:lock');
   if (locks.length > 0) await redis.del(locks);
   const wrap: <T extends object>(of: T) => T = kill?.wrap ?? ((of) => of);
@@ -203,7 +203,7 @@ it('killed after any step, the prior is sent once and is no new arrival', async 
     const killed = kill.isDead();
     if (killed) kills += 1;
 
-    // Whatever is in the source now, the router must not take it for a study that arrives.
+    // The router must not treat any current content of the source as an arriving study.
     const pulled = new PulledStudies(redis, prefix);
     expect([calls, await isNews(prior)]).toEqual([calls, false]);
     await run();
@@ -218,7 +218,7 @@ it('killed after any step, the prior is sent once and is no new arrival', async 
       2,
     ]);
     expect(await pulled.underWay('main', prior.studyInstanceUid)).toEqual(new Set());
-    // Whoever has lost the step writes nothing.
+    // A dispatcher that has lost the step writes nothing.
     expect(await priors.save(step!, 'another', 'end')).toBe(false);
 
     await pipeline.records.update(sent[0]!.deliveryId, { state: 'delivered' });
@@ -261,14 +261,14 @@ it('a prior that the router has read during its pull is no new arrival after the
   proxy.beHonest();
   await run();
   expect(await isNews(prior, during)).toBe(false);
-  // A Redis that knows nothing of it reads it in the source.
+  // Without the data in Redis, the mark in the source is read.
   const isMarked = async (): Promise<boolean> => {
     const study = { source: 'main', orthancStudyId: found?.ID ?? '' };
     const { manifest } = await readForRouting(orthanc, config, [], study);
     return isMarkedPulled(orthanc, study.orthancStudyId, manifest);
   };
   expect(await isMarked()).toBe(true);
-  // What comes besides is one.
+  // Additional instances make it an arriving study.
   const more = makeStudy({
     seed: 'kill R 20240101',
     instancesPerSeries: 3,

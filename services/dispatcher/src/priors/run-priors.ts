@@ -24,7 +24,7 @@ export interface PriorsDependencies extends SendPriorContext {
   wake(deliveryId: string): Promise<void>;
 }
 
-/** How often the deliveries of priors are looked at, while a study waits for them, and pulls of other steps. */
+/** Interval for checking the deliveries of priors, while a study waits for them, and pulls of other steps. */
 const lookMs = 400;
 /** Pauses after a failure: the first, doubled up to the last. */
 const pausesMs = { first: 2_000, max: 300_000 };
@@ -35,9 +35,9 @@ export const givenUpMs = 86_400_000;
 class StepLost extends Error {}
 
 /**
- * Works on a step that was claimed, and lets it go: chooses the priors, sends each, and waits for their arrival where the study
- * does. Whatever it does is written before the next thing is done, and doing it again changes nothing, so that it may be killed
- * at any moment.
+ * Processes a claimed step, and releases it: chooses the priors, sends each, and waits for their arrival if the study
+ * does. Each result is stored before the next action, and repeating it changes nothing, so it may be killed
+ * at any time.
  */
 export async function runPriors(dependencies: PriorsDependencies, claimed: PriorsStep): Promise<void> {
   let step = claimed;
@@ -51,7 +51,7 @@ export async function runPriors(dependencies: PriorsDependencies, claimed: Prior
       return await endWithout(step.note ?? 'its delivery no longer exists');
     }
     if (isOver(record) && (step.state === 'looking' || step.chosen.some(({ state }) => state === 'chosen'))) {
-      // Should it be taken up again, its priors begin anew: those that have a delivery find it.
+      // If it is opened again, its priors start again: existing deliveries are found.
       await closePulls();
       await dependencies.priors.drop(step, dependencies.token);
       return;
@@ -100,7 +100,7 @@ export async function runPriors(dependencies: PriorsDependencies, claimed: Prior
     return choose({ ...dependencies, orthanc, now: new Date(now), isLastTry: isGivenUp(now) }, step, along);
   }
 
-  /** `unfit`: others have to be chosen. `busy`: some of them cannot be pulled while another step pulls. */
+  /** `unfit`: others must be chosen. `busy`: some of them cannot be pulled while another step pulls. */
   async function sendAll(along: DeliveryData): Promise<'all' | 'busy' | 'unfit'> {
     let isBusy = false;
     for (const [index, prior] of step.chosen.entries()) {
@@ -126,7 +126,7 @@ export async function runPriors(dependencies: PriorsDependencies, claimed: Prior
     return 'all';
   }
 
-  /** For how long the study waits for what has not arrived yet; undefined when it waits for nothing. */
+  /** How long the study waits for priors that have not arrived yet; undefined if it does not wait. */
   async function stillWaitsMs(): Promise<number | undefined> {
     const leftMs = waitLeftMs(step, await dependencies.now());
     if (leftMs === undefined) return undefined;
@@ -160,7 +160,7 @@ export async function runPriors(dependencies: PriorsDependencies, claimed: Prior
     dependencies.log.warn(facts, 'earlier studies could not be sent; trying again');
   }
 
-  /** What came of pulls that did not end must not be taken for studies that arrive. */
+  /** Instances of unfinished pulls must not be treated as arriving studies. */
   async function closePulls(): Promise<void> {
     const orthanc = await dependencies.source(step.source);
     for (const { studyInstanceUid, from, state } of step.chosen) {
@@ -169,7 +169,7 @@ export async function runPriors(dependencies: PriorsDependencies, claimed: Prior
     }
   }
 
-  /** Ends without those that have not been sent. */
+  /** Ends without those that were not sent. */
   async function endWithout(note: string): Promise<void> {
     const chosen = step.chosen.map((one) =>
       one.state === 'chosen' ? { ...one, state: 'omitted' as const, note } : one,
@@ -182,7 +182,7 @@ function factsOf({ source, studyInstanceUid: study, target }: PriorsStep) {
   return { source, study, target };
 }
 
-/** All deliveries of the study to the target that wait for these priors: more of it may have come meanwhile. */
+/** All deliveries of the study to the target that wait for these priors: more instances may have arrived meanwhile. */
 async function wakeWaiting({ records, wake }: PriorsDependencies, step: PriorsStep): Promise<void> {
   for (const { deliveryId, target, state, wake: by } of await records.deliveriesOf(step, 50)) {
     if (target === step.target && state === 'waiting' && by === 'priors') await wake(deliveryId);

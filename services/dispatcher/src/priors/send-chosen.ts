@@ -4,12 +4,12 @@ import { readStudyOfPatient } from '@dicom-dispatch/sources';
 import type { ChosenPrior, PriorsStep } from '@dicom-dispatch/state/priors';
 import { pullPrior, type PullDependencies } from './pull-prior.ts';
 
-/** So often a target is asked again for instances that it lists and does not give. */
+/** How often instances that a target lists but does not return are requested again. */
 const maxPulls = 3;
 
 /**
- * - `busy`: another step pulls it, or something else from the target
- * - `unfit`: it is none of the patient, or not to be had: another one has to be chosen
+ * - `busy`: another step pulls it, or another pull from the target is running
+ * - `unfit`: it belongs to another patient, or could not be retrieved: another one must be chosen
  */
 export type Sent =
   | { readonly kind: 'sent'; readonly prior: ChosenPrior }

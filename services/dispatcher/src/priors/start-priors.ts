@@ -8,15 +8,15 @@ import type { DispatcherContext } from '../dispatcher-context.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import { runPriors } from './run-priors.ts';
 
-/** A step that has ended looks for the next one at once. */
+/** A completed step starts the next one immediately. */
 const lookEveryMs = 1_000;
-/** After Redis has refused something. */
+/** After an error of Redis. */
 const troubleMs = 5_000;
 /** Steps that one dispatcher works on at a time. */
 const atOnce = 4;
 
 /**
- * Works on the priors that go along with studies: each step by one of all dispatchers; one whose dispatcher is gone is taken over
+ * Processes the priors of studies: each step in one of all dispatchers; if its dispatcher is gone, another one takes it over
  * after half a minute.
  */
 export function startPriors(context: DispatcherContext): { reload(next: Config): void; stop(): Promise<void> } {
@@ -94,7 +94,7 @@ export function startPriors(context: DispatcherContext): { reload(next: Config):
         step,
       );
     } catch (error) {
-      // It is due again when its lease has run out.
+      // It is due again when its lease has expired.
       if (!stopping.signal.aborted) log.warn({ source, study, target, err: error }, 'priors failed; trying again');
     } finally {
       clearInterval(renewing);

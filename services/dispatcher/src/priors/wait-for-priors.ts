@@ -7,15 +7,15 @@ import { putOff } from '../put-off.ts';
 import { waitLeftMs } from './wait-left.ts';
 
 /**
- * Begins the priors that go along with a delivery whose turn has come, and ends the run of its job while the study waits for
- * them: until they have arrived, and never longer than its rule says.
+ * Starts the priors of a delivery that is about to run, and ends the run of its job while the study waits for
+ * them: until they have arrived, and never longer than its rule allows.
  *
- * @returns how the job ends, or undefined when the delivery may go on
- * @throws HandedOver when another target has taken it over
+ * @returns how the job ends, or undefined if the delivery may continue
+ * @throws HandedOver if another target has taken it over
  */
 export async function waitForPriors(jobRun: DeliveryJobRun): Promise<JobEnd | undefined> {
   const { context, data, record, now } = jobRun;
-  // What has begun does not wait any more.
+  // A started delivery does not wait any more.
   if (!data.priors || data.priors.length === 0 || record.attempts > 0) return undefined;
   if (data.group && (await context.circuits.state(data.target)).state !== 'closed') {
     await leaveTarget(jobRun, 'its circuit is open');
@@ -36,7 +36,7 @@ export async function waitForPriors(jobRun: DeliveryJobRun): Promise<JobEnd | un
   return undefined;
 }
 
-/** Whether the priors for which a delivery was put off have ended meanwhile, when it could not be woken yet. */
+/** Whether the priors of a postponed delivery have ended meanwhile, when it could not be woken yet. */
 export async function havePriorsEnded({ context, data }: DeliveryJobRun): Promise<boolean> {
   return (await context.priors.open(data)).state === 'done';
 }

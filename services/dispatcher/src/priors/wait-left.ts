@@ -1,11 +1,12 @@
 import type { PriorsStep } from '@dicom-dispatch/state/priors';
 
 /**
- * For how long a study still waits for its priors, never longer than its rule says; undefined when it waits for none. One that would
- * have to wait for twice as long began when the clock of Redis was ahead: its wait is over.
+ * How long a study still waits for its priors, never longer than its rule allows; undefined if it does not wait. A remaining
+ * time of more
+ * than twice the maximum began when the clock of Redis was ahead: the wait is over.
  *
  * @param now - by the clock of Redis, like the times of the step
- * @returns milliseconds; not above 0 when the wait is over
+ * @returns milliseconds; not above 0 if the wait is over
  */
 export function waitLeftMs(
   { openedAt, waitUntil }: Pick<PriorsStep, 'openedAt' | 'waitUntil'>,

@@ -2,7 +2,7 @@ import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { decodeNotes, encodeNotes, type Notes } from './notes.ts';
 
-/** Where a router keeps its notes, and of which Redis they are. */
+/** Location of a router's notes, and their Redis. */
 export interface NotesPlace {
   readonly folder: string;
   /** First part of all keys. */
@@ -11,7 +11,7 @@ export interface NotesPlace {
   readonly redis: string;
 }
 
-/** A file that is there whole or not at all, whenever the machine stops. */
+/** A file that is written atomically and durably. */
 export class NotesFile {
   readonly #path: string;
   readonly #redis: string;
@@ -25,7 +25,7 @@ export class NotesFile {
     return this.#path;
   }
 
-  /** @returns undefined when there are none that can be used */
+  /** @returns undefined if there are no usable ones */
   async read(): Promise<Notes | undefined> {
     try {
       return decodeNotes(await readFile(this.#path, 'utf8'), this.#redis);

@@ -3,7 +3,7 @@ import type { KnownGeneration } from '@dicom-dispatch/state/generation';
 import { endStates } from '@dicom-dispatch/state/records';
 import { z } from 'zod';
 
-/** A delivery as it was when the notes were taken. No patient data. */
+/** A delivery when the notes were taken. No patient data. */
 export interface DeliveryNote {
   readonly id: string;
   readonly target: string;
@@ -24,29 +24,30 @@ export interface SourceNotes {
   readonly feed: FeedState;
   /** By how much the source's clock was ahead of Redis. */
   readonly skewMs: number;
-  /** By Orthanc's id: all with an unfinished delivery, and the latest that have none. */
+  /** By Orthanc id: all with an unfinished delivery, and the latest without one. */
   readonly studies: ReadonlyMap<string, StudyNote>;
   /** Everything that was routed at or after this time (Redis TIME) is among them; 0 when that is everything. */
   readonly completeFrom: number;
 }
 
 /**
- * What a router remembers of Redis beside Redis, in memory and in a file: enough to go on after everything there was lost, without sending
- * again what has arrived (docs/decisions/0015-lost-redis.md).
+ * A router's notes of the data in Redis, in memory and in a file: enough to continue after everything there was lost,
+ * without sending
+ * instances again that have arrived (docs/decisions/0015-lost-redis.md).
  */
 export interface Notes {
   readonly generation: KnownGeneration;
   /** By Redis TIME. */
   readonly takenAt: number;
   readonly sources: ReadonlyMap<string, SourceNotes>;
-  /** Deliveries that somebody keeps back. */
+  /** Held deliveries. */
   readonly held: readonly string[];
   readonly pausedTargets: readonly string[];
 }
 
 /**
- * Deliveries that had not arrived, and that nobody has given up: the open ones, and of each target the newest that ended without success.
- * Forgotten with Redis, nobody would retry them.
+ * Unfinished deliveries: open ones, and for each target the newest that ended without success and was not resolved.
+ * If they were lost with Redis, they would never be retried.
  */
 export function unfinished({ deliveries }: Pick<StudyNote, 'deliveries'>): DeliveryNote[] {
   const seen = new Set<string>();
@@ -90,7 +91,7 @@ const schema = z.object({
   pausedTargets: z.array(z.string()),
 });
 
-/** @param redis - the address of the Redis that the notes are of */
+/** @param redis - the address of the Redis of the notes */
 export function encodeNotes(notes: Notes, redis: string): string {
   const sources = Array.from(notes.sources, ([name, one]) => [
     name,
@@ -118,7 +119,7 @@ export function encodeNotes(notes: Notes, redis: string): string {
   });
 }
 
-/** @returns undefined for notes of another Redis, and for what cannot be understood */
+/** @returns undefined for notes of another Redis, and for an unknown format */
 export function decodeNotes(text: string, redis: string): Notes | undefined {
   const parsed = schema.safeParse(parseJson(text));
   if (!parsed.success || parsed.data.redis !== redis) return undefined;

@@ -2,7 +2,7 @@ import { redisKeys } from '@dicom-dispatch/state/keys';
 import type { Redis } from '@dicom-dispatch/runtime';
 import { z } from 'zod';
 
-/** Where an operator wants sources to begin, by name; `*` is all others. */
+/** Start positions of sources that an operator chose, by name; `*` is all others. */
 export type AnswerState = Readonly<Record<string, string>>;
 
 const schema = z.record(z.string(), z.string());

@@ -7,12 +7,12 @@ import { toSourceTime } from '@dicom-dispatch/sources';
 import { unfinished, type Notes, type SourceNotes } from './notes.ts';
 import { SettledStudies } from './settled.ts';
 
-/** What was done for one source. */
+/** Result of the recovery of one source. */
 export interface SourceReport {
   /**
-   * - `notes`: it goes on where the notes say
-   * - `kept`: it goes on where Redis says
-   * - `answered`: an operator has said where to begin
+   * - `notes`: it continues at the position in the notes
+   * - `kept`: it continues at the position in Redis
+   * - `answered`: an operator has chosen the position
    * - `new`: it was never followed
    */
   readonly how: 'notes' | 'kept' | 'answered' | 'new';
@@ -24,7 +24,7 @@ export interface SourceReport {
   readonly ended: number;
 }
 
-/** Where an operator wants a source to begin, by name; of those that nobody knows anything of. */
+/** Start position of a source chosen by an operator, by name; of unknown sources. */
 export type Answers = (source: string) => Promise<FeedState | undefined>;
 
 export interface RecoverDependencies {
@@ -35,10 +35,11 @@ export interface RecoverDependencies {
 }
 
 /**
- * Puts into Redis what is known of the time before its data were lost: how far each source was followed, which studies had arrived and which
- * had not. Doing it again changes nothing.
+ * Restores the notes about the time before the loss into Redis: the position in each source, which studies had arrived and
+ * which
+ * had not. Repeating it changes nothing.
  *
- * @returns what was done for each source, or the names of those of which nothing is known: an operator has to say where they begin
+ * @returns the result for each source, or the names of unknown ones: an operator must choose where they begin
  */
 export async function recover(
   dependencies: RecoverDependencies,
@@ -56,7 +57,7 @@ export async function recover(
     const report = await recoverSource(dependencies, name);
     if (report) reports[name] = report;
     else unknown.push(name);
-    // The sweep begins at once, and at its beginning.
+    // The sweep starts immediately, and from its beginning.
     await redis.hset(keys.sweep(name), 'place', 0);
     await redis.hdel(keys.sweep(name), 'startedAt');
   }
@@ -83,20 +84,21 @@ async function recoverSource(dependencies: RecoverDependencies, name: string): P
     await writeFeedState(redis, prefix, name, answer);
     return { how: 'answered', seq: answer.seq, since: answer.since, open: 0, ended: 0 };
   }
-  // Notes of others, and none of this one: it has been added since.
+  // There are notes of other sources, but not of this one: it was added since.
   return notes ? { how: 'new', seq: undefined, since: undefined, open: 0, ended: 0 } : undefined;
 }
 
 /**
- * Where to go on when Redis has nothing. Studies that changed at or after `completeFrom` and are not in the notes were never routed; of earlier
- * ones nothing is known, so they are left alone.
+ * Where to continue if Redis is empty. Studies that changed at or after `completeFrom` and are not in the notes were never
+ * routed; earlier
+ * ones are unknown, so they are not routed.
  */
 function begin({ feed, completeFrom, skewMs }: SourceNotes): FeedState {
   const from = completeFrom === 0 ? '' : toSourceTime(completeFrom + skewMs - 1_000);
   return { ...feed, floor: feed.seq, since: from > feed.since ? from : feed.since };
 }
 
-/** Redis has an earlier place in the feed: what came since is in the notes. */
+/** Redis has an earlier position in the feed: later changes are in the notes. */
 function later(found: FeedState, noted: FeedState): FeedState {
   if (noted.epoch < found.epoch || (noted.epoch === found.epoch && noted.seq <= found.seq)) return found;
   return { ...noted, floor: noted.seq };
@@ -115,7 +117,7 @@ async function routeAgain(context: PipelineContext, name: string, known: SourceN
   return open;
 }
 
-/** Ends what Redis has as open, and what had ended when the notes were taken. */
+/** Ends deliveries that are open in Redis, and had ended when the notes were taken. */
 async function endKnown(context: PipelineContext, { studies }: SourceNotes): Promise<number> {
   const { records } = context;
   let ended = 0;

@@ -12,21 +12,22 @@ const takeEveryMs = 1_000;
 const writeEveryMs = 3_000;
 const lookMs = 500;
 const lockMs = 30_000;
-/** Who has notes of this moment goes first, then who has some in a file, then who has none. */
+/** Routers with current notes go first, then those with notes in a file, then those without. */
 const waitsMs = { live: 0, file: 4_000, none: 12_000 } as const;
 
 export interface RecoveryDependencies {
   readonly context: PipelineContext;
   readonly watch: RedisWatch;
-  /** Where notes are kept beside Redis; undefined: in memory alone. */
+  /** Location of the notes outside Redis; undefined: only in memory. */
   readonly file: NotesFile | undefined;
-  /** Where an operator wants a source to begin. */
+  /** Start position of a source chosen by an operator. */
   answers(answer: AnswerState, source: string): ReturnType<Parameters<typeof recover>[0]['answers']>;
   readonly log: Logger;
 }
 
 /**
- * Keeps notes of what is in Redis, and puts them back when Redis has lost its data. Every router does so; one of them recovers.
+ * Takes notes of the data in Redis, and restores them when Redis has lost its data. Every router does so; one of them
+ * recovers.
  */
 export class RouterRecovery {
   readonly #dependencies: RecoveryDependencies;
@@ -38,7 +39,7 @@ export class RouterRecovery {
   #writtenAt = 0;
   #written: Notes | undefined;
 
-  /** @param fromFile - notes of a former process */
+  /** @param fromFile - notes of a previous process */
   constructor(dependencies: RecoveryDependencies, fromFile: Notes | undefined) {
     this.#dependencies = dependencies;
     this.#fromFile = fromFile;
@@ -46,7 +47,7 @@ export class RouterRecovery {
     this.#done = this.#run();
   }
 
-  /** Whether the notes outlive this process. */
+  /** Whether the notes survive this process. */
   get isKept(): boolean {
     return this.#dependencies.file !== undefined && this.#isWritable;
   }
@@ -105,7 +106,7 @@ export class RouterRecovery {
     }
   }
 
-  /** Waits for a router with better notes, and recovers when none does. */
+  /** Waits for a router with better notes, and recovers if there is none. */
   async #recoverInTurn(loss: Loss): Promise<void> {
     const { watch } = this.#dependencies;
     const beganAt = performance.now();

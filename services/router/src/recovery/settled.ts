@@ -6,8 +6,8 @@ import { unfinished, type StudyNote } from './notes.ts';
 const batch = 500;
 
 /**
- * Studies of one source that are not to be sent again, or only in part, until they change: what was known of them before Redis lost its
- * data, and those that the source had before it was followed.
+ * Studies of one source that are not sent again, or only in part, until they change: the state before Redis lost its
+ * data, and studies that the source had before it was followed.
  */
 export class SettledStudies {
   readonly #redis: Redis;
@@ -39,7 +39,7 @@ export class SettledStudies {
     return texts.map((text) => (text === null ? undefined : (JSON.parse(text) as SettledStudy)));
   }
 
-  /** All as notes, for a router that has not seen how they were routed. */
+  /** All as notes, for a router that has not seen their routing. */
   async notes(): Promise<Map<string, StudyNote>> {
     const all = await this.#redis.hgetall(this.#key);
     return new Map(

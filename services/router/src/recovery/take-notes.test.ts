@@ -64,7 +64,7 @@ test('notes hold nothing of which a part was read before Redis was set back, and
     return study && unfinished(study).length;
   };
 
-  // As if the deliveries had been asked for again from a Redis that came back with a copy of 5 s ago, by a new connection.
+  // Simulates reading the deliveries over a new connection, from a Redis that restarted with a copy of 5 s ago.
   const reads = vi.spyOn(pipeline.records, 'deliveriesOf');
   const reconnect = async (): Promise<[]> => {
     redis.disconnect(true);

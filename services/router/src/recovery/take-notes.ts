@@ -10,7 +10,7 @@ const maxSettled = 2_000;
 /** Studies with an open delivery. When there are more, the latest are remembered. */
 const maxOpen = 20_000;
 const batch = 500;
-/** Changes that were written while the last notes were taken are looked at once more. */
+/** Changes that were written while the last notes were taken are read once more. */
 const overlapMs = 5_000;
 
 interface Remembered {
@@ -19,8 +19,8 @@ interface Remembered {
 }
 
 /**
- * Keeps notes of what is in Redis. What has changed since the last time is read; nothing is taken over that was read while Redis was
- * losing data.
+ * Takes notes of the data in Redis. Changes since the last time are read; data that were read while Redis was
+ * losing data are discarded.
  */
 export class NoteTaker {
   readonly #context: PipelineContext;
@@ -38,7 +38,7 @@ export class NoteTaker {
     return this.#notes;
   }
 
-  /** @throws RedisLost, or what Redis says; the notes are the former ones then */
+  /** @throws RedisLost, or errors of Redis; the notes are unchanged then */
   async take(): Promise<Notes> {
     const { redis } = this.#context;
     // A question that is repeated over a new connection may be answered from older data: half of a study would be noted.
@@ -54,7 +54,7 @@ export class NoteTaker {
     }
   }
 
-  /** @param check - throws when what was read is not of one piece */
+  /** @param check - throws if the read data are inconsistent */
   async #take(check: () => void): Promise<Notes> {
     const { redis, keys, config, queues } = this.#context;
     const { prefix } = config().redis;
@@ -94,7 +94,7 @@ export class NoteTaker {
     return known;
   }
 
-  /** Studies with a delivery that has changed since the last notes; at first all that are open, and the latest. */
+  /** Studies with a delivery that has changed since the last notes; initially all open ones, and the latest. */
   async #readChanged(now: number): Promise<Map<string, Map<string, StudyNote>>> {
     const { records } = this.#context;
     const wanted = new Map<string, Set<string>>();
@@ -116,7 +116,7 @@ export class NoteTaker {
     return read;
   }
 
-  /** What an earlier recovery has left behind: Redis has no records of it. */
+  /** Studies of an earlier recovery: Redis has no records of them. */
   async #addSettled(read: Map<string, Map<string, StudyNote>>): Promise<void> {
     const { redis, config } = this.#context;
     for (const source of Object.keys(config().sources)) {
@@ -171,7 +171,7 @@ export class NoteTaker {
       const keptSettled = newest(settled, maxSettled);
       const left = [...open.filter(([id]) => !keptOpen.has(id)), ...settled.filter(([id]) => !keptSettled.has(id))];
       const lastLeft = Math.max(0, ...left.map(([, { routedAt }]) => routedAt + 1));
-      // What was routed before this process began, and is not among what it read, is not known either.
+      // Studies that were routed before this process began, and that it has not read, are unknown too.
       const before = this.#readTo === 0 && settled.length >= maxSettled ? oldest(settled) : 0;
       this.#sources.set(source, {
         studies: new Map([...keptOpen, ...keptSettled]),
@@ -185,7 +185,7 @@ function newest(studies: readonly [string, StudyNote][], max: number): Map<strin
   return new Map(studies.toSorted(([, one], [, other]) => other.routedAt - one.routedAt).slice(0, max));
 }
 
-/** Of those that were routed: what the source had before it was followed never was. */
+/** Of the routed studies: those that the source had before it was followed were never routed. */
 function oldest(studies: readonly [string, StudyNote][]): number {
   const times = studies.flatMap(([, { routedAt }]) => (routedAt > 0 ? [routedAt] : []));
   return times.reduce((least, at) => Math.min(least, at), times[0] ?? 0);
