@@ -24,6 +24,8 @@ export { DimseError, isDimseError } from './errors/dimse-error.ts';
 export type { DimseErrorCode } from './errors/dimse-error.ts';
 export type { Observer, ObserverEvent, PduName } from './observer.ts';
 export type { ByteSource } from './part10/byte-source.ts';
+export { digestElements } from './part10/digest-elements.ts';
+export type { DigestElementsOptions, ElementDigests } from './part10/digest-elements.ts';
 export { encodeFileMeta } from './part10/encode-file-meta.ts';
 export type { FileMetaFields } from './part10/encode-file-meta.ts';
 export { openPart10 } from './part10/open-part10.ts';

@@ -30,3 +30,11 @@ export function isStandardTag(tag: string): boolean {
   const name = `(${tag.slice(0, 4)},${tag.slice(4)})`.toUpperCase();
   return dictionary[name] !== undefined || repeating.test(tag);
 }
+
+/** Keyword and VR of a tag (0xGGGGEEEE); undefined for one that PS3.6 does not have, as far as dcmjs knows. */
+export function describeTag(tag: number): { readonly keyword: string; readonly vr: string | undefined } | undefined {
+  const hex = tag.toString(16).toUpperCase().padStart(8, '0');
+  const found = dcmjsData().DicomMetaDictionary.dictionary[`(${hex.slice(0, 4)},${hex.slice(4)})`];
+  if (!found || !/^[A-Z]\w*$/i.test(found.name)) return undefined;
+  return { keyword: found.name, vr: /^[A-Z]{2}$/.test(found.vr) ? found.vr : undefined };
+}

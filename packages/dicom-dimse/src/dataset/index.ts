@@ -3,7 +3,7 @@ export { characterSetOf, decodeText } from './character-set.ts';
 export type { CharacterSet } from './character-set.ts';
 export { dataSet, decodeDataSet, decodePart10, encodeDataSet } from './codec.ts';
 export type { DataSet } from './codec.ts';
-export { findElement, findKeyword, isStandardTag } from './find-element.ts';
+export { describeTag, findElement, findKeyword, isStandardTag } from './find-element.ts';
 export type { ElementName } from './find-element.ts';
 export { findDataSets } from './find-data-sets.ts';
 export type { FindDataSetsRequest } from './find-data-sets.ts';

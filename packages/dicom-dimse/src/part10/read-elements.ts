@@ -22,19 +22,19 @@ export interface ReadElementsOptions extends ElementSyntax {
   readonly signal?: AbortSignal | undefined;
 }
 
-interface ElementHead {
+export interface ElementHead {
   readonly tag: number;
   readonly vr: string | undefined;
   readonly length: number;
 }
 
-const UNDEFINED_LENGTH = 0xffffffff;
-const ITEM = 0xfffee000;
-const ITEM_END = 0xfffee00d;
-const SEQUENCE_END = 0xfffee0dd;
-const IMPLICIT: ElementSyntax = { isExplicit: false, isBigEndian: false };
+export const UNDEFINED_LENGTH = 0xffffffff;
+export const ITEM = 0xfffee000;
+export const ITEM_END = 0xfffee00d;
+export const SEQUENCE_END = 0xfffee0dd;
+export const IMPLICIT: ElementSyntax = { isExplicit: false, isBigEndian: false };
 /** Deeper nesting is rejected; real data sets stay below 10. */
-const MAX_DEPTH = 64;
+export const MAX_DEPTH = 64;
 
 /**
  * Reads the wanted top-level elements of a data set and stops after the highest: elements are in ascending order
@@ -67,7 +67,7 @@ export async function readElements(
 }
 
 /** PS3.5 section 7.1.2 and 7.1.3; items and delimiters have no VR in any syntax (section 7.5). */
-async function readHead(stream: ByteStream, { isExplicit, isBigEndian }: ElementSyntax): Promise<ElementHead> {
+export async function readHead(stream: ByteStream, { isExplicit, isBigEndian }: ElementSyntax): Promise<ElementHead> {
   const first = await stream.take(8);
   const u16 = (at: number): number => (isBigEndian ? first.readUInt16BE(at) : first.readUInt16LE(at));
   const tag = u16(0) * 0x10000 + u16(2);
@@ -81,7 +81,12 @@ async function readHead(stream: ByteStream, { isExplicit, isBigEndian }: Element
   return { tag, vr, length: isBigEndian ? length.readUInt32BE(0) : length.readUInt32LE(0) };
 }
 
-async function skipValue(stream: ByteStream, head: ElementHead, syntax: ElementSyntax, depth: number): Promise<void> {
+export async function skipValue(
+  stream: ByteStream,
+  head: ElementHead,
+  syntax: ElementSyntax,
+  depth: number,
+): Promise<void> {
   if (head.length !== UNDEFINED_LENGTH) return stream.skip(head.length);
   if (depth > MAX_DEPTH) throw notDicom(`sequences are nested deeper than ${MAX_DEPTH}`);
   // UN of undefined length is Implicit VR Little Endian inside (PS3.5 section 6.2.2).
