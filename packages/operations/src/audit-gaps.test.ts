@@ -23,6 +23,11 @@ it('knows everything only of an audit of all studies that has ended and read all
     [{ scope: { ...whole, since: 0 } }, 'since 1970-01-01T00:00Z', false],
     [{ scope: { ...whole, sample: 0.055 } }, 'Only 5.5 %', false],
     [{ counts: { ...noCounts, instances: 9, unread: 2 } }, 'Not known: 2 of 9 instances', true],
+    [
+      { counts: { ...noCounts, instances: 9, uncompared: 3 }, uncomparedWhy: { 'the source no longer has it': 3 } },
+      'Present only, content not compared: 3 of 9 instances (3: the source no longer has it).',
+      true,
+    ],
   ];
   for (const [change, words, isIncomplete] of partial) {
     const audit = { ...done, ...change };

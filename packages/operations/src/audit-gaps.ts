@@ -1,7 +1,7 @@
 import type { TargetAudit } from '@dicom-dispatch/state/target-audits';
 
 /** What an audit does not know, a sentence each; none when it has compared everything that the target has confirmed. */
-export function auditGaps({ state, scope, counts, reason }: Omit<TargetAudit, 'open'>): string[] {
+export function auditGaps({ state, scope, counts, reason, uncomparedWhy = {} }: Omit<TargetAudit, 'open'>): string[] {
   const { study, since, sample } = scope;
   const gaps: string[] = [];
   if (state === 'running') gaps.push('The audit is in progress.');
@@ -17,10 +17,16 @@ export function auditGaps({ state, scope, counts, reason }: Omit<TargetAudit, 'o
       `Not known: ${counts.unread} of ${counts.instances} instances. Their study could not be read, or the target does not report them.`,
     );
   }
+  if (counts.uncompared > 0) {
+    const why = Object.entries(uncomparedWhy).map(([reason, some]) => `${some}: ${reason}`);
+    gaps.push(
+      `Present only, content not compared: ${counts.uncompared} of ${counts.instances} instances${why.length > 0 ? ` (${why.join('; ')})` : ''}.`,
+    );
+  }
   return gaps;
 }
 
 /** Whether an audit could not do all that was asked of it. */
 export function isAuditIncomplete({ state, counts }: Pick<TargetAudit, 'state' | 'counts'>): boolean {
-  return state === 'stopped' || state === 'failed' || counts.unread > 0;
+  return state === 'stopped' || state === 'failed' || counts.unread > 0 || counts.uncompared > 0;
 }

@@ -3,6 +3,7 @@ import { BlobServiceClient, StorageSharedKeyCredential } from '@azure/storage-bl
 import { Secret } from '@dicom-dispatch/core';
 import {
   startAzurite,
+  startCountingDimseProxy,
   startCountingProxy,
   startDcmqrscp,
   startOrthanc,
@@ -11,10 +12,17 @@ import {
   startSwift,
   startXnat,
   tempFolder,
-  type CountingProxy,
-  type OrthancServer,
 } from '@dicom-dispatch/harness';
-import { ofBucket, ofContainer, ofDcmqrscp, ofFolder, ofOrthanc, ofXnat, type Meddler } from './meddlers.ts';
+import {
+  ofBucket,
+  ofContainer,
+  ofDcmqrscp,
+  ofFolder,
+  ofOrthanc,
+  ofOrthancFiles,
+  ofXnat,
+  type Meddler,
+} from './meddlers.ts';
 
 export interface AuditedTarget {
   /** Its part of the configuration. */
@@ -30,8 +38,14 @@ export interface AuditedTargets extends AsyncDisposable {
   readonly meddlers: Readonly<Record<string, Meddler>>;
   /** Of the target `folder`. */
   readonly folder: string;
-  /** What targets that speak HTTP were asked; undefined unless `isCounted`, or where none does. */
-  readonly load: { reset(): void; /** Most requests within any second. */ most(): number | undefined };
+  /** What targets that speak HTTP or DICOM were asked, by type; none unless `isCounted`. */
+  readonly loads: ReadonlyMap<string, { reset(): void; /** Most requests within any second. */ most(): number }>;
+}
+
+/** When each request came. */
+interface Counter extends AsyncDisposable {
+  readonly requests: readonly { readonly at: number }[];
+  reset(): void;
 }
 
 const starters = {
@@ -59,10 +73,10 @@ export async function startAuditedTargets(
   more: object = {},
   { isCounted = false } = {},
 ): Promise<AuditedTargets> {
-  const proxies: CountingProxy[] = [];
+  const counters = new Map<string, Counter>();
   const start = async (type: AuditedType) => {
     const one = await starters[type]();
-    return [type, isCounted ? await counted(one, proxies) : one] as const;
+    return [type, isCounted ? await counted(type, one, counters) : one] as const;
   };
   const started = await Promise.all(types.map(start));
   const common = { backoff: { first: '200ms', max: '1s' }, ...more };
@@ -70,30 +84,36 @@ export async function startAuditedTargets(
     folder: started.find(([type]) => type === 'folder')?.[1].folder ?? '',
     targets: Object.fromEntries(started.map(([type, { target }]) => [type, { ...target, ...common }])),
     meddlers: Object.fromEntries(started.map(([type, { meddler }]) => [type, meddler])),
-    load: {
-      reset() {
-        for (const proxy of proxies) proxy.reset();
-      },
-      most: () => (proxies.length > 0 ? Math.max(...proxies.map(mostInOneSecond)) : undefined),
-    },
+    loads: new Map(
+      [...counters].map(([type, counter]) => [
+        type,
+        { reset: () => counter.reset(), most: () => mostInOneSecond(counter) },
+      ]),
+    ),
     async [Symbol.asyncDispose]() {
-      await Promise.all(proxies.map((proxy) => proxy[Symbol.asyncDispose]()));
+      await Promise.all([...counters.values()].map((counter) => counter[Symbol.asyncDispose]()));
       await Promise.all(started.map(([, { stop }]) => stop()));
     },
   };
 }
 
-/** The same target behind a proxy that counts, where it speaks HTTP. */
-async function counted(started: AuditedTarget, proxies: CountingProxy[]): Promise<AuditedTarget> {
-  const option = ['url', 'endpoint'].find((name) => typeof started.target[name] === 'string');
+/** The same target behind a proxy that counts, where it speaks HTTP or DICOM. */
+async function counted(type: string, started: AuditedTarget, counters: Map<string, Counter>): Promise<AuditedTarget> {
+  const { target } = started;
+  if (target['type'] === 'dicom') {
+    const proxy = await startCountingDimseProxy(String(target['host']), Number(target['port']));
+    counters.set(type, proxy);
+    return { ...started, target: { ...target, port: proxy.port } };
+  }
+  const option = ['url', 'endpoint'].find((name) => typeof target[name] === 'string');
   if (option === undefined) return started;
-  const { origin, pathname } = new URL(String(started.target[option]));
+  const { origin, pathname } = new URL(String(target[option]));
   const proxy = await startCountingProxy(origin);
-  proxies.push(proxy);
-  return { ...started, target: { ...started.target, [option]: `${proxy.url}${pathname.replace(/\/$/, '')}` } };
+  counters.set(type, proxy);
+  return { ...started, target: { ...target, [option]: `${proxy.url}${pathname.replace(/\/$/, '')}` } };
 }
 
-function mostInOneSecond({ requests }: CountingProxy): number {
+function mostInOneSecond({ requests }: Counter): number {
   let most = 0;
   let first = 0;
   for (const [index, { at }] of requests.entries()) {
@@ -160,11 +180,14 @@ async function startOrthancTarget(): Promise<AuditedTarget> {
   return { target, meddler: ofOrthanc(orthanc), stop: orthanc.stop };
 }
 
+/** Reads each file from its folder, and takes another version of an instance. */
+const changeable = { overwriteInstances: true, extraConfig: { MaximumStorageCacheSize: 0 } } as const;
+
 async function startDicom(): Promise<AuditedTarget> {
   // Only whom it knows may ask for its instances; it never connects to us.
-  const pacs = await startOrthanc({ name: 'pacs', modalities: { us: ['DISPATCH', '127.0.0.1', 104] } });
+  const pacs = await startOrthanc({ ...changeable, name: 'pacs', modalities: { us: ['DISPATCH', '127.0.0.1', 104] } });
   const target = { type: 'dicom', host: '127.0.0.1', port: pacs.dicomPort, calledAeTitle: pacs.aet };
-  return { target, meddler: presenceOf(pacs), stop: pacs.stop };
+  return { target, meddler: ofOrthancFiles(pacs), stop: pacs.stop };
 }
 
 async function startArchive(): Promise<AuditedTarget> {
@@ -176,21 +199,18 @@ async function startArchive(): Promise<AuditedTarget> {
 }
 
 async function startDicomweb(): Promise<AuditedTarget> {
-  const pacs = await startOrthanc({ name: 'web', plugins: ['dicomweb'] });
+  const pacs = await startOrthanc({ ...changeable, name: 'web', plugins: ['dicomweb'] });
   const target = { type: 'dicomweb', url: `${pacs.url}/dicom-web` };
-  return { target, meddler: presenceOf(pacs), stop: pacs.stop };
+  return { target, meddler: ofOrthancFiles(pacs), stop: pacs.stop };
 }
 
 async function startXnatTarget(): Promise<AuditedTarget> {
   const xnat = await startXnat();
   const auth = { type: 'basic', username: xnat.username, password: new Secret(xnat.password) };
   return {
-    target: { type: 'xnat', url: xnat.server.url, project: xnat.project, auth },
+    // Only a session that comes as a whole replaces the one that is there.
+    target: { type: 'xnat', url: xnat.server.url, project: xnat.project, auth, overwrite: 'delete' },
     meddler: ofXnat(xnat),
     stop: xnat.server.stop,
   };
-}
-
-function presenceOf(orthanc: OrthancServer): Meddler {
-  return { remove: ofOrthanc(orthanc).remove };
 }

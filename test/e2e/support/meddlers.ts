@@ -17,10 +17,10 @@ const run = promisify(execFile);
 /** What is done to instances (by SOP Instance UID) at a target while nobody looks. */
 export interface Meddler {
   remove(uids: readonly string[]): Promise<void>;
-  /** Makes them another size; undefined where an audit sees presence only. */
-  readonly cut?: (uids: readonly string[]) => Promise<void>;
+  /** Makes them another size; at a PACS the end is missing. */
+  readonly cut: (uids: readonly string[]) => Promise<void>;
   /** Changes a byte of each. */
-  readonly alter?: (uids: readonly string[]) => Promise<void>;
+  readonly alter: (uids: readonly string[]) => Promise<void>;
 }
 
 export function ofFolder(root: string): Meddler {
@@ -112,6 +112,23 @@ export function ofOrthanc(orthanc: OrthancServer): Meddler {
   };
 }
 
+/** What Orthanc keeps is changed in its storage folder. */
+export function ofOrthancFiles(orthanc: OrthancServer): Meddler {
+  const storage = join(orthanc.folder, 'storage');
+  const find = async (uids: readonly string[]): Promise<Map<string, string>> => {
+    const wanted = new Set(uids);
+    const found = new Map<string, string>();
+    for (const entry of await readdir(storage, { withFileTypes: true, recursive: true })) {
+      if (!entry.isFile()) continue;
+      const path = join(entry.parentPath, entry.name);
+      const uid = uidOfFile(await readFile(path));
+      if (uid !== undefined && wanted.has(uid)) found.set(uid, path);
+    }
+    return found;
+  };
+  return { remove: ofOrthanc(orthanc).remove, ...ofDicomFiles(find) };
+}
+
 /** Its index knows what is removed until it is made anew, by dcmqridx. */
 export function ofDcmqrscp(server: DcmqrscpServer): Meddler {
   return {
@@ -124,17 +141,52 @@ export function ofDcmqrscp(server: DcmqrscpServer): Meddler {
       const left = files.filter(({ sopInstanceUid }) => !gone.has(sopInstanceUid)).map(({ path }) => path);
       await run('dcmqridx', [archive, ...left]);
     },
+    ...ofDicomFiles(async () => new Map((await server.received()).map((one) => [one.sopInstanceUid, one.path]))),
   };
 }
 
+function ofDicomFiles(
+  find: (uids: readonly string[]) => Promise<ReadonlyMap<string, string>>,
+): Pick<Meddler, 'cut' | 'alter'> {
+  const change = async (uids: readonly string[], how: (bytes: Buffer) => Buffer): Promise<void> => {
+    const paths = await find(uids);
+    for (const uid of uids) {
+      const path = known(paths.get(uid), uid);
+      await writeFile(path, how(await readFile(path)));
+    }
+  };
+  return {
+    cut: (uids) => change(uids, (bytes) => bytes.subarray(0, -20)),
+    alter: (uids) => change(uids, altered),
+  };
+}
+
+/** Media Storage SOP Instance UID (0002,0003) of a Part 10 file. */
+function uidOfFile(bytes: Buffer): string | undefined {
+  if (bytes.toString('latin1', 128, 132) !== 'DICM') return undefined;
+  const at = bytes.indexOf(Buffer.from([0x02, 0x00, 0x03, 0x00, 0x55, 0x49]));
+  return at < 0 ? undefined : bytes.toString('latin1', at + 8, at + 8 + bytes.readUInt16LE(at + 6)).replace(/\0$/, '');
+}
+
 export function ofXnat({ archive }: XnatStandIn): Meddler {
+  const change = async (uids: readonly string[], how: (bytes: Buffer) => Buffer): Promise<void> => {
+    for (const uid of uids) {
+      const session = sessionWith(uid);
+      const instance = known(session.get(uid), uid);
+      session.set(uid, { ...instance, bytes: how(instance.bytes) });
+    }
+  };
+  const sessionWith = (uid: string) =>
+    known(
+      [...archive.values()].find((instances) => instances.has(uid)),
+      uid,
+    );
   return {
     async remove(uids) {
-      for (const uid of uids) {
-        const session = [...archive.values()].find((instances) => instances.has(uid));
-        known(session, uid).delete(uid);
-      }
+      for (const uid of uids) sessionWith(uid).delete(uid);
     },
+    cut: (uids) => change(uids, (bytes) => bytes.subarray(0, -20)),
+    alter: (uids) => change(uids, altered),
   };
 }
 

@@ -51,6 +51,8 @@ export type { RedisCluster } from './redis-cluster.ts';
 export { startSentinel } from './redis-sentinel.ts';
 export type { SentinelSetup } from './redis-sentinel.ts';
 export { commandOf, descendants } from './process-tree.ts';
+export { startCountingDimseProxy } from './counting-dimse-proxy.ts';
+export type { CountingDimseProxy } from './counting-dimse-proxy.ts';
 export { startCountingProxy } from './counting-proxy.ts';
 export type { CountingProxy, PassedRequest } from './counting-proxy.ts';
 export { loginPage } from './lie.ts';

@@ -14,7 +14,10 @@ export function addAuditCommands(program: Command): void {
     .option('--since <when>', 'only instances delivered since: an age (2h, 7d) or a date (2026-03-01)', parseTime)
     .option('--study <uid>', 'only this study, by its Study Instance UID')
     .option('--sample <share>', 'only a random sample of the studies, e.g. 5%', parseShare)
-    .option('--content', 'also read the content and compare it with the digest of the sent data')
+    .option(
+      '--content',
+      'also read the content and compare it with the sent data; retrieves each instance from dicom, dicomweb and xnat targets',
+    )
     .option('--show', 'show the findings so far; starts no audit')
     .option('--stop', 'stop the running audit; its findings are kept')
     .option('--send', 'resend instances that were found missing or different')
@@ -28,6 +31,7 @@ export function addAuditCommands(program: Command): void {
     ['audit pacs', 'everything that pacs has confirmed; after Ctrl-C the audit continues in the background'],
     ['audit pacs --since 7d --sample 5%', '5 % of the studies of one week'],
     ['audit archive --content', 'sizes and content'],
+    ['audit pacs --content --sample 1%', 'retrieve and compare the instances of 1 % of the studies'],
     ['audit pacs --send --dry-run', 'show what would be resent'],
     ['audit pacs --send', 'resend, after confirmation'],
   ]);

@@ -31,6 +31,8 @@ export interface AuditTargetOptions {
 }
 
 const lookEveryMs = 500;
+const keepsOwn =
+  'A target may keep its own version of a different instance, though it confirms the new one: audit it again afterwards.';
 
 /** Audits a target and waits for the end, or shows, stops or corrects what an audit has found. */
 export async function auditTarget(target: string, options: AuditTargetOptions): Promise<void> {
@@ -74,6 +76,7 @@ async function send(system: System, target: string, options: AuditTargetOptions)
   if (options.json === true && options.dryRun === true)
     return console.log(JSON.stringify({ instances, findings: meant }));
   if (options.json !== true && meant.length > 0) console.log(table(meant));
+  if (options.json !== true && meant.some(({ differentCount }) => differentCount > 0)) console.log(keepsOwn);
   if (options.dryRun === true)
     return console.log(`${instances} instances of ${meant.length} studies would be sent again`);
   if (options.yes !== true && meant.length > 0) {
@@ -128,7 +131,10 @@ async function show({ operations }: System, target: string, options: AuditTarget
     if (audit.reason !== undefined)
       console.log(`${audit.state === 'running' ? 'it waits' : 'reason'}: ${audit.reason}`);
     const { compared, instances, unread, requests } = audit.counts;
-    console.log(`contents compared: ${compared} of ${instances}; not known: ${unread}; requests: ${requests}`);
+    const rate = perSecond(audit);
+    console.log(
+      `contents compared: ${compared} of ${instances}; not known: ${unread}; requests: ${requests}${rate === undefined ? '' : `, ${rate} per second`}`,
+    );
     if (findings.length > 0) console.log(table(findings));
     else if (gaps.length === 0) console.log(`no findings: ${target} has everything that it has confirmed`);
     else console.log(`no findings, but instances may still be missing at ${target}:`);
@@ -148,9 +154,15 @@ function progress({ studies, instances, missing, different, extra }: AuditCounts
   return `${studies} studies, ${instances} instances: ${missing} missing, ${different} different, ${extra} extra`;
 }
 
+/** Of an audit that has ended; it may have waited meanwhile. */
+function perSecond({ startedAt, endedAt, counts }: TargetAudit): string | undefined {
+  const seconds = ((endedAt ?? startedAt) - startedAt) / 1_000;
+  return seconds > 0 ? (counts.requests / seconds).toFixed(1) : undefined;
+}
+
 function table(findings: AuditedTarget['findings']): string {
   return formatTable(
-    ['study', 'source', 'what', 'instance'],
+    ['study', 'source', 'what', 'instance', 'detail'],
     findings.flatMap((one) => [
       ...rows(one, 'missing', one.missing, one.missingCount),
       ...rows(one, 'different', one.different, one.differentCount),
@@ -160,13 +172,16 @@ function table(findings: AuditedTarget['findings']): string {
 }
 
 function rows(
-  { studyInstanceUid, source }: AuditedTarget['findings'][number],
+  { studyInstanceUid, source, details = {} }: AuditedTarget['findings'][number],
   what: string,
   names: readonly string[],
   count: number,
 ): string[][] {
-  const all = names.map((name) => [studyInstanceUid, source, what, name]);
-  return count > names.length ? [...all, [studyInstanceUid, source, what, `and ${count - names.length} more`]] : all;
+  const detail = (name: string): string => (what === 'different' ? (details[name] ?? '') : '');
+  const all = names.map((name) => [studyInstanceUid, source, what, name, detail(name)]);
+  return count > names.length
+    ? [...all, [studyInstanceUid, source, what, `and ${count - names.length} more`, '']]
+    : all;
 }
 
 function trend(history: readonly TargetAudit[]): string {

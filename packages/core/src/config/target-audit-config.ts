@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { durationMs } from './duration.ts';
 import { schedule } from './schedule-config.ts';
+import { keyword } from './transform-config.ts';
 
 /** A share such as `5%`, kept as a number from 0 to 1. */
 export const share = z
@@ -8,6 +9,12 @@ export const share = z
   .regex(/^(100|\d{1,2}(\.\d+)?)%$/, 'a share is a percentage from 0.1% to 100%, e.g. 5%')
   .transform((text) => Number.parseFloat(text) / 100)
   .refine((value) => value >= 0.001, 'a share is a percentage from 0.1% to 100%, e.g. 5%');
+
+/** Elements of a data set: a keyword, a tag, or `private`. */
+const elementName = z.string().superRefine((name, context) => {
+  const parsed = name === 'private' ? undefined : keyword.safeParse(name);
+  for (const { message } of parsed?.error?.issues ?? []) context.addIssue({ code: 'custom', message });
+});
 
 /** What an audit of a target looks at, when, and how fast. */
 export const targetAuditConfig = z.strictObject({
@@ -24,8 +31,13 @@ export const targetAuditConfig = z.strictObject({
   content: z
     .boolean()
     .default(false)
+    .describe('scheduled audits also read the content at the target and compare it with the sent data'),
+  ignore: z
+    .array(elementName)
+    .max(200)
+    .default([])
     .describe(
-      'scheduled audits also read the content at the target and compare its digest with that of the sent bytes',
+      'elements that the receiver may change, as keywords or tags; private: all private elements (dicom, dicomweb, xnat)',
     ),
   rate: z.int().min(1).max(1000).default(10).describe('maximum requests per second of an audit'),
 });

@@ -16,7 +16,8 @@ export const pseudonymsConfig = z.strictObject({
 });
 export type PseudonymsConfig = z.output<typeof pseudonymsConfig>;
 
-const keyword = z
+/** A keyword of PS3.6, or a tag as `0010,0020`. */
+export const keyword = z
   .string()
   .regex(
     /^([A-Z][A-Za-z0-9]{1,63}|[0-9A-Fa-f]{4},?[0-9A-Fa-f]{4})$/,

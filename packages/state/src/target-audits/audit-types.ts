@@ -17,6 +17,8 @@ export interface AuditCounts {
   readonly instances: number;
   /** Number of these whose content was compared with the sent data. */
   readonly compared: number;
+  /** Of these, those that are there and whose content was to be compared, and could not. */
+  readonly uncompared: number;
   readonly missing: number;
   /** Of another size or content. */
   readonly different: number;
@@ -53,6 +55,8 @@ export interface TargetAudit {
   /** Whether it is at those that changed while it ran. */
   readonly isLate?: boolean | undefined;
   readonly counts: AuditCounts;
+  /** Why contents could not be compared, with the number of instances; the first ten reasons. */
+  readonly uncomparedWhy?: Readonly<Record<string, number>> | undefined;
   readonly open: OpenFindings;
   /** The last one that was sent again. */
   readonly sent?: { readonly at: number; readonly by: string; readonly studies: number; readonly instances: number };
@@ -67,6 +71,8 @@ export interface AuditFinding {
   readonly source: string;
   readonly orthancStudyId: string;
   readonly studyInstanceUid: string;
+  /** Whether contents were compared: an audit that compares none leaves what is different as it was. */
+  readonly content?: boolean | undefined;
   /** The delivery that brought it there last. */
   readonly deliveryId: string;
   /** SOP Instance UIDs in the source, the first 200. */
@@ -74,6 +80,8 @@ export interface AuditFinding {
   readonly missingCount: number;
   readonly different: readonly string[];
   readonly differentCount: number;
+  /** What is different, by SOP Instance UID: sizes, keywords of elements; no values. */
+  readonly details?: Readonly<Record<string, string>> | undefined;
   /** Other content, as named by the target, the first 200; without patient data. */
   readonly extra: readonly string[];
   readonly extraCount: number;
@@ -90,6 +98,7 @@ export const noCounts: AuditCounts = {
   studies: 0,
   instances: 0,
   compared: 0,
+  uncompared: 0,
   missing: 0,
   different: 0,
   extra: 0,

@@ -1,7 +1,7 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import { redisKeys } from '../keys/index.ts';
 import { defineScript, withDeadline, type RedisClient } from '../redis/index.ts';
-import type { AuditFinding, AuditWish, OpenFindings, TargetAudit } from './audit-types.ts';
+import { noCounts, type AuditFinding, type AuditWish, type OpenFindings, type TargetAudit } from './audit-types.ts';
 
 const timeoutMs = 10_000;
 const leaseMs = 60_000;
@@ -77,18 +77,19 @@ export class TargetAudits {
 
   /** The running or last audit of each target. */
   async all(): Promise<Map<string, TargetAudit>> {
-    return parsed<TargetAudit>(await ask(this.#redis.hgetall(this.#keys.targetAudits)));
+    const texts = await ask(this.#redis.hgetall(this.#keys.targetAudits));
+    return new Map(Object.entries(texts).map(([name, text]) => [name, parseAudit(text)]));
   }
 
   async read(target: string): Promise<TargetAudit | undefined> {
     const text = await ask(this.#redis.hget(this.#keys.targetAudits, target));
-    return text === null ? undefined : (JSON.parse(text) as TargetAudit);
+    return text === null ? undefined : parseAudit(text);
   }
 
   /** Audits that have ended, the newest first. */
   async history(target: string): Promise<TargetAudit[]> {
     const texts = await ask(this.#redis.lrange(this.#keys.targetAuditHistory(target), 0, maxKept - 1));
-    return texts.map((text) => JSON.parse(text) as TargetAudit);
+    return texts.map(parseAudit);
   }
 
   /** The findings, by the field of the study. */
@@ -144,6 +145,12 @@ export class TargetAudits {
     const args = [token, target, JSON.stringify(audit), isEnd ? '1' : '0', maxKept, ...fields];
     return (await ask(saveScript.run(this.#redis, keys, args))) === 1;
   }
+}
+
+/** Of an older version, which did not count everything, too. */
+function parseAudit(text: string): TargetAudit {
+  const audit = JSON.parse(text) as TargetAudit;
+  return { ...audit, counts: { ...noCounts, ...audit.counts } };
 }
 
 function parsed<T>(fields: Readonly<Record<string, string>>): Map<string, T> {

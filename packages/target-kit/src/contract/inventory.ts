@@ -9,6 +9,8 @@ export interface ListedInstance {
   readonly sizeBytes: number | undefined;
   /** Response of the target to the confirmation, e.g. an ETag; undefined if unknown. */
   readonly answer: string | undefined;
+  /** SHA-256 (hexadecimal) of the sent file, from its receipt; undefined if it has none. */
+  readonly sentSha256?: string | undefined;
   /** SHA-256 (hexadecimal) of the sent file, from its receipt or otherwise from the source; undefined if neither has it. */
   sha256(): Promise<string | undefined>;
   /** Opens it at the source, as it would be sent now. */
@@ -38,6 +40,8 @@ export type Holding =
       readonly instance: ListedInstance;
       readonly sizeBytes?: number | undefined;
       readonly content?: 'same' | 'different' | undefined;
+      /** What is different, or why the content was not compared; without values of the data set. */
+      readonly detail?: string | undefined;
     }
   | { readonly kind: 'unread'; readonly instance: ListedInstance; readonly reason: string }
   | { readonly kind: 'extra'; readonly name: string };

@@ -1,13 +1,14 @@
 import { connect, UID, type Association } from 'dicom-dimse';
 import type { Inventory, InventoryContext, ListedInstance, StudyToList } from '@dicom-dispatch/target-kit';
-import { heldByUid } from '../inventory/index.ts';
+import { ContentCheck, heldByUid } from '../inventory/index.ts';
 import { queryOptions } from './connect-options.ts';
 import { dicomError } from './errors.ts';
 import { littleEndian } from './little-endian.ts';
+import { OneByOne } from './retrieve-one.ts';
 import type { AnyDicomTarget } from './schema.ts';
 import { listedUids, noQueries, oneByOne } from './verify/verify-by-find.ts';
 
-/** What a receiver lists by C-FIND at IMAGE level (PS3.4 section C.4.1). It does not report sizes and contents. */
+/** What a receiver lists by C-FIND at IMAGE level (PS3.4 section C.4.1); contents by C-GET or C-MOVE, one by one. */
 export async function openDicomInventory(context: InventoryContext<AnyDicomTarget>): Promise<Inventory> {
   const { config, signal, pace } = context;
   const contexts = [{ abstractSyntax: UID.studyRootFind, transferSyntaxes: littleEndian }];
@@ -52,15 +53,20 @@ export async function openDicomInventory(context: InventoryContext<AnyDicomTarge
   }
 
   await associated(async () => {});
+  let study: OneByOne;
+  const check = new ContentCheck((instance, use) => study.retrieve(instance, use), config.audit);
   return {
-    async *list(study) {
-      const { listing, answers } = await associated((association) => read(association, study));
-      yield* heldByUid(
-        study,
-        listing,
-        async () => ({}),
-        async () => answers,
-      );
+    async *list(asked) {
+      const { listing, answers } = await associated((association) => read(association, asked));
+      study = new OneByOne(context, asked.instances);
+      try {
+        yield* heldByUid(asked, listing, {
+          describe: async (instance, _listed, others) => (asked.content ? check.compare(instance, others) : {}),
+          confirmMissing: async () => answers,
+        });
+      } finally {
+        await study.close();
+      }
     },
     close: async () => {},
   };

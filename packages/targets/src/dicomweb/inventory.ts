@@ -1,15 +1,16 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import type { Inventory, InventoryContext, ListedInstance } from '@dicom-dispatch/target-kit';
 import { HttpConnection } from '../http/index.ts';
-import { heldByUid } from '../inventory/index.ts';
+import { ContentCheck, heldByUid } from '../inventory/index.ts';
 import { uidOf } from './dicom-json.ts';
 import { greet } from './greet.ts';
 import { searchAll, searchPage } from './qido.ts';
+import { fetchInstance } from './retrieve.ts';
 import type { DicomwebTarget } from './schema.ts';
 
 const sopInstanceUid = '00080018';
 
-/** What a DICOMweb service lists by QIDO-RS. It does not report sizes and contents. */
+/** What a DICOMweb service lists by QIDO-RS; contents by WADO-RS, instance by instance. */
 export async function openDicomwebInventory(context: InventoryContext<DicomwebTarget>): Promise<Inventory> {
   const { config, signal, pace } = context;
   const http = await HttpConnection.open(config, { connections: 1 });
@@ -25,11 +26,18 @@ export async function openDicomwebInventory(context: InventoryContext<DicomwebTa
   async function isListed({ instance }: ListedInstance): Promise<boolean> {
     await pace();
     const { studyInstanceUid, seriesInstanceUid, sopInstanceUid: uid } = instance;
-    const address = `${config.qidoUrl ?? config.url}/studies/${encodeURIComponent(studyInstanceUid)}/series/${encodeURIComponent(seriesInstanceUid)}/instances`;
+    const address = `${config.qidoUrl ?? config.url}${pathOf(studyInstanceUid, seriesInstanceUid)}`;
     const query = { address, keys: { SOPInstanceUID: uid }, uidTag: sopInstanceUid };
     const results = await searchPage(http, query, { limit: 2, offset: 0 }, signal);
     return results.some((result) => uidOf(result, sopInstanceUid) === uid);
   }
+
+  const check = new ContentCheck(async ({ instance }, use) => {
+    await pace();
+    const { studyInstanceUid, seriesInstanceUid, sopInstanceUid: uid } = instance;
+    const path = `${config.wadoUrl ?? config.url}${pathOf(studyInstanceUid, seriesInstanceUid)}/${encodeURIComponent(uid)}`;
+    return use((await fetchInstance(http, path, signal).catch(notServed)).body);
+  }, config.audit);
 
   return {
     async *list(study) {
@@ -40,20 +48,28 @@ export async function openDicomwebInventory(context: InventoryContext<DicomwebTa
         const uid = uidOf(result, sopInstanceUid);
         if (uid !== undefined) listing.set(uid, true);
       }
-      yield* heldByUid(
-        study,
-        listing,
-        async () => ({}),
-        // The service may limit its lists: each instance is queried before it counts as missing.
-        async (missing) => {
+      yield* heldByUid(study, listing, {
+        describe: async (instance, _listed, others) => (study.content ? check.compare(instance, others) : {}),
+        // A list may be cut by a limit of the service: each is asked for before it counts as missing.
+        async confirmMissing(missing) {
           const there = new Map<ListedInstance, 'there'>();
           for (const instance of missing) if (await isListed(instance)) there.set(instance, 'there');
           return there;
         },
-      );
+      });
     },
     close: () => http.close(),
   };
+}
+
+function pathOf(studyInstanceUid: string, seriesInstanceUid: string): string {
+  return `/studies/${encodeURIComponent(studyInstanceUid)}/series/${encodeURIComponent(seriesInstanceUid)}/instances`;
+}
+
+/** A service that can be searched, and not retrieved from, is still good for an audit of what is there. */
+function notServed(thrown: unknown): never {
+  if (!(thrown instanceof DispatchError) || thrown.code !== 'target-misconfigured') throw thrown;
+  throw new DispatchError('target-error', thrown.message, { cause: thrown, stage: 'verify' });
 }
 
 function noSearch(host: string): DispatchError {

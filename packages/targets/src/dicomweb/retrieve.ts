@@ -185,7 +185,8 @@ async function retrieveSeries(
   }
 }
 
-async function fetchInstance(http: HttpConnection, path: string, signal: AbortSignal): Promise<InstanceBytes> {
+/** @param path - with the address of the service; the body ends the answer */
+export async function fetchInstance(http: HttpConnection, path: string, signal: AbortSignal): Promise<InstanceBytes> {
   const parts = readParts(...(await ask(http, path, signal)));
   const { done, value } = await parts.next();
   if (done) throw new DispatchError('target-error', 'the response to a retrieval has no parts');

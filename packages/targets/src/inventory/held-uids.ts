@@ -3,29 +3,37 @@ import type { Holding, ListedInstance, StudyToList } from '@dicom-dispatch/targe
 /** The list of a target: SOP Instance UID to its other values. */
 export type Listing<T> = ReadonlyMap<string, T>;
 
-/**
- * Content of a target that identifies instances by their SOP Instance UIDs, for a study.
- *
- * @param confirmMissing - called for instances missing in the list, which may have been cut: returns those that are `there`,
- *   and
- *   reasons for others
- */
+/** How a target that knows instances by their SOP Instance UIDs is asked more. */
+export interface UidQueries<T> {
+  /** @param listed - undefined where it is there and not in the listing; @param others - what is listed of the study */
+  describe(
+    instance: ListedInstance,
+    listed: T | undefined,
+    others: readonly ListedInstance[],
+  ): Promise<Omit<Holding & { kind: 'held' }, 'kind' | 'instance'>>;
+  /** Asked for what is not in the listing, which may have been cut: who is `there` after all, and why others may be. */
+  confirmMissing(instances: readonly ListedInstance[]): Promise<ReadonlyMap<ListedInstance, 'there' | string>>;
+}
+
+/** What a target that knows instances by their SOP Instance UIDs has of a study. */
 export async function* heldByUid<T>(
   { instances }: StudyToList,
   listing: Listing<T>,
-  describe: (instance: ListedInstance, listed: T) => Promise<Omit<Holding & { kind: 'held' }, 'kind' | 'instance'>>,
-  confirmMissing: (instances: readonly ListedInstance[]) => Promise<ReadonlyMap<ListedInstance, 'there' | string>>,
+  { describe, confirmMissing }: UidQueries<T>,
 ): AsyncGenerator<Holding, void, undefined> {
   const known = new Set(instances.map(({ instance }) => instance.sopInstanceUid));
-  const missing: ListedInstance[] = [];
-  for (const instance of instances) {
+  const [held, missing] = [
+    instances.filter(({ instance }) => listing.has(instance.sopInstanceUid)),
+    instances.filter(({ instance }) => !listing.has(instance.sopInstanceUid)),
+  ];
+  for (const instance of held) {
     const listed = listing.get(instance.instance.sopInstanceUid);
-    if (listed === undefined) missing.push(instance);
-    else yield { kind: 'held', instance, ...(await describe(instance, listed)) };
+    yield { kind: 'held', instance, ...(await describe(instance, listed, held)) };
   }
   if (missing.length > 0) {
     for (const [instance, answer] of await confirmMissing(missing)) {
-      yield answer === 'there' ? { kind: 'held', instance } : { kind: 'unread', instance, reason: answer };
+      if (answer === 'there') yield { kind: 'held', instance, ...(await describe(instance, undefined, held)) };
+      else yield { kind: 'unread', instance, reason: answer };
     }
   }
   for (const uid of listing.keys()) {

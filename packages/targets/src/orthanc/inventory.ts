@@ -33,13 +33,11 @@ export async function openOrthancInventory(context: InventoryContext<OrthancTarg
           return uid === undefined ? [] : [[uid, { id, sizeBytes }] as const];
         }),
       );
-      yield* heldByUid(
-        study,
-        listing,
-        (instance, listed) => describe(http, instance, listed, study.content, context),
-        // It lists all its instances.
-        async () => new Map(),
-      );
+      yield* heldByUid(study, listing, {
+        describe: async (instance, listed) => (listed ? describe(http, instance, listed, study.content, context) : {}),
+        // It lists all that it has.
+        confirmMissing: async () => new Map(),
+      });
     },
     close: () => http.close(),
   };

@@ -1,6 +1,7 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import type { Holding, Inventory, InventoryContext, ListedInstance, StudyToList } from '@dicom-dispatch/target-kit';
 import { HttpConnection, maxInstanceBytes } from '../http/index.ts';
+import { compareDataSets, ignoredTags, type Comparison } from '../inventory/index.ts';
 import { peekSopInstanceUid } from '../pull/index.ts';
 import { xnatError } from './errors.ts';
 import { placeOf } from './import-instance.ts';
@@ -9,8 +10,8 @@ import type { XnatTarget } from './schema.ts';
 import { XnatLogin } from './xnat-login.ts';
 
 /**
- * Content of a session in the archive. XNAT renames files and may change them by its scripts: so the files of each
- * scan are counted, and they are opened to identify them only in a scan with missing or additional files.
+ * What a session in the archive has. XNAT names files in its own way: so the files of each scan are counted, and only in a scan
+ * that is short, or has more than it should, or where contents are compared, are they opened to see which they are.
  */
 export async function openXnatInventory(context: InventoryContext<XnatTarget>): Promise<Inventory> {
   const { config, signal, pace } = context;
@@ -40,7 +41,7 @@ export async function openXnatInventory(context: InventoryContext<XnatTarget>): 
 }
 
 async function* listSession(
-  { study, instances }: StudyToList,
+  { study, instances, content }: StudyToList,
   login: XnatLogin,
   { config, signal, pace }: InventoryContext<XnatTarget>,
 ): AsyncGenerator<Holding, void, undefined> {
@@ -61,32 +62,45 @@ async function* listSession(
   const isNamed = !files.has('');
   for (const [series, some] of isNamed ? bySeries : new Map([['', instances]])) {
     const there = isNamed ? (files.get(series) ?? []) : [...files.values()].flat();
-    if (there.length === some.length) for (const instance of some) yield { kind: 'held', instance };
-    else yield* openEach(some, there, login, { signal, pace });
+    if (there.length === some.length && !content) for (const instance of some) yield { kind: 'held', instance };
+    else yield* openEach(some, there, login, { content, config, signal, pace });
   }
 }
 
-/** Reads the SOP Instance UID of each file. */
+interface Opening extends Pick<InventoryContext<XnatTarget>, 'config' | 'signal' | 'pace'> {
+  readonly content: boolean;
+}
+
+/** Reads the SOP Instance UID of each file, and compares the rest where contents are compared. */
 async function* openEach(
   instances: readonly ListedInstance[],
   files: readonly string[],
   login: XnatLogin,
-  { signal, pace }: Pick<InventoryContext<XnatTarget>, 'signal' | 'pace'>,
+  { content, config, signal, pace }: Opening,
 ): AsyncGenerator<Holding, void, undefined> {
-  const uids = new Set<string>();
+  const isIgnored = await ignoredTags(config.audit?.ignore ?? []);
+  const wanted = new Map(instances.map((one) => [one.instance.sopInstanceUid, one]));
+  const found = new Map<string, Comparison | undefined>();
   let unknown = 0;
   for (const path of files) {
     await pace();
     const answer = await login.request({ method: 'GET', path, signal });
     if (answer.status !== 200) throw await xnatError(answer, 'the download');
     const peeked = await peekSopInstanceUid(answer.chunks(maxInstanceBytes));
-    if (peeked) uids.add(peeked.sopInstanceUid);
-    else unknown += 1;
-    await peeked?.body[Symbol.asyncIterator]().return?.();
+    if (!peeked) {
+      unknown += 1;
+      continue;
+    }
+    const { sopInstanceUid, body } = peeked;
+    const instance = content ? wanted.get(sopInstanceUid) : undefined;
+    if (instance) found.set(sopInstanceUid, await compareDataSets(instance, body, isIgnored));
+    else if (!found.has(sopInstanceUid)) found.set(sopInstanceUid, undefined);
+    await body[Symbol.asyncIterator]().return?.();
   }
   for (const instance of instances) {
-    if (uids.delete(instance.instance.sopInstanceUid)) yield { kind: 'held', instance };
+    const uid = instance.instance.sopInstanceUid;
+    if (found.has(uid)) yield { kind: 'held', instance, ...found.get(uid) };
     else if (unknown > 0) yield { kind: 'unread', instance, reason: 'XNAT has files that cannot be read as DICOM' };
   }
-  for (const uid of uids) yield { kind: 'extra', name: uid };
+  for (const uid of found.keys()) if (!wanted.has(uid)) yield { kind: 'extra', name: uid };
 }

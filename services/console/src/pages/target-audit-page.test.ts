@@ -33,6 +33,7 @@ it('reports a complete target only when everything was compared', async () => {
     [{ state: 'stopped' }, 'The audit was stopped before it was complete.'],
     [{ scope: { ...done.scope, sample: 0.05 } }, 'Only 5 % of the studies were compared.'],
     [{ counts: { ...done.counts, unread: 2 } }, 'Not known: 2 of 9 instances.'],
+    [{ counts: { ...done.counts, uncompared: 9 } }, 'Present only, content not compared: 9 of 9 instances.'],
   ];
   for (const [change, gap] of partial) {
     const text = await page(change);
@@ -41,4 +42,28 @@ it('reports a complete target only when everything was compared', async () => {
     const { body } = await test.ask('GET', '/api/targets/a/audit');
     expect(body).toMatchObject({ gaps: [expect.stringContaining(gap)] });
   }
+});
+
+it('shows what is different', async () => {
+  const audits = new TargetAudits(test.redis, test.config.redis.prefix);
+  const details = {
+    '1.2.3.1': 'differs in PixelData',
+    '1.2.3.2': 'differs in PixelData',
+    '1.2.3.3': 'lacks PatientSex',
+  };
+  const found = {
+    missing: [],
+    missingCount: 0,
+    different: Object.keys(details),
+    differentCount: 3,
+    extra: [],
+    extraCount: 0,
+  };
+  const study = { source: 'main', orthancStudyId: 's', studyInstanceUid: '1.2.3', deliveryId: 'd' };
+  const finding = { auditId: 'a', at: 1, content: true, ...study, ...found, details };
+  expect(await audits.save(done, 'token', [['main s a', finding]])).toBe(true);
+  const { text } = await test.ask('GET', '/targets/a/audit', { headers: { accept: 'text/html' } });
+  expect(text).toContain('2: differs in PixelData');
+  expect(text).toContain('1: lacks PatientSex');
+  expect((await test.ask('GET', '/api/targets/a/audit')).body).toMatchObject({ findings: [{ details }] });
 });

@@ -12,6 +12,7 @@ type Audit = NonNullable<AuditedTarget['audit']>;
 /** Studies that the page shows; the API gives all. */
 const maxStudies = 200;
 const maxNames = 10;
+const maxDifferences = 5;
 
 /** The current content of a target, beside its confirmations. */
 export function addTargetAuditPage(server: ApiServer, context: ConsoleContext): void {
@@ -89,7 +90,7 @@ function acts(target: string, { audit, findings: all }: AuditedTarget, identity:
         'Send missing instances',
         `${path}/send`,
         {},
-        `Take ${number(instances)} instances of ${number(studies.length)} studies out of the ledger of ${target} and send them again, where a second look finds the same?`,
+        `Take ${number(instances)} instances of ${number(studies.length)} studies out of the ledger of ${target} and send them again, where a second look finds the same? A target may keep its own version of a different instance, though it confirms the new one: audit it again afterwards.`,
       )
     }
   </div>`;
@@ -116,13 +117,21 @@ function findings({ audit, gaps, findings: all }: AuditedTarget): Html {
               ><span class="second">${one.source}</span>
             </th>
             <td>${names(one.missing, one.missingCount)}</td>
-            <td>${names(one.different, one.differentCount)}</td>
+            <td>${names(one.different, one.differentCount)}${differences(one)}</td>
             <td>${names(one.extra, one.extraCount)}</td>
             <td class="nowrap">${time(one.at)}</td>
           </tr>`,
       ),
     )}
     ${all.length > maxStudies && html`<p class="muted">and ${number(all.length - maxStudies)} studies more</p>`}`;
+}
+
+/** Each difference once, with the number of instances that have it. */
+function differences({ details = {} }: AuditedTarget['findings'][number]): Html {
+  const all = Object.entries(Object.groupBy(Object.values(details), (detail) => detail));
+  return html`${all
+    .slice(0, maxDifferences)
+    .map(([detail, some = []]) => html`<span class="second">${number(some.length)}: ${detail}</span>`)}`;
 }
 
 function names(some: readonly string[], count: number): Html {

@@ -25,12 +25,17 @@ const audit = z.object({
     studies: count,
     instances: count.describe('confirmed by the target'),
     compared: count.describe('of these, instances whose content was compared'),
+    uncompared: count.describe('of these, instances whose content could not be compared, though requested'),
     missing: count,
     different: count.describe('with a different size or content'),
     extra: count.describe('not sent by this system'),
     unread: count.describe('unknown'),
     requests: count.describe('to the target'),
   }),
+  uncomparedWhy: z
+    .record(z.string(), count)
+    .optional()
+    .describe('reasons why content could not be compared, with the number of instances'),
   open: open.describe('present findings of all audits'),
   sent: z.object({ at, by: z.string(), studies: count, instances: count }).optional().describe('last resent'),
 });
@@ -48,10 +53,15 @@ export const auditedTarget = z.object({
         orthancStudyId: z.string(),
         studyInstanceUid: z.string(),
         deliveryId: z.string(),
+        content: z.boolean().optional().describe('whether content was compared'),
         missing: uids,
         missingCount: count,
         different: uids,
         differentCount: count,
+        details: z
+          .record(z.string(), z.string())
+          .optional()
+          .describe('what is different, by SOP Instance UID: sizes or keywords of elements, no values'),
         extra: z.array(z.string()).readonly().describe('as the target names it, the first 200'),
         extraCount: count,
       }),

@@ -1,5 +1,6 @@
 import { DispatchError, ledgerKeyOf, type TargetConfig } from '@dicom-dispatch/core';
 import type { ReadConfirmation } from '@dicom-dispatch/state/ledger';
+import type { ReceiptEntry } from '@dicom-dispatch/state/receipts';
 import type { DeliveryRecord } from '@dicom-dispatch/state/records';
 import { noCounts, type AuditCounts, type AuditFinding } from '@dicom-dispatch/state/target-audits';
 import type { Inventory, ListedInstance, TargetHandler } from '@dicom-dispatch/target-kit';
@@ -24,10 +25,13 @@ export interface AuditedStudy {
   readonly finding: Omit<AuditFinding, 'auditId' | 'at'> | undefined;
   /** Confirmations that proved false: to be removed before the instances are sent again. */
   readonly wrong: readonly ReadConfirmation[];
+  /** Why contents were not compared, with the number of instances. */
+  readonly uncomparedWhy: Readonly<Record<string, number>>;
 }
 
 /** Maximum number of names in a finding. */
 const maxNamed = 200;
+const maxDetail = 300;
 
 /**
  * Compares the current content of the target for a study with its confirmations. Confirmations that are added or removed
@@ -40,14 +44,15 @@ export async function auditStudy(auditing: AuditingStudy): Promise<AuditedStudy>
   const key = ledgerKeyOf({ ...record, ledger });
   const entries = await context.ledger.entries(key);
   const count = [...entries.values()].filter(({ state }) => state === 'delivered').length;
-  if (count === 0) return { counts: noCounts, finding: undefined, wrong: [] };
+  if (count === 0) return nothing(noCounts);
   const receipts = await receiptsOf(auditing);
   const expected = await expectStudy({ context, record, config, handler, entries, receipts, signal });
-  if (!expected)
-    return { counts: { ...noCounts, studies: 1, instances: count, unread: count }, finding: undefined, wrong: [] };
+  if (!expected) return nothing({ ...noCounts, studies: 1, instances: count, unread: count });
 
   const missing = new Map(expected.confirmed);
   const different = new Map<ListedInstance, Confirmed>();
+  const details = new Map<Confirmed, string>();
+  const uncomparedWhy: Record<string, number> = {};
   const extra: string[] = [];
   let unread = Math.max(0, count - expected.confirmed.size);
   let compared = 0;
@@ -65,10 +70,18 @@ export async function auditStudy(auditing: AuditingStudy): Promise<AuditedStudy>
       unread += 1;
       continue;
     }
-    const { sizeBytes, content: likeness } = holding;
+    const { sizeBytes, content: likeness, detail } = holding;
     const isOtherSize = sizeBytes !== undefined && instance.sizeBytes !== undefined && sizeBytes !== instance.sizeBytes;
     if (likeness !== undefined) compared += 1;
-    if (isOtherSize || likeness === 'different') different.set(instance, confirmed);
+    if (isOtherSize || likeness === 'different') {
+      different.set(instance, confirmed);
+      const size = `has ${sizeBytes} bytes instead of ${instance.sizeBytes}`;
+      const what = detail ?? (isOtherSize ? size : 'differs in content');
+      details.set(confirmed, `${what}${confirmedBefore(confirmed, receipts)}`.slice(0, maxDetail));
+    } else if (content && likeness === undefined) {
+      const why = (detail ?? 'what was sent is no longer known').slice(0, maxDetail);
+      uncomparedWhy[why] = (uncomparedWhy[why] ?? 0) + 1;
+    }
   }
   const after = missing.size + different.size === 0 ? entries : await context.ledger.entries(key);
   const still = (all: ReadonlyMap<ListedInstance, Confirmed>): Confirmed[] =>
@@ -83,6 +96,7 @@ export async function auditStudy(auditing: AuditingStudy): Promise<AuditedStudy>
     studies: 1,
     instances: count,
     compared,
+    uncompared: Object.values(uncomparedWhy).reduce((sum, some) => sum + some, 0),
     missing: lacking.length,
     different: altered.length,
     extra: others.length,
@@ -99,17 +113,34 @@ export async function auditStudy(auditing: AuditingStudy): Promise<AuditedStudy>
     missingCount: lacking.length,
     different: altered.slice(0, maxNamed).map(({ sopInstanceUid }) => sopInstanceUid),
     differentCount: altered.length,
+    details: Object.fromEntries(
+      altered.slice(0, maxNamed).map((one) => [one.sopInstanceUid, details.get(one) ?? 'differs in content']),
+    ),
     extra: others.slice(0, maxNamed),
     extraCount: others.length,
   };
   const wrong = [...lacking, ...altered].flatMap(({ names, entry: { versionHash, at } }) =>
     names.map((name) => ({ name, versionHash, at })),
   );
-  return { counts, finding: isFine ? undefined : finding, wrong };
+  return { counts, finding: isFine ? undefined : finding, wrong, uncomparedWhy };
+}
+
+function nothing(counts: AuditedStudy['counts']): AuditedStudy {
+  return { counts, finding: undefined, wrong: [], uncomparedWhy: {} };
+}
+
+/** A target that has confirmed the same bytes again, and has others, keeps its own version. */
+function confirmedBefore({ sopInstanceUid, entry }: Confirmed, receipts: readonly ReceiptEntry[]): string {
+  const own = receipts.filter((one) => one.sopInstanceUid === sopInstanceUid && one.sha256 !== undefined);
+  const last = own.find(({ at }) => at === entry.at);
+  const times = own.filter(
+    (one) => last && one.sha256 === last.sha256 && one.seriesInstanceUid === last.seriesInstanceUid,
+  );
+  return times.length > 1 ? `; the target confirmed what was sent ${times.length} times` : '';
 }
 
 /** Of all deliveries of the study in this shape, the newest first. */
-async function receiptsOf({ context, record }: AuditingStudy) {
+async function receiptsOf({ context, record }: AuditingStudy): Promise<ReceiptEntry[]> {
   const shape = ledgerKeyOf(record).target;
   const deliveries = await context.records.deliveriesOf(record);
   const same = deliveries.filter((one) => ledgerKeyOf(one).target === shape);

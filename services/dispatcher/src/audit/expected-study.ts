@@ -152,6 +152,7 @@ function listedInstance(
     instance,
     sizeBytes,
     answer: receipt?.answer,
+    sentSha256: receipt?.sha256,
     open,
     async sha256() {
       if (receipt?.sha256 !== undefined) return receipt.sha256;

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { DispatcherContext } from '../dispatcher-context.ts';
 import { fieldOf, runAudit } from './run-audit.ts';
 import { sendMissing } from './send-missing.ts';
+import { withFormer } from './with-former.ts';
 
 let server: RedisServer;
 let redis: Redis;
@@ -115,4 +116,28 @@ it.each(unreadable)('keeps what is known of a study that cannot be read now: $co
   await sendMissing(running, audit, { kind: 'send', by: 'ada' });
   expect([...(await audits.findings('pacs')).values()]).toEqual(kept);
   await audits.release('pacs', token);
+});
+
+it('leaves different contents as they were found where it compares none', () => {
+  const details = { '1.2.3.1': 'differs in PixelData' };
+  const nothing = { missing: [], missingCount: 0 };
+  const former = { ...finding, ...nothing, content: true, different: ['1.2.3.1'], differentCount: 1, details };
+  const none = { compared: 0, uncompared: 0 };
+  const after = (more: Partial<Parameters<typeof withFormer>[0]>) =>
+    withFormer({ former, found: undefined, counts: none, content: false, ...more });
+  expect(after({})).toEqual(former);
+  // It now lacks another one, too.
+  const lacking = { ...finding, auditId: 'second' };
+  expect(after({ found: lacking })).toEqual({
+    ...lacking,
+    content: true,
+    different: ['1.2.3.1'],
+    differentCount: 1,
+    details,
+  });
+  expect(after({ content: true, counts: { compared: 1, uncompared: 2 } })).toEqual(former);
+  // Compared, and the same now.
+  expect(after({ content: true, counts: { compared: 3, uncompared: 0 } })).toBeUndefined();
+  // A size is compared in every audit.
+  expect(after({ former: { ...former, content: false } })).toBeUndefined();
 });

@@ -3,6 +3,7 @@ import { asDispatchError, ledgerKeyOf } from '@dicom-dispatch/core';
 import { redisNow } from '@dicom-dispatch/state/redis';
 import { placeOf, placeText, type DeliveryRecord } from '@dicom-dispatch/state/records';
 import {
+  noCounts,
   type AuditCounts,
   type FindingChange,
   type OpenFindings,
@@ -12,6 +13,7 @@ import {
 import type { DispatcherContext } from '../dispatcher-context.ts';
 import { auditStudy, stopsAudit } from './audit-study.ts';
 import { openTarget, type OpenTarget } from './open-target.ts';
+import { withFormer } from './with-former.ts';
 
 export interface RunningAudit {
   readonly context: DispatcherContext;
@@ -29,6 +31,7 @@ const longWaitMs = 60_000;
 const shortWaitMs = 5_000;
 /** Interval for recounting open findings while an audit runs. */
 const countEveryMs = 15_000;
+const maxReasons = 10;
 
 /** Thrown if another dispatcher has the audit, or it was stopped: nothing is written any more. */
 class AuditLeft extends Error {
@@ -85,6 +88,7 @@ async function walk(running: RunningAudit, target: OpenTarget, begun: TargetAudi
       const result = await lookAt(running, target, record, audit);
       if (result === undefined) continue;
       audit = past(audit, record, { ...result.counts, requests: target.pace.count - requests }, isLate);
+      audit = withReasons(audit, result.uncomparedWhy);
       requests = target.pace.count;
       await save(running, audit, [result.change]);
       if (performance.now() - countedAt >= countEveryMs) {
@@ -107,6 +111,15 @@ function past(audit: TargetAudit, record: DeliveryRecord, counts: AuditCounts, i
 
 function withOpen(audit: TargetAudit, open: OpenFindings): TargetAudit {
   return { ...audit, open };
+}
+
+function withReasons(audit: TargetAudit, more: Readonly<Record<string, number>>): TargetAudit {
+  const uncomparedWhy: Record<string, number> = { ...audit.uncomparedWhy };
+  for (const [why, some] of Object.entries(more)) {
+    if (why in uncomparedWhy || Object.keys(uncomparedWhy).length < maxReasons)
+      uncomparedWhy[why] = (uncomparedWhy[why] ?? 0) + some;
+  }
+  return Object.keys(uncomparedWhy).length === 0 ? audit : { ...audit, uncomparedWhy };
 }
 
 function atPage(audit: TargetAudit, after: string | undefined, isLate: boolean): TargetAudit {
@@ -142,6 +155,7 @@ async function* batches({ context }: RunningAudit, audit: TargetAudit) {
 
 interface LookedAt {
   readonly counts: Omit<AuditCounts, 'requests'>;
+  readonly uncomparedWhy: Readonly<Record<string, number>>;
   readonly change: FindingChange;
 }
 
@@ -160,17 +174,24 @@ async function lookAt(
   const { content } = audit.scope;
   const field = fieldOf(record);
   try {
-    const { counts, finding } = await auditStudy({ context, record, ...target, content, signal });
-    if (!finding && counts.unread > 0) return { counts, change: await unchanged() };
+    const { counts, finding, uncomparedWhy } = await auditStudy({ context, record, ...target, content, signal });
+    if (!finding && counts.unread > 0) return { counts, uncomparedWhy, change: await unchanged() };
     const now = await redisNow(context.redis, context.config.redis.prefix);
-    return { counts, change: [field, finding && { ...finding, auditId: audit.id, at: now }] };
+    const former = await audits.finding(audit.target, field);
+    const found = finding && { ...finding, content, auditId: audit.id, at: now };
+    const kept = withFormer({ former, found, counts, content });
+    return { counts, uncomparedWhy, change: [field, kept && { ...kept, auditId: audit.id }] };
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof AuditLeft) throw error;
     if (stopsAudit(error) || audit.tried !== field) throw waitsFor(error, field);
     context.log.warn({ target: audit.target, delivery: record.deliveryId, err: error }, 'study not audited');
     const unread = record.confirmed;
-    return { counts: { ...zero, studies: 1, instances: unread, unread }, change: await unchanged() };
+    return {
+      counts: { ...noCounts, studies: 1, instances: unread, unread },
+      uncomparedWhy: {},
+      change: await unchanged(),
+    };
   }
 
   /** Earlier findings may still be valid: the study could not be read. */
@@ -180,9 +201,7 @@ async function lookAt(
   }
 }
 
-const zero = { studies: 0, instances: 0, compared: 0, missing: 0, different: 0, extra: 0, unread: 0 };
-
-/** The same studies in every dispatcher that continues the audit. */
+/** The same studies whoever goes on with the audit. */
 function isSampled({ source, orthancStudyId }: DeliveryRecord, { id, scope }: TargetAudit): boolean {
   if (scope.sample >= 1) return true;
   const digest = createHash('sha256').update(`${id} ${source} ${orthancStudyId}`).digest();
@@ -236,6 +255,7 @@ async function endAudit(running: RunningAudit, audit: TargetAudit): Promise<void
 }
 
 function plus(one: AuditCounts, other: AuditCounts): AuditCounts {
-  const sum = Object.entries(one).map(([name, count]) => [name, count + other[name as keyof AuditCounts]] as const);
+  const names = Object.keys(noCounts) as (keyof AuditCounts)[];
+  const sum = names.map((name) => [name, one[name] + other[name]] as const);
   return Object.fromEntries(sum) as unknown as AuditCounts;
 }

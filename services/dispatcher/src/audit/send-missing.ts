@@ -37,7 +37,8 @@ export async function sendMissing(running: RunningAudit, audit: TargetAudit, wis
       // Its delivery cannot be opened: the finding stays.
       if (taken === undefined) continue;
       // What could not be read may still be missing.
-      const left = counts.unread > 0 ? finding : extrasOnly(finding, result.finding);
+      const isKnown = counts.unread === 0 && counts.uncompared === 0;
+      const left = isKnown ? extrasOnly(finding, result.finding) : finding;
       const change: FindingChange = [field, left];
       if (!(await audits.save(audit, token, [change]))) return;
       if (taken === 0) continue;

@@ -1,5 +1,12 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import { connect, UID, type Association, type ConnectOptions, type RetrieveResult } from 'dicom-dimse';
+import {
+  connect,
+  UID,
+  type Association,
+  type ConnectOptions,
+  type IncomingInstance,
+  type RetrieveResult,
+} from 'dicom-dimse';
 import { dataSet } from 'dicom-dimse/dataset';
 import type { CheckContext } from '@dicom-dispatch/target-kit';
 import { until } from '@dicom-dispatch/target-kit/flow';
@@ -9,7 +16,6 @@ import { littleEndian } from '../little-endian.ts';
 import { listen } from '../listen.ts';
 import type { AnyDicomTarget } from '../schema.ts';
 import type { Retrieval } from './plan-retrieval.ts';
-import type { Receiving } from './receiving.ts';
 import { storageContexts } from './storage-contexts.ts';
 
 /** Between two responses to a C-MOVE is at least one complete instance on another association. */
@@ -35,14 +41,27 @@ export interface Retriever {
   close(): Promise<void>;
 }
 
-export async function openRetriever(context: CheckContext<AnyDicomTarget>, receiving: Receiving): Promise<Retriever> {
+/** Takes in what comes: the store SCP of a retrieval. */
+export interface StoreSink {
+  /** Instances that have come, wanted or not. */
+  readonly arrived: number;
+  /** A C-STORE. @returns its status */
+  store(instance: IncomingInstance): Promise<number>;
+}
+
+type RetrieveContext = Pick<CheckContext<AnyDicomTarget>, 'config' | 'signal'> & {
+  /** To be awaited before each association. */
+  readonly pace?: () => Promise<void>;
+};
+
+export async function openRetriever(context: RetrieveContext, receiving: StoreSink): Promise<Retriever> {
   const { config } = context;
   return config.retrieve === 'move' && config.moveTo
     ? openMove(context, config.moveTo, receiving)
     : openGet(context, receiving);
 }
 
-function openGet({ config, signal }: CheckContext<AnyDicomTarget>, receiving: Receiving): Retriever {
+function openGet({ config, signal, pace }: RetrieveContext, receiving: StoreSink): Retriever {
   let areRolesAnswered = false;
   const retriever = retrieverOver(
     async (sopClassUids) => {
@@ -59,7 +78,7 @@ function openGet({ config, signal }: CheckContext<AnyDicomTarget>, receiving: Re
         handlers: { store: (instance) => receiving.store(instance) },
       };
     },
-    { sopClassUid: UID.studyRootGet, instead: 'Allow it at the receiver, or set retrieve: move.', signal },
+    { sopClassUid: UID.studyRootGet, instead: 'Allow it at the receiver, or set retrieve: move.', signal, pace },
     (association, identifier) => {
       areRolesAnswered ||= association.peer.roles.some(({ scp }) => scp);
       return association.get({ sopClassUid: UID.studyRootGet, identifier: dataSet(identifier), signal });
@@ -84,9 +103,9 @@ function openGet({ config, signal }: CheckContext<AnyDicomTarget>, receiving: Re
 }
 
 async function openMove(
-  { config, signal }: CheckContext<AnyDicomTarget>,
+  { config, signal, pace }: RetrieveContext,
   moveTo: NonNullable<AnyDicomTarget['moveTo']>,
-  receiving: Receiving,
+  receiving: StoreSink,
 ): Promise<Retriever> {
   const server = await listen('moveTo', moveTo, {
     aeTitle: moveTo.aeTitle,
@@ -100,7 +119,7 @@ async function openMove(
       ...(await queryOptions(config, contexts, signal)),
       responseTimeoutMs: Math.max(config.timeout, leastMoveTimeoutMs),
     }),
-    { sopClassUid: UID.studyRootMove, instead: 'Allow it at the receiver, or set retrieve: get.', signal },
+    { sopClassUid: UID.studyRootMove, instead: 'Allow it at the receiver, or set retrieve: get.', signal, pace },
     async (association, identifier) => {
       const result = await association.move({
         sopClassUid: UID.studyRootMove,
@@ -131,12 +150,13 @@ interface Operation {
   readonly sopClassUid: string;
   readonly instead: string;
   readonly signal: AbortSignal;
+  readonly pace: RetrieveContext['pace'];
 }
 
 /** One association for all operations that need the same SOP classes; a lost one is opened again for the next. */
 function retrieverOver(
   options: (sopClassUids: readonly string[]) => Promise<ConnectOptions>,
-  { sopClassUid, instead, signal }: Operation,
+  { sopClassUid, instead, signal, pace }: Operation,
   perform: (association: Association, identifier: Retrieval['identifier']) => Promise<RetrieveResult>,
 ): Omit<Retriever, 'check'> {
   let association: Association | undefined;
@@ -146,6 +166,7 @@ function retrieverOver(
   async function open(sopClassUids: readonly string[]): Promise<Association> {
     if (association && !association.hasEnded && offered === sopClassUids.join()) return association;
     await association?.release();
+    await pace?.();
     association = await connect(await options(sopClassUids)).catch((error: unknown) => {
       throw dicomError(error, 'connect');
     });

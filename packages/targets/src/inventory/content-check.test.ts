@@ -1,0 +1,144 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import { makeStudy, type SampleInstance, type StudyOptions } from '@dicom-dispatch/samples';
+import type { ListedInstance } from '@dicom-dispatch/target-kit';
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { compareDataSets } from './compare-data-sets.ts';
+import { ContentCheck, type Retrieve } from './content-check.ts';
+import { ignoredTags } from './ignored-tags.ts';
+
+const study = (more: StudyOptions = {}): SampleInstance[] => [
+  ...makeStudy({ seed: 'contents', series: 1, instancesPerSeries: 4, rows: 16, columns: 16, ...more }),
+];
+const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
+async function* streamed(bytes: Buffer): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += 1_000) yield bytes.subarray(at, at + 1_000);
+}
+
+/** What the ledger knows of an instance; by default the source has what was sent. */
+function listed({ bytes, ...sample }: SampleInstance, more: Partial<ListedInstance> = {}): ListedInstance {
+  return {
+    instance: { ...sample, sizeBytes: bytes.length, sourceId: sample.sopInstanceUid, version: '1' },
+    sizeBytes: bytes.length,
+    answer: undefined,
+    sentSha256: sha256(bytes),
+    sha256: async () => sha256(bytes),
+    open: async () => ({ sizeBytes: bytes.length, body: streamed(bytes) }),
+    ...more,
+  };
+}
+
+const gone = async () => {
+  throw new DispatchError('source-gone', 'the study is gone');
+};
+const [first, second, third] = study() as [SampleInstance, SampleInstance, SampleInstance];
+
+describe('comparing what came with what was sent', () => {
+  const compare = async (bytes: Buffer, instance = listed(first), ignore: readonly string[] = []) =>
+    compareDataSets(instance, streamed(bytes), await ignoredTags(ignore));
+
+  it('takes the bytes of the receipt, without asking the source', async () => {
+    expect(await compare(first.bytes, listed(first, { open: gone }))).toEqual({ content: 'same' });
+  });
+
+  it('takes the same content in another uncompressed transfer syntax, and behind another file meta information', async () => {
+    const [implicit] = study({ transferSyntax: 'implicit-le' });
+    expect(await compare(implicit!.bytes)).toEqual({ content: 'same' });
+    const meta = Buffer.from(first.bytes);
+    meta.write('Another preamble', 0, 'latin1');
+    expect(await compare(meta)).toEqual({ content: 'same' });
+  });
+
+  it('names the elements that differ, and none of their values', async () => {
+    const pixels = Buffer.from(first.bytes);
+    pixels.writeUInt8(pixels.readUInt8(pixels.length - 9) ^ 0xff, pixels.length - 9);
+    expect(await compare(pixels)).toEqual({ content: 'different', detail: 'differs in PixelData' });
+    const [renamed] = study({ attributes: { PatientName: 'Other^Name', InstitutionName: 'Elsewhere' } });
+    const found = await compare(renamed!.bytes);
+    expect(found.content).toBe('different');
+    expect(found.detail).toMatch(/InstitutionName/);
+    expect(found.detail).toMatch(/differs in .*PatientName/);
+    expect(found.detail).not.toMatch(/Other|Elsewhere/);
+    expect(await compare(renamed!.bytes, listed(first), ['PatientName', '0008,0080'])).toEqual({ content: 'same' });
+    expect((await compare(second.bytes)).detail).toMatch(/SOPInstanceUID/);
+  });
+
+  it('tells what ends early from what is no data set', async () => {
+    const words = 'the retrieved data set ends early or is damaged, at PixelData';
+    expect(await compare(first.bytes.subarray(0, -20))).toEqual({ content: 'different', detail: words });
+    const html = Buffer.from('<html>please sign in</html>');
+    expect(await compare(html)).toMatchObject({
+      content: 'different',
+      detail: expect.stringMatching(/cannot be read|damaged/),
+    });
+  });
+
+  it('does not judge where the source no longer has what was sent', async () => {
+    const [changed] = study({ attributes: { PatientName: 'Other^Name' } });
+    expect(await compare(changed!.bytes, listed(first, { open: gone }))).toEqual({
+      content: undefined,
+      detail: 'the source no longer has it',
+    });
+    const another = listed(first, { sentSha256: sha256(Buffer.from('what was sent')) });
+    expect(await compare(changed!.bytes, another)).toEqual({
+      content: undefined,
+      detail: 'the source no longer has what was sent',
+    });
+    expect(await compare(first.bytes, another)).toEqual({ content: 'same' });
+  });
+});
+
+describe('retrieving', () => {
+  const ill = new DispatchError('target-error', 'status A702H');
+  /** A target that sends what it is asked for, but for some. */
+  function checkOf(fails: (instance: ListedInstance) => boolean, error = ill) {
+    const asked: string[] = [];
+    const retrieve: Retrieve = async (instance, use) => {
+      asked.push(instance.instance.sopInstanceUid);
+      if (fails(instance)) throw error;
+      const bytes = [first, second, third].find(({ sopInstanceUid }) => sopInstanceUid === asked.at(-1))!.bytes;
+      return use(streamed(bytes));
+    };
+    return { check: new ContentCheck(retrieve, undefined), asked };
+  }
+  const [one, two, three] = [first, second, third].map((sample) => listed(sample)) as [
+    ListedInstance,
+    ListedInstance,
+    ListedInstance,
+  ];
+
+  it('finds an instance different that does not come while another one does', async () => {
+    const { check, asked } = checkOf((instance) => instance === one);
+    expect(await check.compare(one, [one, two])).toEqual({
+      content: 'different',
+      detail: 'cannot be retrieved: status A702H',
+    });
+    expect(asked).toEqual([one, one, two].map(({ instance }) => instance.sopInstanceUid));
+    expect(await check.compare(three, [one, two, three])).toEqual({ content: 'same' });
+  });
+
+  it('calls nothing different at a target that sends none, and soon asks for no more', async () => {
+    const { check, asked } = checkOf(() => true);
+    const all = [one, two, three];
+    for (const instance of all) {
+      expect(await check.compare(instance, all)).toEqual({
+        content: undefined,
+        detail: 'it could not be retrieved: status A702H',
+      });
+    }
+    const before = asked.length;
+    expect((await check.compare(one, all)).content).toBeUndefined();
+    expect(asked.length).toBe(before);
+  });
+
+  it('ends when a target fails that has sent others before, or cannot be asked', async () => {
+    let isDown = false;
+    const { check } = checkOf(() => isDown);
+    expect(await check.compare(one, [one, two])).toEqual({ content: 'same' });
+    isDown = true;
+    await expect(check.compare(two, [one, two])).rejects.toBe(ill);
+    const busy = new DispatchError('target-busy', 'too many requests');
+    await expect(checkOf(() => true, busy).check.compare(one, [one])).rejects.toBe(busy);
+  });
+});
