@@ -66,7 +66,7 @@ export const auditedTypes = Object.keys(starters) as AuditedType[];
 /**
  * Real servers of the kinds that can report what they have; a stand-in for XNAT.
  *
- * @param more - options for each target
+ * @param more - options for each target that has none of its own of that name
  */
 export async function startAuditedTargets(
   types: readonly AuditedType[],
@@ -82,7 +82,7 @@ export async function startAuditedTargets(
   const common = { backoff: { first: '200ms', max: '1s' }, ...more };
   return {
     folder: started.find(([type]) => type === 'folder')?.[1].folder ?? '',
-    targets: Object.fromEntries(started.map(([type, { target }]) => [type, { ...target, ...common }])),
+    targets: Object.fromEntries(started.map(([type, { target }]) => [type, { ...common, ...target }])),
     meddlers: Object.fromEntries(started.map(([type, { meddler }]) => [type, meddler])),
     loads: new Map(
       [...counters].map(([type, counter]) => [

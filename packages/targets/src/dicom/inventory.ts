@@ -54,7 +54,7 @@ export async function openDicomInventory(context: InventoryContext<AnyDicomTarge
 
   await associated(async () => {});
   let study: OneByOne;
-  const check = new ContentCheck((instance, use) => study.retrieve(instance, use), config.audit);
+  const check = new ContentCheck((instance, use) => study.retrieve(instance, use), context);
   return {
     async *list(asked) {
       const { listing, answers } = await associated((association) => read(association, asked));

@@ -37,7 +37,7 @@ export async function openDicomwebInventory(context: InventoryContext<DicomwebTa
     const { studyInstanceUid, seriesInstanceUid, sopInstanceUid: uid } = instance;
     const path = `${config.wadoUrl ?? config.url}${pathOf(studyInstanceUid, seriesInstanceUid)}/${encodeURIComponent(uid)}`;
     return use((await fetchInstance(http, path, signal).catch(notServed)).body);
-  }, config.audit);
+  }, context);
 
   return {
     async *list(study) {

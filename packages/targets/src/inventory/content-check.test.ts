@@ -92,7 +92,10 @@ describe('comparing what came with what was sent', () => {
 describe('retrieving', () => {
   const ill = new DispatchError('target-error', 'status A702H');
   /** A target that sends what it is asked for, but for some. */
-  function checkOf(fails: (instance: ListedInstance) => boolean, error = ill) {
+  function checkOf(
+    fails: (instance: ListedInstance) => boolean,
+    { error = ill, elsewhere = [] }: { error?: DispatchError; elsewhere?: readonly ListedInstance[] } = {},
+  ) {
     const asked: string[] = [];
     const retrieve: Retrieve = async (instance, use) => {
       asked.push(instance.instance.sopInstanceUid);
@@ -100,7 +103,10 @@ describe('retrieving', () => {
       const bytes = [first, second, third].find(({ sopInstanceUid }) => sopInstanceUid === asked.at(-1))!.bytes;
       return use(streamed(bytes));
     };
-    return { check: new ContentCheck(retrieve, undefined), asked };
+    async function* others(): AsyncGenerator<ListedInstance> {
+      yield* elsewhere;
+    }
+    return { check: new ContentCheck(retrieve, { config: {}, others }), asked };
   }
   const [one, two, three] = [first, second, third].map((sample) => listed(sample)) as [
     ListedInstance,
@@ -116,6 +122,14 @@ describe('retrieving', () => {
     });
     expect(asked).toEqual([one, one, two].map(({ instance }) => instance.sopInstanceUid));
     expect(await check.compare(three, [one, two, three])).toEqual({ content: 'same' });
+  });
+
+  it('asks for instances of other studies where the study has no other one', async () => {
+    const { check, asked } = checkOf((instance) => instance === one || instance === two, {
+      elsewhere: [one, two, three],
+    });
+    expect(await check.compare(one, [one])).toMatchObject({ content: 'different' });
+    expect(asked).toEqual([one, one, two, three].map(({ instance }) => instance.sopInstanceUid));
   });
 
   it('calls nothing different at a target that sends none, and soon asks for no more', async () => {
@@ -139,6 +153,6 @@ describe('retrieving', () => {
     isDown = true;
     await expect(check.compare(two, [one, two])).rejects.toBe(ill);
     const busy = new DispatchError('target-busy', 'too many requests');
-    await expect(checkOf(() => true, busy).check.compare(one, [one])).rejects.toBe(busy);
+    await expect(checkOf(() => true, { error: busy }).check.compare(one, [one])).rejects.toBe(busy);
   });
 });

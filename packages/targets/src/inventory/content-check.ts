@@ -1,5 +1,5 @@
 import { DispatchError, type TargetConfig } from '@dicom-dispatch/core';
-import type { ListedInstance } from '@dicom-dispatch/target-kit';
+import type { InventoryContext, ListedInstance } from '@dicom-dispatch/target-kit';
 import { compareDataSets, type Comparison } from './compare-data-sets.ts';
 import { ignoredTags } from './ignored-tags.ts';
 
@@ -16,8 +16,8 @@ export type Retrieve = <T>(
 
 /** After so many instances in a row that did not come, before any has, the target is not asked for more. */
 const maxVain = 3;
-/** So many others of the study are asked for where one does not come and none has come so far. */
-const maxControls = 2;
+/** So many others are asked for where one does not come and none has come so far: of its study, and of other studies. */
+const maxControls = { study: 2, elsewhere: 4 };
 
 /**
  * Compares contents by retrieving instances. One that does not come counts as different only if another one comes right
@@ -26,13 +26,18 @@ const maxControls = 2;
 export class ContentCheck {
   readonly #retrieve: Retrieve;
   readonly #isIgnored: Promise<(tag: number) => boolean>;
+  readonly #elsewhere: InventoryContext<unknown>['others'];
   /** The last one that came. */
   #control: ListedInstance | undefined;
   #vain = 0;
 
-  constructor(retrieve: Retrieve, audit: TargetConfig['audit']) {
+  constructor(
+    retrieve: Retrieve,
+    { config: { audit }, others }: Pick<InventoryContext<Pick<TargetConfig, 'audit'>>, 'config' | 'others'>,
+  ) {
     this.#retrieve = retrieve;
     this.#isIgnored = ignoredTags(audit?.ignore ?? []);
+    this.#elsewhere = others;
   }
 
   /**
@@ -47,8 +52,7 @@ export class ContentCheck {
       this.#control = instance;
       return came;
     }
-    const controls = this.#control ? [this.#control] : others.filter((one) => one !== instance).slice(0, maxControls);
-    for (const control of controls) {
+    for await (const control of this.#controls(instance, others)) {
       if ((await this.#read(control)) instanceof DispatchError) continue;
       this.#control = control;
       return { content: 'different', detail: `cannot be retrieved: ${came.message}` };
@@ -57,6 +61,17 @@ export class ContentCheck {
     if (this.#control) throw came;
     this.#vain += 1;
     return notRetrieved(came.message);
+  }
+
+  async *#controls(instance: ListedInstance, others: readonly ListedInstance[]): AsyncGenerator<ListedInstance> {
+    if (this.#control) return yield this.#control;
+    yield* others.filter((one) => one !== instance).slice(0, maxControls.study);
+    let count = 0;
+    for await (const other of this.#elsewhere?.() ?? []) {
+      if (other.instance.sopInstanceUid !== instance.instance.sopInstanceUid) yield other;
+      count += 1;
+      if (count >= maxControls.elsewhere) return;
+    }
   }
 
   /** @returns the error when it did not come */

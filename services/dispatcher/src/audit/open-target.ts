@@ -3,6 +3,7 @@ import { createTargetMemory } from '@dicom-dispatch/state/target-memory';
 import { describeMove } from '@dicom-dispatch/state/target-places';
 import type { Inventory, TargetHandler } from '@dicom-dispatch/target-kit';
 import type { DispatcherContext } from '../dispatcher-context.ts';
+import { otherInstances } from './other-instances.ts';
 import { Pace } from './pace.ts';
 
 /** An open target for an audit. */
@@ -35,6 +36,7 @@ export async function openTarget(
     targetName: name,
     memory: createTargetMemory(redis, context.config.redis.prefix, name),
     log: { info: (text, facts) => log.info(facts ?? {}, text), warn: (text, facts) => log.warn(facts ?? {}, text) },
+    others: () => otherInstances({ context, name, config, handler, ledger: verdict.ledger, signal }),
     pace: () => pace.wait(),
     signal,
   });
