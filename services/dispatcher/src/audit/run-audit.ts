@@ -201,7 +201,7 @@ async function lookAt(
   }
 }
 
-/** The same studies whoever goes on with the audit. */
+/** The same studies in every dispatcher that continues the audit. */
 function isSampled({ source, orthancStudyId }: DeliveryRecord, { id, scope }: TargetAudit): boolean {
   if (scope.sample >= 1) return true;
   const digest = createHash('sha256').update(`${id} ${source} ${orthancStudyId}`).digest();
