@@ -41,7 +41,7 @@ export async function dependenciesOf(attempt: Attempt): Promise<DeliveryDependen
       attempt.foldLedger = () => context.ledger.fold(key, instances);
     },
     mailbox: context.mailbox,
-    state: redisState(context.redis, prefix, data.deliveryId),
+    state: redisState(context.redis, prefix, data.deliveryId, fenceOf(attempt)),
     memory: createTargetMemory(context.redis, prefix, data.target),
     log: {
       info: (text, facts) => (log.info(facts ?? {}, text), logLine(text)),

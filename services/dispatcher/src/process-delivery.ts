@@ -123,10 +123,12 @@ async function runAttempt(attempt: Attempt): Promise<JobEnd> {
   const summary = `${result.sent} instances sent, ${result.skipped} were already there`;
   attempt.logLine(`delivered: ${summary}`);
   const end = await deliveryEnded(attempt, 'delivered', undefined, summary);
+  // Refused: another worker has the delivery by now, or it goes on.
+  if (end.kind !== 'completed') return end;
   await context.clearState(data.deliveryId).catch(() => {});
   // What fails here, or is cut short, costs memory alone.
   await attempt.foldLedger?.().catch((error: unknown) => attempt.log.warn({ err: error }, 'ledger not folded'));
-  return end.kind === 'completed' ? { kind: 'completed', result } : end;
+  return { kind: 'completed', result };
 }
 
 /** The study is still being received: arrived instances are sent, and further ones as they arrive. */

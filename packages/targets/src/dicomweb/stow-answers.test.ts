@@ -268,6 +268,16 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     expect(delivery.ledger.get(third)).toEqual({ kind: 'delivered', answer: 'listed by a search' });
   });
 
+  it('a search that lists the instances in another study confirms nothing', async () => {
+    const listed = { uids, studyInstanceUid: '1.2.3' };
+    const { config } = await service((_, response) => void response.writeHead(200).end(), listed);
+    const { attempt, kinds } = await deliver(study, config);
+    expect(attempt.error).toMatchObject({ code: 'verify-pending' });
+    expect(kinds).toEqual(Array(4).fill('pending'));
+    listed.studyInstanceUid = study.instances[0]!.manifest.studyInstanceUid;
+    expect((await deliver(study, config)).kinds).toEqual(Array(4).fill('delivered'));
+  });
+
   it.each([200, 201, 202, 204])('%i without a body and without a search confirms nothing', async (status) => {
     const { config } = await service((_, response) => void response.writeHead(status).end(), 'no search');
     const { attempt, kinds } = await deliver(study, config);

@@ -18,7 +18,9 @@ export interface Stow {
 }
 export type Answering = (stow: Stow, response: ServerResponse) => void;
 /** Results of searches: SOP Instance UIDs of any study, in pages of this size. */
-export type Listed = { readonly uids: readonly string[]; readonly page?: number } | 'no search';
+export type Listed =
+  | { readonly uids: readonly string[]; readonly page?: number; readonly studyInstanceUid?: string }
+  | 'no search';
 
 export interface StowService extends AsyncDisposable {
   readonly stows: readonly Stow[];
@@ -120,14 +122,15 @@ export function xml(response: ServerResponse, status: number, outcomes: Outcomes
 export function search({ query, path }: RecordedRequest, response: ServerResponse, listed: Listed): void {
   if (listed === 'no search') return void response.writeHead(404).end();
   if (!path.endsWith('/instances')) return void response.writeHead(204).end();
-  const { uids, page = 100 } = listed;
+  const { uids, page = 100, studyInstanceUid } = listed;
+  const ofStudy = studyInstanceUid === undefined ? {} : { '0020000D': { vr: 'UI', Value: [studyInstanceUid] } };
   // A page of 1000 simulates a service without offset.
   const offset = page === 1000 ? 0 : Number(query.get('offset') ?? 0);
   const found = uids.slice(offset, offset + page);
   json(
     response,
     200,
-    found.map((uid) => ({ '00080018': { vr: 'UI', Value: [uid] } })),
+    found.map((uid) => ({ '00080018': { vr: 'UI', Value: [uid] }, ...ofStudy })),
   );
 }
 

@@ -4,7 +4,7 @@ import type { DeliveryRun, ManifestInstance } from '@dicom-dispatch/target-kit';
 import { cancelledError, throwIfCancelled } from '@dicom-dispatch/target-kit/flow';
 import type { HttpConnection } from '../http/index.ts';
 import { AbsentBefore } from './absent-before.ts';
-import { uidOf } from './dicom-json.ts';
+import { uidOf, type JsonDataset } from './dicom-json.ts';
 import { greet, type Greeting, type SearchAbility } from './greet.ts';
 import { askPage, readResults, searchAll, searchPage, type QidoQuery } from './qido.ts';
 import type { DicomwebTarget } from './schema.ts';
@@ -185,7 +185,7 @@ export class StudySearch {
 
   async #listSeries(seriesInstanceUid: string): Promise<string[]> {
     const query = { address: instancesOf(this.#run, seriesInstanceUid), uidTag: sopInstanceUid };
-    return uidsOf(this.#http, query, this.#run.signal);
+    return uidsOf(this.#run, this.#http, query, seriesInstanceUid);
   }
 
   async #has({ seriesInstanceUid, sopInstanceUid: uid }: ManifestInstance): Promise<boolean> {
@@ -195,7 +195,9 @@ export class StudySearch {
       uidTag: sopInstanceUid,
     };
     const results = await searchPage(this.#http, query, { limit: 2, offset: 0 }, this.#run.signal);
-    return results.some((result) => uidOf(result, sopInstanceUid) === uid);
+    return results.some(
+      (result) => uidOf(result, sopInstanceUid) === uid && isOf(result, this.#run.study, seriesInstanceUid),
+    );
   }
 
   async #pause(ms: number): Promise<void> {
@@ -207,16 +209,32 @@ export class StudySearch {
 }
 
 async function listStudy(run: DeliveryRun<DicomwebTarget>, http: HttpConnection): Promise<ReadonlySet<string>> {
-  return new Set(await uidsOf(http, { address: instancesOf(run), uidTag: sopInstanceUid }, run.signal));
+  return new Set(await uidsOf(run, http, { address: instancesOf(run), uidTag: sopInstanceUid }));
 }
 
-async function uidsOf(http: HttpConnection, query: QidoQuery, signal: AbortSignal): Promise<string[]> {
+async function uidsOf(
+  { study, signal }: DeliveryRun<DicomwebTarget>,
+  http: HttpConnection,
+  query: QidoQuery,
+  seriesInstanceUid?: string,
+): Promise<string[]> {
   const uids: string[] = [];
   for await (const result of searchAll(http, query, signal)) {
     const uid = uidOf(result, sopInstanceUid);
-    if (uid !== undefined) uids.push(uid);
+    if (uid !== undefined && isOf(result, study, seriesInstanceUid)) uids.push(uid);
   }
   return uids;
+}
+
+/** A service may list more than its address asks for: what it has in another study or series is another instance. */
+function isOf(
+  result: JsonDataset,
+  { studyInstanceUid }: { readonly studyInstanceUid: string },
+  seriesInstanceUid: string | undefined,
+): boolean {
+  const isSame = (tag: string, wanted: string | undefined): boolean =>
+    wanted === undefined || (uidOf(result, tag) ?? wanted) === wanted;
+  return isSame('0020000D', studyInstanceUid) && isSame('0020000E', seriesInstanceUid);
 }
 
 function instancesOf({ config, study }: DeliveryRun<DicomwebTarget>, seriesInstanceUid?: string): string {
