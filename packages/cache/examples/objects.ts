@@ -10,7 +10,7 @@ const objects = new DicomObjectCache(cache, 'archive');
 const series = { seriesInstanceUid: '1.2.3.1', attributes: { Modality: 'CT' } };
 const study = { studyInstanceUid: '1.2.3', attributes: { PatientID: 'P1' }, series: [series] };
 
-// `series`: the study has no other series. Of its instances nothing is known.
+// `series`: the study has no other series. Its instances are unknown.
 await objects.add(study, 'series');
 const found = await objects.get({ studyInstanceUid: '1.2.3', seriesInstanceUid: '1.2.3.1' });
 console.log(found.state === 'found' && found.object.attributes);

@@ -6,7 +6,7 @@ await using cache = await openCache({
   secret: process.env['CACHE_SECRET'] ?? 'at least one long random text',
 });
 
-// Anything that can be asked for studies: here a list, else Orthanc, QIDO-RS, C-FIND.
+// Any searchable source of studies: here a list, otherwise Orthanc, QIDO-RS, C-FIND.
 const archive = [{ studyInstanceUid: '1.2.3', attributes: { PatientID: 'P1' }, series: [] }];
 let questions = 0;
 const searcher: Searcher<{ PatientID: string }> = {
@@ -24,7 +24,7 @@ const cached = createCachedSearcher(searcher, cache, 'archive');
 await cached.search({ PatientID: 'P1' });
 console.log(await cached.search({ PatientID: 'P1' }), questions);
 
-// A study that has left, or has changed: its answers are asked for again.
+// A study that has left, or has changed: its results are queried again.
 await cached.objects.remove({ studyInstanceUid: '1.2.3' });
 await cached.search({ PatientID: 'P1' });
 await cached.search({ PatientID: 'P1' }, { fresh: true });

@@ -15,7 +15,7 @@ const max = 100_000;
 const atOnce = 20;
 const maxShown = 5;
 
-/** States in which an action makes sense. */
+/** States in which an action is useful. */
 const fits: Readonly<Record<BulkAction, readonly DeliveryState[]>> = {
   retry: ['failed', 'partial', 'cancelled', 'source-gone', 'waiting', 'resolved'],
   cancel: ['waiting', 'active'],
@@ -63,7 +63,7 @@ async function everyTarget({ config, redis, keys }: PipelineContext): Promise<Se
   return new Set([...Object.keys(config().targets), ...(await redis.smembers(keys.targets))]);
 }
 
-/** How many deliveries of one target an action would reach; only what is held is asked for one by one. */
+/** How many deliveries of one target an action would reach; only held ones are checked individually. */
 async function countOne(context: PipelineContext, action: BulkAction, selection: DeliverySelection): Promise<number> {
   let count = 0;
   for (const state of statesFor(action, selection)) {
@@ -78,7 +78,7 @@ async function countOne(context: PipelineContext, action: BulkAction, selection:
 }
 
 /**
- * Does one thing to many deliveries; one that cannot be done is skipped, and the rest go on.
+ * Applies an action to many deliveries; if it is not possible for one, this is skipped, and the rest continue.
  *
  * @param reason - of a `resolve`
  */
@@ -91,7 +91,7 @@ export async function actOnMany(
 ): Promise<BulkResult> {
   if (action === 'resolve') checkReason(reason);
   const found: string[] = [];
-  // All are chosen before the first is changed: what an action changes would come up again.
+  // All are selected before the first is changed: changed ones would be found again.
   for await (const { deliveryId } of select(context, action, selection)) {
     if (found.push(deliveryId) > max) {
       throw new OperationError('invalid', `more than ${max} deliveries match: narrow the filter`);
@@ -111,7 +111,7 @@ export async function actOnMany(
 function statesFor(action: BulkAction, { state }: DeliverySelection): readonly SelectableState[] {
   if (state === 'held') return fits[action].includes('waiting') ? [state] : [];
   if (state !== undefined) return fits[action].includes(state) ? [state] : [];
-  // A retry of "everything" means what has failed; what waits, or is resolved, is retried only when it is asked for.
+  // A retry of "everything" means failed deliveries; waiting or resolved ones are retried only on explicit request.
   return fits[action].filter((one) => action !== 'retry' || (one !== 'waiting' && one !== 'resolved'));
 }
 

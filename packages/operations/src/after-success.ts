@@ -7,7 +7,7 @@ interface StudyKey {
   readonly orthancStudyId: string;
 }
 
-/** What rules want done in the source after success, for one study: each study task has one step at most. */
+/** Actions of rules in the source after success, for one study: each study task has at most one step. */
 export async function readAfterSuccess(context: PipelineContext, study: StudyKey): Promise<TaskRecord[]> {
   const { records, redis, config } = context;
   const [record, deliveries] = await Promise.all([records.study(study), records.deliveriesOf(study)]);
@@ -17,10 +17,10 @@ export async function readAfterSuccess(context: PipelineContext, study: StudyKey
 }
 
 /**
- * Lets the steps of a study that were tried and did not succeed be tried now.
+ * Makes the unsuccessful steps of a study due now.
  *
- * @returns how many
- * @throws OperationError `conflict` when there is none
+ * @returns their number
+ * @throws OperationError `conflict` if there are none
  */
 export async function retryAfterSuccess(context: PipelineContext, study: StudyKey): Promise<number> {
   const { redis, queues, config } = context;
@@ -31,7 +31,7 @@ export async function retryAfterSuccess(context: PipelineContext, study: StudyKe
   }
   for (const { data } of due) {
     await tasks.wake(data.studyTaskId);
-    // Without a job reconciliation makes one within a minute.
+    // If the job is missing, reconciliation adds one within a minute.
     await callJob(redis, queues.study(), data.studyTaskId, 0);
   }
   return due.length;

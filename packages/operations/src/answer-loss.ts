@@ -3,10 +3,10 @@ import type { Loss } from '@dicom-dispatch/state/generation';
 import { z } from 'zod';
 
 /**
- * Says where sources begin of which nothing is known after Redis lost its data. A router takes it over within seconds.
+ * Sets where unknown sources begin after Redis lost its data. A router applies it within seconds.
  *
  * @param from - `now`, `everything`, a date or a time (UTC, by the clock of the source)
- * @throws OperationError `conflict` when nobody asks
+ * @throws OperationError `conflict` if this is not requested
  */
 export async function answerLoss(context: PipelineContext, from: string, source = '*'): Promise<void> {
   const { redis, keys } = context;
@@ -25,7 +25,7 @@ const report = z.object({
   /** By Redis TIME (ms since 1970). */
   at: z.number(),
   loss: z.enum(['gone', 'older', 'another']),
-  /** By how much the notes were older than the loss; undefined: there were none. */
+  /** How much older than the loss the notes were; undefined: there were none. */
   notesAgeMs: z.number().optional(),
   sources: z.record(
     z.string(),
@@ -41,13 +41,13 @@ const report = z.object({
 export interface LossReport {
   /** A loss that no router has recovered yet. */
   readonly lost: Loss | undefined;
-  /** Sources of which an operator has to say where they begin. */
+  /** Sources for which an operator must choose where they begin. */
   readonly asks: readonly string[];
-  /** What was done about the last loss. */
+  /** Result of the last recovery. */
   readonly recovered: z.infer<typeof report> | undefined;
 }
 
-/** What is known of the last time that Redis lost data. */
+/** Data about the last loss of Redis data. */
 export async function readLossReport({ redis, keys }: PipelineContext): Promise<LossReport> {
   const [lost, asks, text] = await redis.hmget(keys.generation, 'lost', 'asks', 'report');
   return {

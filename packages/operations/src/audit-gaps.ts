@@ -1,6 +1,6 @@
 import type { TargetAudit } from '@dicom-dispatch/state/target-audits';
 
-/** What an audit does not know, a sentence each; none when it has compared everything that the target has confirmed. */
+/** What an audit could not determine, one sentence each; none if it has compared all confirmed instances. */
 export function auditGaps({ state, scope, counts, reason, uncomparedWhy = {} }: Omit<TargetAudit, 'open'>): string[] {
   const { study, since, sample } = scope;
   const gaps: string[] = [];
@@ -26,7 +26,7 @@ export function auditGaps({ state, scope, counts, reason, uncomparedWhy = {} }: 
   return gaps;
 }
 
-/** Whether an audit could not do all that was asked of it. */
+/** Whether an audit was incomplete. */
 export function isAuditIncomplete({ state, counts }: Pick<TargetAudit, 'state' | 'counts'>): boolean {
   return state === 'stopped' || state === 'failed' || counts.unread > 0 || counts.uncompared > 0;
 }

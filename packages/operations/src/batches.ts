@@ -4,7 +4,7 @@ import { sourceError, type OrthancClient } from '@dicom-dispatch/sources';
 import { readFeedState } from '@dicom-dispatch/state/feed';
 import { Batches, maxBatchStudies, type Batch, type BatchState } from '@dicom-dispatch/state/batches';
 
-/** Which studies of a source are meant. What is not given does not matter. */
+/** Filter for studies of a source. Omitted fields match everything. */
 export interface BatchFilter {
   readonly source: string;
   /** StudyDate, `YYYYMMDD`, both inclusive. */
@@ -16,7 +16,7 @@ export interface BatchFilter {
 }
 
 export interface BatchRequest extends BatchFilter {
-  /** Where to; default what the rules say. */
+  /** Targets; default: the result of the rules. */
   readonly targets?: readonly string[] | undefined;
   /** By this rule alone. */
   readonly rule?: string | undefined;
@@ -25,7 +25,7 @@ export interface BatchRequest extends BatchFilter {
 }
 
 /**
- * Orthanc's ids of the studies that a filter means.
+ * Orthanc ids of the matching studies.
  *
  * @throws OperationError `not-found` for an unknown source; `invalid` for more than {@link maxBatchStudies}; DispatchError
  */
@@ -52,9 +52,9 @@ export async function findBatchStudies(
 }
 
 /**
- * Begins to route all studies that a filter means, as they are in the source now. The router that leads the source does it.
+ * Begins to route all matching studies that the source has now. The router that leads the source does this.
  *
- * @throws OperationError `not-found` for an unknown source, target or rule; `invalid` where nothing is meant; DispatchError
+ * @throws OperationError `not-found` for an unknown source, target or rule; `invalid` without matches; DispatchError
  */
 export async function startBatch(
   context: PipelineContext,

@@ -5,16 +5,16 @@ import { findDelivery } from './find-delivery.ts';
 const reason = 'cancelled by an operator';
 
 /**
- * Stops a delivery: an attempt under way ends within seconds, also when its dispatcher is cut off from Redis at this
- * moment; a waiting one never starts. What the target has confirmed stays there and stays known. Its job ends as failed,
- * so that its study task goes on waiting: not all has arrived.
+ * Cancels a delivery: a running attempt ends within seconds, even if its dispatcher has no connection to Redis at this
+ * moment; a waiting one never starts. Confirmed instances stay at the target and in the ledger. Its job ends as failed,
+ * so that its study task continues to wait.
  *
- * @throws OperationError `not-found`; `conflict` when it has ended already
+ * @throws OperationError `not-found`; `conflict` if it has ended already
  */
 export async function cancelDelivery(context: PipelineContext, deliveryId: string, actor: Actor): Promise<void> {
   const { redis, keys, records } = context;
   const { target } = await findDelivery(context, deliveryId);
-  // A delivery may begin or end between two looks; each act is refused then, and the other one fits.
+  // A delivery may begin or end between two reads; then one act is rejected, and the other one applies.
   for (let look = 0; look < 3; look += 1) {
     const ended = await records.change(deliveryId, {
       ...act('cancel'),

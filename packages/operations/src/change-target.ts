@@ -14,11 +14,11 @@ export interface Pause {
   readonly at: number;
 }
 
-/** Lets no further delivery of the target start; those under way go on. */
+/** Starts no further delivery of the target; running ones continue. */
 export async function pauseTarget(context: PipelineContext, target: string, actor: Actor): Promise<void> {
   const queue = context.queues.known(context.config(), target);
   const at = await redisNow(context.redis, context.config().redis.prefix);
-  // Who paused it first is who it is paused by.
+  // The first user who paused it is recorded.
   if (!(await queue.isPaused())) {
     await context.redis.hset(context.keys.paused, target, JSON.stringify({ by: actor.name, at } satisfies Pause));
   }
@@ -39,7 +39,7 @@ export async function readPause({ redis, keys }: PipelineContext, target: string
 }
 
 /**
- * Changes how many deliveries of a target run at the same time, over all dispatchers: at once, until the configuration is
+ * Changes the number of parallel deliveries of a target, over all dispatchers: immediately, until the configuration is
  * reloaded.
  *
  * @param concurrency - 1 to 256
@@ -58,7 +58,7 @@ export async function setTargetConcurrency(
 }
 
 /**
- * Changes how many deliveries of a target start in a minute, over all dispatchers: at once, until the configuration is
+ * Changes how many deliveries of a target start per minute, over all dispatchers: immediately, until the configuration is
  * reloaded.
  *
  * @param deliveriesPerMinute - at least 1; undefined: no limit

@@ -3,7 +3,7 @@ import { OperationError } from '@dicom-dispatch/pipeline';
 import type { FindQuery } from '@dicom-dispatch/target-kit';
 
 /**
- * Refuses what is no DICOM keyword (PS3.6): many targets leave out what they do not know, and would list everything.
+ * Rejects names that are not DICOM keywords (PS3.6): many targets ignore unknown keys, and would list everything.
  *
  * @throws OperationError `invalid`, with the nearest keyword
  */

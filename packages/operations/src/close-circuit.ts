@@ -1,7 +1,7 @@
 import { wakeDelivery, type PipelineContext } from '@dicom-dispatch/pipeline';
 
 /**
- * Closes the circuit of a target, because a connection test has passed: its deliveries continue at once.
+ * Closes the circuit of a target, because a connection test has passed: its deliveries continue immediately.
  *
  * @returns whether it was open
  */

@@ -10,7 +10,7 @@ export interface ErrorCount {
   readonly example: string;
 }
 
-/** States in which an error still asks for somebody or something. */
+/** States in which an error still needs attention. */
 const open: ReadonlySet<DeliveryState> = new Set(['failed', 'partial', 'waiting']);
 
 /** Why deliveries to a target fail or wait after a failure now, by stage and code, the most frequent first. */

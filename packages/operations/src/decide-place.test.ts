@@ -11,7 +11,7 @@ it('waits for deliveries that a dispatcher has, not for those of a killed one', 
   const id = added[0]!.deliveryId;
   const queue = operations.queues.target('a');
   const lock = `${queue.toKey(id)}:lock`;
-  // As a worker has it that takes a job.
+  // As in a worker that takes a job.
   await redis.zrem(queue.toKey('prioritized'), id);
   await redis.lpush(queue.toKey('active'), id);
   await redis.set(lock, 'of a dispatcher');

@@ -10,19 +10,19 @@ const maxWaitMs = 3_000;
 const lookEveryMs = 50;
 
 export interface DecidedPlace {
-  /** Where the target is now, in words. */
+  /** Current address of the target, as text. */
   readonly place: string;
-  /** The ledger that says what is there. */
+  /** The ledger of its content. */
   readonly ledger: string;
   /** Deliveries that go on. */
   readonly resumed: number;
 }
 
 /**
- * Decides on a target whose configuration names another place: its contents moved along (`same`: the ledger is kept) or it is
- * another place (`new`: a new ledger begins, the former one stays with the former place). Deliveries that wait go on.
+ * Decides on a target whose configuration has another address: its contents moved too (`same`: the ledger is kept) or it is
+ * another place (`new`: a new ledger begins, the former one stays with the former place). Waiting deliveries continue.
  *
- * @throws OperationError `not-found`; `conflict` when there is nothing to decide, or while deliveries go to the former place
+ * @throws OperationError `not-found`; `conflict` if there is nothing to decide, or while deliveries to the former place run
  */
 export async function decidePlace(
   context: PipelineContext,
@@ -48,8 +48,9 @@ export async function decidePlace(
 }
 
 /**
- * Deliveries that a dispatcher has. Those of a killed one wait for another, which asks for the place first. One that only asks
- * for the place is let go of within moments: it is waited for.
+ * Deliveries that a dispatcher has. Those of a killed one wait for another, which checks the place first. One that only
+ * checks
+ * the place is released within moments: it is waited for.
  */
 async function countUnderWay({ redis }: PipelineContext, queue: Queue): Promise<number> {
   const end = performance.now() + maxWaitMs;

@@ -5,7 +5,7 @@ export type { DeliverySelection } from '@dicom-dispatch/state/records';
 
 const atOnce = 500;
 
-/** All deliveries that are meant, the latest change first. One that changes meanwhile may be missed or come late. */
+/** All matching deliveries, latest change first. One that changes meanwhile may be missing or appear later. */
 export async function* eachDelivery(
   context: Pick<PipelineContext, 'records'>,
   selection: DeliverySelection,

@@ -44,7 +44,7 @@ beforeEach(async () => {
   id = await deliver('a');
 });
 
-/** A delivery with its record and its job, as the router makes them. */
+/** A delivery with its record and its job, as created by the router. */
 async function deliver(target: string): Promise<string> {
   count += 1;
   const data: DeliveryData = {

@@ -32,14 +32,14 @@ export interface Explanation {
   readonly reason: WaitingReason;
   /** One sentence for an operator, without patient data. */
   readonly text: string;
-  /** When that may change by itself (ms since 1970). */
+  /** When this may change automatically (ms since 1970). */
   readonly until: number | undefined;
 }
 
-/** Asks each thing once, by its name. */
+/** Reads each value once, by its name. */
 export type AskOnce = <T>(name: string, ask: () => Promise<T>) => Promise<T>;
 
-/** For the explanations of one list, which ask much alike: how their targets are now. */
+/** For the explanations of one list, which share much: the current state of their targets. */
 export function askOnce(): AskOnce {
   const answers = new Map<string, Promise<unknown>>();
   return <T>(name: string, ask: () => Promise<T>) => {
@@ -204,7 +204,7 @@ async function explainQueue(
   );
 }
 
-/** How many jobs of the queue come first; those of a higher priority are among them. */
+/** How many jobs of the queue precede it; including those of a higher priority. */
 async function jobsBefore(context: PipelineContext, record: DeliveryRecord, queue: Queue): Promise<number> {
   const rank = await context.redis.zrank(queue.toKey('prioritized'), record.deliveryId);
   return rank ?? 0;

@@ -8,15 +8,15 @@ import { findStudies } from './find-studies.ts';
 
 export interface LimitedQuery {
   readonly query: FindQuery;
-  /** Most studies that are asked for. */
+  /** Maximum number of requested studies. */
   readonly limit: number;
 }
 
 /**
- * Searches a target, unless an equal query was answered before and all of its answer is still kept. Answers hold patient
- * data: they are kept where the cache has a secret.
+ * Searches a target, unless the result of an equal query is still cached completely. Results contain patient
+ * data: they are cached if the cache has a secret.
  *
- * @param options - `fresh` asks in any case, and keeps the new answer
+ * @param options - `fresh` queries in any case, and caches the new result
  * @throws OperationError, DispatchError
  */
 export async function findKeptStudies(

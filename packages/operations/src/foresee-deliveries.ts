@@ -25,14 +25,14 @@ export interface StudyToForesee {
   readonly instanceTags: ReadonlyMap<string, Readonly<Record<string, string>>>;
 }
 
-/** A delivery as it would be made. */
+/** A delivery as it would be created. */
 export interface ForeseenDelivery {
   /** Name of a target, or of a group. */
   readonly to: string;
   readonly group?: {
     readonly strategy: GroupStrategy;
     readonly members: readonly string[];
-    /** The member that has the study already, and keeps it. */
+    /** The member that already has the study, and keeps it. */
     readonly chosen?: string;
   };
   readonly rules: readonly string[];
@@ -42,7 +42,7 @@ export interface ForeseenDelivery {
   readonly scheduled: boolean;
   /** Instances that are selected; undefined where no study was read. */
   readonly instances?: number;
-  /** Why it would not be made after all. */
+  /** Why it would not be created. */
   readonly omitted?: string;
 }
 
@@ -52,7 +52,7 @@ export interface ForeseeContext {
   readonly records: Pick<Records, 'deliveriesOfUid'>;
 }
 
-/** What the rules ask for, as far as it can be said without a study: from a file, or from tags. */
+/** The result of the rules, as far as it can be determined without a study: from a file, or from tags. */
 export function describePlanned(config: Config, planned: readonly PlannedDelivery[]): ForeseenDelivery[] {
   return planned.map((one) => {
     const transform = one.transform ?? config.targets[one.to]?.transform;
@@ -69,8 +69,8 @@ export function describePlanned(config: Config, planned: readonly PlannedDeliver
 }
 
 /**
- * What would become of a study: which deliveries would be made, with how many instances, and which would not, and why.
- * Nothing is written; a group that has not chosen yet names its members.
+ * Preview for a study: which deliveries would be created, with how many instances, and which would not, and why.
+ * Nothing is written; a group without a stored choice names its members.
  */
 export async function foreseeDeliveries(
   context: ForeseeContext,
@@ -95,7 +95,7 @@ export async function foreseeDeliveries(
     };
   }
 
-  /** Of a group that has not chosen yet: only when none of its members may have the study. */
+  /** For a group without a stored choice: only if none of its members may receive the study. */
   async function wayBack(one: PlannedDelivery, chosen: string | undefined): Promise<string | undefined> {
     const candidates = chosen === undefined ? (one.group?.members ?? [one.to]) : [chosen];
     const reasons = await Promise.all(

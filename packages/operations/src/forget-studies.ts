@@ -4,7 +4,7 @@ import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { forgetStudy } from '@dicom-dispatch/pipeline';
 import { OperationError } from '@dicom-dispatch/pipeline';
 
-/** Which studies an operator wants forgotten. */
+/** Filter for studies to be removed. */
 export interface ForgetWish {
   /** Only those of this source; a source that is no longer configured must be named. */
   readonly source?: string | undefined;
@@ -17,14 +17,14 @@ export interface ForgetWish {
 }
 
 export interface ForgetOutcome {
-  /** Studies that were looked at. */
+  /** Number of checked studies. */
   readonly studies: number;
   /** Of these, how many went, or would go. */
   readonly forgotten: number;
   readonly deliveries: number;
   /** About how much of Redis; only foreseen, not counted afterwards. */
   readonly bytes: number;
-  /** Why others stay, and how many. */
+  /** Why others are kept, and how many. */
   readonly kept: Readonly<Partial<Record<ForgetAnswer | 'in-source', number>>>;
 }
 
@@ -33,12 +33,12 @@ const batch = 100;
 const maxMeasured = 50;
 
 /**
- * Forgets studies because an operator says so: not only after the time for which they are kept, and where the source was
- * taken out of the configuration. What its source still has stays all the same: it would be routed, and sent, once more.
+ * Removes studies at the request of an operator: independent of their retention, and also if their source was
+ * removed from the configuration. Studies that the source still has are kept: they would be routed, and sent, once more.
  *
  * @param client - of a configured source
- * @param dryRun - only foresees it
- * @throws OperationError `not-found`; DispatchError when a source cannot be asked
+ * @param dryRun - only a preview
+ * @throws OperationError `not-found`; DispatchError if a source cannot be queried
  */
 export async function forgetStudies(
   context: Pick<PipelineContext, 'config' | 'redis' | 'records' | 'keys' | 'ledger' | 'sharedUids'>,

@@ -51,7 +51,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** Ends jobs as dispatchers do: what `fails` says, fails for good. */
+/** Ends jobs like dispatchers: those selected by `fails` fail permanently. */
 function startWorkers(fails: (target: string) => boolean = () => false): void {
   const { prefix } = config.redis;
   for (const target of Object.keys(config.targets)) {
@@ -103,7 +103,7 @@ function enqueue(studyInstanceUid: string, { to = ['a'], instances = 2, source =
   });
 }
 
-/** Waits until the jobs are at rest, and writes what dispatchers write when deliveries end. */
+/** Waits until the jobs are idle, and writes what dispatchers write when deliveries end. */
 async function end(enqueued: Enqueued, stateOf: (target: string) => DeliveryState = () => 'delivered'): Promise<void> {
   for (const delivery of enqueued.added) {
     const state = stateOf(delivery.target);
@@ -137,7 +137,7 @@ function forget(studyInstanceUid: string, terms: Terms = {}): ReturnType<typeof 
   );
 }
 
-/** Every key with what is in it, but for what a queue has once, whatever went through it. */
+/** Every key with its content, except data that a queue has once. */
 async function everything(): Promise<Map<string, unknown>> {
   const found = new Map<string, unknown>();
   for (const key of await redis.keys('*')) {
@@ -159,7 +159,7 @@ async function everything(): Promise<Map<string, unknown>> {
   return found;
 }
 
-/** What the counts say, against the records themselves. */
+/** The counts, compared with the records themselves. */
 async function expectCountsToAgree(): Promise<void> {
   const records = [];
   for (const key of await redis.keys('{dicom-dispatch}:delivery:*')) records.push(await redis.hgetall(key));
@@ -189,7 +189,7 @@ test('nothing of it is left, and nothing of another is touched', async () => {
   expect(await forget('1.2.2')).toMatchObject({ answer: 'forgotten', deliveries: 3 });
   expect(await everything()).toEqual(other);
   await expectCountsToAgree();
-  // The study task that waited for the cancelled delivery has not taken it for delivered.
+  // The study task of the cancelled delivery has not treated it as delivered.
   expect(tasksRun).toEqual(['1.2.1']);
   expect(await forget('1.2.2')).toMatchObject({ answer: 'unknown', deliveries: 0 });
 });
@@ -253,7 +253,7 @@ test('interrupted, it leaves no shared UIDs that nobody removes; what comes in b
   expect(answer).toMatchObject({ answer: 'waiting' });
   expect(await shared.find(other, [uid])).toEqual([study]);
   await redis.del(operations.keys.waits('main'));
-  // Killed in between, it is done again.
+  // If killed in between, it is repeated.
   const killed = withRemove(async () => {
     throw new Error('killed');
   });

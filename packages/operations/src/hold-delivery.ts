@@ -3,7 +3,7 @@ import { act } from '@dicom-dispatch/state/records';
 import { findDelivery } from './find-delivery.ts';
 
 /**
- * Keeps a waiting delivery from starting until it is released, whatever is retried or promoted meanwhile.
+ * Prevents a waiting delivery from starting until it is released, also after a retry or promotion.
  *
  * @throws OperationError `not-found`; `conflict` unless it waits
  */
@@ -18,7 +18,7 @@ export async function holdDelivery(context: PipelineContext, deliveryId: string,
   throw new OperationError('conflict', `only a waiting delivery can be held; ${deliveryId} is ${changed.state}`);
 }
 
-/** Lets a held delivery go on, at once. @returns false when it was not held */
+/** Continues a held delivery immediately. @returns false if it was not held */
 export async function releaseDelivery(context: PipelineContext, deliveryId: string, actor: Actor): Promise<boolean> {
   await findDelivery(context, deliveryId);
   const changed = await context.records.change(deliveryId, {

@@ -14,7 +14,7 @@ export interface WorkerState extends z.infer<typeof beat> {
   readonly id: string;
 }
 
-/** The dispatchers that have told within the last seconds that they live, by name. */
+/** The dispatchers with a recent heartbeat, by name. */
 export async function listWorkers(context: PipelineContext): Promise<WorkerState[]> {
   const { redis, keys } = context;
   const ids = await redis.zrange(keys.workers, '0', '-1');

@@ -1,12 +1,12 @@
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 
 const batch = 50;
-/** An older version indexed those that are held, too: so many of them are passed over before the search is given up. */
+/** An older version also indexed held ones: at most this number of them is skipped before the search ends. */
 const maxLookedAt = 2_000;
 
 /**
- * Since when the delivery to a target waits that waits longest although it may go (ms since 1970): those that are held, or
- * outside their schedule, wait because somebody wants it.
+ * Since when the longest-waiting delivery to a target waits that may run (ms since 1970): held ones, and those
+ * outside their schedule, wait intentionally.
  *
  * @param before - only those that wait since before this time
  */

@@ -9,13 +9,13 @@ import { OperationError } from '@dicom-dispatch/pipeline';
 /** What an operator decided, and how many deliveries it concerned. */
 export interface OrphanResult {
   readonly done: number;
-  /** Under way when it was decided, or ended meanwhile. */
+  /** Running at the time of the decision, or ended meanwhile. */
   readonly left: number;
 }
 
 /**
- * Targets that are no longer in the configuration and that deliveries still wait for: their queues are kept until an
- * operator moves the deliveries to another target, drops them, or puts the target back.
+ * Targets that are no longer in the configuration and that still have waiting deliveries: their queues are kept until an
+ * operator moves the deliveries to another target, drops them, or restores the target.
  */
 export async function listOrphans(context: PipelineContext): Promise<string[]> {
   const { redis, keys } = context;
@@ -33,10 +33,10 @@ export async function isOrphan(context: PipelineContext, name: string): Promise<
 }
 
 /**
- * Gives what waits for a removed target to another one. A study keeps the shape in which it was to leave: what was to be
- * anonymised stays so. Held deliveries stay held.
+ * Moves the waiting deliveries of a removed target to another one. A study keeps the form in which it was to be sent: an
+ * anonymisation is preserved. Held deliveries stay held.
  *
- * @throws OperationError `not-found` when there is no such orphan or target
+ * @throws OperationError `not-found` if the orphan or target does not exist
  */
 export async function moveOrphan(
   context: PipelineContext,
@@ -52,9 +52,9 @@ export async function moveOrphan(
 }
 
 /**
- * Cancels what waits for a removed target. What it has confirmed stays known.
+ * Cancels the waiting deliveries of a removed target. Confirmations are kept.
  *
- * @throws OperationError `not-found` when there is no such orphan
+ * @throws OperationError `not-found` if the orphan does not exist
  */
 export async function dropOrphan(context: PipelineContext, name: string, actor: Actor): Promise<OrphanResult> {
   await needOrphan(context, name);
@@ -105,7 +105,7 @@ async function moveOne(context: PipelineContext, record: DeliveryRecord, to: str
       text: `moved to ${to} by ${actor.name}: ${data.target} was removed from the configuration`,
     },
   });
-  // A dispatcher that still has the target has just taken it up: both get the study.
+  // A dispatcher that still has the target has just taken it: both get the study.
   if (left.kind === 'refused') return false;
   // A worker that has just taken its job finds that the delivery has ended.
   const job = await queues.target(data.target).getJob(data.deliveryId);

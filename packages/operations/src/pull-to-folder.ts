@@ -7,10 +7,12 @@ import { OperationError, type PullDestination } from '@dicom-dispatch/pipeline';
 import { readIdentity } from '@dicom-dispatch/targets';
 
 /**
- * A folder with one file an instance, `STUDY/INSTANCE.dcm`; a second one with the SOP Instance UID, of another series of the study, is
- * `STUDY/INSTANCE_SERIES.dcm`. A file is written as `.NAME.part`, flushed and renamed: what has its final name is whole.
+ * A folder with one file per instance, `STUDY/INSTANCE.dcm`; a second one with the SOP Instance UID, of another series of
+ * the study, is
+ * `STUDY/INSTANCE_SERIES.dcm`. A file is written as `.NAME.part`, flushed and renamed: a file with its final name is
+ * complete.
  *
- * @throws OperationError when the folder cannot be used
+ * @throws OperationError if the folder cannot be used
  */
 export async function pullToFolder(folder: string, studyInstanceUid: string): Promise<PullDestination> {
   if (!isUid(studyInstanceUid))
@@ -25,14 +27,14 @@ export async function pullToFolder(folder: string, studyInstanceUid: string): Pr
   /** Of files that are written, or have been. */
   const seriesOf = new Map<string, string | undefined>();
 
-  /** Whether the file of a name is of the series, as far as that can be told. */
+  /** Whether the file of a name belongs to the series, as far as this can be determined. */
   async function isOfSeries(name: string, seriesInstanceUid: string): Promise<boolean> {
     if (!seriesOf.has(name)) seriesOf.set(name, await seriesIn(join(path, name)));
     const series = seriesOf.get(name);
     return series === undefined || series === seriesInstanceUid;
   }
 
-  /** @returns the name under which an instance is kept, or is to be kept */
+  /** @returns the name under which an instance is stored, or is to be stored */
   async function nameOf(sopInstanceUid: string, seriesInstanceUid?: string): Promise<string> {
     const name = `${sopInstanceUid}.dcm`;
     const isTaken = known.has(name) || seriesOf.has(name);
@@ -49,7 +51,7 @@ export async function pullToFolder(folder: string, studyInstanceUid: string): Pr
         throw new OperationError('invalid', 'the target listed an instance with an invalid UID');
       }
       const plain = `${sopInstanceUid}.dcm`;
-      // At once: another lane may bring the other one.
+      // Immediately: another lane may retrieve the other one.
       if (!known.has(plain) && !seriesOf.has(plain)) seriesOf.set(plain, seriesInstanceUid);
       const name = await nameOf(sopInstanceUid, seriesInstanceUid);
       const partial = join(path, `.${name.slice(0, -4)}.part`);
@@ -63,7 +65,7 @@ export async function pullToFolder(folder: string, studyInstanceUid: string): Pr
       } catch (error) {
         if (!known.has(name)) seriesOf.delete(name);
         await rm(partial, { force: true }).catch(() => {});
-        // The body has errors of its own; only those of the file are ours to explain.
+        // The body has its own errors; only those of the file are explained here.
         throw ofFile === error || isOfFileSystem(error) ? cannotWrite(path, error) : error;
       }
     },
@@ -71,7 +73,7 @@ export async function pullToFolder(folder: string, studyInstanceUid: string): Pr
   };
 }
 
-/** The Series Instance UID of a file; undefined where it cannot be read. */
+/** The Series Instance UID of a file; undefined if it cannot be read. */
 async function seriesIn(path: string): Promise<string | undefined> {
   const identity = await readIdentity(createReadStream(path)).catch(() => undefined);
   return identity?.seriesInstanceUid;

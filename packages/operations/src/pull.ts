@@ -1,4 +1,4 @@
-/** What needs neither Redis nor queues: asking a target, pulling from it, testing it. Quick to load. */
+/** Operations without Redis and queues: searching a target, pulling from it, testing it. Fast to load. */
 export {
   OperationError,
   pullStudy,

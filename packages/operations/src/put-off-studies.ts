@@ -2,11 +2,11 @@ import { OperationError, type PipelineContext } from '@dicom-dispatch/pipeline';
 import { tryPutOffNow } from '@dicom-dispatch/state/feed';
 
 /**
- * Lets studies of a source that cannot be read be tried now; the router that leads the source takes them up within a second.
+ * Makes unreadable studies of a source due now; the router that leads the source tries them within a second.
  *
  * @param orthancStudyId - undefined: all of the source
- * @returns how many
- * @throws OperationError `not-found` when there is no such source, or the study is not postponed
+ * @returns their number
+ * @throws OperationError `not-found` if the source does not exist, or the study is not postponed
  */
 export async function tryStudiesNow(
   { redis, config }: PipelineContext,

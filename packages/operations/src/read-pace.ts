@@ -6,20 +6,20 @@ import type { PipelineContext } from '@dicom-dispatch/pipeline';
 const rateMinutes = 10;
 const minuteMs = 60_000;
 
-/** How fast deliveries to a target end now, and when those that wait will have. */
+/** The current rate of deliveries to a target, and the expected end of the waiting ones. */
 export interface Pace {
-  /** Deliveries that end a minute, over the last ten minutes or since the first of them in which something was sent; 0: none did. */
+  /** Deliveries that end per minute, over the last ten minutes or since the first of them with a transfer; 0: none. */
   readonly deliveriesPerMinute: number;
   readonly bytesPerSecond: number;
   /** Waiting deliveries that may go, as far as the target can be used. */
   readonly ready: number;
   /** Waiting deliveries that are held, outside their schedule, or wait for a person: no backlog. */
   readonly keptBack: number;
-  /** When what is ready and under way will have ended at this rate (ms since 1970); undefined when there is none, or nothing ends. */
+  /** Expected end of ready and running deliveries at this rate (ms since 1970); undefined if there are none, or none end. */
   readonly expectedEndAt: number | undefined;
 }
 
-/** @param counts - deliveries to the target that wait and that are under way */
+/** @param counts - waiting and running deliveries to the target */
 export async function readPace(
   context: PipelineContext,
   target: string,
@@ -47,7 +47,7 @@ export async function readPace(
   };
 }
 
-/** How long something takes at a target: since the hour before this one, and in the seven days before today. */
+/** Durations at a target: since the previous hour, and in the seven days before today. */
 export interface TimedPart {
   readonly timed: Timed;
   readonly recent: DurationSummary | undefined;
@@ -57,19 +57,19 @@ export interface TimedPart {
 export interface TargetDurations {
   /** When `recent` begins (ms since 1970). */
   readonly recentSince: number;
-  /** Stages in their order, then the attempt and the instance; only what was measured. */
+  /** Stages in their order, then the attempt and the instance; only measured ones. */
   readonly parts: readonly TimedPart[];
-  /** Set while an instance takes at least twice as long as it usually does. */
+  /** Set while an instance takes at least twice as long as usual. */
   readonly slower: { readonly instanceMs: number; readonly usualMs: number } | undefined;
 }
 
-/** So many deliveries make a comparison. */
+/** Minimum number of deliveries for a comparison. */
 const enough = { recent: 5, usual: 20 };
 const slowFactor = 2;
-/** Below this time an instance is not slow, whatever is usual. */
+/** Below this time an instance is not slow, even if faster ones are usual. */
 const neverSlowMs = 20;
 
-/** Durations of deliveries that arrived. Those that are sent while their study comes in are not among them. */
+/** Durations of successful deliveries. Those sent during reception are excluded. */
 export async function readDurations(context: PipelineContext, target: string): Promise<TargetDurations> {
   const stats = new TargetStats(context.redis, context.config().redis.prefix);
   const now = Date.now();

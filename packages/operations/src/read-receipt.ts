@@ -6,28 +6,28 @@ import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { OperationError } from '@dicom-dispatch/pipeline';
 
 /**
- * - `delivered`: the target has confirmed it, and nothing is known against it
- * - `replaced`: it was confirmed, and another version or another confirmation has taken its place
+ * - `delivered`: the target has confirmed it, and this is still valid
+ * - `replaced`: it was confirmed, and another version or another confirmation has replaced it
  * - `taken-back`: it was confirmed, and verification showed that the target does not have it
- * - `quarantined`: the target will not take it
+ * - `quarantined`: the target will not accept it
  */
 export type ReceiptState = 'delivered' | 'replaced' | 'taken-back' | 'quarantined';
 
 /** One instance at one target. Times are ms since 1970. UIDs are those in the source. */
 export interface ReceiptLine {
   readonly sopInstanceUid: string;
-  /** Undefined where only the ledger knows of it. */
+  /** Undefined if only the ledger has it. */
   readonly seriesInstanceUid: string | undefined;
   readonly state: ReceiptState;
-  /** Bytes of the file that was handed to the target's handler, and their SHA-256; undefined where they are not known. */
+  /** Size of the file that was passed to the target's handler, and its SHA-256; undefined if unknown. */
   readonly sizeBytes: number | undefined;
   readonly sha256: string | undefined;
   readonly at: number;
   readonly attempt: number;
   readonly deliveryId: string;
-  /** What the receiver said: a status, an ETag, the path; or why it is quarantined. */
+  /** Response of the receiver: a status, an ETag, the path; or why it is quarantined. */
   readonly answer: string;
-  /** Where the target was then. */
+  /** Address of the target at that time. */
   readonly place: string;
 }
 
@@ -42,23 +42,23 @@ export interface TargetReceipt {
   }[];
   readonly delivered: number;
   readonly quarantined: number;
-  /** Confirmed, and sizes and answers are not known (any more): they are kept for `receipts.keep`. */
+  /** Confirmed, and sizes and responses are unknown (any more): they are kept for `receipts.keep`. */
   readonly withoutDetails: number;
   readonly lines: readonly ReceiptLine[];
 }
 
 export interface StudyReceipt extends StudyKey {
   readonly studyInstanceUid: string;
-  /** When it was made. */
+  /** When it was created. */
   readonly at: number;
   readonly targets: readonly TargetReceipt[];
 }
 
 /**
- * What targets have confirmed of a study, instance by instance, to be shown to whoever asks.
+ * Confirmed instances of a study, one by one, as evidence.
  *
  * @param target - only this one
- * @throws OperationError `not-found` when nothing was delivered
+ * @throws OperationError `not-found` if nothing was delivered
  */
 export async function readReceipt(context: PipelineContext, study: StudyKey, target?: string): Promise<StudyReceipt> {
   const all = await context.records.deliveriesOf(study);
@@ -83,7 +83,7 @@ async function receiptOf(context: PipelineContext, deliveries: readonly Delivery
   const receipts = openReceipts(context.redis, context.config());
   const ledgers = new Map(deliveries.map((one) => [one.ledger ?? one.target, one]));
   const entries = new Map<string, LedgerEntry>();
-  // What was confirmed at a former place of the target counts too: each line says where.
+  // Instances confirmed at a former place of the target count too: each line has its place.
   for (const one of ledgers.values()) {
     for (const [name, entry] of await context.ledger.entries(ledgerKeyOf(one)))
       entries.set(`${one.ledger ?? one.target} ${name}`, entry);
@@ -131,7 +131,7 @@ function lineOf(
   return { ...entry, deliveryId, state: own === undefined ? (isKnown ? 'replaced' : 'taken-back') : 'delivered' };
 }
 
-/** An entry of the ledger of which no details are kept. */
+/** An entry of the ledger without details. */
 function ledgerLine(key: string, entry: LedgerEntry, deliveries: readonly DeliveryRecord[]): ReceiptLine {
   const [ledger = '', ...rest] = key.split(' ');
   const [sopInstanceUid = '', seriesInstanceUid] = rest.join(' ').split('@');

@@ -19,13 +19,13 @@ export interface SourceState {
   readonly remedy: string | undefined;
   /** Whether a router follows it. */
   readonly followed: boolean;
-  /** The router that follows it, HOST:PID; others stand by. */
+  /** The router that follows it, HOST:PID; others are standbys. */
   readonly leader: string | undefined;
-  /** Counts the lives of its database; undefined before it was followed first. */
+  /** Number of its database's epoch; undefined before it was first followed. */
   readonly epoch: number | undefined;
   readonly position: number | undefined;
   readonly newest: number | undefined;
-  /** Changes not dealt with yet. */
+  /** Unprocessed changes. */
   readonly lag: number | undefined;
   /** Studies that could not be read and are tried again later. */
   readonly triedLater: number;
@@ -40,7 +40,7 @@ export interface SourceState {
         readonly unread: number;
       }
     | undefined;
-  /** Place of a sweep that is under way. */
+  /** Position of a running sweep. */
   readonly sweepAt: number | undefined;
 }
 

@@ -20,16 +20,16 @@ export interface TargetState {
   readonly counts: Readonly<Record<DeliveryState, number>>;
   /** Since when the delivery waits that waits longest although it may go: not held, not outside its schedule (ms since 1970). */
   readonly oldestWaitingAt: number | undefined;
-  /** Deliveries at the same time over all dispatchers, as it holds now. */
+  /** Current number of parallel deliveries over all dispatchers. */
   readonly concurrency: number;
-  /** Deliveries that may start in a minute, as it holds now; undefined: no limit. */
+  /** Current maximum number of deliveries that start per minute; undefined: no limit. */
   readonly deliveriesPerMinute: number | undefined;
   /** What of it an operator has set, until the configuration is reloaded. */
   readonly setLimits: OperatorLimits;
   readonly attempts: number;
-  /** Where it is, in words; undefined for one that was removed. */
+  /** Its address, as text; undefined for a removed one. */
   readonly place: string | undefined;
-  /** Set while somebody has to decide whether the place where it is now has the same contents. */
+  /** Set while an operator must decide whether its current place has the same contents. */
   readonly moved: { readonly was: string; readonly text: string } | undefined;
 }
 

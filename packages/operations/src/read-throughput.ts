@@ -7,20 +7,20 @@ export interface ThroughputPoint {
   readonly at: number;
   readonly bytes: number;
   readonly delivered: number;
-  /** Deliveries that ended any other way. */
+  /** Deliveries that ended in another way. */
   readonly failed: number;
 }
 
 const minuteMs = 60_000;
 const hourMinutes = 60;
-/** For so long numbers are kept by the minute; beyond it by the hour. */
+/** For this time numbers are kept per minute; beyond it per hour. */
 const longestByMinute = 2 * 24 * hourMinutes;
 
 /**
- * What went through a target, oldest first, up to now.
+ * Throughput of a target, oldest first, up to now.
  *
- * @param minutes - how far back: two days, or a week by whole hours
- * @param step - minutes that make one point; whole hours where `minutes` is more than two days
+ * @param minutes - period: two days, or a week in whole hours
+ * @param step - minutes per point; whole hours if `minutes` is more than two days
  */
 export async function readThroughput(
   context: PipelineContext,

@@ -22,11 +22,11 @@ export interface ReplayOptions {
 }
 
 /**
- * What the present rules would have done with a study.
+ * Result of the current rules for an earlier study.
  *
- * - `same`: it would go to the targets that it went to
- * - `differs`: some would be added or left out
- * - `gone`: it is no longer in the source, so that nobody can say
+ * - `same`: it would be sent to the same targets
+ * - `differs`: some would be added or removed
+ * - `gone`: it is no longer in the source, so the result is unknown
  * - `unread`: the source could not be queried
  */
 export type ReplayOutcome = 'same' | 'differs' | 'gone' | 'unread';
@@ -40,15 +40,15 @@ export interface ReplayedStudy {
   readonly outcome: ReplayOutcome;
   /** Why it could not be judged. */
   readonly detail?: string;
-  /** Targets that got it, or were to get it, by the rules; `NAME (TRANSFORM)` where it was changed on its way. */
+  /** Targets that got it, or were to get it, by the rules; `NAME (TRANSFORM)` if it was transformed. */
   readonly before: readonly string[];
-  /** Targets that would get it; `NAME (one of A, B)` for a group that would have to choose. */
+  /** Targets that would get it; `NAME (one of A, B)` for a group that would have to select. */
   readonly after: readonly string[];
   readonly added: readonly string[];
   readonly removed: readonly string[];
   readonly rulesBefore: readonly string[];
   readonly rulesAfter: readonly string[];
-  /** Rules that would still wait until it is whole. */
+  /** Rules that would still wait until it is complete. */
   readonly waiting: readonly string[];
 }
 
@@ -56,9 +56,10 @@ const pageSize = 200;
 const lanes = 4;
 
 /**
- * Goes through the studies that were routed since a time and says what the present rules would have done with each, as
- * it is in the source now and as if it were the time when it was routed. Nothing is sent or written. What operators sent
- * by name is left out. In no particular order.
+ * Iterates over the studies that were routed since a time and returns the result of the current rules for each, with
+ * its current content in the source and the time when it was routed. Nothing is sent or written. Deliveries to targets named
+ * by
+ * operators are excluded. In no particular order.
  *
  * @param client - opens a source
  */
@@ -154,7 +155,7 @@ async function replayOne(dependencies: ReplayDependencies, study: StudyRecord): 
   }
 }
 
-/** Of a group the member that has the study, whoever chose it. */
+/** For a group the member that has the study, whoever selected it. */
 function targetOf(config: Config, one: ForeseenDelivery, had: readonly DeliveryRecord[]): string {
   if (!one.group) return labelOf(one.to, one.transform);
   const { chosen, members } = one.group;

@@ -7,10 +7,10 @@ import { findDelivery } from './find-delivery.ts';
 export const maxReasonLength = 200;
 
 /**
- * Settles a delivery that did not arrive: it is counted and reported as failed no longer. Nothing is sent; a retry is still
- * possible, and {@link reopenDelivery} takes it back.
+ * Resolves an unsuccessful delivery: it is no longer counted and reported as failed. Nothing is sent; a retry is still
+ * possible, and {@link reopenDelivery} reverts it.
  *
- * @param reason - kept in Redis and the audit log: no patient data
+ * @param reason - stored in Redis and the audit log: no patient data
  * @throws OperationError `not-found`; `invalid` without a reason; `conflict` unless it is failed, partial or source-gone
  */
 export async function resolveDelivery(
@@ -38,7 +38,7 @@ export async function resolveDelivery(
 }
 
 /**
- * Makes a resolved delivery what it was before.
+ * Restores the former state of a resolved delivery.
  *
  * @throws OperationError `not-found`; `conflict` unless it is resolved
  */

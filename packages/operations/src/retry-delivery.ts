@@ -4,12 +4,12 @@ import { act, endStates, fromNow, type DeliveryState } from '@dicom-dispatch/sta
 import { findDelivery, noDelivery } from './find-delivery.ts';
 
 /**
- * Lets a delivery that has ended go again, with all its attempts; what the target has confirmed is not sent again, what
- * was quarantined is. A delivery that waits for its next attempt goes at once; one that is held stays held. One that was
- * never delivered whole (`partial`) goes too; a delivered one does not: route the study again for that.
+ * Continues an ended delivery, with all its attempts; confirmed instances are not sent again,
+ * quarantined ones are. A delivery that waits for its next attempt starts immediately; a held one stays held. A
+ * `partial` one can be retried too; a delivered one cannot: route the study again instead.
  *
  * @param options - `anyway`: also outside the schedule of its target and rules, until it ends
- * @throws OperationError `not-found`; `conflict` while an attempt is under way, or when it is delivered
+ * @throws OperationError `not-found`; `conflict` while an attempt is running, or if it is delivered
  */
 export async function retryDelivery(
   context: PipelineContext,

@@ -14,17 +14,17 @@ export type TestModality = (typeof testModalities)[number];
 const instances = 3;
 
 /**
- * Stores a small synthetic study in a source, from where the rules send it on. It is a new one each time, and its patient,
- * description and institution say that it is a test.
+ * Stores a small synthetic study in a source, from where the rules send it. It is a new one each time, and its patient,
+ * description and institution show that it is a test.
  *
- * @throws DispatchError when the source cannot be reached, or refuses it
+ * @throws DispatchError if the source cannot be reached, or rejects it
  */
 export async function sendTestStudy(
   orthanc: OrthancClient,
   source: string,
   { modality = 'CT', signal }: { readonly modality?: TestModality; readonly signal?: AbortSignal } = {},
 ): Promise<TestStudy> {
-  // Loaded when somebody wants one: no process has memory for it otherwise.
+  // Loaded on demand: processes that do not use it need no memory for it.
   const { makeStudy } = await import('@dicom-dispatch/samples');
   const seed = randomUUID();
   const study = makeStudy({

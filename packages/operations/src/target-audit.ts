@@ -8,11 +8,11 @@ import {
 import { resolveTarget } from '@dicom-dispatch/targets';
 import { auditGaps } from './audit-gaps.ts';
 
-/** What audits of a target know. */
+/** Data of audits of a target. */
 export interface AuditedTarget {
-  /** Under way, or the last one; undefined before the first. */
+  /** The running or last one; undefined before the first. */
   readonly audit: TargetAudit | undefined;
-  /** What `audit` does not know, a sentence each; none when it has compared everything. */
+  /** What `audit` could not determine, one sentence each; none if it has compared everything. */
   readonly gaps: readonly string[];
   /** Studies with which something is wrong, the newest finding first. */
   readonly findings: readonly AuditFinding[];
@@ -39,10 +39,10 @@ export async function readTargetAudit(context: Context, target: string): Promise
 }
 
 /**
- * Has a dispatcher compare what a target has with what it has confirmed.
+ * Requests that a dispatcher compares the content of a target with its confirmations.
  *
- * @throws OperationError `not-found`; `invalid` when targets of this type do not say what they have; `conflict` while an audit of it
- *   is under way
+ * @throws OperationError `not-found`; `invalid` if targets of this type cannot be listed; `conflict` while an audit of it
+ *   is running
  */
 export async function startTargetAudit(
   context: Context,
@@ -63,7 +63,7 @@ export async function startTargetAudit(
   await audits.ask(target, { kind: 'start', by: actor.name, scope });
 }
 
-/** Ends the audit that is under way; what it found is kept. @throws OperationError `not-found`, `conflict` */
+/** Ends the running audit; its findings are kept. @throws OperationError `not-found`, `conflict` */
 export async function stopTargetAudit(context: Context, target: string, actor: Actor): Promise<void> {
   const audits = open(context, target);
   if ((await audits.read(target))?.state !== 'running' && !(await audits.asked()).has(target)) {
@@ -73,10 +73,10 @@ export async function stopTargetAudit(context: Context, target: string, actor: A
 }
 
 /**
- * Has a dispatcher send what audits found missing or different. What it would reach is in `readTargetAudit`.
+ * Requests that a dispatcher sends instances that audits found missing or different. `readTargetAudit` has their number.
  *
  * @param study - only this study (Study Instance UID)
- * @throws OperationError `not-found`; `conflict` while an audit is under way, or when there is nothing to send
+ * @throws OperationError `not-found`; `conflict` while an audit is running, or if there is nothing to send
  */
 export async function sendMissing(
   context: Context,

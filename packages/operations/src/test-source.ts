@@ -5,8 +5,9 @@ import type { Check } from '@dicom-dispatch/target-kit';
 const longestMs = 20_000;
 
 /**
- * Tries what a router and a dispatcher ask of a source, one check after another, and gives each as it ends. Reads only; ends
- * with the first that fails.
+ * Tests the requests of a router and a dispatcher to a source, check by check, and yields each when it ends. Reads only;
+ * ends
+ * with the first failure.
  */
 export async function* testSource(name: string, config: SourceConfig): AsyncGenerator<Check> {
   const signal = AbortSignal.timeout(longestMs);

@@ -6,8 +6,8 @@ import { createTargetMemory } from '@dicom-dispatch/state/target-memory';
 const longestMs = 60_000;
 
 /**
- * Runs the checks of a target one after another, and gives each as it ends. With a Redis, what deliveries keep with the target
- * is compared too: whether its folder is still the one that it was set up with.
+ * Runs the checks of a target sequentially, and yields each when it ends. With a Redis, data stored with the target
+ * are compared too: whether its folder is still the one with which it was set up.
  */
 export async function* testTarget(
   context: Pick<PipelineContext, 'config'> & Partial<Pick<PipelineContext, 'redis'>>,

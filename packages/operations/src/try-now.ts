@@ -8,7 +8,7 @@ import { explainWaiting } from './explain-waiting.ts';
 import { findDelivery } from './find-delivery.ts';
 import { retryDelivery } from './retry-delivery.ts';
 
-/** What an act has done, in words for the one who asked for it. */
+/** Result of an action, as text for the user. */
 export interface Did {
   readonly did: string;
   /** When its schedule opens (ms since 1970): until then it goes only with `anyway`. */
@@ -22,7 +22,7 @@ const probeWithinMs = 8_000;
 const startWithinMs = 2_500;
 
 /**
- * Retries a delivery, probes its target at once where its circuit is open, and reports what came of it.
+ * Retries a delivery, probes its target immediately if its circuit is open, and reports the result.
  *
  * @param anyway - also outside the schedule of its target and rules, until the delivery ends
  * @throws OperationError as `retryDelivery`
@@ -45,7 +45,7 @@ export async function tryNow(
     return { did: `It waits for its schedule, which opens in ${formatDuration(opensAt - now)}.`, opensAt };
   }
   if (explained.reason === 'circuit-open') return { did: await probe(context, record, before) };
-  // What keeps the target as a whole keeps this delivery too.
+  // A problem of the target as a whole also affects this delivery.
   const isKept = ['target-unknown', 'target-off', 'target-moved', 'paused', 'no-dispatcher'].includes(explained.reason);
   if (isKept) return { did: `It is queued. ${explained.text}` };
   return { did: await untilStarted(context, record) };

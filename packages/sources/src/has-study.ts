@@ -3,10 +3,10 @@ import { OrthancError, type OrthancClient } from '@dicom-dispatch/orthanc';
 import { sourceError } from './source-error.ts';
 
 /**
- * Whether a source has a study now, stable or not. It is looked for by Orthanc's id: a study whose patient was corrected has
- * another id and is another study, whatever its UID. That it is not there is believed only where Orthanc answers the look-up.
+ * Whether a source has a study now, stable or not. It is looked up by Orthanc id: a study whose patient was corrected has
+ * another id and is another study, whatever its UID. A missing study counts only if Orthanc answers the lookup.
  *
- * @throws DispatchError when the source cannot be asked
+ * @throws DispatchError if the source cannot be queried
  */
 export async function hasStudy(
   orthanc: OrthancClient,
@@ -20,7 +20,7 @@ export async function hasStudy(
     if (found.some(({ Type, ID }) => Type === 'Study' && ID === study.orthancStudyId)) return true;
   } catch (error) {
     if (!isNotFound(error)) throw sourceError(error, source);
-    // Orthanc answers with an empty list: this is something else, or something in front of it.
+    // Orthanc returns an empty list: this is another server, or a proxy.
     throw new DispatchError('source-error', `source ${source}: /tools/lookup is not there`, { cause: error });
   }
   try {

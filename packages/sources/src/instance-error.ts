@@ -6,7 +6,10 @@ import { sourceError } from './source-error.ts';
 /** Orthanc's own statuses. */
 const notImplemented = 2;
 
-/** What no instance can cause: the source as a whole is away, overloaded, or does not let us in; or this process is at its limits. */
+/**
+ * Errors that no instance can cause: the source as a whole is unavailable, overloaded, or denies access; or this process has
+ * reached its limits.
+ */
 const ofTheSource: ReadonlySet<OrthancErrorCode> = new Set([
   'unreachable',
   'tls',
@@ -16,27 +19,28 @@ const ofTheSource: ReadonlySet<OrthancErrorCode> = new Set([
   'cancelled',
 ]);
 
-/** How long the source may take to show that it is well. */
+/** How long the source may take to respond to a health check. */
 const probeMs = 5_000;
 
-/** What the source has to do with an instance. */
+/** Required work of the source for an instance. */
 export type Change = 'none' | 'transcode' | 'transform';
 
-/** What is asked of an instance: the words in which a failure is told depend on it. */
+/** The request for an instance: it determines the text of an error. */
 export interface InstanceRequest {
   readonly orthanc: OrthancClient;
   readonly source: string;
   readonly instance: ManifestInstance;
-  /** Whether the source has to change or transcode it. */
+  /** Whether the source must change or transcode it. */
   readonly change: Change;
-  /** The transfer syntax that was asked for, where it is another than the stored one. */
+  /** The requested transfer syntax, if it is not the stored one. */
   readonly transferSyntaxUid?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * What an answer of the source means for one instance. What concerns the source as a whole is told from what concerns
- * this instance by asking the source for something else: only then can the others of the study go on.
+ * Meaning of an error response of the source for one instance. Another request to the source shows whether the source as a
+ * whole
+ * or only this instance is affected: only in the second case the others of the study continue.
  */
 export async function instanceError(thrown: unknown, request: InstanceRequest): Promise<unknown> {
   if (!(thrown instanceof OrthancError)) return thrown;
@@ -52,7 +56,7 @@ export async function instanceError(thrown: unknown, request: InstanceRequest): 
         { cause: thrown, stage: 'transfer' },
       );
     }
-    // Newer versions say "unknown resource" of an instance that they cannot transcode.
+    // Newer versions report "unknown resource" for an instance that they cannot transcode.
     if (isKnown === true && change !== 'none') return unsupported(request, thrown);
   }
   if (!(await isWell(request))) return notAboutInstance(thrown, source);
@@ -84,8 +88,8 @@ export function wrongBytes(request: InstanceRequest, deviation: Deviation, cause
 }
 
 /**
- * What an error is called once it has come again and again, while the source answers otherwise: it is the instance then,
- * and where a change was asked for, one that the source cannot make.
+ * The error after repeated failures while the source otherwise responds: the instance is the cause then,
+ * and if a change was requested, it is one that the source cannot make.
  */
 export function asRepeated(error: DispatchError, times: number, change: Change): DispatchError {
   const code = change !== 'none' && error.code === 'source-bytes-wrong' ? 'instance-unsupported' : error.code;
@@ -107,7 +111,7 @@ export async function isWell({ orthanc, signal }: Pick<InstanceRequest, 'orthanc
   }
 }
 
-/** Whether a failure to read one file of the source is not one of the source as a whole: it answers otherwise. */
+/** Whether a failure to read one file of the source affects only this file: the source otherwise responds. */
 export async function isOfOneFile(
   thrown: unknown,
   source: Pick<InstanceRequest, 'orthanc' | 'signal'>,
@@ -117,7 +121,7 @@ export async function isOfOneFile(
   return isWell(source);
 }
 
-/** Whether the source has the instance; undefined when it does not say so itself. */
+/** Whether the source has the instance; undefined if Orthanc itself does not respond. */
 async function isThere({ orthanc, instance, signal }: InstanceRequest): Promise<boolean | undefined> {
   try {
     return await orthanc.instances.exists(instance.sourceId, { timeoutMs: probeMs, ...(signal && { signal }) });
@@ -126,7 +130,7 @@ async function isThere({ orthanc, instance, signal }: InstanceRequest): Promise<
   }
 }
 
-/** A 404 that is not Orthanc's, or one on an instance that it lists, does not say that a study is gone. */
+/** A 404 of another server, or for a listed instance, does not mean that a study was deleted. */
 function notAboutInstance(error: OrthancError, source: string): unknown {
   if (error.code !== 'not-found') return sourceError(error, source, 'transfer');
   return new DispatchError('source-error', `source ${source}: ${error.message}; this is not an answer of Orthanc`, {
@@ -136,11 +140,11 @@ function notAboutInstance(error: OrthancError, source: string): unknown {
   });
 }
 
-/** What Orthanc says when it lacks a codec (a 500), and to what is no transfer syntax or no change (a 400). */
+/** Orthanc's responses for a missing codec (a 500), and for an unsupported transfer syntax or change (a 400). */
 function cannotChange(error: OrthancError, change: Change): boolean {
-  // The client knows beforehand what this version cannot do.
+  // The client knows in advance what this version does not support.
   if (error.code === 'unsupported' && error.status === undefined) return true;
-  // An empty file with status 200 may also come from elsewhere: that has to come again.
+  // An empty file with status 200 may come from another server: it must be repeated.
   if (!error.isOrthancAnswer) return false;
   if (error.code === 'bad-request') return true;
   if (error.code !== 'server-error') return false;

@@ -9,18 +9,19 @@ export interface SeenChange {
 }
 
 /**
- * - `same`: a change that was seen is still there, or the feed has gone on from where it was
- * - `another`: the database was wiped, restored from a backup, or belongs to another server
- * - `unknown`: nothing that was seen is there, and nothing says otherwise, e.g. since all of it was deleted
+ * - `same`: a known change still exists, or the feed has continued from its position
+ * - `another`: the database was emptied, restored from a backup, or belongs to another server
+ * - `unknown`: no known change exists, and there is no contradiction, e.g. because all of them were deleted
  */
 export type DatabaseVerdict = 'same' | 'another' | 'unknown';
 
 /**
- * Whether the database behind a source is the one whose changes were seen. Orthanc gives a database no identity of its own
- * (`DatabaseServerIdentifier` names a server), so its change feed has to do: two databases do not have the same change, to the second,
- * under the same number.
+ * Whether the database behind a source is the known one. Orthanc gives a database no identity
+ * (`DatabaseServerIdentifier` names a server), so its change feed is used: two databases do not have the same change, to the
+ * second,
+ * with the same number.
  *
- * @param seen - the newest change first
+ * @param seen - known changes, newest first
  * @throws OrthancError
  */
 export async function judgeDatabase(
@@ -43,17 +44,18 @@ export async function judgeDatabase(
   if (isAnother) return 'another';
   const [last] = seen;
   if (!last || !newest || newest.Seq <= Math.max(...seen.map(({ seq }) => seq))) return 'unknown';
-  // Numbers are given once and go up with time: this feed has gone on from where it was, or it is an older one that is longer.
+  // Numbers are assigned once and increase with time: this feed has continued from its position, or it is an older and
+  // longer one.
   return newest.Date >= last.date ? 'same' : 'another';
 }
 
 /**
- * What one change says of the feed:
+ * Conclusion from one change about the feed:
  *
  * - another resource or date under its number: the feed is another one
- * - the newest change has a lower number and yet is younger: the same
+ * - the newest change has a lower number but is newer: the same
  *
- * Lower numbers alone prove nothing: deleting the newest study takes its events away.
+ * Lower numbers alone prove nothing: deleting the newest study removes its events.
  */
 function compare(seen: SeenChange, sameNumber: Change | undefined, newest: Change | undefined): DatabaseVerdict {
   if (sameNumber) return sameNumber.ID === seen.id && sameNumber.Date === seen.date ? 'same' : 'another';

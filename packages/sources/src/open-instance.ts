@@ -12,23 +12,23 @@ export type Judge = (error: unknown, change: Change) => Promise<unknown>;
 
 /** How an instance is opened at its source. */
 export interface OpenOptions {
-  /** The transfer syntax to hand it out in; default the stored one. */
+  /** The requested transfer syntax; default the stored one. */
   readonly transferSyntaxUid?: string | undefined;
   /** Whether a file that is stored without preamble or file meta, or with a wrong one, gets a right one. */
   readonly asPart10?: boolean | undefined;
   /** Whether to compare its digest with the source's. */
   readonly digest?: boolean | undefined;
-  /** Hears how long the source took to answer with its digest. */
+  /** Called with the duration of the source's digest response. */
   readonly digestAnswered?: ((tookMs: number) => void) | undefined;
-  /** Has the last word on an error of an instance: one that comes again and again is not postponed forever. */
+  /** Final translation of an error of an instance: a repeated one is not postponed forever. */
   readonly judge?: Judge | undefined;
-  /** Sees what is handed out. */
+  /** Sees the returned bytes. */
   readonly tally?: Tally | undefined;
   /** Called when nothing more is read from the source; perhaps more than once. */
   readonly ended?: (() => void) | undefined;
-  /** Looks at a stored file as it passes. */
+  /** Inspects a stored file while it passes. */
   readonly inspector?: Inspector | undefined;
-  /** Where to look for the file before the source is asked for it. */
+  /** Where to read the file before it is requested from the source. */
   readonly storage?: Pick<StorageLane, 'open'> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -36,8 +36,8 @@ export interface OpenOptions {
 /**
  * Opens an instance's file at the source, as stored or transcoded. Its bytes have passed the guard.
  *
- * @throws DispatchError `source-instance-gone` when it was deleted since the manifest was read, `instance-unsupported`
- * when the source cannot transcode it, `source-bytes-wrong` when it gives something else
+ * @throws DispatchError `source-instance-gone` if it was deleted since the manifest was read, `instance-unsupported`
+ * if the source cannot transcode it, `source-bytes-wrong` if the source returns other content
  */
 export async function openInstance(
   orthanc: OrthancClient,
@@ -75,7 +75,7 @@ export async function openInstance(
     }
     const file =
       (await options.storage?.open(instance, signal)) ?? (await orthanc.instanceFile(instance.sourceId, call));
-    // The guard passes chunks on as they are: their memory can be given back.
+    // The guard passes chunks on unchanged: their memory can be released.
     const releaseChunk = (chunk: Uint8Array): void => file.release(chunk);
     return await guardBytes(
       { sizeBytes: file.sizeBytes, body: file.body, releaseChunk },
@@ -96,7 +96,7 @@ export async function openInstance(
   }
 }
 
-/** What an error on an instance is in the end; told once, however often it passes. */
+/** Final error of an instance; reported once. */
 export function failureOf(
   request: InstanceRequest,
   { judge }: Pick<OpenOptions, 'judge'>,

@@ -4,16 +4,17 @@ import { judgeDatabase, type SeenChange } from './judge-database.ts';
 import type { OrthancClient } from './open-source.ts';
 import { sourceError } from './source-error.ts';
 
-/** Pause between two looks: when the database is surely the one that had the study, and when nothing says so. */
+/** Pause between two checks: if the database is certainly the one that had the study, and if this is unknown. */
 const pauseMs = { same: 3_000, unknown: 15_000 } as const;
 const lookEveryMs = 3_000;
 
 /**
- * Makes sure that a study has left its source: Orthanc itself says so, twice with a pause between, and its database is not another
+ * Verifies that a study has left its source: Orthanc itself reports it twice with a pause between, and its database is not
+ * another
  * one than that which had the study.
  *
- * @param seen - changes of the database that had the study, the newest first
- * @returns `source-gone` when it is proven; else what is wrong with the source, to be tried again
+ * @param seen - changes of the database that had the study, newest first
+ * @returns `source-gone` if it is proven; otherwise the error of the source, to be tried again
  */
 export async function proveGone(
   orthanc: OrthancClient,

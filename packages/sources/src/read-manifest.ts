@@ -4,9 +4,9 @@ import { withFileHeads } from './read-file-heads.ts';
 import { studyError } from './study-error.ts';
 
 /**
- * The instances of a study as the source has them now, by series and instance number.
+ * The current instances of a study in the source, by series and instance number.
  *
- * @throws DispatchError `source-gone` when the study no longer exists
+ * @throws DispatchError `source-gone` if the study no longer exists
  */
 export async function readManifest(
   orthanc: OrthancClient,
@@ -21,7 +21,7 @@ export async function readManifest(
   }
 }
 
-/** The instances of a whole study as listed by Orthanc, in the terms of this project. */
+/** The instances of a complete study as listed by Orthanc, as manifest entries. */
 export function toManifest(instances: readonly StudyInstance[], studyInstanceUid: string): ManifestInstance[] {
   const counts = new Map<string, number>();
   for (const { sopInstanceUid: uid } of instances) counts.set(uid, (counts.get(uid) ?? 0) + 1);

@@ -5,16 +5,16 @@ import { isOfOneFile } from './instance-error.ts';
 
 type Tags = Readonly<Record<string, string>>;
 
-/** Requests at once where one request cannot do it. */
+/** Parallel requests if one request is not sufficient. */
 const lanes = 4;
-/** Before a file that could not be read is asked for once more, in milliseconds. */
+/** Milliseconds before an unreadable file is requested once more. */
 const againAfterMs = 500;
-/** With more files that cannot be read the study is left to a later try. */
+/** With more unreadable files the study is postponed. */
 const maxUnread = 100;
-/** Instances that stand for the tags of their series: one whose file cannot be read is passed over. */
+/** Instances that represent the tags of their series: one with an unreadable file is skipped. */
 const maxFirst = 20;
 
-/** What Orthanc keeps in its database of every study and series; anything else it reads from a file. */
+/** Tags that Orthanc stores in its database for every study and series; it reads others from a file. */
 const mainTags = new Set(
   `PatientID PatientName PatientBirthDate PatientSex OtherPatientIDs
    StudyInstanceUID StudyDate StudyTime StudyID StudyDescription AccessionNumber
@@ -25,12 +25,12 @@ const mainTags = new Set(
    PerformedProcedureStepDescription AcquisitionDeviceProcessingDescription`.split(/\s+/),
 );
 
-/** Tags of one level that rules ask for and that have to be read from files: they cost a request more. */
+/** Tags of one level that rules use and that must be read from files: they need an additional request. */
 export function beyondMainTags(wanted: Iterable<string>): string[] {
   return [...new Set(wanted)].filter((name) => !mainTags.has(name));
 }
 
-/** The study with the tags that rules ask for; each is that of its first instance. */
+/** The study with the tags of the rules; each is that of its first instance. */
 export async function readMoreStudyTags(
   orthanc: OrthancClient,
   orthancStudyId: string,
@@ -49,7 +49,7 @@ export async function readMoreStudyTags(
   );
 }
 
-/** Series Instance UID to tags that rules ask for; each is that of the series' first instance. */
+/** Series Instance UID to the tags of the rules; each is that of the series' first instance. */
 export async function readMoreSeriesTags(
   orthanc: OrthancClient,
   orthancStudyId: string,
@@ -70,10 +70,11 @@ export async function readMoreSeriesTags(
 }
 
 /**
- * Id of the instance in Orthanc to tags of each instance of a study. Orthanc reads each file for it: slow for large studies.
- * An instance whose file it cannot read has `unreadTags`.
+ * Id of the instance in Orthanc to tags of each instance of a study. Orthanc reads each file for this: slow for large
+ * studies.
+ * An instance with an unreadable file has `unreadTags`.
  *
- * @throws OrthancError when it does not answer
+ * @throws OrthancError if it does not respond
  */
 export async function readInstanceTags(
   orthanc: OrthancClient,
@@ -86,7 +87,7 @@ export async function readInstanceTags(
   return inOneRequest(
     async () => {
       const query = { StudyInstanceUID: study.studyInstanceUid };
-      // Those of another patient with the same Study Instance UID come too, and are not looked at.
+      // Those of another patient with the same Study Instance UID are returned too, and ignored.
       const found = await orthanc.find({ level: 'instances', query, requestedTags: names }, call);
       return new Map(found.map((one) => [one.ID, texts(one.RequestedTags, names)] as const));
     },
@@ -116,9 +117,10 @@ export async function readInstanceTags(
 const oneByOneAfter: ReadonlySet<string> = new Set(['bad-request', 'unsupported', 'server-error']);
 
 /**
- * Asks for requested tags; an Orthanc before 1.11 does not know them and is asked for whole instances instead. One that
- * does not know a keyword refuses the whole request, and one that cannot read one of the files fails: then the instances are read one by
- * one, too.
+ * Requests tags; an Orthanc before 1.11 does not support this, so complete instances are requested instead. One that
+ * does not know a keyword rejects the complete request, and one that cannot read one of the files fails: then the instances
+ * are read
+ * individually, too.
  */
 async function inOneRequest<T>(ask: () => Promise<T>, oneByOne: () => Promise<T>): Promise<T> {
   try {
@@ -138,7 +140,7 @@ async function tagsOfInstance(
   return texts(await orthanc.instances.tags(id, call), names);
 }
 
-/** First one instance of each series, then the others: a whole series may be unreadable. */
+/** First one instance of each series, then the others: a complete series may be unreadable. */
 function firstOfEach(series: readonly { readonly Instances: readonly string[] }[]): string[] {
   return [
     ...series.flatMap(({ Instances: [first = ''] }) => first),
@@ -146,7 +148,7 @@ function firstOfEach(series: readonly { readonly Instances: readonly string[] }[
   ];
 }
 
-/** Those of the first instance whose file can be read. */
+/** Those of the first instance with a readable file. */
 async function tagsOfFirst(
   orthanc: OrthancClient,
   ids: readonly string[],

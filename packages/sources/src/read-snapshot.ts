@@ -10,15 +10,15 @@ import { fromSourceTime } from './source-time.ts';
 export interface StudySnapshot {
   readonly study: StudyFacts;
   readonly manifest: readonly ManifestInstance[];
-  /** AE titles from which its instances came; an empty text for one that came another way. */
+  /** AE titles that sent its instances; an empty text for an instance received in another way. */
   readonly senders: ReadonlySet<string>;
 }
 
 /**
- * Reads a study for routing. The tags are read before the instances, so that `lastUpdate` is never younger than the
- * instance set: what arrives in between is seen as a change later on.
+ * Reads a study for routing. The tags are read before the instances, so that `lastUpdate` is never newer than the
+ * instance set: instances that arrive in between are detected as a later change.
  *
- * @throws DispatchError `source-gone` when the study no longer exists
+ * @throws DispatchError `source-gone` if the study no longer exists
  */
 export async function readSnapshot(
   orthanc: OrthancClient,

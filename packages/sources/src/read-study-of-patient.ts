@@ -3,17 +3,17 @@ import type { OrthancClient, Study } from '@dicom-dispatch/orthanc';
 import { addFacts, readStudy, type StudyFacts } from './read-study.ts';
 import { studyError } from './study-error.ts';
 
-/** A study with all text attributes of its first instance, and whose it is. Patient data: keep it in memory. */
+/** A study with all text attributes of its first instance, and its patient. Patient data: keep it in memory. */
 export interface StudyOfPatient {
   readonly study: StudyFacts;
   readonly identity: PatientIdentity;
 }
 
 /**
- * Reads a study as far as its comparison with another one of the patient goes: attributes that Orthanc does not keep in its
+ * Reads a study as far as required to compare it with another one of the patient: attributes that are not in Orthanc's
  * database are those of one instance.
  *
- * @throws DispatchError `source-gone` when the study no longer exists
+ * @throws DispatchError `source-gone` if the study no longer exists
  */
 export async function readStudyOfPatient(
   orthanc: OrthancClient,
@@ -36,10 +36,11 @@ export async function readStudyOfPatient(
 }
 
 /**
- * All studies in a source that have the Patient ID of a study, itself included. Whose they are has still to be compared: issuers of
- * Patient IDs are not known to Orthanc's database.
+ * All studies in a source with the Patient ID of a study, including itself. Their patients must still be compared: issuers
+ * of
+ * Patient IDs are not in Orthanc's database.
  *
- * @throws DispatchError `source-gone` when the study no longer exists
+ * @throws DispatchError `source-gone` if the study no longer exists
  */
 export async function listStudiesOfPatient(
   orthanc: OrthancClient,

@@ -3,22 +3,22 @@ import type { OrthancClient } from '@dicom-dispatch/orthanc';
 import { beyondMainTags, readMoreSeriesTags, readMoreStudyTags } from './read-more-tags.ts';
 import { studyError } from './study-error.ts';
 
-/** A study as rules and targets see it. Patient data: keep it in memory, and out of logs, jobs and Redis. */
+/** A study as used by rules and targets. Patient data: keep it in memory, and out of logs, jobs and Redis. */
 export interface StudyFacts {
   readonly studyInstanceUid: string;
   readonly orthancStudyId: string;
   /** Orthanc's LastUpdate, `YYYYMMDDTHHMMSS`. */
   readonly lastUpdate: string | undefined;
-  /** What Orthanc says; true after a restart of it, whatever was still to come. */
+  /** As reported by Orthanc; true after its restart, even if more instances were to arrive. */
   readonly isStable?: boolean | undefined;
   readonly tags: StudyTags;
   readonly facts: RuleFacts;
 }
 
 /**
- * Reads a study as Orthanc's database has it; see `readSnapshot` for rules, which also ask how the study arrived.
+ * Reads a study from Orthanc's database; see `readSnapshot` for rules, which also need how the study arrived.
  *
- * @throws DispatchError `source-gone` when the study no longer exists
+ * @throws DispatchError `source-gone` if the study no longer exists
  */
 export async function readStudy(
   orthanc: OrthancClient,
@@ -55,7 +55,7 @@ export async function readStudy(
   }
 }
 
-/** A study with tags that were read besides those of the database, which win; of series by their UID. */
+/** A study with additional tags, which take precedence over those of the database; of series by their UID. */
 export function addFacts<T extends StudyFacts>(
   study: T,
   more: {
@@ -81,9 +81,9 @@ export function addFacts<T extends StudyFacts>(
 }
 
 /**
- * Reads a study with tags besides those of the database: what templates name.
+ * Reads a study with additional tags: those that templates name.
  *
- * @throws DispatchError `source-gone` when the study no longer exists
+ * @throws DispatchError `source-gone` if the study no longer exists
  */
 export async function readStudyWith(
   orthanc: OrthancClient,

@@ -21,10 +21,11 @@ const codes = {
   cancelled: 'cancelled',
 } as const satisfies Record<OrthancErrorCode, ErrorCode>;
 
-/** What a source's answer means for a delivery. The one place where Orthanc's errors are translated. */
+/** Meaning of a source's error for a delivery. The only place where Orthanc's errors are translated. */
 export function sourceError(thrown: unknown, source: string, stage?: Stage): unknown {
   if (!(thrown instanceof OrthancError)) return thrown;
-  // Only `studyError` and `proveGone` say that a study is gone: a 404 may be of anything, and of anybody.
+  // Only `studyError` and `proveGone` determine that a study was deleted: a 404 may concern anything, and come from any
+  // server.
   const isForeign = thrown.code === 'not-found' && !thrown.isOrthancAnswer;
   const words = isForeign ? `${thrown.message}; this is not an answer of Orthanc` : thrown.message;
   return new DispatchError(codes[thrown.code], `source ${source}: ${words}`, {

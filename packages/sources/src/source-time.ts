@@ -16,26 +16,26 @@ export function fromSourceTime(text: string): number | undefined {
 
 /**
  * The clock of one source. Its dates are compared with this clock, never with ours: the two differ, and both can be wrong.
- * Between two samples it goes on with the monotonic clock of this process.
+ * Between two samples it uses the monotonic clock of this process.
  */
 export class SourceClock {
   #offsetMs: number | undefined;
 
-  /** Milliseconds since 1970 by the source's clock, within a second; undefined before it was asked. */
+  /** Milliseconds since 1970 by the source's clock, within a second; undefined before the first reading. */
   now(): number | undefined {
     return this.#offsetMs === undefined ? undefined : performance.now() + this.#offsetMs;
   }
 
   /**
-   * Asks the source for its time.
+   * Reads the time of the source.
    *
-   * @returns by how much its clock has jumped since the last time it was asked
+   * @returns by how much its clock has jumped since the last reading
    * @throws OrthancError
    */
   async ask(orthanc: OrthancClient, options?: CallOptions): Promise<{ readonly jumpMs: number }> {
     const sentAt = performance.now();
     const nowMs = fromSourceTime(await orthanc.now(options)) ?? 0;
-    // Whole seconds: half a second is the expected rest.
+    // Whole seconds: half a second is the expected fraction.
     const offsetMs = nowMs + 500 - (sentAt + performance.now()) / 2;
     const jumpMs = this.#offsetMs === undefined ? 0 : offsetMs - this.#offsetMs;
     this.#offsetMs = offsetMs;

@@ -2,14 +2,14 @@ import { createHash } from 'node:crypto';
 import type { ManifestInstance, SourceConfig } from '@dicom-dispatch/core';
 import { StorageArea, type FileStream, type OrthancClient } from '@dicom-dispatch/orthanc';
 
-/** Where packages and images of Orthanc keep their attachments. */
+/** Where packages and images of Orthanc store their attachments. */
 const usualFolders = ['/var/lib/orthanc/db-v6', '/var/lib/orthanc/db'];
 /** A larger instance is not read twice for the comparison: another one will do. */
 const maxCheckedBytes = 64 * 1024 * 1024;
-/** Pause after a folder that is not there, or that lacks the file that was looked for. */
+/** Pause after a missing folder, or a missing file in it. */
 const againMs = 60_000;
 
-/** What is known of the folder; `reason` names no path of an instance. */
+/** State of the folder; `reason` contains no path of an instance. */
 export type StorageLaneEvent =
   | { readonly kind: 'on'; readonly folder: string }
   | { readonly kind: 'off'; readonly folder: string; readonly reason: string };
@@ -21,9 +21,9 @@ export interface StorageLaneOptions {
 }
 
 /**
- * Reads stored instances from the folder in which Orthanc keeps them. It is `unchecked` until one instance has been read
- * both ways and was the same, then `on`; `off` for good when the folder holds something else under the same name. What it
- * does not hand out is read by REST.
+ * Reads stored instances from the storage folder of Orthanc. It is `unchecked` until one instance has been read
+ * in both ways and was identical, then `on`; permanently `off` if the folder has other content under the same name. Other
+ * instances are read by REST.
  */
 export class StorageLane {
   readonly #options: StorageLaneOptions;
@@ -39,7 +39,7 @@ export class StorageLane {
     if (this.#folders.length === 0) this.#state = 'off';
   }
 
-  /** Opens the file of an instance; undefined when it has to be read by REST. */
+  /** Opens the file of an instance; undefined if it must be read by REST. */
   async open(instance: ManifestInstance, signal?: AbortSignal): Promise<FileStream | undefined> {
     const { fileUuid: uuid, sizeBytes } = instance;
     if (this.#state === 'off' || uuid === undefined) return undefined;
@@ -71,7 +71,7 @@ export class StorageLane {
         if (file === undefined) throw new Error('the file of an instance is not in it, or cannot be read');
         stored = await digestOf(file);
       } catch (error) {
-        // Only who has named a folder wants to hear of it.
+        // Only reported if a folder is configured.
         if (isNamed) this.#reportOnce({ kind: 'off', folder, reason: String(error) });
         continue;
       }

@@ -3,8 +3,9 @@ import { OrthancError, type OrthancClient } from '@dicom-dispatch/orthanc';
 import { sourceError } from './source-error.ts';
 
 /**
- * What a failure to read a study means. `source-gone` only when Orthanc itself says that it does not have the study: a 404 of a
- * proxy, and one for a part of a study that is there, says nothing of the kind. It is no proof yet, see `proveGone`.
+ * Meaning of a failure to read a study. `source-gone` only if Orthanc itself reports that it does not have the study: a 404
+ * of a
+ * proxy, or for a part of an existing study, does not mean this. It is no proof yet, see `proveGone`.
  */
 export async function studyError(
   thrown: unknown,

@@ -2,8 +2,8 @@
 const overheadBytes = 480;
 
 /**
- * What an entry takes of Redis' memory: its value as it is allocated, its name in the catalog, in two indexes and as a
- * key, and what Redis needs around them. A little more than measured, so that the budget holds.
+ * Redis memory of an entry: its value as allocated, its name in the catalog, in two indexes and as a
+ * key, and Redis' overhead. Slightly more than measured, so that the budget is respected.
  */
 export function bytesInRedis(member: string, value: Uint8Array): number {
   return allocated(value.byteLength + 16) + 4 * Buffer.byteLength(member) + overheadBytes;

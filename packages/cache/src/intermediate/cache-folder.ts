@@ -21,8 +21,8 @@ const chunkBytes = 256 * 1024;
 const orphanAgeMs = 3_600_000;
 
 /**
- * The folder of large results. Its id, in a file of its own, tells folders of several machines apart in Redis: a result
- * in one is no result for who cannot read it. A file appears under its name only when it is whole.
+ * The folder of large results. Its id, in a separate file, distinguishes folders of several machines in Redis: a result
+ * in one of them is not available to machines without access. A file gets its name only when it is complete.
  */
 export class CacheFolder {
   readonly id: string;
@@ -33,11 +33,11 @@ export class CacheFolder {
     this.id = id;
   }
 
-  /** Opens the folder, and makes it where it is not there yet. @throws the file system's error */
+  /** Opens the folder, creating it if needed. @throws the file system's error */
   static async open(path: string): Promise<CacheFolder> {
     await mkdir(join(path, 'partial'), { recursive: true, mode: 0o700 });
     const file = join(path, idFile);
-    // The first of several processes wins; all read what it wrote.
+    // The first of several processes wins; all read its id.
     await writeFile(file, randomUUID().slice(0, 8), { flag: 'wx', mode: 0o600 }).catch(
       (error: NodeJS.ErrnoException) => {
         if (error.code !== 'EEXIST') throw error;
@@ -66,7 +66,7 @@ export class CacheFolder {
     async function* measured(): AsyncGenerator<Uint8Array> {
       for await (const chunk of source) {
         sizeBytes += chunk.byteLength;
-        // The pipeline reads ahead, and a chunk is the source's again as soon as the next one is asked for.
+        // The pipeline reads ahead, and the source may reuse a chunk as soon as the next one is requested.
         yield Uint8Array.from(chunk);
       }
     }
@@ -87,9 +87,9 @@ export class CacheFolder {
   }
 
   /**
-   * Opens a file after checking it from end to end, so that no damaged byte is ever handed on: a target might keep it.
+   * Opens a file after verifying it completely, so that no damaged byte is ever returned: a target might keep it.
    *
-   * @returns undefined when it is gone or not what was written
+   * @returns undefined if it does not exist or was changed
    */
   async open(file: string, expected: { storedBytes: number; crc: number }): Promise<FileHandle | undefined> {
     const handle = await open(join(this.#path, file)).catch((error: NodeJS.ErrnoException) => {
@@ -117,7 +117,7 @@ export class CacheFolder {
     await rm(join(this.#path, file), { force: true });
   }
 
-  /** Removes files that nothing in Redis knows: left by a crash, or evicted by a machine without this folder. */
+  /** Removes files unknown to Redis: left by a crash, or evicted by a machine without this folder. */
   async sweep(known: ReadonlySet<string>, olderThanMs = orphanAgeMs): Promise<number> {
     const before = Date.now() - olderThanMs;
     let removed = 0;
@@ -134,14 +134,14 @@ export class CacheFolder {
   }
 }
 
-/** The bytes of an open file, as they were before they were stored. Closes it at the end. */
+/** The bytes of an open file, as before they were stored. Closes it at the end. */
 export async function* readStored(handle: FileHandle, encoding: Encoding): AsyncGenerator<Uint8Array> {
   try {
     if (encoding === 'none') {
       yield* readAll(handle);
     } else {
       const unpacked = createZstdDecompress();
-      // What goes wrong on the way comes out of `unpacked`; leaving it early ends the reading too.
+      // Errors are thrown by `unpacked`; leaving it early ends the reading too.
       void pipeline(Readable.from(readAll(handle), { objectMode: false }), unpacked).catch(() => {});
       yield* unpacked as AsyncIterable<Buffer>;
     }

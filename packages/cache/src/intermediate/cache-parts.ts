@@ -7,22 +7,22 @@ import { invalidateScript } from './cache-scripts.ts';
 import { addressOf } from './cache-store.ts';
 import { removeFiles } from './maintenance.ts';
 
-/** What the parts of one cache share. */
+/** Objects that the parts of one cache share. */
 export interface CacheParts {
   readonly config: CacheConfig;
   readonly store: CacheStore;
   readonly folder: CacheFolder | undefined;
-  /** Encrypt what is confidential: the first what is new, all of them what is there. */
+  /** Keys for confidential data: the first encrypts new data, all of them decrypt existing data. */
   readonly key: readonly Buffer[] | undefined;
   readonly maxValueBytes: number;
   readonly fileAboveBytes: number;
   readonly computeLeaseMs: number;
   readonly warn: (warning: CacheWarning) => void;
-  /** Types of which it has been reported that confidential results are not kept. */
+  /** Types for which it was reported that confidential results are not stored. */
   readonly reportedTypes: Set<string>;
 }
 
-/** Whether such a result is kept at all. */
+/** Whether such a result is stored at all. */
 export function keeps(
   parts: CacheParts,
   type: string,
@@ -53,7 +53,7 @@ export function folderFailed(parts: CacheParts, cause: unknown): void {
   parts.warn({ code: 'folder-failed', message: `the folder of the cache failed with ${code}`, cause });
 }
 
-/** Takes note of an answer that begins with a count and the files left behind. @returns the count */
+/** Reads a result that begins with a count and the names of orphaned files. @returns the count */
 export async function settleRemoval(parts: CacheParts, answer: unknown): Promise<number> {
   if (!Array.isArray(answer)) return 0;
   await removeFiles(parts.folder, answer[1] as string[]);

@@ -1,9 +1,9 @@
 import { defineScript } from '@dicom-dispatch/state/redis';
 
 /*
- * The catalog (a hash) is what the accounting rests on; the stored values may be damaged or lost without disturbing it.
+ * The catalog (a hash) is the basis of the accounting; damaged or lost values do not affect it.
  * A line of it: type, retention (t, c, p), bytes, bytes in a file, time of expiry (0 = none), folder, file, use, stamp;
- * `-` where there is none. Keys that a script computes share the hash tag of those that it is given.
+ * `-` if there is none. Keys that a script computes share the hash tag of its arguments.
  */
 const common = `
 local base, totals, catalog, expiry = ARGV[1], KEYS[1], KEYS[2], KEYS[3]
@@ -74,9 +74,9 @@ end
 `;
 
 /**
- * Answers state (hit, miss, expired, lost), stored value, catalog stamp, files left behind.
- * KEYS: totals, catalog, expiry. ARGV: base, type, what to count (all, hits, none; a hit that is counted is a use), '1'
- * with the value, members to look at
+ * Returns state (hit, miss, expired, lost), stored value, catalog stamp, orphaned files.
+ * KEYS: totals, catalog, expiry. ARGV: base, type, what to count (all, hits, none; a counted hit is a use), '1'
+ * with the value, members to check
  */
 export const getScript = defineScript(`${common}
 local state, value, stamp = 'miss', '', ''
@@ -108,7 +108,7 @@ return {state, value, stamp, files}
 `);
 
 /**
- * Answers stored, over-budget, changed or refused, and the files left behind.
+ * Returns stored, over-budget, changed or refused, and the orphaned files.
  * KEYS: totals, catalog, expiry. ARGV: base, member, member to replace or '', type, retention (t, c, p), age in ms,
  * bytes, file bytes, folder, file, use, stamp, expected stamp ('' any, 'absent'), budget, budget of the folder, value
  */
@@ -176,7 +176,7 @@ end
 return {(over or overFolder) and 'over-budget' or 'stored', files}
 `);
 
-/** KEYS: totals, catalog, expiry. ARGV: base, members. Answers how many were there, and the files left behind. */
+/** KEYS: totals, catalog, expiry. ARGV: base, members. Returns how many existed, and the orphaned files. */
 export const removeScript = defineScript(`${common}
 local removed = 0
 for i = 2, #ARGV do
@@ -204,12 +204,12 @@ redis.call('UNLINK', base .. 'use:' .. ARGV[2])
 return {removed, files}
 `);
 
-/** KEYS: totals, catalog, expiry. ARGV: base. Removes some of what is expired. */
+/** KEYS: totals, catalog, expiry. ARGV: base. Removes some expired entries. */
 export const pruneScript = defineScript(`${common}
 return {prune(500), files}
 `);
 
-/** KEYS: lock. ARGV: token, lease in ms. Answers '' when the lock is ours now, else what it holds. */
+/** KEYS: lock. ARGV: token, lease in ms. Returns '' if the lock was acquired, otherwise its content. */
 export const lockScript = defineScript(`
 local held = redis.call('GET', KEYS[1])
 if held then return held end
@@ -223,7 +223,7 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 `);
 
-/** KEYS: lock. ARGV: token, '' or what takes its place for a while, for how long in ms. */
+/** KEYS: lock. ARGV: token, '' or a temporary replacement, its duration in ms. */
 export const unlockScript = defineScript(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then return redis.call('DEL', KEYS[1]) end

@@ -5,7 +5,7 @@ import type { Script } from '@dicom-dispatch/state/redis';
 import { withDeadline } from '@dicom-dispatch/state/redis';
 import type { CacheWarning } from './cache-types.ts';
 
-/** After a failure the cache asks Redis nothing for so long: a delivery must not wait for each of its instances. */
+/** After a failure the cache does not use Redis for this time: a delivery must not wait for each of its instances. */
 const pauseMs = 5_000;
 
 const usable = new Set(['ready', 'wait', 'connecting', 'connect']);
@@ -44,14 +44,14 @@ export class CacheStore {
     return this.ask(() => script.runBuffer(this.#redis, this.keys, [this.base, ...args]));
   }
 
-  /** @returns undefined when Redis does not respond in time or is known to be away; one warning tells of it */
+  /** @returns undefined if Redis does not respond in time or is known to be unavailable; one warning reports it */
   async ask<T>(act: (redis: RedisClient) => Promise<T>): Promise<T | undefined> {
     if (Date.now() < this.#silentUntil) return undefined;
     try {
       if (!usable.has(this.#redis.status)) throw new Error(`the connection is ${this.#redis.status}`);
       return await withDeadline(act(this.#redis), this.#options.timeoutMs);
     } catch (error) {
-      // An error that Redis itself answers (it is full, say) concerns one call; silence concerns all.
+      // An error response of Redis (e.g. it is full) affects one call; a timeout affects all.
       const answered = error instanceof ReplyError;
       if (!answered) this.#silentUntil = Date.now() + pauseMs;
       if (Date.now() >= this.#nextWarning) {
@@ -66,13 +66,13 @@ export class CacheStore {
   }
 }
 
-/** Keys stay readable where they are short and plain; all else becomes a hash. */
+/** Short and plain keys stay readable; all others become a hash. */
 export function addressOf(type: string, key: string): string {
   const plain = /^[\x21-\x7e]{1,160}$/.test(key) && !key.startsWith('#');
   return `${type} ${plain ? key : `#${createHash('sha256').update(key).digest('base64url')}`}`;
 }
 
-/** The address of a result that is kept in a folder. */
+/** The address of a result in a folder. */
 export function inFolder(address: string, folderId: string): string {
   return `${address} @${folderId}`;
 }

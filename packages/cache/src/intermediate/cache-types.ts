@@ -15,7 +15,7 @@ export interface CachedValue extends CacheEntry {
   readonly bytes: Buffer;
 }
 
-/** A result to be read piece by piece. Read `body` to its end or leave its loop; otherwise call `close`. */
+/** A result to be read in pieces. Read `body` to its end or leave its loop; otherwise call `close`. */
 export interface CachedStream extends CacheEntry {
   readonly body: AsyncIterable<Uint8Array>;
   close(): Promise<void>;
@@ -32,27 +32,27 @@ export type Absence = 'miss' | 'expired' | 'corrupt' | 'unavailable';
 
 export interface PutOptions {
   /**
-   * It holds patient data: in Redis only encrypted, with the configured secret. Without one it goes to the folder,
-   * whatever its size, and where there is none it is not kept.
+   * It contains patient data: in Redis only encrypted, with the configured secret. Without one it is stored in the folder,
+   * whatever its size, and without a folder it is not stored.
    */
   readonly confidential?: boolean;
-  /** A few facts of up to 4 KB beside the value, as JSON. No patient data: it is not protected more than a log. */
+  /** Metadata of up to 4 KB beside the value, as JSON. No patient data: it has no more protection than a log. */
   readonly metadata?: Readonly<Record<string, unknown>>;
-  /** The use that a `transient` result belongs to (the id of an attempt); without one, such a result is not kept. */
+  /** The use to which a `transient` result belongs (the id of an attempt); without one, such a result is not stored. */
   readonly use?: string;
-  /** Put only if the entry still has this stamp; `absent`: only if there is none. */
+  /** Put only if the entry still has this stamp; `absent`: only if it does not exist. */
   readonly expect?: string | 'absent';
-  /** Takes the place of the policy's age. 0 = no limit. */
+  /** Replaces the policy's age. 0 = no limit. */
   readonly maxAgeMs?: number;
-  /** Keep it in Redis even where a folder is configured. */
+  /** Store it in Redis even if a folder is configured. */
   readonly inRedis?: boolean;
 }
 
 /**
  * - `stored`
  * - `over-budget`: stored, but persistent results alone now exceed the budget
- * - `changed`: not stored, since the entry is no longer the expected one
- * - `dropped`: not stored; a warning named the reason, unless the policy asks for it
+ * - `changed`: not stored, because the entry has changed
+ * - `dropped`: not stored; a warning contained the reason, unless the policy requires it
  */
 export type PutResult = 'stored' | 'over-budget' | 'changed' | 'dropped';
 
@@ -67,7 +67,7 @@ export type CacheWarningCode =
   | 'persistent-over-budget'
   | 'folder-failed';
 
-/** Something that made the cache less useful, and nothing else wrong. Without patient data. */
+/** A problem that only makes the cache less useful. Without patient data. */
 export interface CacheWarning {
   readonly code: CacheWarningCode;
   readonly message: string;

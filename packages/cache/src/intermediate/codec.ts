@@ -1,4 +1,4 @@
-/** How a value becomes bytes and comes back. `decode` throws on what `encode` did not write. */
+/** Encodes a value as bytes and decodes it. `decode` throws for bytes that `encode` did not write. */
 export interface Codec<T> {
   encode(value: T): Uint8Array;
   decode(bytes: Buffer): T;

@@ -4,25 +4,25 @@ import { lockScript, renewScript, unlockScript } from './cache-scripts.ts';
 import type { CacheStore } from './cache-store.ts';
 
 export interface ComputeSteps<T> {
-  /** Looks whether the value is there by now. */
+  /** Checks whether the value exists by now. */
   find(): Promise<T | undefined>;
-  /** Computes and keeps it. `kept` false: others would look in vain. */
+  /** Computes and stores it. `kept` false: others would not find it. */
   make(): Promise<{ readonly value: T; readonly kept: boolean }>;
 }
 
 export interface ComputeOptions {
-  /** A worker that says nothing for so long has crashed, and another computes instead. */
+  /** A worker without a heartbeat for this time has crashed, and another computes instead. */
   readonly leaseMs: number;
   readonly signal?: AbortSignal | undefined;
 }
 
 const uncached = 'uncached';
-/** How long others are told that a value cannot be kept, and need not wait for one another. */
+/** How long others know that a value cannot be stored, so that they need not wait for one another. */
 const uncachedMs = 10_000;
 
 /**
- * Lets one worker of all processes make a missing value while the others wait for it. When that worker fails or
- * crashes, the next tries. Without Redis, everyone makes their own.
+ * One worker of all processes computes a missing value while the others wait for it. If that worker fails or
+ * crashes, the next tries. Without Redis, every worker computes its own.
  */
 export async function computeOnce<T>(
   store: CacheStore,
@@ -46,7 +46,7 @@ export async function computeOnce<T>(
   }, leaseMs / 3);
   let leave = '';
   try {
-    // Another worker may have finished between our look and our lock.
+    // Another worker may have finished between our check and our lock.
     const found = await steps.find();
     if (found !== undefined) return found;
     const { value, kept } = await steps.make();

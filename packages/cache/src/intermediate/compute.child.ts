@@ -1,4 +1,4 @@
-// Workers that want one value: URL, key, names of the workers, milliseconds that the computation takes, lease,
+// Workers that need one value: URL, key, names of the workers, duration of the computation in milliseconds, lease,
 // folder for a stream.
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
@@ -9,7 +9,7 @@ const [url = '', key = '', names = '', durationMs = '0', leaseMs = '0', folder =
 const redis = new Redis(url);
 
 async function work(worker: string): Promise<string> {
-  // Each with a cache of its own: they know of each other through Redis only.
+  // Each with a separate cache: they only share Redis.
   const cache = await IntermediateCache.open(redis, configOf(folder ? { folder: { path: folder } } : {}), {
     computeLeaseMs: Number(leaseMs),
     timeoutMs: 30_000,

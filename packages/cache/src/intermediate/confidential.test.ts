@@ -34,7 +34,7 @@ const open = (config: CacheInput = {}): Promise<IntermediateCache> =>
     onWarning: (warning) => warnings.push(warning),
   });
 
-/** Everything in Redis as it lies there. */
+/** The complete content of Redis. */
 async function raw(): Promise<string> {
   const values = await Promise.all((await redis.keys('*cache:entry:*')).map((key) => redis.getBuffer(key)));
   return values.map((value) => value?.toString('latin1')).join('\n');

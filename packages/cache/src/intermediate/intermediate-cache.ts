@@ -56,13 +56,13 @@ export interface CacheOptions {
 }
 
 export interface ComputeOnceOptions extends Omit<PutOptions, 'expect'> {
-  /** Ends the waiting for another worker; `compute` looks after its own. */
+  /** Ends the wait for another worker; `compute` handles its own. */
   readonly signal?: AbortSignal;
 }
 
 /**
  * Results that are computed once and used by many deliveries and attempts, in Redis and, if large, in a folder. No
- * method throws for a failure of Redis or of the folder: a look finds nothing, a put is dropped, and a warning is given.
+ * method throws for a failure of Redis or of the folder: a get finds nothing, a put is dropped, and a warning is emitted.
  */
 export class IntermediateCache {
   readonly #parts: CacheParts;
@@ -73,7 +73,7 @@ export class IntermediateCache {
     this.#onClose = onClose;
   }
 
-  /** A folder that cannot be opened is told in a warning, and done without. */
+  /** If the folder cannot be opened, a warning is emitted, and the cache works without it. */
   static async open(redis: RedisClient, config: CacheConfig, options: CacheOptions = {}): Promise<IntermediateCache> {
     const {
       prefix = defaultPrefix,
@@ -104,7 +104,7 @@ export class IntermediateCache {
     return new IntermediateCache(parts, options.onClose);
   }
 
-  /** Closes what was opened for this cache alone; a connection that it was given stays open. */
+  /** Closes connections that this cache opened; a given connection stays open. */
   async close(): Promise<void> {
     await this.#onClose?.();
   }
@@ -122,9 +122,9 @@ export class IntermediateCache {
   }
 
   /**
-   * Puts a stream of any length. Without a folder, what exceeds `maxValueBytes` is dropped and the source is left.
+   * Puts a stream of any length. Without a folder, data beyond `maxValueBytes` are dropped and the source is closed.
    *
-   * @throws what the source throws
+   * @throws errors of the source
    */
   async putStream(
     type: string,
@@ -148,7 +148,10 @@ export class IntermediateCache {
     return found.state === 'hit' ? found.value : undefined;
   }
 
-  /** Like `get`, and says why there is nothing. With `none` the look is no use and counts neither as hit nor as miss. */
+  /**
+   * Like `get`, with the reason if there is no value. With `none` the call is not a use and counts neither as hit nor as
+   * miss.
+   */
   lookup(type: string, key: string, counting: 'all' | 'none' = 'all'): Promise<Lookup<CachedValue>> {
     return lookupValue(this.#parts, type, key, counting);
   }
@@ -159,7 +162,7 @@ export class IntermediateCache {
     return found.state === 'hit' ? found.value : undefined;
   }
 
-  /** Whether it is there and not too old. Counts neither as hit nor as use. */
+  /** Whether it exists and has not expired. Counts neither as hit nor as use. */
   async has(type: string, key: string): Promise<boolean> {
     return (await findEntry(this.#parts, type, key, 'none', 'without value')).state === 'hit';
   }
@@ -169,7 +172,7 @@ export class IntermediateCache {
     return invalidate(this.#parts, type, key);
   }
 
-  /** Ends a use: what was kept for it alone goes. @returns how many results */
+  /** Ends a use and removes its transient results. @returns their number */
   async release(use: string): Promise<number> {
     return settleRemoval(this.#parts, await this.#parts.store.run(releaseScript, [use]));
   }
@@ -181,7 +184,7 @@ export class IntermediateCache {
     return removed;
   }
 
-  /** Removes what is expired, and files of our folder that nothing knows. To be called now and then. */
+  /** Removes expired entries, and unknown files of our folder. Call it periodically. */
   async prune(): Promise<number> {
     const { store, folder } = this.#parts;
     let total = 0;
@@ -206,16 +209,16 @@ export class IntermediateCache {
     return readStats(this.#parts.store, this.#parts.config.maxMemory);
   }
 
-  /** Counts anew what is there, to be compared with `stats`. */
+  /** Counts the entries again, for comparison with `stats`. */
   audit(): Promise<CacheAudit | undefined> {
     return auditEntries(this.#parts.store);
   }
 
   /**
-   * The value, computed by one worker of all processes while the others wait for it. Kept as JSON unless a codec is
+   * The value, computed by one worker of all processes while the others wait for it. Stored as JSON unless a codec is
    * given.
    *
-   * @throws what `compute` throws; then the next worker tries for itself
+   * @throws errors of `compute`; then the next worker tries
    */
   async getOrCompute<T>(
     type: string,
@@ -247,10 +250,11 @@ export class IntermediateCache {
   }
 
   /**
-   * The stream of a value of any size, made by one worker of all processes. It is handed on when it is kept whole; what
-   * cannot be kept is handed on as it comes.
+   * The stream of a value of any size, produced by one worker of all processes. It is returned when it is stored completely;
+   * if it
+   * cannot be stored it is returned as it arrives.
    *
-   * @throws what `produce` or its stream throws
+   * @throws errors of `produce` or its stream
    */
   async getOrComputeStream(
     type: string,
@@ -293,7 +297,7 @@ export class IntermediateCache {
     return this.put(type, key, bytes, options);
   }
 
-  /** Processes with folders of their own compute a result each for theirs. */
+  /** Processes with separate folders compute one result each. */
   #computeAddress(type: string, key: string): string {
     const address = addressOf(type, key);
     return this.#parts.folder ? inFolder(address, this.#parts.folder.id) : address;

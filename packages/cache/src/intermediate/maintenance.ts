@@ -21,7 +21,7 @@ async function* catalog(store: CacheStore, match = '*'): AsyncGenerator<[member:
   } while (cursor !== '0');
 }
 
-/** Removes every entry of a type, or all. Gives back how many, and the files they leave. */
+/** Removes every entry of a type, or all. Returns their number, and the orphaned files. */
 export async function clearEntries(store: CacheStore, type: string | undefined) {
   let removed = 0;
   const files: string[] = [];
@@ -38,7 +38,7 @@ export async function clearEntries(store: CacheStore, type: string | undefined) 
   return { removed, files };
 }
 
-/** The files of a folder that the catalog knows; undefined when it cannot be read to its end. */
+/** The files of a folder in the catalog; undefined if it cannot be read completely. */
 export async function knownFiles(store: CacheStore, folderId: string): Promise<Set<string> | undefined> {
   const known = new Set<string>();
   const size = await store.ask((redis) => redis.hlen(`${store.base}catalog`));
@@ -46,7 +46,7 @@ export async function knownFiles(store: CacheStore, folderId: string): Promise<S
   for await (const entries of catalog(store, `* @${folderId}`)) {
     for (const [, line] of entries) known.add(line.split(' ')[6] ?? '');
   }
-  // A catalog that fell silent on the way would make live files look like orphans.
+  // If reading the catalog were interrupted, existing files would look like orphans.
   return (await store.ask((redis) => redis.ping())) === undefined ? undefined : known;
 }
 
@@ -54,11 +54,11 @@ export interface CacheAudit {
   readonly entries: number;
   readonly bytes: number;
   readonly fileBytes: number;
-  /** Entries whose value is no longer in Redis: the next look at them removes them. */
+  /** Entries whose value no longer exists in Redis: the next access removes them. */
   readonly lost: number;
 }
 
-/** Counts the catalog anew, for comparison with `stats`. Exact while nobody writes. */
+/** Counts the catalog again, for comparison with `stats`. Exact while there are no writes. */
 export async function auditEntries(store: CacheStore): Promise<CacheAudit | undefined> {
   let [bytes, fileBytes, lost] = [0, 0, 0];
   const seen = new Set<string>();
@@ -111,7 +111,7 @@ function statsOf(totals: Record<string, string>, of: string): TypeStats {
   };
 }
 
-/** Removes files that entries left behind, where they are in our folder; what is in others, their machines sweep. */
+/** Removes orphaned files of our folder; the machines of other folders sweep theirs. */
 export async function removeFiles(folder: CacheFolder | undefined, files: readonly string[]): Promise<void> {
   if (!folder) return;
   const ours = files.filter((file) => file.startsWith(`${folder.id}/`)).map((file) => file.slice(folder.id.length + 1));

@@ -1,13 +1,13 @@
 import type { CacheConfig, Retention } from '@dicom-dispatch/core';
 
-/** How results of one type are kept. `maxAgeMs` 0 = no limit. */
+/** How results of one type are stored. `maxAgeMs` 0 = no limit. */
 export interface CachePolicy {
   readonly retention: Retention;
   readonly maxAgeMs: number;
   readonly compression: boolean;
 }
 
-/** What differs from the configured defaults where the configuration says nothing of the type. */
+/** Differences from the configured defaults for types that are not in the configuration. */
 const usual: Readonly<Record<string, Partial<Omit<CachePolicy, 'retention'>>>> = {
   study: { maxAgeMs: 3_600_000 },
   query: { maxAgeMs: 600_000 },
@@ -15,7 +15,7 @@ const usual: Readonly<Record<string, Partial<Omit<CachePolicy, 'retention'>>>> =
   'transformed-instance': { compression: false },
 };
 
-/** The result types that are known without any handler. */
+/** The built-in result types. */
 export const resultTypes = ['study', 'manifest', 'instance-meta', 'transformed-instance', 'query'] as const;
 
 export function policyFor(config: CacheConfig, type: string): CachePolicy {

@@ -7,12 +7,12 @@ import type { Absence, CachedStream, CachedValue, CacheEntry, Lookup } from './c
 import { removeFiles } from './maintenance.ts';
 import { decodeBytes, unframeValue, type StoredInfo } from './stored-value.ts';
 
-/** Whether a look counts as hit or miss: `hits` is for looks that are repeated until something is there. */
+/** Whether an access counts as hit or miss: `hits` is for accesses that are repeated until there is a value. */
 export type Counting = 'all' | 'hits' | 'none';
 
 type Found = { readonly state: 'hit'; readonly frame: Buffer; readonly stamp: string } | { readonly state: Absence };
 
-/** Looks the entry up: the one in our folder first. */
+/** Finds the entry: first the one in our folder. */
 export async function findEntry(
   parts: CacheParts,
   type: string,
@@ -109,7 +109,7 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** Whoever leaves it closes the file, even before the first byte: a generator that has not begun would not. */
+/** Leaving it closes the file, even before the first byte: a generator that has not started would not. */
 function closing(body: AsyncGenerator<Uint8Array>, handle: FileHandle): AsyncIterable<Uint8Array> {
   const iterator: AsyncIterator<Uint8Array> = {
     next: () => body.next(),

@@ -8,7 +8,10 @@ export function sealKey(secret: string): Buffer {
   return Buffer.from(hkdfSync('sha256', secret, '', 'dicom-dispatch cache', 32));
 }
 
-/** With the first of the keys. AES-256-GCM: nonce, encrypted bytes, tag. It opens at its own address only, so that no value passes for another. */
+/**
+ * With the first of the keys. AES-256-GCM: nonce, encrypted bytes, tag. It can only be decrypted at its own address, so
+ * values cannot be exchanged.
+ */
 export function seal(keys: readonly Buffer[] | undefined, address: string, bytes: Uint8Array): Buffer {
   const key = keys?.[0];
   if (!key) throw new TypeError('there is no key to encrypt with');

@@ -82,7 +82,7 @@ test('concurrent writers keep within the budget, and the accounts are exact', as
   expect(audit?.lost).toBe(0);
   const byType = Object.values(stats?.types ?? {});
   expect(byType.reduce((sum, type) => sum + type.bytes, 0)).toBe(stats?.bytes);
-  // The account is no less than what Redis itself says it holds.
+  // The accounted size is at least that reported by Redis.
   let held = 0;
   for (const key of await redis.keys('*cache:*')) held += Number(await redis.memory('USAGE', key, 'SAMPLES', 0));
   expect(held).toBeLessThanOrEqual(stats!.bytes + 4_000);

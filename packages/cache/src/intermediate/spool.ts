@@ -1,9 +1,9 @@
-/** The beginning of a stream: all of it, or so much that what follows has to go elsewhere. */
+/** The beginning of a stream: all of it, or so much that the rest must be stored elsewhere. */
 export type Spooled =
   | { readonly kind: 'whole'; readonly bytes: Buffer }
   | { readonly kind: 'more'; readonly all: AsyncIterable<Uint8Array> };
 
-/** Reads up to `limitBytes` into memory. Beyond that, `all` gives the whole stream, what was read included, once. */
+/** Reads up to `limitBytes` into memory. Beyond this, `all` returns the complete stream, including the read part, once. */
 export async function spool(source: AsyncIterable<Uint8Array>, limitBytes: number): Promise<Spooled> {
   const iterator = source[Symbol.asyncIterator]();
   const head: Uint8Array[] = [];
@@ -11,7 +11,7 @@ export async function spool(source: AsyncIterable<Uint8Array>, limitBytes: numbe
   while (length <= limitBytes) {
     const next = await iterator.next();
     if (next.done) return { kind: 'whole', bytes: Buffer.concat(head) };
-    // A chunk is the source's again as soon as the next one is asked for.
+    // The source may reuse a chunk as soon as the next one is requested.
     head.push(Uint8Array.from(next.value));
     length += next.value.byteLength;
   }
@@ -24,7 +24,7 @@ function joined(head: Uint8Array[], rest: AsyncIterator<Uint8Array>): AsyncItera
       const chunk = head.shift();
       return chunk ? { done: false, value: chunk } : rest.next();
     },
-    // Unlike a generator's, this reaches the source even if nothing was read yet.
+    // Unlike that of a generator, this reaches the source even if nothing was read yet.
     async return() {
       head.length = 0;
       await rest.return?.();

@@ -7,7 +7,7 @@ const decompress = promisify(zstdDecompress);
 
 export type Encoding = 'none' | 'zstd';
 
-/** What is written before a stored value: one line of JSON. */
+/** Header of a stored value: one line of JSON. */
 export interface StoredInfo {
   readonly type: string;
   readonly key: string;
@@ -18,7 +18,7 @@ export interface StoredInfo {
   readonly crc: number;
   /** Encrypted after it was compressed. */
   readonly sealed?: boolean;
-  /** The file in the folder that holds the bytes; without one they follow this line. */
+  /** The file in the folder with the bytes; without one they follow this line. */
   readonly file?: { readonly name: string; readonly storedBytes: number };
   readonly metadata: Readonly<Record<string, unknown>>;
 }
@@ -42,7 +42,7 @@ export function frameValue(info: StoredInfo, stored: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from(`${JSON.stringify(info)}\n`), stored]);
 }
 
-/** @returns undefined when this is no frame of ours */
+/** @returns undefined if this is not a valid frame */
 export function unframeValue(frame: Buffer): { info: StoredInfo; stored: Buffer } | undefined {
   const end = frame.indexOf(0x0a);
   if (end < 0) return undefined;

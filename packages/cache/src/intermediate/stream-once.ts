@@ -4,19 +4,19 @@ import { tooLarge, type CacheParts } from './cache-parts.ts';
 import type { PutOptions } from './cache-types.ts';
 import { spool } from './spool.ts';
 
-/** A result on its way to who asked for it, kept or not. Read `body` to its end, or call `close`. */
+/** A result for the caller, stored or not. Read `body` to its end, or call `close`. */
 export interface ComputedStream {
-  /** Unknown where it could not be kept and is too long to be held. */
+  /** Unknown if it could not be stored and is too long to be held. */
   readonly sizeBytes: number | undefined;
   readonly body: AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 }
 
 /**
- * Makes a stream, keeps it, and hands it on. What cannot be kept is handed on all the same; only where a folder fails
- * midway is it made a second time.
+ * Produces a stream, stores it, and returns it. If it cannot be stored it is returned nevertheless; only if a folder fails
+ * during the write it is produced a second time.
  *
- * @throws what `produce` or its stream throws
+ * @throws errors of `produce` or its stream
  */
 export async function produceStream(
   parts: CacheParts,

@@ -7,20 +7,20 @@ export type CacheInput = (typeof cacheConfig)['_zod']['input'];
 
 export const testSecret = new Secret('a key for tests');
 
-/** The configuration as it would stand in a file. */
+/** The configuration as in a file. */
 export function configOf(input: CacheInput): CacheConfig {
   return cacheConfig.parse(input);
 }
 
 export interface Child {
   readonly process: ChildProcess;
-  /** What it printed, when it has ended by itself. */
+  /** Its output, when it has ended by itself. */
   readonly output: Promise<string>;
 }
 
 const running = new Set<ChildProcess>();
 
-/** Ends what a failed test left running. */
+/** Ends processes left running by a failed test. */
 export function killChildren(): void {
   for (const child of running) child.kill('SIGKILL');
 }
@@ -28,7 +28,7 @@ export function killChildren(): void {
 /** Several processes of the same program start in half the time. */
 const compileCache = join(import.meta.dirname, '../../node_modules/.cache/compile');
 
-/** Runs a program beside this file in a process of its own, with the same node. */
+/** Runs a program beside this file in a separate process, with the same node. */
 export function runChild(name: string, args: readonly string[]): Child {
   const child = spawn(process.execPath, [join(import.meta.dirname, name), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -45,7 +45,7 @@ export function runChild(name: string, args: readonly string[]): Child {
     return printed;
   }
   const output = untilEnd();
-  // Who awaits it later is told then.
+  // Later callers get the result then.
   output.catch(() => {});
   return { process: child, output };
 }

@@ -13,7 +13,7 @@ import { seal } from './seal.ts';
 import { encodeBytes, frameValue, type StoredInfo } from './stored-value.ts';
 
 const maxMetadataBytes = 4_096;
-/** A use whose worker crashed is never released: what it kept ends by itself. */
+/** A use whose worker crashed is never released: its results expire. */
 const longestUseMs = 3_600_000;
 
 export async function putValue(
@@ -26,7 +26,7 @@ export async function putValue(
   if (!keeps(parts, type, options)) return 'dropped';
   if (goesToFile(parts, bytes.byteLength, options)) return putFile(parts, type, key, asBody(bytes), options);
   if (bytes.byteLength > parts.maxValueBytes) {
-    // What was there is no longer what was put last.
+    // The previous value is no longer the latest one.
     await invalidate(parts, type, key);
     return tooLarge(parts, type);
   }
@@ -42,7 +42,7 @@ function goesToFile(parts: CacheParts, length: number, options: PutOptions): boo
   return length > parts.fileAboveBytes || (options.confidential === true && parts.key === undefined);
 }
 
-/** Writes the source to a file of the folder and makes it known. @throws what the source throws */
+/** Writes the source to a file of the folder and adds it to the catalog. @throws errors of the source */
 export async function putFile(
   parts: CacheParts,
   type: string,
@@ -108,7 +108,7 @@ async function announce(
     config.folder?.maxSize ?? 0,
     frame,
   ]);
-  // Silence may hide a success: then the file stays, and is swept if nothing knows it.
+  // A timeout may hide a success: then the file stays, and is swept if it is unknown.
   if (!Array.isArray(answer)) return 'dropped';
   const [result, files] = answer as [PutResult | 'refused', string[]];
   await removeFiles(folder, files);
@@ -127,7 +127,7 @@ async function announce(
   return result;
 }
 
-/** Tells a failure of the source from one of the folder. */
+/** Distinguishes a failure of the source from one of the folder. */
 async function* watched(
   source: AsyncIterable<Uint8Array>,
   failure: { ofSource?: unknown },

@@ -1,10 +1,10 @@
 import { jsonCodec, type Codec } from '../intermediate/codec.ts';
 import type { Attributes, SeriesObject, StudyObject } from './dicom-object.ts';
 
-/** A study as it is cached: without its series, which are branches of their own. */
+/** A cached study: without its series, which are separate branches. */
 export interface StudyBranch {
   readonly attributes: Attributes;
-  /** Series that are known to belong to it. */
+  /** Known series of it. */
   readonly series: readonly string[];
   /** Whether these are all. */
   readonly complete: boolean;
@@ -37,7 +37,7 @@ function checkedCodec<T extends { readonly attributes: Attributes }>(isOne: (bra
   };
 }
 
-/** What is new takes the place of what was known; what it does not mention stays, no longer than it would have. */
+/** New values replace known ones; others are preserved, no longer than before. */
 export function mergeStudy(
   old: StudyBranch | undefined,
   study: StudyObject,
@@ -47,7 +47,7 @@ export function mergeStudy(
   const series = (study.series ?? []).map((one) => one.seriesInstanceUid);
   const fresh = { attributes: study.attributes, series, complete, expiresAt };
   if (!old) return fresh;
-  // A complete answer says of each series whether it is there; any other leaves the known ones as they are.
+  // A complete result shows for each series whether it exists; any other leaves known ones unchanged.
   const kept = complete ? [] : old.series.filter((uid) => !series.includes(uid));
   const carriesOver = kept.length > 0 || lacks(study.attributes, old.attributes);
   return {

@@ -11,7 +11,7 @@ import {
   type StudyObject,
 } from './dicom-object.ts';
 
-/** What is at an address, with its children down to `cachedLevel`: the deepest level that is there as a whole. */
+/** The object at an address, with its children down to `cachedLevel`: the deepest complete level. */
 export type FoundObject =
   | { readonly state: 'found'; readonly level: 'study'; readonly object: StudyObject; readonly cachedLevel: DicomLevel }
   | {
@@ -27,16 +27,16 @@ export type FoundObject =
       readonly cachedLevel: 'instance';
     };
 
-/** `expired` is said once, when it is noticed; from then on it is `absent`. */
+/** `expired` is reported once, on first detection; later calls report `absent`. */
 export type NotFound = { readonly state: 'absent' | 'expired' };
 
 const type = 'study';
-/** So often another process may come first before a branch is given up: better none than a stale one. */
+/** How often another process may be first before a branch is given up: none is better than an outdated one. */
 const tries = 8;
 
 /**
  * Trees of DICOM objects of one server, in the intermediate cache: with its budget, and the age of its type `study`. The
- * instances of a series expire with it. What is cached may change under a query's answer, which only points to it.
+ * instances of a series expire with it. Cached objects may change after a query, because its result only refers to them.
  */
 export class DicomObjectCache {
   readonly #cache: IntermediateCache;
@@ -44,8 +44,8 @@ export class DicomObjectCache {
   readonly #confidential: boolean;
 
   /**
-   * @param scope name of the server whose objects these are: the same UID may look different elsewhere
-   * @param options - `confidential` (default): attributes hold patient data, see `PutOptions`
+   * @param scope name of the server of these objects: the same UID may have other content elsewhere
+   * @param options - `confidential` (default): attributes contain patient data, see `PutOptions`
    */
   constructor(cache: IntermediateCache, scope: string, options: { readonly confidential?: boolean } = {}) {
     this.#cache = cache;
@@ -54,9 +54,9 @@ export class DicomObjectCache {
   }
 
   /**
-   * Adds a study with its tree, to what is known of it.
+   * Adds a study with its tree to the known data.
    *
-   * @param completeTo the level to which the tree has all the children there are; `study` (default): those given are some
+   * @param completeTo the level down to which the tree has all children; `study` (default): the given ones are some of them
    */
   async add(study: StudyObject, completeTo: DicomLevel = 'study'): Promise<void> {
     const expiresAt = this.#expiresAt();
@@ -188,7 +188,7 @@ export class DicomObjectCache {
     return branch ? { state: 'found', branch } : { state: 'absent' };
   }
 
-  /** Writes what `next` makes of a branch, even if others write it at the same time; undefined leaves it. */
+  /** Writes the result of `next` for a branch, even with concurrent writers; undefined leaves it. */
   async #change<T extends { readonly expiresAt: number }>(
     key: string,
     codec: Codec<T>,

@@ -6,7 +6,7 @@ export interface InstanceObject {
   readonly attributes: Attributes;
 }
 
-/** `instances` left out: not known; given: as many as are meant, see where it comes from. */
+/** `instances` omitted: unknown; given: as many as the caller's documentation states. */
 export interface SeriesObject {
   readonly seriesInstanceUid: string;
   readonly attributes: Attributes;
@@ -33,7 +33,7 @@ export function reaches(cached: DicomLevel, wanted: DicomLevel): boolean {
   return dicomLevels.indexOf(cached) >= dicomLevels.indexOf(wanted);
 }
 
-/** The study without what is below the level. */
+/** The study without levels below the given one. */
 export function trimStudy(study: StudyObject, level: DicomLevel): StudyObject {
   const { series, ...alone } = study;
   if (level === 'study' || !series) return alone;

@@ -41,7 +41,7 @@ function studyOf(studyInstanceUid: string): StudyObject {
   return { studyInstanceUid, attributes: { StudyDate: '20260101' }, series };
 }
 
-/** An archive in memory: what is tested is in front of it. */
+/** An in-memory archive: the tests are about the cache in front of it. */
 const searcher: Searcher<Query> = {
   async search(query) {
     asked.push(JSON.stringify(query));
@@ -141,7 +141,7 @@ test('who has to know what is there since a moment gets no answer from before it
   expect(await search.search({ modality: 'CT' })).toHaveLength(2);
   expect(await search.search({ modality: 'CT' }, { since: since! })).toHaveLength(1);
   expect(asked).toHaveLength(2);
-  // Asked for since then: it may be shared, by another process as well.
+  // Queried since then: it may be shared, by another process as well.
   expect(await cached().search({ modality: 'CT' }, { since: since! })).toHaveLength(1);
   expect(asked).toHaveLength(2);
   await search.search({ modality: 'CT' }, { since: (await search.now())! });

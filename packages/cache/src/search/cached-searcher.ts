@@ -3,16 +3,16 @@ import { DicomObjectCache } from '../objects/dicom-object-cache.ts';
 import { reaches, trimStudy, type DicomLevel, type StudyObject } from '../objects/dicom-object.ts';
 import { QueryCache } from './query-cache.ts';
 
-/** Anything that can be asked for studies: Orthanc's `/tools/find`, QIDO-RS, C-FIND. `Query` is plain data. */
+/** Any searchable source of studies: Orthanc's `/tools/find`, QIDO-RS, C-FIND. `Query` is plain data. */
 export interface Searcher<Query> extends StudySearcher<Query>, StudyFinder {}
 
-/** What can be asked by queries. */
+/** Search by queries. */
 export interface StudySearcher<Query> {
   /** The studies that match, each with those of its series and instances that the query is about. */
   search(query: Query, options?: SearchOptions): Promise<readonly StudyObject[]>;
 }
 
-/** What can be asked for one study only. */
+/** Search within one study. */
 export interface StudyFinder {
   /** A study with all its children down to the level. */
   findStudyById(studyInstanceUid: string, level: DicomLevel, options?: SearchOptions): Promise<StudyObject | undefined>;
@@ -20,11 +20,11 @@ export interface StudyFinder {
 
 export interface SearchOptions {
   readonly signal?: AbortSignal;
-  /** Ask all the same, and keep the new answer: for who has to know what is there now. */
+  /** Query in any case, and store the new result: for callers that need the current state. */
   readonly fresh?: boolean;
   /**
-   * From `now()`: of the answers that are kept, only one that was asked for later will do. For who has to know what is
-   * there since a certain moment.
+   * From `now()`: of the stored results, only one that was queried later is used. For callers that need the state
+   * since a certain time.
    */
   readonly since?: number;
 }
@@ -42,15 +42,15 @@ export interface CachedSearch<Query> extends StudySearcher<Query> {
 export interface CachedSearcher<Query> extends CachedSearch<Query>, CachedFinder {}
 
 export interface CachedSearcherOptions {
-  /** Answers hold patient data, see `PutOptions`. Default true. */
+  /** Results contain patient data, see `PutOptions`. Default true. */
   readonly confidential?: boolean;
 }
 
 /**
- * Puts the cache in front of a searcher. What the cache cannot answer, for whatever reason, the searcher is asked; its
- * errors are thrown on.
+ * Puts the cache in front of a searcher. If the cache has no result, for any reason, the searcher is queried; its
+ * errors are passed on.
  *
- * @param scope name of the server that the searcher asks
+ * @param scope name of the server that the searcher queries
  */
 export function createCachedSearcher<Query>(
   searcher: Searcher<Query>,
@@ -79,7 +79,7 @@ export function createCachedSearch<Query>(
     async search(query, options = {}) {
       const known = options.fresh ? undefined : await queries.get(query, options.since);
       if (known) return known;
-      // Before the question: what the answer says is no older than that.
+      // Before the query: the result is not older than that.
       const askedAt = await cache.tick();
       const answer = await searcher.search(query, options);
       await queries.put(query, answer, askedAt);
@@ -88,7 +88,7 @@ export function createCachedSearch<Query>(
   };
 }
 
-/** The part of it that finds a study by its UID: answered from the tree when that has children to the level. */
+/** The part that finds a study by its UID: answered from the tree if it has children down to the level. */
 export function createCachedFinder(
   finder: StudyFinder,
   cache: IntermediateCache,
@@ -99,7 +99,7 @@ export function createCachedFinder(
   return {
     objects,
     async findStudyById(studyInstanceUid, level, options = {}) {
-      // A tree grows from several answers, of several moments: it cannot say since when it knows.
+      // A tree is built from several results of different times: its age is unknown.
       if (!options.fresh && options.since === undefined) {
         const known = await objects.get({ studyInstanceUid });
         if (known.state === 'found' && known.level === 'study' && reaches(known.cachedLevel, level)) {

@@ -1,4 +1,4 @@
-/** One text for a query, whatever the order of its keys; keys without a value are as if left out. */
+/** One text for a query, independent of the order of its keys; keys without a value are omitted. */
 export function canonicalQuery(query: unknown): string {
   return JSON.stringify(query, (_key, value: unknown) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;

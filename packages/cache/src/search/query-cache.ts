@@ -5,15 +5,15 @@ import type { SeriesObject, StudyObject } from '../objects/dicom-object.ts';
 import { canonicalQuery } from './canonical-query.ts';
 
 const type = 'query';
-/** An answer of more objects is not kept: looking each of them up would cost more than asking. */
+/** A result with more objects is not stored: looking each of them up would cost more than a query. */
 const maxObjects = 1_000;
 
 /** The objects of an answer: study, and those of its series and instances that the answer has. */
 type Pointer = readonly [study: string, series?: readonly (readonly [series: string, instances?: readonly string[]])[]];
 
 /**
- * Answers to queries of one server, as addresses of objects. An answer is there as long as every object of it is, and
- * shows each as it is now. Queries may hold names and ids of patients: only their hash is kept.
+ * Results of queries to one server, as addresses of objects. A result is available as long as every object of it is, and
+ * shows the current state of each. Queries may contain names and ids of patients: only their hash is stored.
  */
 export class QueryCache {
   readonly #cache: IntermediateCache;
@@ -26,7 +26,7 @@ export class QueryCache {
     this.#scope = scope;
   }
 
-  /** @param since only an answer that was asked for after this tick will do */
+  /** @param since only a result queried after this tick is used */
   async get(query: unknown, since?: number): Promise<StudyObject[] | undefined> {
     const found = await this.#cache.get(type, this.#key(query));
     if (since !== undefined && !(Number(found?.metadata['askedAt']) > since)) return undefined;
@@ -44,7 +44,7 @@ export class QueryCache {
     return answer;
   }
 
-  /** Keeps an answer and its objects. An empty one is not kept: what was missing may be there the next moment. */
+  /** Stores a result and its objects. Empty results are not stored: missing studies may arrive the next moment. */
   async put(query: unknown, answer: readonly StudyObject[], askedAt?: number): Promise<void> {
     const pointers = answer.map((study) => pointerTo(study));
     const objects = pointers.reduce(

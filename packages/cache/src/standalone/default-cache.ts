@@ -1,7 +1,7 @@
 import type { IntermediateCache } from '../intermediate/intermediate-cache.ts';
 import { openCache, type PlainCacheOptions } from './open-cache.ts';
 
-/** For scripts only: services open their caches and hand them on. */
+/** For scripts only: services open their caches and pass them on. */
 let configured: IntermediateCache | undefined;
 
 /** Opens the default cache of this process, in the place of a former one, which is closed. @throws as `openCache` */
@@ -12,7 +12,7 @@ export async function configureCache(options: PlainCacheOptions): Promise<Interm
   return opened;
 }
 
-/** The default cache. @throws {Error} when there is none */
+/** The default cache. @throws {Error} if there is none */
 export function getCache(): IntermediateCache {
   if (!configured) {
     throw new Error("There is no default cache. Call await configureCache({ redis: 'redis://HOST:PORT' }) first.");

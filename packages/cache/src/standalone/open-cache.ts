@@ -10,9 +10,9 @@ export interface PlainCacheOptions extends CacheOptions {
   readonly redis: string | RedisClient;
   /** Maximum memory in Redis. 0 = no limit; default 256,000,000. */
   readonly maxMemoryBytes?: number;
-  /** Maximum age of results of types that have none of their own. 0 = no limit; default one day. */
+  /** Maximum age of results of types without their own. 0 = no limit; default one day. */
   readonly maxAgeMs?: number;
-  /** Compress results if that makes them smaller. Default true. */
+  /** Compress results if this makes them smaller. Default true. */
   readonly compression?: boolean;
   /** What differs for one type of results. */
   readonly types?: Readonly<Record<string, Partial<CachePolicy>>>;
@@ -23,10 +23,11 @@ export interface PlainCacheOptions extends CacheOptions {
 }
 
 /**
- * Opens a cache without a configuration. A connection that it makes itself is closed by `close()`. Warnings go to `onWarning`, by
+ * Opens a cache without a configuration. A connection that it creates itself is closed by `close()`. Warnings are passed to
+ * `onWarning`, by
  * default to `process.emitWarning`.
  *
- * @throws {TypeError} naming the option, its value and what is expected
+ * @throws {TypeError} naming the option, its value and the expected one
  */
 export async function openCache(options: PlainCacheOptions): Promise<IntermediateCache> {
   const { redis, prefix, timeoutMs, maxValueBytes, fileAboveBytes, computeLeaseMs } = options;

@@ -24,7 +24,7 @@ const auditSyslog = z.strictObject({
     .describe('include Patient ID and name in messages on deliveries, read from the source, as PS3.15 requires'),
 });
 
-/** How long it is kept who did what, and where it goes besides. */
+/** Retention of the audit log, and further destinations. */
 export const auditConfig = z.strictObject({
   keep: durationMs.default(365 * 86_400_000).describe('retention of entries; 0 = no limit'),
   maxEntries: z

@@ -5,10 +5,10 @@ import { secretKeys } from './secret.ts';
 import { sizeBytes } from './size.ts';
 
 /**
- * How long an intermediate result stays.
+ * How long an intermediate result is kept.
  *
- * - `transient`: until the use that asked for it ends
- * - `cached`: up to its age, or until the budget needs its place; least recently used first
+ * - `transient`: until the use that requested it ends
+ * - `cached`: up to its age, or until the budget needs its space; least recently used first
  * - `persistent`: until it is invalidated; never evicted
  */
 export const retentions = ['transient', 'cached', 'persistent'] as const;
@@ -23,7 +23,7 @@ const policy = z.strictObject({
   compression: z.boolean().optional().describe('compress results of this type'),
 });
 
-/** The intermediate result cache: what is computed once for many targets and attempts. */
+/** The intermediate result cache: results computed once for many targets and attempts. */
 export const cacheConfig = z.strictObject({
   enabled: z.boolean().default(true).describe('false disables the cache'),
   maxMemory: sizeBytes.default(256_000_000).describe('maximum memory of the cache in Redis; 0 = no limit'),

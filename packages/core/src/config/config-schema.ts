@@ -85,10 +85,10 @@ export type Config = z.output<z.ZodObject<typeof configSections>> & {
   readonly targets: Readonly<Record<string, TargetConfig>>;
 };
 
-/** What the schema gives: `targetDefaults` are in the targets by then, and still beside them. */
+/** Output of the schema: `targetDefaults` are merged into the targets, and also still present. */
 export type WrittenConfig = Config & { readonly targetDefaults?: unknown };
 
-/** The schema of the whole file, for the target types that are known here. */
+/** The schema of the complete file, for the known target types. */
 export function configSchema(targetSchemas: readonly TargetSchema[]): z.ZodType<WrittenConfig> {
   const [first, ...others] = targetSchemas;
   if (!first) throw new Error('a configuration schema needs at least one target type');
@@ -103,7 +103,7 @@ export function configSchema(targetSchemas: readonly TargetSchema[]): z.ZodType<
 export const targetDefaultsText =
   'default options of targets, by target type; an option of the target itself replaces the default';
 
-/** What targets of each type may leave out. What only makes sense together is checked in the targets. */
+/** Options that targets of each type may omit. Combinations are checked in the targets. */
 function targetDefaults(schemas: readonly TargetSchema[]): z.ZodType {
   const byType = schemas.map((schema) => {
     const { type, ...options } = schema.shape as z.ZodRawShape & Pick<TargetSchema['shape'], 'type'>;

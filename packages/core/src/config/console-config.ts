@@ -114,7 +114,7 @@ export const consoleConfig = z.strictObject({
 });
 export type ConsoleConfig = z.output<typeof consoleConfig>;
 
-/** Whether anyone has to sign in. */
+/** Whether a sign-in is required. */
 export function needsSignIn(config: Pick<ConsoleConfig, 'users' | 'tokens' | 'oidc'>): boolean {
   return (
     Object.keys(config.users ?? {}).length > 0 ||

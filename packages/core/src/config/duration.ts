@@ -5,8 +5,8 @@ const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as con
 const durationWords = 'a duration is a number with a unit: 250ms, 30s, 5m, 2h or 7d';
 
 /**
- * A duration in a configuration file: a number with a unit (`250ms`, `30s`, `5m`, `2h`, `7d`), kept in milliseconds.
- * A bare `0` is allowed and usually means "off" or "no limit"; any other number without a unit is refused.
+ * A duration in a configuration file: a number with a unit (`250ms`, `30s`, `5m`, `2h`, `7d`), in milliseconds.
+ * A bare `0` is allowed and usually means "off" or "no limit"; any other number without a unit is rejected.
  */
 export const durationMs = z
   .union([z.string().regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, durationWords), z.literal(0)], { error: durationWords })
@@ -20,7 +20,7 @@ function parseDurationMs(text: string | 0): number {
   return Math.round(Number(match[1]) * unitMs[match[2] as keyof typeof unitMs]);
 }
 
-/** A long time in a configuration file: days or years (`90d`, `5y`; a year has 365.25 days), kept in milliseconds. */
+/** A long duration in a configuration file: days or years (`90d`, `5y`; a year has 365.25 days), in milliseconds. */
 export const ageMs = z
   .string()
   .regex(/^\d+(\.\d+)?[dy]$/, 'an age is a number with a unit: 90d or 5y')

@@ -4,8 +4,8 @@ import { targetOptions } from './target-options.ts';
 import { unitOf, unwrap, type Schema } from './unwrap-schema.ts';
 
 /**
- * The example configuration: every option once, with what it is for and its default. It is made from the schema that
- * checks configurations, so that it cannot fall behind. What is optional is commented out.
+ * The example configuration: every option once, with its description and default. It is generated from the schema that
+ * checks configurations, so it cannot become outdated. Optional parts are commented out.
  *
  * @param examples - YAML text by path for options without a default, e.g. `targets.dicom.host`
  */
@@ -67,7 +67,7 @@ function section(lines: string[], name: string, schema: Schema, example: Example
 
 function targets(lines: string[], schemas: readonly TargetSchema[], example: Example): void {
   lines.push('', '# targets: where studies go; one of each type here', 'targets:');
-  // The alias has the options of the type that it stands for.
+  // The alias has the options of its type.
   for (const [index, schema] of schemas
     .filter((one) => !aliases.has(String((one.shape.type as z.ZodLiteral<string>).value)))
     .entries()) {
@@ -136,7 +136,7 @@ function dash(lines: string[], from: number): void {
     );
 }
 
-/** The objects that may stand here: one, the variants of a union, the elements of a list or a record. */
+/** The possible object schemas: one, the variants of a union, the elements of a list or a record. */
 function nestedShapes(schema: Schema): Readonly<Record<string, Schema>>[] {
   if (schema instanceof z.ZodObject) return [schema.shape as Record<string, Schema>];
   if (schema instanceof z.ZodUnion)

@@ -1,5 +1,5 @@
 /**
- * What the example configuration says where an option has no default. Paths are those of the schema, `*` for a name that
+ * Values of the example configuration for options without a default. Paths are those of the schema, `*` for a name that
  * the user chooses. Those of targets come from the types themselves (`targetExamples`).
  */
 export const exampleValues: Readonly<Record<string, string>> = {

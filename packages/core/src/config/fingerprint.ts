@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Secret } from './secret.ts';
 
-/** Changes when a part of a configuration does, its secrets included; shows none of it. */
+/** Changes with a part of a configuration, including its secrets; reveals none of it. */
 export function fingerprint(value: unknown): string {
   const text = JSON.stringify(value, function (this: unknown, key: string, shown: unknown) {
     const raw = (this as Record<string, unknown>)[key];

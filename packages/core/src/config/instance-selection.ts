@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Which instances of a study are meant. */
+/** Selection of instances of a study. */
 export const instanceSelection = z.strictObject({
   only: z
     .string()

@@ -3,9 +3,9 @@ import { configSchema, type TargetSchema } from './config-schema.ts';
 import { groupOfOption, type TargetAbout } from './target-about.ts';
 
 /**
- * The JSON Schema of a configuration file, for editors; made from the schema that checks it.
+ * The JSON Schema of a configuration file, for editors; generated from the schema that checks it.
  *
- * @param abouts - how target types present themselves: title, description and example of each, and `x-group` of its options
+ * @param abouts - descriptions of target types: title, description and example of each, and `x-group` of its options
  */
 export function configJsonSchema(
   targetSchemas: readonly TargetSchema[],
@@ -26,7 +26,7 @@ export function configJsonSchema(
           // Keys for people and for anchors.
           jsonSchema.patternProperties = { '^x-': {} };
         }
-        // Anything else may come from `targetDefaults`.
+        // Any other option may come from `targetDefaults`.
         if (isTarget) jsonSchema.required = ['type'];
         if (about && properties) {
           jsonSchema.title = about.displayName;

@@ -65,7 +65,7 @@ describe('secrets that can be guessed are refused when the configuration is chec
 
   it.each(['', 'abc', 'only-19-characters-'])('token "%s"', (token) => {
     const found = problems({ ...base, console: { tokens: { program: { token: new Secret(token) } } } });
-    // That a secret is missing is reported where it is read.
+    // A missing secret is reported where it is read.
     expect(found).toEqual(
       token === '' ? [] : [expect.stringMatching(/^console\.tokens\.program: the token has \d+ char/)],
     );

@@ -6,7 +6,7 @@ import type { Problem } from './problem.ts';
 import { tlsProblems } from './tls-problems.ts';
 import { needsSecret } from './transform-config.ts';
 
-/** What is well-formed and yet cannot work: a secret that is missing, windows that never meet, studies that go round. */
+/** Valid configurations that cannot work: a missing secret, windows that never overlap, studies that circulate. */
 export function meaningProblems(config: Config): Problem[] {
   return [
     ...secretProblems(config),
@@ -32,7 +32,7 @@ function secretProblems(config: Config): Problem[] {
 const minTokenLength = 20;
 const minKeyLength = 16;
 
-/** With a key that can be guessed, accession numbers can be tried out by who has Redis. */
+/** With a guessable key, anybody with access to Redis could try accession numbers. */
 function searchKeyProblems({ records }: Config): Problem[] {
   return (records.searchKey ?? []).flatMap((key) => {
     const { length } = key.reveal();
@@ -42,7 +42,7 @@ function searchKeyProblems({ records }: Config): Problem[] {
   });
 }
 
-/** Secrets that are too easy to guess. A secret that could not be read is reported where it is read. */
+/** Secrets that are too easy to guess. An unreadable secret is reported where it is read. */
 function consoleProblems({ console }: Config): Problem[] {
   const problems: Problem[] = [];
   const add = (path: string[], message: string): void => void problems.push({ path: ['console', ...path], message });
@@ -94,8 +94,8 @@ function scheduleProblems(config: Config): Problem[] {
 }
 
 /**
- * Sources that send every study on to each other in a ring. Rules with a condition may be meant; what still comes back
- * is refused when it is routed (see `docs/rules.md`).
+ * Sources that send every study to each other in a ring. Rules with a condition may be intended; a study that still returns
+ * is rejected when it is routed (see `docs/rules.md`).
  */
 function loopProblems(config: Config): Problem[] {
   const edges: { from: string; to: string; rule: number; target: string }[] = [];

@@ -19,7 +19,7 @@ export const portNumber = z
   .max(65_535, 'a port is 1 to 65535');
 
 /**
- * A host name or address; brackets around an IPv6 address are not needed. It never begins with a hyphen: handed to a
+ * A host name or address; brackets around an IPv6 address are not needed. It never begins with a hyphen: passed to a
  * program (ssh, rsync) such a name would be an option.
  */
 export const hostName = z

@@ -25,7 +25,10 @@ function parseNetwork(text: string): Network | undefined {
 
 const addressOfMappedIpv4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
 
-/** Whether an address lies in one of the networks; what is no address lies in none. An IPv4 address mapped to IPv6 counts as IPv4. */
+/**
+ * Whether an address is in one of the networks; an invalid address is in none. An IPv4 address mapped to IPv6 counts as
+ * IPv4.
+ */
 export function networkMatcher(networks: readonly string[]): (address: string) => boolean {
   const list = new BlockList();
   for (const text of networks) {

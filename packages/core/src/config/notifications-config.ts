@@ -5,7 +5,8 @@ import { secret } from './secret.ts';
 import { httpUrl } from './source-config.ts';
 
 /**
- * What can be reported. `failed`, `partial`, `delivered` and `source-gone` are ends of deliveries; `problem` and `problem-over`
+ * Kinds of notifications. `failed`, `partial`, `delivered` and `source-gone` are ends of deliveries; `problem` and
+ * `problem-over`
  * are the other findings of severity critical, such as that no dispatcher is running.
  */
 export const notificationKinds = [

@@ -3,11 +3,11 @@ import { configSections } from './config-schema.ts';
 import { type Schema, unitOf, unwrap } from './unwrap-schema.ts';
 
 /**
- * How an option is asked for.
+ * The form control of an option.
  *
  * - `text`, `number`: one line. `choice`: one of `choices`. `flag`: yes or no. `secret`: written, never shown
- * - `list`: texts, one a line
- * - `section`: an object with `fields` of its own
+ * - `list`: texts, one per line
+ * - `section`: an object with its own `fields`
  * - `yaml`: anything else, as YAML
  */
 export type FieldKind = 'text' | 'number' | 'choice' | 'flag' | 'secret' | 'list' | 'section' | 'yaml';
@@ -27,7 +27,7 @@ export interface OptionField {
   readonly fields: readonly OptionField[];
 }
 
-/** The options of an object schema, in its order. Literals (`type`) are left out: there is nothing to ask. */
+/** The options of an object schema, in its order. Literals (`type`) are omitted: they cannot be edited. */
 export function optionFields(schema: Schema): OptionField[] {
   const { inner } = unwrap(schema);
   if (!(inner instanceof z.ZodObject)) return [];
@@ -63,7 +63,7 @@ function kindOf(schema: Schema, inner: Schema): FieldKind {
   return 'yaml';
 }
 
-/** Whether whatever is typed is a text: a string, or one of several kinds of strings. */
+/** Whether any input is text: a string, or a union of strings. */
 function isText(schema: Schema): boolean {
   if (schema instanceof z.ZodUnion) {
     const options = schema.options.map((option) => unwrap(option as Schema).inner);
@@ -83,10 +83,10 @@ function isSecret(schema: Schema): boolean {
 }
 
 /**
- * The schema at a path of the configuration, targets aside: theirs depends on their type.
+ * The schema at a path of the configuration, except targets, whose schema depends on their type.
  *
- * @param path - keys from the top of the file; of a map of named things any name will do
- * @throws RangeError when there is no such path
+ * @param path - keys from the top of the file; for a map of named entries any name
+ * @throws RangeError if the path does not exist
  */
 export function schemaAt(path: readonly string[]): Schema {
   let at: Schema = z.strictObject(configSections);

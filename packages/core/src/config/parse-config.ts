@@ -10,7 +10,7 @@ export type ParsedConfig =
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /**
- * Checks a configuration (as read from YAML, secrets in place) as a whole: shapes, values, what refers to what, and
+ * Checks a complete configuration (parsed from YAML, with secrets resolved): types, values, references, and
  * whether it can work. All problems are found at once.
  */
 export function parseConfig(raw: unknown, targetSchemas: readonly TargetSchema[]): ParsedConfig {
@@ -23,7 +23,7 @@ export function parseConfig(raw: unknown, targetSchemas: readonly TargetSchema[]
   return { ok: false, problems: atDefaults(problems, written) };
 }
 
-/** Names come from requests, jobs and files: looking one up must not find what every object has. */
+/** Names come from requests, jobs and files: a lookup must not find built-in properties of objects. */
 function withNamedMaps(written: WrittenConfig): Config {
   const { targetDefaults: _, ...config } = written;
   const { console } = config;

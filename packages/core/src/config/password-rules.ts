@@ -2,7 +2,7 @@
 export const minPasswordLength = 15;
 export const maxPasswordLength = 1024;
 
-/** What is guessed first, and words of where we are; a password that consists of nothing else is as good as none. */
+/** Common passwords, and words of this system; a password that consists only of them is rejected. */
 const guessedWords = [
   'password',
   'passwort',
@@ -36,8 +36,8 @@ const guessedWords = [
 const rows = ['abcdefghijklmnopqrstuvwxyz', '01234567890', 'qwertyuiopasdfghjklzxcvbnm', 'qwertzuiopasdfghjklyxcvbnm'];
 
 /**
- * Why a password is refused; undefined for one that may be used. Rules of NIST SP 800-63B-4: length counts, and what is
- * commonly guessed is refused; there are no rules on the kinds of characters, and no expiry.
+ * Why a password is rejected; undefined for a valid one. Rules of NIST SP 800-63B-4: length counts, and common
+ * passwords are rejected; there are no rules on the kinds of characters, and no expiry.
  */
 export function passwordProblem(password: string, name = ''): string | undefined {
   const length = [...password.normalize('NFKC')].length;
@@ -64,7 +64,7 @@ function isRepeated(text: string): boolean {
   return new Set(text).size < 5;
 }
 
-/** Whether the text is made of a few pieces of rows, forwards or backwards. */
+/** Whether the text consists of a few pieces of keyboard rows, forwards or backwards. */
 function isOnRows(text: string): boolean {
   const all = rows.flatMap((row) => [row, [...row].reverse().join('')]);
   let rest = text;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ageMs, durationMs } from './duration.ts';
 import { configName } from './names.ts';
 
-/** Where priors are looked for besides a target: the source of the study, which is always asked. */
+/** Where priors are searched in addition to a target: the source of the study, which is always searched. */
 export const priorsFromSource = 'source';
 
 /** Which earlier studies of the patient go along with a study. */
@@ -32,7 +32,7 @@ export const priorsConfig = z.strictObject({
 });
 export type PriorsConfig = z.output<typeof priorsConfig>;
 
-/** What a delivery keeps of the priors of a rule: as they were when its study was routed. */
+/** The priors of a rule as stored in a delivery: as they were when its study was routed. */
 export const priorTerms = z.object({
   rule: z.string(),
   count: z.int(),

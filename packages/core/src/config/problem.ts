@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { formerOption } from './renamed-options.ts';
 
-/** One thing wrong with a configuration. */
+/** One problem of a configuration. */
 export interface Problem {
   /** Where: keys and indexes from the top of the file. */
   readonly path: readonly (string | number)[];

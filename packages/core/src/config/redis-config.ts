@@ -21,7 +21,7 @@ function isPort(text: string): boolean {
   return Number(text) >= 1 && Number(text) <= 65_535;
 }
 
-/** Where Redis is, and who we are there: one server, what Sentinel calls its master, or a Cluster. */
+/** Address of Redis, and our identity there: one server, a master known to Sentinel, or a Cluster. */
 export const redisConfig = z
   .strictObject({
     url: z

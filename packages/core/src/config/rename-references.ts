@@ -9,13 +9,13 @@ export const referredKinds = ['sources', 'targets', 'groups', 'transforms'] as c
 export type ReferredKind = (typeof referredKinds)[number];
 
 export interface RenamedReferences {
-  /** Places that named it, with what stands there afterwards. */
+  /** References to the former name, with their new content. */
   readonly changes: readonly { readonly path: Path; readonly value: string }[];
-  /** Places that have to be changed by hand first, in words. */
+  /** Places that must first be changed manually, as text. */
   readonly open: readonly string[];
 }
 
-/** Where each kind is named. `*` stands for every key of a map, or every element of a list. */
+/** Where each kind is referenced. `*` represents every key of a map, or every element of a list. */
 const places: Readonly<Record<ReferredKind, readonly (readonly string[])[]>> = {
   sources: [
     ['rules', '*', 'sources', '*'],
@@ -42,7 +42,7 @@ const places: Readonly<Record<ReferredKind, readonly (readonly string[])[]>> = {
   ],
 };
 
-/** Expressions that know the source of a study. */
+/** Expressions that use the source of a study. */
 const expressions: readonly (readonly string[])[] = [
   ['rules', '*', 'when'],
   ['rules', '*', 'complete', 'when'],
@@ -50,9 +50,9 @@ const expressions: readonly (readonly string[])[] = [
 ];
 
 /**
- * What has to change elsewhere when a part of the configuration gets another name.
+ * Changes elsewhere if a part of the configuration is renamed.
  *
- * @param raw - the configuration as it is written
+ * @param raw - the configuration as written
  */
 export function renameReferences(raw: unknown, kind: ReferredKind, was: string, name: string): RenamedReferences {
   const changes: { path: Path; value: string }[] = [];
@@ -81,7 +81,7 @@ export function renameReferences(raw: unknown, kind: ReferredKind, was: string, 
   return { changes, open };
 }
 
-/** The expression with the other name; empty when a person has to look at it. */
+/** The expression with the new name; empty if an operator must check it. */
 function renameInExpression(text: string, was: string, name: string): string {
   const outside = text.replaceAll(/'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"/g, "''");
   if (!/(?<![.\w])source\b/.test(outside)) return text;

@@ -1,4 +1,4 @@
-/** Options that had another name: path of the option (`*` for any name) to what it is called now. */
+/** Renamed options: path of the former option (`*` for any name) to its new name. */
 const renamed: Readonly<Record<string, string>> = {
   'targets.*.associations': 'maxParallel',
   'targets.*.requests': 'maxParallel',
@@ -16,7 +16,7 @@ const removed: Readonly<Record<string, string>> = {
   'reload.interval': 'the file is looked at every second',
 };
 
-/** What became of an option that the schema does not know any more, and what to do; undefined for one that never was. */
+/** Where an unknown option has gone, and the remedy; undefined for one that never existed. */
 export function formerOption(path: readonly (string | number)[]): string | undefined {
   const [section = '', name, ...option] = path;
   const isTarget = section === 'targets' || section === 'targetDefaults';

@@ -6,7 +6,7 @@ import { configName } from './names.ts';
 import { priorsConfig } from './priors-config.ts';
 import { schedule } from './schedule-config.ts';
 
-/** When a study is whole enough for a rule. All that is given has to be so. */
+/** When a study is sufficiently complete for a rule. All given conditions must be met. */
 export const completionConfig = z
   .strictObject({
     series: z.int().min(1).max(100_000).optional().describe('minimum number of series'),
@@ -29,8 +29,8 @@ export type CompletionConfig = z.output<typeof completionConfig>;
 /**
  * What happens with instances that arrive after a study was routed.
  *
- * - `difference`: only what the target lacks is sent
- * - `all`: the whole study is sent again
+ * - `difference`: only instances that the target lacks are sent
+ * - `all`: the complete study is sent again
  * - `never`: nothing more is sent
  */
 export const latePolicies = ['difference', 'all', 'never'] as const;

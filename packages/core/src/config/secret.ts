@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * A secret in a configuration file: `${NAME}` from the environment, or `{ file: PATH }`. Written out in plain text it is
- * refused. The loader puts the value in its place before the schema sees it (see `resolveSecrets` in runtime), wrapped
+ * A secret in a configuration file: `${NAME}` from the environment, or `{ file: PATH }`. Plain text is
+ * rejected. The loader inserts the value before the schema sees it (see `resolveSecrets` in runtime), wrapped
  * so that no log line, no error and no JSON ever shows it.
  */
 export class Secret {
@@ -10,7 +10,7 @@ export class Secret {
   constructor(value: string) {
     this.#value = value;
   }
-  /** The secret itself: hand it to the library that needs it, keep it nowhere. */
+  /** The secret itself: pass it to the library that needs it, and store it nowhere. */
   reveal(): string {
     return this.#value;
   }
@@ -32,8 +32,8 @@ export const secret = z
   .meta({ secret: true });
 
 /**
- * A key that can be rotated: one secret, or a list. The first is used for what is new, every one of them for what is
- * there already.
+ * A key that can be rotated: one secret, or a list. The first is used for new data, all of them for existing
+ * data.
  */
 export const secretKeys = z
   .union([secret, z.array(secret).min(1).max(5)], {

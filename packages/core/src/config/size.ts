@@ -5,7 +5,7 @@ const pattern = /^(\d+(?:\.\d+)?)(B|kB|MB|GB|KiB|MiB|GiB)$/;
 
 const sizeWords = 'a size is a number with a unit: 500kB, 64MB, 2GB or 1GiB';
 
-/** A size in a configuration file (`64MB`, `1GiB`), kept in bytes. A bare `0` usually means "no limit". */
+/** A size in a configuration file (`64MB`, `1GiB`), in bytes. A bare `0` usually means "no limit". */
 export const sizeBytes = z
   .union([z.string().regex(pattern, sizeWords), z.literal(0)], { error: sizeWords })
   .transform((text) => {

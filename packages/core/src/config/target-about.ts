@@ -2,17 +2,17 @@
 export const optionGroups = ['basic', 'security', 'speed', 'advanced'] as const;
 export type OptionGroup = (typeof optionGroups)[number];
 
-/** How a target type presents itself: in forms, in the JSON Schema and in the example configuration. No I/O. */
+/** Description of a target type: for forms, the JSON Schema and the example configuration. No I/O. */
 export interface TargetAbout<Config = never> {
   /** What people call it, e.g. `DICOM receiver`. */
   readonly displayName: string;
-  /** One sentence for the choice of a type: what it sends, and where to. */
+  /** One sentence for the selection of a type: what it sends, and where to. */
   readonly purpose: string;
   /** Path data of an SVG icon of 24 × 24 units, drawn as an outline. */
   readonly icon: string;
   /** Which of the type's own options belong to which section. */
   readonly groups: Readonly<Partial<Record<Exclude<OptionGroup, 'advanced'>, readonly string[]>>>;
-  /** YAML text by option, for options without a default: what a new target begins with. Secrets as `${NAME}`. */
+  /** YAML text by option, for options without a default: initial values of a new target. Secrets as `${NAME}`. */
   readonly example: Readonly<Record<string, string>>;
   /** Where to read more: a page in docs/targets, or an address. */
   readonly help?: string;

@@ -3,7 +3,7 @@ import { durationMs } from './duration.ts';
 import { schedule } from './schedule-config.ts';
 import { keyword } from './transform-config.ts';
 
-/** A share such as `5%`, kept as a number from 0 to 1. */
+/** A share such as `5%`, as a number from 0 to 1. */
 export const share = z
   .string()
   .regex(/^(100|\d{1,2}(\.\d+)?)%$/, 'a share is a percentage from 0.1% to 100%, e.g. 5%')
@@ -16,7 +16,7 @@ const elementName = z.string().superRefine((name, context) => {
   for (const { message } of parsed?.error?.issues ?? []) context.addIssue({ code: 'custom', message });
 });
 
-/** What an audit of a target looks at, when, and how fast. */
+/** Scope, schedule and rate of an audit of a target. */
 export const targetAuditConfig = z.strictObject({
   every: durationMs
     .refine((ms) => ms >= 60_000, 'at least 1m')

@@ -33,7 +33,7 @@ describe('targetDefaults', () => {
     if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
     const { a, b, c } = parsed.config.targets;
     expect(a).toMatchObject({ host: 'a', timeout: 7, attempts: 3, backoff: { first: 5_000, max: 3_600_000 } });
-    // A section replaces that of the defaults as a whole.
+    // A section replaces that of the defaults completely.
     expect(b).toMatchObject({ host: 'default', timeout: 9, attempts: 3, backoff: { first: 1_000, max: 900_000 } });
     expect(c).toMatchObject({ attempts: 8, path: '/data' });
     expect(c).not.toHaveProperty('password');

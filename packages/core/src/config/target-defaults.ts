@@ -2,7 +2,7 @@ import type { Problem } from './problem.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
-/** Keys that begin so are for people and for anchors: nobody reads them. */
+/** Keys with this prefix are for users and for anchors: they are ignored. */
 const isNote = (key: string): boolean => key.startsWith('x-');
 
 /** A configuration as it is written, without `x-` keys at the top and in targets. */
@@ -19,8 +19,8 @@ export function notesOf(target: Plain): Plain {
 }
 
 /**
- * A configuration as it is written, with `targetDefaults` put into the targets of each type. What a target gives itself
- * replaces the default as a whole: sections are not mixed.
+ * A configuration as written, with `targetDefaults` merged into the targets of each type. An option in a target
+ * replaces the default completely: sections are not merged.
  */
 export function withTargetDefaults(raw: unknown): unknown {
   if (!isPlain(raw) || !isPlain(raw['targets']) || !isPlain(raw['targetDefaults'])) return raw;

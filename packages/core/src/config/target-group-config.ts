@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { configName } from './names.ts';
 
 /**
- * How a group chooses among its targets.
+ * How a group selects among its targets.
  *
  * - `all`: every one gets the study
- * - `first-available`: the first in the list that can be used (failover)
- * - `round-robin`: one after the other in turn
- * - `least-busy`: the one with the fewest deliveries waiting and under way
+ * - `first-available`: the first usable one in the list (failover)
+ * - `round-robin`: each in turn
+ * - `least-busy`: the one with the fewest waiting and running deliveries
  */
 export const groupStrategies = ['all', 'first-available', 'round-robin', 'least-busy'] as const;
 export type GroupStrategy = (typeof groupStrategies)[number];

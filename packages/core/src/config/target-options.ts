@@ -7,7 +7,7 @@ import { sizeBytes } from './size.ts';
 import { targetAuditConfig } from './target-audit-config.ts';
 
 /**
- * What every target can say, whatever its type. Handler schemas spread this shape into their own strict object:
+ * Options of every target of any type. Handler schemas spread this shape into their own strict object:
  * `z.strictObject({ type: z.literal('sftp'), ...targetOptions, host: … })`.
  */
 export const targetOptions = {
@@ -75,5 +75,5 @@ export const minBytesPerSecondOption = sizeBytes
 export const targetOptionsSchema = z.object(targetOptions);
 export type TargetOptions = z.output<typeof targetOptionsSchema>;
 
-/** What the rest of the system knows of a target without its handler. */
+/** Data of a target that the rest of the system uses without its handler. */
 export type TargetConfig = TargetOptions & { readonly type: string };

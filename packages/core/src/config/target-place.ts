@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { TargetConfig } from './target-options.ts';
 
-/** Where a target is: what of its configuration says which place its instances go to. No secrets. */
+/** The place of a target: the part of its configuration that determines where its instances are stored. No secrets. */
 export interface TargetPlace {
   /** The same for the same facts. */
   readonly id: string;
@@ -10,7 +10,7 @@ export interface TargetPlace {
   readonly identity?: string;
 }
 
-/** Options that say where, in the order in which they are shown; of outside handlers those of these names. */
+/** Options that determine the address, in display order; for external handlers those with these names. */
 const whereOptions: Readonly<Record<string, readonly string[]>> = {
   azure: ['account', 'endpoint', 'container', 'prefix'],
   dicom: ['host', 'port', 'calledAeTitle'],
@@ -40,10 +40,10 @@ const commonOptions = [
 /** TLS or not, it is the same receiver. */
 const families: Readonly<Record<string, string>> = { 'dicom-tls': 'dicom' };
 
-/** What a configuration says about where a target is. */
+/** The address of a target according to its configuration. */
 export function targetPlace(config: TargetConfig): TargetPlace {
   const own = config as unknown as Readonly<Record<string, unknown>>;
-  // The way to an rsync server has its port, user and module.
+  // The address of an rsync server includes port, user and module.
   const via = (own['via'] ?? {}) as Readonly<Record<string, unknown>>;
   const names = whereOptions[config.type] ?? commonOptions;
   const facts = Object.fromEntries([

@@ -1,7 +1,7 @@
 import type { Config } from './config-schema.ts';
 import type { Problem } from './problem.ts';
 
-/** Blocks of TLS options that no connection can be made with. */
+/** Blocks of TLS options with which no connection is possible. */
 export function tlsProblems(config: Config): Problem[] {
   const problems: Problem[] = [];
   const { sources, targets, redis, console } = config;

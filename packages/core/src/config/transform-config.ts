@@ -44,7 +44,7 @@ const identifiers: ReadonlyMap<string, string> = new Map([
   ['SOPInstanceUID', '00080018'],
 ]);
 
-/** Its SOP class and its pixels make an instance what it is; the pixels may be removed. */
+/** Its SOP class and its pixel data identify an instance; the pixel data may be removed. */
 const sopClass: ReadonlyMap<string, string> = new Map([['SOPClassUID', '00080016']]);
 const pixels: ReadonlyMap<string, string> = new Map([
   ['PixelData', '7fe00010'],
@@ -74,7 +74,7 @@ function isOneOf(names: ReadonlyMap<string, string>, name: string): boolean {
   return names.has(name) || [...names.values()].includes(name.replace(',', '').toLowerCase());
 }
 
-/** Why a transform cannot change an attribute; undefined where it can. */
+/** Why a transform cannot change an attribute; undefined if it can. */
 function whyFixed(name: string): string | undefined {
   if (isOneOf(identifiers, name)) return `${name} cannot be set, copied or removed: say uids: keep or new`;
   if (isOneOf(sopClass, name)) return `${name} cannot be set, copied or removed: it defines what the instance is`;
@@ -82,7 +82,9 @@ function whyFixed(name: string): string | undefined {
   return isOutside ? `${name} cannot be set, copied or removed: it is not part of a data set` : undefined;
 }
 
-/** How instances are changed on their way; done by the source's engine, one instance at a time. The stored ones stay. */
+/**
+ * How instances are transformed; executed by the source's engine, one instance at a time. Stored instances are unchanged.
+ */
 export const transformConfig = z
   .strictObject({
     description: z.string().max(200).optional().describe('description shown in the console'),

@@ -6,11 +6,11 @@ export interface Unwrapped {
   readonly inner: Schema;
   readonly description: string | undefined;
   readonly isOptional: boolean;
-  /** As written in a file, where the schema fills it in. */
+  /** As written in a file, without values that the schema adds. */
   readonly defaultText: string | undefined;
 }
 
-/** Takes optional, default, prefault, readonly and pipes off. */
+/** Unwraps optional, default, prefault, readonly and pipes. */
 export function unwrap(schema: Schema): Unwrapped {
   let inner = schema;
   let description = z.globalRegistry.get(schema)?.description;
@@ -64,7 +64,7 @@ const sizes = [
   ['B', 1],
 ] as const;
 
-/** A default as a user would write it; undefined for what is written option by option. */
+/** A default as a user would write it; undefined for values that are written option by option. */
 function written(value: unknown, unit: unknown): string | undefined {
   if (typeof value === 'number' && value > 0 && (unit === 'duration' || unit === 'size')) {
     const texts = (unit === 'duration' ? durations : sizes)

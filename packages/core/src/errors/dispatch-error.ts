@@ -2,13 +2,13 @@ import type { Stage } from '../model/stage.ts';
 import { errorCodes, type Disposition, type ErrorClass, type ErrorCode } from './error-codes.ts';
 
 export interface DispatchErrorOptions {
-  /** Where it happened; default is the code's usual stage. */
+  /** Where it occurred; default is the code's usual stage. */
   readonly stage?: Stage;
-  /** Takes the place of the code's disposition where the answer says more (an HTTP 500 that names a bad request …). */
+  /** Replaces the code's disposition if the response is more specific (an HTTP 500 that reports a bad request …). */
   readonly disposition?: Disposition;
-  /** What the other side asked for: do not try again before (milliseconds from now). */
+  /** Requested by the peer: no retry before this (milliseconds from now). */
   readonly retryAfterMs?: number;
-  /** Takes the place of the code's remedy. */
+  /** Replaces the code's remedy. */
   readonly remedy?: string;
   readonly cause?: unknown;
 }
@@ -42,7 +42,7 @@ export class DispatchError extends Error {
     return errorCodes[this.code].fault;
   }
 
-  /** The form in which it is kept on a record or sent in a notification. */
+  /** The form stored in a record or sent in a notification. */
   toRecord(): ErrorRecord {
     return { code: this.code, stage: this.stage, fault: this.fault, message: this.message, remedy: this.remedy };
   }
@@ -56,7 +56,7 @@ export interface ErrorRecord {
   readonly remedy: string;
 }
 
-/** Anything thrown, as a DispatchError; what is not one yet is a fault of ours and keeps the original as its cause. */
+/** Any thrown value, as a DispatchError; another error is an internal one and keeps the original as its cause. */
 export function asDispatchError(thrown: unknown, stage?: Stage): DispatchError {
   if (thrown instanceof DispatchError) {
     if (stage === undefined || thrown.stageGiven) return thrown;

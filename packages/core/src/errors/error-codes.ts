@@ -1,17 +1,17 @@
 import type { Stage } from '../model/stage.ts';
 
-/** Whose fault an error is: what an operator has to look at. */
+/** Who is at fault for an error: what an operator should check. */
 export type Fault = 'source' | 'target' | 'instance' | 'configuration' | 'operator' | 'internal';
 
 /**
- * What follows from an error.
+ * The consequence of an error.
  *
- * - `retry`: tried again after the back-off; consumes an attempt when it reached the target and nothing was confirmed
+ * - `retry`: tried again after the back-off; consumes an attempt if it reached the target and nothing was confirmed
  * - `wait`: the target as a whole cannot be used: its circuit opens, and no attempt is consumed
- * - `halt`: as `wait`, but only a change of configuration helps: alerts say so
+ * - `halt`: like `wait`, but only a change of the configuration helps: alerts report this
  * - `permanent`: no further attempt is scheduled
  *
- * `afterFailure` in `retry/` has the whole rule.
+ * `afterFailure` in `retry/` has the complete rule.
  */
 export type Disposition = 'retry' | 'wait' | 'halt' | 'permanent';
 
@@ -24,9 +24,9 @@ export interface ErrorClass {
 }
 
 /**
- * The closed taxonomy of everything that can go wrong with a delivery. Foreign errors (DIMSE status, HTTP, SDK, ssh,
- * node) are translated into these codes in one place per handler; whether an error is retried is read from this table
- * and decided nowhere else. `stage` is where the code usually arises; the delivery's own stage takes its place.
+ * The closed taxonomy of all errors of a delivery. Foreign errors (DIMSE status, HTTP, SDK, ssh,
+ * node) are translated into these codes in one place per handler. Only this table determines whether an error is retried.
+ * `stage` is where the code usually occurs; the delivery's own stage replaces it.
  */
 export const errorCodes = {
   'config-invalid': {

@@ -8,7 +8,7 @@ import { transformConfig } from '../config/transform-config.ts';
 import { stages } from '../model/stage.ts';
 import { priorities } from '../model/priority.ts';
 
-/** What all jobs of one study say about it. No patient data: job data is shown in Bull Board. */
+/** Common data of all jobs of one study. No patient data: job data are shown in Bull Board. */
 const studyReference = {
   source: z.string().describe('name of the source'),
   epoch: z.string().describe('epoch of the source database in which the study was found'),
@@ -32,7 +32,7 @@ export const studyTaskData = z.object({
 });
 export type StudyTaskData = z.infer<typeof studyTaskData>;
 
-/** What the rules asked for, as they were when the study was routed: a delivery keeps them when the rules change. */
+/** The terms of the rules when the study was routed: a delivery keeps them when the rules change. */
 const deliveryTerms = {
   transform: z
     .object({ name: z.string(), definition: transformConfig })
@@ -47,7 +47,7 @@ const deliveryTerms = {
       name: z.string(),
       strategy: z.enum(groupStrategies),
       members: z.array(z.string()),
-      /** Members that have failed, or were handed over from. */
+      /** Members that have failed, or from which it was moved. */
       tried: z.array(z.string()),
       /** The transform is that of the rules, whichever member gets the study. */
       keepsTransform: z.boolean(),
@@ -74,7 +74,7 @@ export const deliveryData = z.object({
 });
 export type DeliveryData = z.infer<typeof deliveryData>;
 
-/** Progress of a delivery's job. Counts are of instances of the whole manifest; bytes are of this attempt. */
+/** Progress of a delivery's job. Counts are of instances of the complete manifest; bytes are of this attempt. */
 export const deliveryProgress = z.object({
   stage: z.enum(stages),
   attempt: z.int(),
@@ -85,7 +85,7 @@ export const deliveryProgress = z.object({
 });
 export type DeliveryProgress = z.infer<typeof deliveryProgress>;
 
-/** What a delivery's job returns. */
+/** Result of a delivery's job. */
 export const deliveryResult = z.object({
   total: z.int(),
   /** Confirmed by this attempt. */

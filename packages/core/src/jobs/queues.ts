@@ -1,4 +1,4 @@
-/** The prefix of every key: one hash tag, so that all of them live in one slot of a Redis Cluster. */
+/** The prefix of every key: one hash tag, so that all of them are in one slot of a Redis Cluster. */
 export const defaultPrefix = '{dicom-dispatch}';
 
 /** The queue of study tasks, the flow parents. */
@@ -11,7 +11,7 @@ export function targetQueue(target: string): string {
   return targetQueuePrefix + target;
 }
 
-/** The target whose deliveries a queue holds; undefined for other queues. */
+/** The target of a delivery queue; undefined for other queues. */
 export function targetOfQueue(queue: string): string | undefined {
   return queue.startsWith(targetQueuePrefix) ? queue.slice(targetQueuePrefix.length) : undefined;
 }

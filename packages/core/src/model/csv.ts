@@ -1,6 +1,7 @@
 /**
- * A line of CSV (RFC 4180) with its end: cells are quoted where that is needed; what a spreadsheet would take for a formula gets an
- * apostrophe before it.
+ * A line of CSV (RFC 4180) with its end: cells are quoted if needed; a value that a spreadsheet would interpret as a formula
+ * gets a
+ * leading apostrophe.
  */
 export function csvLine(cells: readonly (string | number | undefined)[]): string {
   return `${cells.map((cell) => field(cell === undefined ? '' : String(cell))).join(',')}\r\n`;

@@ -23,7 +23,7 @@ const nativeSyntaxes = new Set([
   '1.2.840.10008.1.2.2',
 ]);
 
-/** Whether an instance has pixel data, as far as its SOP class and transfer syntax tell: then it can be transcoded. */
+/** Whether an instance has pixel data, according to its SOP class and transfer syntax: then it can be transcoded. */
 export function hasPixelData({
   sopClassUid,
   transferSyntaxUid,

@@ -7,8 +7,8 @@ export type DeliveryId = string & { readonly __brand: 'DeliveryId' };
 export type StudyTaskId = string & { readonly __brand: 'StudyTaskId' };
 
 /**
- * What a delivery is about. The same content of the same study to the same target is the same delivery, however many
- * events announce it; `nonce` is for an operator who asks for it again all the same.
+ * The identity of a delivery. The same content of the same study to the same target is the same delivery, for any number
+ * of events; `nonce` is for an operator who requests it again.
  */
 export interface DeliveryIdentity {
   readonly source: string;
@@ -45,17 +45,18 @@ export function contentHash(
 }
 
 /**
- * Stands for the content of a study that is still being received. What comes after a study was routed is another content
- * than what came before.
+ * Placeholder for the content of a study that is still being received. Instances that arrive after a study was routed are
+ * other content
+ * than those before.
  *
- * @param before - content hash of what was routed last
+ * @param before - content hash of the last routing
  */
 export function arrivingHash(before: string | undefined): string {
   return before === undefined || before === '' ? 'arriving' : `arriving-after-${before}`;
 }
 
 /**
- * The identity of an instance within its study: its SOP Instance UID, with the series where the study has that UID in
+ * The identity of an instance within its study: its SOP Instance UID, with the series if the study has this UID in
  * several series.
  */
 export function instanceKey(

@@ -8,7 +8,9 @@ const last = new Set([
 ]);
 const root = '1.2.840.10008.1.2.4.';
 
-/** Whether to transcode to a syntax makes another instance, with a SOP Instance UID of its own (PS3.3 section C.12.4.1). */
+/**
+ * Whether transcoding to a transfer syntax creates another instance, with its own SOP Instance UID (PS3.3 section C.12.4.1).
+ */
 export function isLossySyntax(transferSyntaxUid: string): boolean {
   return transferSyntaxUid.startsWith(root) && last.has(Number(transferSyntaxUid.slice(root.length)));
 }

@@ -3,13 +3,13 @@ export interface ManifestInstance {
   readonly sopInstanceUid: string;
   readonly seriesInstanceUid: string;
   readonly studyInstanceUid: string;
-  /** Unknown for what the source could not read as DICOM. */
+  /** Unknown if the source could not read it as DICOM. */
   readonly sopClassUid: string | undefined;
   readonly transferSyntaxUid: string | undefined;
   readonly instanceNumber: number | undefined;
   /** Size of the Part 10 file as stored by the source. */
   readonly sizeBytes: number;
-  /** Name of the file in the storage folder of the source; unknown in a manifest that an older version has kept. */
+  /** Name of the file in the storage folder of the source; unknown in a manifest stored by an older version. */
   readonly fileUuid?: string | undefined;
   /**
    * The instance's address in the source: Orthanc's id, a hash of patient, study, series and SOP Instance UID. The only field
@@ -22,18 +22,19 @@ export interface ManifestInstance {
   readonly version: string;
 }
 
-/** A Part 10 file, byte for byte. Consume it once; a chunk is yours until you ask for the next. */
+/** A Part 10 file, byte for byte. Read it once; a chunk is valid until the next is requested. */
 export interface InstanceBytes {
-  /** What the source said; the stream may still end early, which throws. */
+  /** As announced by the source; the stream may still end early, which throws. */
   readonly sizeBytes: number | undefined;
   readonly body: AsyncIterable<Uint8Array>;
   /**
-   * Gives the memory of a chunk of `body` back to the source, which reads into it again. An offer, never a duty, and only
-   * for who reads `body` itself, once nothing refers to the chunk any more. Whoever hands bytes on (a transform, a cache,
-   * a checksum that lags behind) makes an `InstanceBytes` of its own, and that has none unless it says so.
+   * Releases the memory of a chunk of `body` to the source, which reads into it again. Optional, and only
+   * for readers of `body` itself, once nothing refers to the chunk any more. A stage that passes bytes on (a transform, a
+   * cache,
+   * a delayed checksum) creates its own `InstanceBytes`, without this function unless it implements it.
    */
   readonly releaseChunk?: (chunk: Uint8Array) => void;
-  /** Memory that is reserved for it: given back after its last byte, or, for who has called `keep`, by `release`. */
+  /** Memory that is reserved for it: released after its last byte, or, after a call of `keep`, by `release`. */
   readonly room?: { keep(): void; release(): void };
 }
 

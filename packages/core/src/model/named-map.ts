@@ -1,4 +1,4 @@
-/** A copy of a map from names to values that has these names only: not `constructor`, nor what else objects come with. */
+/** A copy of a map from names to values with these names only: without `constructor` and other properties of objects. */
 export function namedMap<T>(map: Readonly<Record<string, T>>): Record<string, T> {
   return Object.assign(Object.create(null) as Record<string, T>, map);
 }

@@ -21,7 +21,7 @@ describe('after a failed attempt', () => {
     for (const code of ['source-unreachable', 'source-unauthorized', 'lock-lost', 'uids-in-use'] as const) {
       expect(after(code, { failures: 99 })).toEqual({ kind: 'pause', counts: false });
     }
-    // What the source fails at in a transfer counts: it may be the study.
+    // A failure of the source during a transfer counts: the study may be the cause.
     expect(after('source-error')).toEqual({ kind: 'pause', counts: true });
     expect(after('internal', { isReached: false, failures: 99 })).toEqual({ kind: 'pause', counts: false });
   });
@@ -45,7 +45,7 @@ describe('after a failed attempt', () => {
     for (const code of ['target-misconfigured', 'target-unauthorized', 'target-rejected'] as const) {
       expect(after(code)).toEqual({ kind: 'circuit' });
       expect(after(code, { isReached: false })).toEqual({ kind: 'circuit' });
-      // Some instances can be stored: it is not the target as a whole.
+      // Some instances can be stored: the target as a whole is usable.
       expect(after(code, { confirmed: 1 })).toEqual({ kind: 'pause', counts: false });
     }
   });

@@ -2,7 +2,7 @@ import type { DispatchError } from '../errors/dispatch-error.ts';
 
 /** How far a failed attempt came. */
 export interface AttemptFacts {
-  /** Whether it got past connecting: the target was asked for something. */
+  /** Whether it got past connecting: a request was sent to the target. */
   readonly isReached: boolean;
   /** Instances that the target confirmed in this attempt. */
   readonly confirmed: number;
@@ -13,9 +13,9 @@ export interface AttemptFacts {
 }
 
 /**
- * What follows from a failed attempt:
+ * The consequence of a failed attempt:
  *
- * - `end`: no repetition helps
+ * - `end`: a repetition does not help
  * - `exhausted`: it was the last attempt that counts
  * - `circuit`: the target as a whole cannot be used: its circuit opens, and the attempt does not count
  * - `pause`: tried again after the back-off
@@ -26,7 +26,10 @@ export type AfterFailure =
   | { readonly kind: 'circuit' }
   | { readonly kind: 'pause'; readonly counts: boolean };
 
-/** Errors of ours, of this machine, of the source or of another delivery, which say nothing about the target or the study. */
+/**
+ * Internal errors, and those of this machine, of the source or of another delivery, which prove nothing about the target or
+ * the study.
+ */
 const neverCounts: ReadonlySet<string> = new Set([
   'source-unreachable',
   'source-unauthorized',
@@ -37,12 +40,12 @@ const neverCounts: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Decides what follows from a failed attempt. Only an attempt that reached the target and confirmed nothing counts:
+ * Determines the consequence of a failed attempt. Only an attempt that reached the target and confirmed nothing counts:
  *
- * - With a confirmation it was progress; the next one begins to count anew.
- * - A target that cannot be used (`wait`), cannot be used as configured (`halt`), or ends the connection before it has
- *   let us in (a balancer whose servers are down, a limit of associations) opens its circuit.
- * - What the source or Redis could not do is tried again, and does not count.
+ * - With a confirmation there was progress; the next one starts the count again.
+ * - A target that cannot be used (`wait`), cannot be used as configured (`halt`), or closes the connection before it is
+ *   authenticated (a load balancer without available servers, a limit of associations) opens its circuit.
+ * - Failures of the source or Redis are retried, and do not count.
  */
 export function afterFailure(
   error: Pick<DispatchError, 'code' | 'disposition' | 'fault'>,

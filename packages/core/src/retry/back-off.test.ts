@@ -17,7 +17,7 @@ it('is spread around nothing but the share of jitter, in whole milliseconds', ()
   expect(backOffMs(backoff, 1, 0, () => 0.5)).toBe(750);
   expect(backOffMs({ ...backoff, jitter: 0 }, 2, 0, () => 0.3)).toBe(2000);
   expect(backOffMs({ ...backoff, first: 333 }, 1, 0, () => 0)).toBe(167);
-  // What the target asks for does not shorten a longer wait.
+  // The wait requested by the target does not shorten a longer one.
   expect(backOffMs(backoff, 3, 1, () => 1)).toBe(4000);
 });
 

@@ -2,10 +2,10 @@ import type { TargetOptions } from '../config/target-options.ts';
 
 /**
  * The wait in milliseconds before the next attempt: `first` doubled for each attempt made, at most `max`, of which the
- * share `jitter` is random so that deliveries that failed together do not come back together.
+ * share `jitter` is random so that deliveries that failed together are not retried together.
  *
  * @param attemptsMade - attempts so far, 1 after the first
- * @param retryAfterMs - what the target asked for; never less than that
+ * @param retryAfterMs - minimum requested by the target
  */
 export function backOffMs(
   backoff: TargetOptions['backoff'],

@@ -4,7 +4,7 @@ import { compilePriorCondition, type PriorFacts } from './compile-prior-conditio
 import { differentPatient, type PatientIdentity } from './patient-identity.ts';
 import type { RuleFacts } from './rule-facts.ts';
 
-/** An earlier study that may go along. Patient data: keep it in memory. */
+/** A candidate prior. Patient data: keep it in memory. */
 export interface PriorCandidate {
   readonly studyInstanceUid: string;
   /** `source`, or the target that has it. */
@@ -30,10 +30,11 @@ export interface ChosenPriors<C> {
 }
 
 /**
- * Chooses, for each of several rules, the newest earlier studies of the same patient that meet its condition, and unites them,
- * the newest first.
+ * Selects, for each of several rules, the newest earlier studies of the same patient that meet its condition, and combines
+ * them,
+ * newest first.
  *
- * @throws ExpressionError where a condition cannot be used
+ * @throws ExpressionError if a condition cannot be used
  */
 export function choosePriors<C extends PriorCandidate>(
   study: StudyWithPriors,
@@ -122,7 +123,7 @@ function dayOf(study: RuleFacts['study']): string | undefined {
   return /^\d{8}$/.test(day) ? day : undefined;
 }
 
-/** `HHMMSS` with fraction, or what there is of it. */
+/** `HHMMSS` with fraction, or a part of it. */
 function timeOf(study: RuleFacts['study']): string {
   return String(study['StudyTime'] ?? '')
     .replaceAll(':', '')

@@ -30,7 +30,7 @@ export class ExpressionError extends Error {
 /** The answer of an expression, and the part of it that decided. */
 export interface Verdict {
   readonly matched: boolean;
-  /** The smallest part of the expression that decided, and what came of it. */
+  /** The smallest part of the expression that decided, and its result. */
   readonly because: string;
   /** The parts that decided: one, or all of `a && b` when both were true and of `a || b` when both were false. */
   readonly parts: readonly DecidingPart[];
@@ -40,7 +40,7 @@ export interface CompiledExpression {
   readonly text: string;
   /** The tags that it speaks about. */
   readonly wanted: WantedTags;
-  /** What of it may be answered otherwise when more of the study has come: a part of the expression, as written. */
+  /** The part of the expression, as written, whose result may change when more of the study has arrived. */
   readonly needsWhole: string | undefined;
   evaluate(facts: RuleFacts): boolean;
   explain(facts: RuleFacts): Verdict;
@@ -54,10 +54,10 @@ const environment = newEnvironment()
   .registerVariable('now', 'google.protobuf.Timestamp');
 
 /**
- * Compiles a CEL expression over {@link RuleFacts}. A tag that the study does not have makes the expression false,
- * unless another part of it decides (`a || b`) or `has()` asks for it.
+ * Compiles a CEL expression over {@link RuleFacts}. A missing tag makes the expression false,
+ * unless another part of it decides (`a || b`) or `has()` tests it.
  *
- * @throws ExpressionError for what does not parse, names an unknown variable, or is no truth value
+ * @throws ExpressionError for syntax errors, an unknown variable, or a result that is not boolean
  */
 export function compileExpression(text: string): CompiledExpression {
   const parsed = checkExpression(environment, text);
@@ -73,7 +73,7 @@ export function compileExpression(text: string): CompiledExpression {
 /** The variables of a condition of a rule. */
 export { environment as ruleEnvironment };
 
-/** What a part of a condition gives, whatever its type. @throws EvaluationError where it gives nothing */
+/** The result of a part of a condition, of any type. @throws EvaluationError without a result */
 export function evaluatePart(within: Environment, text: string, facts: Readonly<Record<string, unknown>>): unknown {
   return parse(within, text)(facts);
 }
@@ -166,7 +166,7 @@ export function explainWith(within: Environment, text: string, ast: ASTNode, fac
   };
 }
 
-/** A part as it was written; the parser's ranges leave parentheses out, which then have to be put in anew. */
+/** A part as written; the parser's ranges omit parentheses, which are added again. */
 function written(text: string, node: ASTNode): string {
   const own = text.slice(node.range.start, node.range.end);
   let depth = 0;

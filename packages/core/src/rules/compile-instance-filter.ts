@@ -6,7 +6,7 @@ import { wantedTags } from './wanted-tags.ts';
 
 const environment = newEnvironment().registerVariable('instance', 'map').registerVariable('series', 'map');
 
-/** What is known of every instance; any other tag has to be read from the source. */
+/** Properties known of every instance; any other tag must be read from the source. */
 const known = new Set(['SOPInstanceUID', 'SOPClassUID', 'TransferSyntaxUID', 'InstanceNumber', 'SizeBytes']);
 
 type Tags = Readonly<Record<string, string>>;
@@ -19,10 +19,10 @@ export interface InstanceFilter {
 
 /**
  * Compiles a CEL expression over one `instance` (SOPInstanceUID, SOPClassUID, TransferSyntaxUID, InstanceNumber,
- * SizeBytes, and any other tag, which then has to be read from the source) and the tags of its `series`. What is missing
- * makes it false.
+ * SizeBytes, and any other tag, which must then be read from the source) and the tags of its `series`. Missing tags
+ * make it false.
  *
- * @throws ExpressionError for what does not parse, or is no truth value
+ * @throws ExpressionError for syntax errors, or a result that is not boolean
  */
 export function compileInstanceFilter(text: string): InstanceFilter {
   const parsed = checkExpression(environment, text);

@@ -3,7 +3,7 @@ import { checkExpression, explainWith } from './compile-expression.ts';
 import { newEnvironment } from './functions.ts';
 import type { RuleFacts } from './rule-facts.ts';
 
-/** What a condition of priors speaks about. */
+/** Variables of a condition of priors. */
 export interface PriorFacts extends Pick<RuleFacts, 'source' | 'study' | 'series' | 'now'> {
   /** The earlier study, as `study`. */
   readonly prior: RuleFacts['study'];
@@ -20,10 +20,10 @@ export const priorEnvironment = newEnvironment()
   .registerVariable('now', 'google.protobuf.Timestamp');
 
 /**
- * Compiles a CEL expression over a study and an earlier one of its patient ({@link PriorFacts}). What is missing makes it
+ * Compiles a CEL expression over a study and an earlier one of its patient ({@link PriorFacts}). Missing tags make it
  * false, as in the condition of a rule.
  *
- * @throws ExpressionError for what does not parse, names an unknown variable, or is no truth value
+ * @throws ExpressionError for syntax errors, an unknown variable, or a result that is not boolean
  */
 export function compilePriorCondition(text: string): (facts: PriorFacts) => Pick<Verdict, 'matched' | 'because'> {
   const { ast } = checkExpression(priorEnvironment, text);

@@ -6,7 +6,7 @@ import { uniteDeliveries, type PlannedDelivery } from './planned-delivery.ts';
 import { startsOf, type TargetsOfRules } from './starts-of-rules.ts';
 import { uniteWanted, type WantedTags } from './wanted-tags.ts';
 
-/** What rules refer to besides targets. */
+/** Parts that rules refer to, except targets. */
 export interface RuleOptions {
   readonly groups?: Readonly<Record<string, TargetGroupConfig>>;
   readonly targets?: TargetsOfRules;
@@ -19,9 +19,9 @@ export interface CompiledRule {
   readonly complete: (CompletionConfig & { readonly compiled: CompiledExpression | undefined }) | undefined;
   /** When its deliveries begin. */
   readonly start: Start;
-  /** Why they begin when the study is stable although the rule says otherwise. */
+  /** Why they begin when the study is stable although the rule requests an earlier start. */
   readonly whyStable: string | undefined;
-  /** What it asks for when it applies. */
+  /** Terms of the rule if it applies. */
   readonly deliveries: readonly PlannedDelivery[];
 }
 
@@ -39,7 +39,7 @@ export function compileRules(rules: readonly RuleConfig[], options: RuleOptions 
   );
 }
 
-/** The tags that the rules speak about; those that the source does not know by heart have to be read. */
+/** Tags used by the rules; those that are not in the source's database must be read from files. */
 export function wantedByRules(rules: readonly CompiledRule[]): WantedTags {
   return uniteWanted(
     rules.flatMap(({ when, complete }) => [when, complete?.compiled].flatMap((one) => (one ? [one.wanted] : []))),

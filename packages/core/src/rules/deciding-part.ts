@@ -4,14 +4,14 @@ import { eachTag } from './wanted-tags.ts';
 
 /** A part of an expression that decided. */
 export interface DecidingPart {
-  /** As it stands in the expression. */
+  /** As in the expression. */
   readonly text: string;
-  /** Where it begins; both count from 1. */
+  /** Start position; both count from 1. */
   readonly line: number;
   readonly column: number;
-  /** What came of it: `is true`, `is false`, or why nothing did. No values. */
+  /** Its result: `is true`, `is false`, or why there is none. No values. */
   readonly result: string;
-  /** What it looked at. Patient data: for the person who asked, and for no log. */
+  /** Its values. Patient data: for the requesting user, never for a log. */
   readonly values: readonly LookedAt[];
 }
 
@@ -22,7 +22,7 @@ export interface LookedAt {
   readonly value: string | readonly string[] | undefined;
 }
 
-/** What a part of an expression looked at, each name once. */
+/** Variables of a part of an expression, each name once. */
 export function lookedAt(part: ASTNode, text: string, facts: RuleFacts): LookedAt[] {
   const found = new Map<string, LookedAt>();
   const add = (name: string, value: LookedAt['value']): void => void found.set(name, { name, value });

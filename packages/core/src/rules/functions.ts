@@ -4,13 +4,14 @@ import { compileGlob } from './glob.ts';
 import { linearMatches, matchesPattern } from './patterns.ts';
 
 /**
- * An environment with the functions of our expressions.
+ * An environment with our expression functions.
  *
  * - `matches(pattern)`: RE2, see `patterns.ts`
- * - `glob(value, pattern)`: `*` and `?`, without regard to case; of a list, whether one of its values matches
+ * - `glob(value, pattern)`: `*` and `?`, case-insensitive; for a list, whether one of its values matches
  * - `date(da)`, `date(da, tm)`: a timestamp (UTC) of the DICOM forms DA, DT, and DA with TM (PS3.5 section 6.2)
  * - `time(tm)`: a duration since midnight of the DICOM form TM
- * - `age(as)`: years, of the DICOM form AS, e.g. "045Y"; `age(study)`: of PatientAge, else of PatientBirthDate at StudyDate
+ * - `age(as)`: years, of the DICOM form AS, e.g. "045Y"; `age(study)`: of PatientAge, otherwise of PatientBirthDate at
+ *   StudyDate
  */
 export function newEnvironment(options: ConstructorParameters<typeof Environment>[0] = {}): Environment {
   return new Environment({ unlistedVariablesAreDyn: false, enableOptionalTypes: true, ...options })

@@ -3,14 +3,14 @@ const any = Symbol('any');
 
 type Character = string | typeof any;
 
-/** Whether a text matches a glob as a whole. */
+/** Whether a complete text matches a glob. */
 export type GlobMatcher = (text: string) => boolean;
 
 const caches = { fold: new Map<string, GlobMatcher>(), exact: new Map<string, GlobMatcher>() };
 
 /**
- * Compiles a glob: `*` stands for any characters, `?` for exactly one. Upper and lower case do not count, unless `exact`.
- * The time that a match takes grows with the length of the text, however many `*` there are: nothing is tried twice.
+ * Compiles a glob: `*` matches any characters, `?` exactly one. Case-insensitive, unless `exact`.
+ * The time of a match is linear in the length of the text for any number of `*`: there is no backtracking.
  */
 export function compileGlob(glob: string, letters: 'fold' | 'exact' = 'fold'): GlobMatcher {
   const cache = caches[letters];
@@ -32,7 +32,7 @@ function folded(text: string): string[] {
   });
 }
 
-/** The first piece stands at the start, the last at the end, each other one where it is first found after the one before. */
+/** The first piece is at the start, the last at the end, each other one at its first position after the previous one. */
 function matches(pieces: readonly (readonly Character[])[], text: readonly string[]): boolean {
   const [first = [], ...others] = pieces;
   const last = others.pop();

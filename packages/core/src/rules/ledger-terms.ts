@@ -7,8 +7,8 @@ type Terms = Pick<
 >;
 
 /**
- * Where the confirmations of a delivery stand: by study, ledger of the target and transform, so that all deliveries of a study
- * in the same shape share them. Instances are known there by their UIDs in the source.
+ * Key of the confirmations of a delivery: study, ledger of the target and transform, so that all deliveries of a study
+ * in the same form share them. Instances are identified by their UIDs in the source.
  *
  * @param terms - `ledger` is the target's name, unless the target was moved to another place
  */
@@ -23,15 +23,15 @@ export function ledgerKeyOf(
 }
 
 /**
- * The version of an instance as this delivery sees it: another one when the transform has changed, and another one for
- * each content of the study where late instances make all of it go again.
+ * The version of an instance for this delivery: another one if the transform has changed, and another one for
+ * each content of the study if late instances cause all of it to be sent again.
  */
 export function ledgerVersion(version: string, terms: Pick<Terms, 'transform' | 'late' | 'contentHash'>): string {
   const shape = terms.transform ? ` ${transformHash(terms.transform.definition)}` : '';
   return terms.late === 'all' ? `${version}${shape} ${terms.contentHash}` : `${version}${shape}`;
 }
 
-/** The same for the same definition, whatever the order of its keys. */
+/** The same for the same definition, independent of the order of its keys. */
 export function transformHash(definition: object): string {
   return createHash('sha256').update(canonical(definition)).digest('hex').slice(0, 12);
 }

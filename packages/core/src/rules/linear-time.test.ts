@@ -4,7 +4,7 @@ import { compileExpression, ExpressionError } from './compile-expression.ts';
 import { compileGlob } from './glob.ts';
 import { matchesPattern } from './patterns.ts';
 
-/** CPU time of this process, in ms: what else the machine does makes no difference. */
+/** CPU time of this process, in ms: independent of other load of the machine. */
 function cpuMs(act: () => void): number {
   const from = process.cpuUsage();
   act();
@@ -12,7 +12,7 @@ function cpuMs(act: () => void): number {
   return (user + system) / 1000;
 }
 
-/** Far above what linear time takes, far below what anything else takes for such texts: minutes to years. */
+/** Far above linear time, far below other complexities for such texts: minutes to years. */
 const boundMs = 3_000;
 
 describe('globs', () => {

@@ -1,6 +1,6 @@
 import { keywords } from './keywords.ts';
 
-/** The keyword that differs least from a word, without regard to case; undefined when none is like it. */
+/** The keyword most similar to a word, case-insensitive; undefined if none is similar. */
 export function nearestKeyword(word: string, among: Iterable<string> = keywords): string | undefined {
   const wanted = word.toLowerCase();
   let best: string | undefined;
@@ -14,7 +14,7 @@ export function nearestKeyword(word: string, among: Iterable<string> = keywords)
   return best;
 }
 
-/** How many letters are added, left out, exchanged for another or swapped with the next (optimal string alignment). */
+/** Number of insertions, deletions, substitutions and transpositions of letters (optimal string alignment). */
 function changesBetween(one: string, other: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: other.length + 1 }, (_, index) => index);

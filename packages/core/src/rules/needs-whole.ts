@@ -1,6 +1,6 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 
-/** Of the study, what changes as more of it arrives. All else is in its first instance. */
+/** Study-level values that change while more of it arrives. All others are in its first instance. */
 const growing = new Set([
   'ModalitiesInStudy',
   'SOPClassesInStudy',
@@ -9,9 +9,10 @@ const growing = new Set([
 ]);
 
 /**
- * The part of a condition whose answer may change while a study is being received; undefined when what is true of the
- * first instances stays true. A series that exists goes on existing: `series.exists(…)` may be asked early, alone or within `&&`
- * and `||`; what is false may become true.
+ * The part of a condition whose result may change while a study is being received; undefined if a result that is true for
+ * the
+ * first instances stays true. An existing series stays: `series.exists(…)` may be evaluated early, alone or within `&&`
+ * and `||`; a false result may become true.
  */
 export function partThatNeedsWhole(node: ASTNode, text: string): string | undefined {
   const { op } = node;
@@ -32,7 +33,7 @@ export function partThatNeedsWhole(node: ASTNode, text: string): string | undefi
   }
 }
 
-/** Whether anything inside speaks about the series, or about the study as a whole. */
+/** Whether any part refers to the series, or to the complete study. */
 function mentions(value: unknown): boolean {
   if (Array.isArray(value)) return value.some((one) => mentions(one));
   if (typeof value !== 'object' || value === null || !('op' in value) || !('args' in value)) return false;

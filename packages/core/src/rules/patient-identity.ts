@@ -1,6 +1,7 @@
 /**
- * Whose a study is: Patient ID (0010,0020) with Issuer of Patient ID (0010,0021) and Universal Entity ID (0040,0032) and its
- * type (0040,0033) of the Issuer of Patient ID Qualifiers Sequence (0010,0024), PS3.3 section C.2.3. What is empty is ''.
+ * Patient identity of a study: Patient ID (0010,0020) with Issuer of Patient ID (0010,0021) and Universal Entity ID
+ * (0040,0032) and its
+ * type (0040,0033) of the Issuer of Patient ID Qualifiers Sequence (0010,0024), PS3.3 section C.2.3. Empty values are ''.
  */
 export interface PatientIdentity {
   readonly patientId: string;
@@ -17,11 +18,11 @@ const parts = {
 } as const satisfies Record<keyof PatientIdentity, string>;
 
 /**
- * What speaks against two studies being of one patient; undefined when nothing does. Two studies that name no issuer agree; one
- * that names an issuer and one that names none do not.
+ * Why two studies cannot belong to one patient; undefined if there is no reason. Two studies without issuer match; one
+ * with an issuer and one without do not.
  *
- * @param other - of an answer that may not say everything: what is undefined there is not compared
- * @returns words without patient data
+ * @param other - of a possibly incomplete response: undefined values are not compared
+ * @returns text without patient data
  */
 export function differentPatient(
   study: PatientIdentity,

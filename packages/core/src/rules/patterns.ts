@@ -1,19 +1,19 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { RE2JS } from 're2js';
 
-/** Of a pattern: it may come from a tag, too. */
+/** Limit of a pattern: it may come from a tag, too. */
 const maxPatternLength = 1000;
 const maxCached = 200;
 const cache = new Map<string, RE2JS>();
 
-/** The name under which `matches` runs: what the library has under its own name may take forever. */
+/** The name under which `matches` runs: the library's own implementation may take forever. */
 export const linearMatches = 'matchesRe2';
 
 /**
- * Whether a part of the text matches a regular expression (RE2, as the definition of CEL wants it): the time grows with the
- * length of the text, whatever the expression.
+ * Whether a part of the text matches a regular expression (RE2, as CEL requires): the time is linear in the
+ * length of the text for any expression.
  *
- * @throws Error for an expression that RE2 does not know: look-around and references back among them
+ * @throws Error for an expression that RE2 does not support, such as look-around and back references
  */
 export function matchesPattern(text: string, pattern: string): boolean {
   return compilePattern(pattern).test(text);
@@ -29,7 +29,7 @@ export function compilePattern(pattern: string): RE2JS {
   return made;
 }
 
-/** A regular expression that cannot be used, and where it stands in the expression. */
+/** An invalid regular expression, and its position in the expression. */
 export interface BadPattern {
   readonly message: string;
   readonly at: number;

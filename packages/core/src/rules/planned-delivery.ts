@@ -5,20 +5,20 @@ import type { Schedule } from '../config/schedule-config.ts';
 import type { GroupStrategy } from '../config/target-group-config.ts';
 import { priorities, type Priority } from '../model/priority.ts';
 
-/** A delivery as rules ask for it, before a group has chosen its member. */
+/** A delivery as requested by rules, before a group has selected its member. */
 export interface PlannedDelivery {
   /** Name of a target, or of a group that chooses one of its members. */
   readonly to: string;
   readonly group?: { readonly name: string; readonly strategy: GroupStrategy; readonly members: readonly string[] };
   readonly rules: readonly string[];
   readonly priority: Priority;
-  /** Name of the rules' transform; the target may have one of its own. */
+  /** Name of the rules' transform; the target may have its own. */
   readonly transform?: string;
   /** An instance is sent when any of these selects it; without, all are. */
   readonly selections?: readonly InstanceSelection[];
   /** It may start when any of these is open; without, always. */
   readonly schedules?: readonly Schedule[];
-  /** Earlier studies of the patient that go along: what each of these asks for. */
+  /** Earlier studies of the patient that are sent along: the terms of each of these. */
   readonly priors?: readonly PriorTerms[];
   readonly hold: boolean;
   readonly late: LatePolicy;
@@ -26,12 +26,12 @@ export interface PlannedDelivery {
   readonly start?: Start;
 }
 
-/** The late policy that sends most comes last. */
+/** The late policy that sends most is last. */
 const byReach: readonly LatePolicy[] = ['never', 'difference', 'all'];
 
 /**
- * Unites deliveries that are one: several rules that send a study to the same target in the same shape. Each rule gets
- * what it asks for: what any of them selects is sent, as urgently as the most urgent asks, as soon as any of them lets it.
+ * Combines deliveries that are one: several rules that send a study to the same target in the same form. Each rule is
+ * fulfilled: instances that any of them selects are sent, with the highest priority, as soon as any of them allows it.
  */
 export function uniteDeliveries<T extends PlannedDelivery>(
   planned: readonly T[],
@@ -49,12 +49,12 @@ export function uniteDeliveries<T extends PlannedDelivery>(
 function unite<T extends PlannedDelivery>(one: T, other: T): T {
   const { selections: _, schedules: __, group, start: ___, priors: ____, ...rest } = one;
   const asked = [...(one.priors ?? []), ...(other.priors ?? [])];
-  // A rule may name a target twice, by itself and by a group.
+  // A rule may name a target twice, directly and by a group.
   const priors = [...new Map(asked.map((terms) => [JSON.stringify(terms), terms])).values()];
   const start = starts.find((each) => each === one.start || each === other.start);
   return {
     ...rest,
-    // Asked for by name as well, it stays with that target.
+    // If it is also named directly, it stays with this target.
     ...(group && other.group && { group }),
     rules: [...new Set([...one.rules, ...other.rules])],
     priority: mostUrgent([one.priority, other.priority]),
@@ -67,7 +67,7 @@ function unite<T extends PlannedDelivery>(one: T, other: T): T {
   } as unknown as T;
 }
 
-/** A list of limits, any of which may be met; where one side has none there is no limit. */
+/** A list of limits, any of which may be met; if one side has none there is no limit. */
 function both<K extends string, V>(
   name: K,
   one: readonly V[] | undefined,

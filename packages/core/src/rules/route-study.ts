@@ -9,18 +9,18 @@ import type { RuleFacts } from './rule-facts.ts';
 /** A rule that matches and waits until the study is complete. */
 export interface WaitingRule {
   readonly rule: string;
-  /** What it waits for, for people. */
+  /** What it waits for, as text. */
   readonly missing: readonly string[];
   /** 0 = forever. */
   readonly timeoutMs: number;
 }
 
-/** What the rules say about one study. */
+/** Result of the rules for one study. */
 export interface Routing {
   /** Names of the rules that apply now, in the order of the file. */
   readonly rules: readonly string[];
   readonly deliveries: readonly PlannedDelivery[];
-  /** Names of targets, and of groups that choose one of theirs. */
+  /** Names of targets, and of groups that select one of theirs. */
   readonly targets: readonly string[];
   /** The most urgent of the rules that apply. */
   readonly priority: Priority;
@@ -29,19 +29,19 @@ export interface Routing {
 }
 
 export interface RoutingOptions {
-  /** Whether a rule has waited long enough for the study to become whole. Default never. */
+  /** Whether a rule has waited long enough for the study to become complete. Default never. */
   readonly hasWaited?: (rule: string) => boolean;
   /** The study is still being received: only rules that begin before it is stable. */
   readonly isArriving?: boolean;
 }
 
 /**
- * What a rule says of a study.
+ * Result of a rule for a study.
  *
  * - `applies`: it matches, and the study is sent
  * - `waits`: it matches, and the study is not complete yet
  * - `no-match`: its expression is false, or it is for other sources
- * - `stopped`: an earlier rule that matches says `stop`
+ * - `stopped`: an earlier matching rule has `stop`
  * - `not-needed`: it is a fallback, and another rule matches
  */
 export type RuleOutcome = 'applies' | 'waits' | 'no-match' | 'stopped' | 'not-needed';
@@ -54,7 +54,7 @@ export interface RuleVerdict extends Verdict {
 }
 
 /**
- * Applies the rules in order, then, if none of them matches, the fallbacks. A study that no rule matches goes nowhere:
+ * Applies the rules in order, then, if none of them matches, the fallbacks. A study that no rule matches is not sent:
  * `deliveries` is then empty.
  */
 export function routeStudy(rules: readonly CompiledRule[], study: RuleFacts, options: RoutingOptions = {}): Routing {
@@ -80,7 +80,7 @@ export function routeStudy(rules: readonly CompiledRule[], study: RuleFacts, opt
   };
 }
 
-/** For every rule, what it says of the study and which part of its expression decided. */
+/** For every rule, its result for the study and which part of its expression decided. */
 export function explainRules(
   rules: readonly CompiledRule[],
   facts: RuleFacts,
@@ -118,7 +118,7 @@ export function explainRules(
   });
 }
 
-/** The rules that match: those that are no fallback up to the first that stops, else the fallbacks in the same way. */
+/** The matching rules: the non-fallbacks up to the first one with `stop`, otherwise the fallbacks in the same way. */
 function matchRules(rules: readonly CompiledRule[], facts: RuleFacts): CompiledRule[] {
   const matched = firstToStop(
     rules.filter((rule) => !rule.config.fallback),

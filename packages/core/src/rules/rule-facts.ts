@@ -1,4 +1,4 @@
-/** What a rule's expression may speak about. */
+/** Variables of a rule's expression. */
 export interface RuleFacts {
   /** Name of the source. */
   readonly source: string;

@@ -67,6 +67,6 @@ it('asks for tags of instances only where it needs them, each once', () => {
   expect(selected({ only }, undefined, tags)).toContain('a');
   expect(selected({ only }, undefined, tags)).not.toContain('b');
   expect(selected({ only, exclude: ['Thorax'] }, undefined, tags)).not.toContain('a');
-  // One that the source cannot read is not left out without a word.
+  // An instance that the source cannot read is not skipped silently.
   expect(selected({ only }, undefined, new Map([['s-b', unreadTags]]))).toContain('b');
 });

@@ -5,22 +5,25 @@ import { compileGlob } from './glob.ts';
 
 type Tags = Readonly<Record<string, string>>;
 
-/** Stands for the tags of an instance whose file the source cannot read: a selection by them means it, so that it is named. */
+/**
+ * Represents the tags of an instance whose file the source cannot read: a selection by them includes it, so that it is
+ * reported.
+ */
 export const unreadTags: Tags = Object.freeze({});
 
-/** Says of each instance whether it is meant. */
+/** Returns for each instance whether it is selected. */
 export interface CompiledSelection {
   isMeant(instance: ManifestInstance, series: Tags, tags: Tags | undefined): boolean;
-  /** Tags of instances that have to be read from the source for it. */
+  /** Tags of instances that must be read from the source for it. */
   readonly wanted: readonly string[];
 }
 
 const everything: CompiledSelection = { isMeant: () => true, wanted: [] };
 
 /**
- * What a target gets: what its own selection and any of the selections of the rules let through.
+ * The instances for a target: those that its own selection and any of the selections of the rules include.
  *
- * @param rules - undefined or empty: the rules let everything through
+ * @param rules - undefined or empty: the rules include everything
  */
 export function compileSelection(
   target: InstanceSelection | undefined,
@@ -38,7 +41,7 @@ export function compileSelection(
 }
 
 /**
- * The instances that are meant, in the order of the manifest.
+ * The selected instances, in the order of the manifest.
  *
  * @param tagsOf - by the instance's id in the source
  */

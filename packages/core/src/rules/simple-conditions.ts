@@ -1,7 +1,7 @@
 /**
- * One condition as a form asks for it: what is compared, how, and with which text.
+ * One condition of a form: field, comparison and text.
  *
- * - `is`, `is-not`: equal, letter by letter. `contains`: anywhere in the text. `like`: with `*` and `?`
+ * - `is`, `is-not`: exactly equal. `contains`: anywhere in the text. `like`: with `*` and `?`
  * - `at-least`, `below`: of `age`, in years
  */
 export interface SimpleCondition {
@@ -11,7 +11,7 @@ export interface SimpleCondition {
   readonly value: string;
 }
 
-/** Conditions of which all have to be met, or any. */
+/** Conditions of which all must be met, or any. */
 export interface SimpleConditions {
   readonly join: 'all' | 'any';
   readonly conditions: readonly SimpleCondition[];
@@ -20,7 +20,7 @@ export interface SimpleConditions {
 const subject = String.raw`(source|(?:study|origin)\.[A-Za-z][A-Za-z0-9]*)`;
 const text = String.raw`('(?:[^'\\]|\\['"\\])*'|"(?:[^"\\]|\\['"\\])*")`;
 
-/** The forms that are written; whatever is written in one of them is read again, also with texts in double quotes. */
+/** The written forms; each of them can be parsed again, also with texts in double quotes. */
 const forms: readonly {
   readonly pattern: RegExp;
   readonly read: (match: readonly string[]) => SimpleCondition;
@@ -66,7 +66,7 @@ function form(
   return { pattern: new RegExp(`^\\s*${pattern}\\s*$`), read };
 }
 
-/** Writes conditions as an expression of a rule; empty when there is none: every study. */
+/** Writes conditions as an expression of a rule; empty without conditions: every study. */
 export function writeConditions({ join, conditions }: SimpleConditions): string {
   return conditions.map((one) => write(one)).join(join === 'all' ? ' && ' : ' || ');
 }
@@ -90,7 +90,7 @@ function write({ subject: name, operator, value }: SimpleCondition): string {
   }
 }
 
-/** Reads an expression that is written in this way; undefined for one that says more. */
+/** Parses an expression of this form; undefined for another one. */
 export function readConditions(expression: string): SimpleConditions | undefined {
   if (expression.trim() === '') return { join: 'all', conditions: [] };
   for (const [join, sign] of [
@@ -111,7 +111,7 @@ function readOne(part: string): SimpleCondition | undefined {
   return undefined;
 }
 
-/** Splits at a sign that stands in no text. */
+/** Splits at a sign outside of quoted texts. */
 function splitOutside(expression: string, sign: string): string[] {
   const parts = [''];
   for (const [piece] of expression.matchAll(/'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|&&|\|\||[^]/g)) {
@@ -121,7 +121,7 @@ function splitOutside(expression: string, sign: string): string[] {
   return parts;
 }
 
-/** What a text in quotes says. */
+/** The content of a quoted text. */
 function plain(quoted: string): string {
   return quoted.slice(1, -1).replaceAll(/\\(['"\\])/g, '$1');
 }

@@ -4,7 +4,7 @@ import type { TargetGroupConfig } from '../config/target-group-config.ts';
 import type { CompiledExpression } from './compile-expression.ts';
 import { compileSelection } from './select-instances.ts';
 
-/** Target types whose handlers can send a study in parts, before it is whole. */
+/** Target types whose handlers can send a study in parts, before it is complete. */
 export const typesThatSendParts: ReadonlySet<string> = new Set(['dicom', 'dicom-tls', 'dicomweb', 'folder', 'orthanc']);
 
 /** What of the targets matters here. */
@@ -14,15 +14,16 @@ export type TargetsOfRules = Readonly<
 
 export interface StartOfRule {
   readonly start: Start;
-  /** Why it is `stable` although the rule says otherwise. */
+  /** Why it is `stable` although the rule requests an earlier start. */
   readonly why: string | undefined;
 }
 
 /**
- * When the deliveries of each rule begin. A rule whose answer needs the complete study, or whose target takes nothing else,
+ * When the deliveries of each rule begin. A rule whose result needs the complete study, or whose target only accepts
+ * complete studies,
  * begins when the study is stable.
  *
- * @param rules - in their order, those that are enabled
+ * @param rules - in their order, the enabled ones
  * @param conditions - of each rule
  */
 export function startsOf(
@@ -33,7 +34,7 @@ export function startsOf(
     readonly targets?: TargetsOfRules;
   },
 ): StartOfRule[] {
-  /** A rule before that stops, and of which nobody knows early whether it matches. */
+  /** An earlier rule with `stop` whose result is not known early. */
   let stop: string | undefined;
   return rules.map((rule, index) => {
     const part = conditions[index]?.needsWhole;
@@ -44,7 +45,7 @@ export function startsOf(
     return why === undefined ? { start: rule.start, why } : { start: 'stable', why };
   });
 
-  /** What stops others has to be known for sure. */
+  /** A rule that stops others needs a definite result. */
   function mayChange(condition: CompiledExpression | undefined): boolean {
     return condition !== undefined && (condition.needsWhole !== undefined || condition.wanted.series.size > 0);
   }

@@ -13,7 +13,7 @@ export function sourceOfTarget(
   return Object.entries(sources).find(([, source]) => ends.some((end) => isSameServer(url, source.url, end)))?.[0];
 }
 
-/** Whether a URL is another one with `end` after its path; the names of this machine are one. */
+/** Whether a URL equals another one with `end` appended to its path; names of this machine are equal. */
 export function isSameServer(url: string, other: string, end = ''): boolean {
   const one = partsOf(url);
   const two = partsOf(other);

@@ -3,7 +3,7 @@ import { keywords } from './keywords.ts';
 import { nearestKeyword } from './nearest-keyword.ts';
 import { eachTag } from './wanted-tags.ts';
 
-/** What `origin` knows (Orthanc's metadata of the first instance). */
+/** Names of `origin` (Orthanc's metadata of the first instance). */
 const ofOrigin: ReadonlySet<string> = new Set(['RemoteAET', 'CalledAET', 'RemoteIP', 'Origin', 'ArrivedAt']);
 
 export interface UnknownKeyword {
@@ -13,8 +13,8 @@ export interface UnknownKeyword {
 }
 
 /**
- * The first name in an expression that is no DICOM keyword (PS3.6) and would never be there. Between brackets, as in
- * `study["…"]`, names of a private dictionary of Orthanc may stand: there only what is nearly a keyword is meant.
+ * The first name in an expression that is not a DICOM keyword (PS3.6) and would never exist. In brackets, as in
+ * `study["…"]`, names of a private dictionary of Orthanc are allowed: there only a name similar to a keyword is reported.
  */
 export function unknownKeyword(ast: ASTNode, text: string): UnknownKeyword | undefined {
   let found: UnknownKeyword | undefined;
@@ -34,7 +34,7 @@ export function unknownKeyword(ast: ASTNode, text: string): UnknownKeyword | und
   return found;
 }
 
-/** The name stands last in its node, but for a bracket and a quotation mark. */
+/** The name is last in its node, except for a bracket and a quotation mark. */
 function placeOf(text: string, node: ASTNode, name: string): number {
   const at = text.slice(0, node.range.end).lastIndexOf(name);
   return at >= node.range.start ? at : node.range.start;

@@ -1,6 +1,6 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 
-/** Keywords that an expression speaks about, by the variable they are asked of. */
+/** Keywords of an expression, by variable. */
 export interface WantedTags {
   readonly study: ReadonlySet<string>;
   /** Of series, and of what an expression calls them inside `exists` and the like. */
@@ -14,7 +14,7 @@ const keyword = /^[A-Za-z][A-Za-z0-9]{1,63}$/;
 /** Of `origin` and `now`: no tags. */
 const others = new Set(['origin', 'source', 'now']);
 
-/** Collects the DICOM keywords of an expression, so that tags beyond Orthanc's main ones can be asked for. */
+/** Collects the DICOM keywords of an expression, so that tags beyond Orthanc's main ones can be requested. */
 export function wantedTags(ast: ASTNode): WantedTags {
   const found = none();
   eachTag(ast, ({ variable, name }) => {
@@ -29,7 +29,7 @@ function none() {
   return { study: set(), series: set(), instance: set(), prior: set() };
 }
 
-/** All that several expressions want. */
+/** The union of several expressions. */
 export function uniteWanted(all: Iterable<WantedTags>): WantedTags {
   const united = none();
   for (const one of all) {
@@ -39,7 +39,7 @@ export function uniteWanted(all: Iterable<WantedTags>): WantedTags {
   return united;
 }
 
-/** A name that an expression asks a variable for. */
+/** A name that an expression reads from a variable. */
 export interface NamedTag {
   /** The variable; undefined for an element of a list. */
   readonly variable: string | undefined;
@@ -64,7 +64,7 @@ export function eachTag(value: unknown, select: (tag: NamedTag) => void): void {
   eachTag(value.args, select);
 
   function selectTag(node: ASTNode, object: ASTNode, name: string, isIndex: boolean): void {
-    // What a tag has inside is no tag.
+    // Members of a tag are not tags.
     if (object.op === '.' || object.op === '.?') return;
     select({ variable: object.op === 'id' ? object.args : undefined, name, node, isIndex });
   }

@@ -2,16 +2,16 @@ const formats = new Map<string, Intl.DateTimeFormat>();
 const zoned = new WeakMap<Date, Date>();
 
 /**
- * The same moment for CEL, quick to ask for its hour in a time zone: the interpreter formats it with `toLocaleString` for
- * each question, and that makes a new formatter each time (some 200 microseconds). Here formatters are kept, and what was
- * formatted of a moment, which hundreds of rules ask alike.
+ * The same moment for CEL, with fast access to its hour in a time zone: the interpreter calls `toLocaleString` for
+ * each access, which creates a new formatter each time (about 200 microseconds). Here formatters are cached, and the
+ * results for a moment, which hundreds of rules need.
  */
 export function zonedDate(date: Date): Date {
   const known = zoned.get(date);
   if (known) return known;
   const copy = new Date(date);
   const texts = new Map<string, string>();
-  // An own property: CEL knows a timestamp by its very class.
+  // An own property: CEL recognises a timestamp by its exact class.
   Object.defineProperty(copy, 'toLocaleString', {
     value(locale?: string, options?: Intl.DateTimeFormatOptions): string {
       const timeZone = options?.timeZone;
@@ -25,7 +25,7 @@ export function zonedDate(date: Date): Date {
   return copy;
 }
 
-/** What `toLocaleString('en-US', { timeZone })` writes. @throws RangeError when there is no such zone */
+/** Result of `toLocaleString('en-US', { timeZone })`. @throws RangeError if the zone does not exist */
 function formatOf(timeZone: string): Intl.DateTimeFormat {
   const known = formats.get(timeZone);
   if (known) return known;

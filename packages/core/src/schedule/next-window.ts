@@ -3,7 +3,7 @@ import type { Schedule } from '../config/schedule-config.ts';
 const minuteMs = 60_000;
 const dayMs = 24 * 60 * minuteMs;
 const weekMinutes = 7 * 1440;
-/** A change of the clock that skips an hour is looked for so far back. */
+/** How far back a change of the clock that skips an hour is searched. */
 const skippedMs = 3 * 60 * minuteMs;
 const quarterMs = 15 * minuteMs;
 const days = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const;
@@ -12,8 +12,8 @@ const horizonMs = 15 * 24 * 60 * minuteMs;
 
 /**
  * The earliest time (ms since 1970) from `now` on at which a delivery may start: `now` itself inside a window. Times of
- * day are those of the schedule's time zone, through changes of daylight saving time: a window in the hour that a
- * change skips begins after it, one that lies in that hour altogether is open as much later, and one in the hour that comes twice
+ * day are in the schedule's time zone, including changes of daylight saving time: a window in a skipped hour
+ * begins after it, one entirely within it is open as much later, and one in a repeated hour
  * is open twice.
  */
 export function nextWindowAt(schedule: Schedule | undefined, now: number): number {
@@ -21,22 +21,22 @@ export function nextWindowAt(schedule: Schedule | undefined, now: number): numbe
 }
 
 /**
- * The earliest time from `now` on at which one schedule of every list is open: those of a target, and those of the rules
- * that want it.
+ * The earliest time from `now` on at which one schedule of every list is open: those of a target, and those of its
+ * rules.
  *
- * @returns undefined when that never happens
+ * @returns undefined if this never happens
  */
 export function nextStartAt(lists: readonly (readonly Schedule[])[], now: number): number | undefined {
   if (lists.every((list) => list.some((schedule) => isOpen(schedule, now)))) return now;
   const zones = [...new Set(lists.flat().map(({ timeZone }) => timeZone))];
-  // Offsets from UTC change only at whole minutes, so whole minutes are enough to look at.
+  // Offsets from UTC change only at whole minutes, so whole minutes are sufficient.
   let at = Math.ceil(now / minuteMs) * minuteMs;
   const end = now + horizonMs;
   while (at <= end) {
     const waits = lists.map((list) => Math.min(...list.map((schedule) => minutesUntilOpen(schedule, at))));
     const longest = Math.max(0, ...waits);
     if (longest === 0) return at;
-    // As far as the local clocks go on evenly. Where one is changed it is read anew: an hour may come twice.
+    // Valid until the next change of the local clock. There it is read again: an hour may occur twice.
     const until = Math.min(at + longest * minuteMs, end + minuteMs);
     at = Math.min(until, ...zones.map((zone) => nextClockChange(zone, at, until) ?? until));
   }
@@ -46,7 +46,7 @@ export function nextStartAt(lists: readonly (readonly Schedule[])[], now: number
 /** The first minute after `from`, up to `to`, at which the clocks of a time zone have been changed. */
 function nextClockChange(timeZone: string, from: number, to: number): number | undefined {
   const before = offsetMinutes(timeZone, from);
-  // No zone changes its clocks twice in a day; a longer way is gone day by day.
+  // No zone changes its clocks twice in a day; longer intervals are processed day by day.
   for (let start = from; start < to; start += dayMs) {
     let low = start;
     let high = Math.min(to, start + dayMs);
@@ -68,7 +68,7 @@ function offsetMinutes(timeZone: string, at: number): number {
 
 const former = new Map<string, { readonly quarter: number; readonly offset: number }>();
 
-/** The same for the quarter of an hour: clocks are changed at its beginning. The last one of each zone is kept. */
+/** The same for a quarter of an hour: clocks are changed at its beginning. The last one of each zone is cached. */
 function formerOffset(timeZone: string, at: number): number {
   const quarter = Math.floor(at / quarterMs);
   const known = former.get(timeZone);

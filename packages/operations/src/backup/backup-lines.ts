@@ -3,7 +3,7 @@ import type { KeyEntry, StudyEntry } from '@dicom-dispatch/state/backup';
 import { z } from 'zod';
 
 /*
- * A backup is a gzip file of JSON lines: the head; keys that were read at one moment; the studies; the other keys; the end.
+ * A backup is a gzip file of JSON lines: the head; keys read at one point in time; the studies; the other keys; the end.
  * Each of the three sections ends with the number of its lines and their SHA-256.
  */
 
@@ -127,9 +127,9 @@ export class SectionSum {
   }
 
   /**
-   * @param line - what may be the end of the section: no other line is an object
-   * @returns false when it is not
-   * @throws BackupFileError when the lines before it are others than were written
+   * @param line - possibly the end of the section: no other line is an object
+   * @returns false if it is not
+   * @throws BackupFileError if the preceding lines were changed
    */
   endsWith(line: string): boolean {
     if (!line.startsWith('{')) return false;

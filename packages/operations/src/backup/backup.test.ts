@@ -41,7 +41,7 @@ afterAll(async () => {
   await folder[Symbol.asyncDispose]();
 });
 
-/** Everything that a backup has, and the indexes, which are made anew. */
+/** The complete content of a backup, and the indexes, which are restored. */
 async function durable(): Promise<Map<string, KeyEntry>> {
   const saved = new Map<string, KeyEntry>();
   for await (const names of scanNames(redis, prefix)) {
@@ -54,9 +54,9 @@ async function durable(): Promise<Map<string, KeyEntry>> {
   return saved;
 }
 
-/** Sets and hashes have no order, and how long something is kept differs by the time between two looks. */
+/** Sets and hashes have no order, and remaining lifetimes differ by the time between two reads. */
 function sorted({ name, type, expiresAt, values }: KeyEntry): KeyEntry {
-  // When an open delivery or task is looked at is not kept: at once.
+  // The next check of an open delivery or task is not stored: it is due immediately.
   const isSchedule = ['index:open', 'index:tasks', 'index:priors'].includes(name);
   const pairs = type === 'hash' || type === 'zset';
   const texts = pairs
@@ -341,7 +341,7 @@ describe('a restore', () => {
       await writeFile(file, content);
       await expect(restoreBackup(pipeline.operations, file, notReplacing)).rejects.toThrow(message);
     }
-    // BullMQ notes for itself which queues there are.
+    // BullMQ records which queues exist.
     expect((await redis.keys('*')).filter((key) => !key.endsWith(':meta'))).toEqual([]);
     await writeFile(file, whole);
     expect(await checkBackup(file)).toMatchObject({ studies: deliveryStates.length, version: '1.2.3' });

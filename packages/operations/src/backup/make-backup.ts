@@ -28,19 +28,21 @@ export interface MadeBackup extends BackupCounts {
 export interface BackupOptions {
   /** Of dicom-dispatch. */
   readonly version: string;
-  /** Called now and then with the number of studies that are written. */
+  /** Called periodically with the number of written studies. */
   readonly onProgress?: (studies: number) => void;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Writes all durable state into a file while everything runs: first, as of one moment, how far the sources are followed and
- * what waits to be routed; then which priors go along; then each study with its deliveries and confirmations, as of one moment each; then the rest. So a
- * study that is routed meanwhile is either in the file, or routed again after a restore (docs/decisions/0023-backup.md).
+ * Writes all durable state into a file while everything runs: first, at one point in time, the positions in the sources and
+ * studies waiting to be routed; then the priors; then each study with its deliveries and confirmations, at one point in time
+ * each; then the
+ * rest. So a study that is routed meanwhile is either in the file, or routed again after a restore
+ * (docs/decisions/0023-backup.md).
  *
- * The file has its name once it is complete and on the disk.
+ * The file gets its name when it is complete and on disk.
  *
- * @throws OperationError `conflict` when Redis has no data, or has lost some
+ * @throws OperationError `conflict` if Redis has no data, or has lost some
  * @throws FormatError
  * @throws NodeJS.ErrnoException of the file
  */
@@ -80,7 +82,7 @@ interface Counts extends BackupCounts {
   readonly deliveries: Record<string, number>;
 }
 
-/** The whole file, some lines at a time. What it has written is counted in `counts`. */
+/** The complete file, some lines at a time. Written items are counted in `counts`. */
 async function* backupLines(
   context: PipelineContext,
   madeAt: number,

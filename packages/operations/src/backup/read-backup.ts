@@ -18,7 +18,7 @@ import {
 /** A study with two million instances at a target takes less. */
 const maxLineLength = 256 * 1024 * 1024;
 
-/** What a backup is made of, in the order of the file. */
+/** The parts of a backup, in the order of the file. */
 export type BackupPart =
   | { readonly kind: 'head'; readonly head: BackupHead }
   | { readonly kind: 'key'; readonly key: KeyEntry }
@@ -28,8 +28,8 @@ export type BackupPart =
 /**
  * Reads a backup, and compares each section with its digest at its end.
  *
- * @throws BackupFileError when it is none, or is damaged
- * @throws NodeJS.ErrnoException when the file cannot be read
+ * @throws BackupFileError if it is not a backup, or is damaged
+ * @throws NodeJS.ErrnoException if the file cannot be read
  */
 export async function* readBackup(file: string): AsyncGenerator<BackupPart, void, undefined> {
   const lines = readLines(file)[Symbol.asyncIterator]();
@@ -63,7 +63,7 @@ export async function* readBackup(file: string): AsyncGenerator<BackupPart, void
 export async function checkBackup(file: string): Promise<BackupHead & BackupCounts> {
   let head: BackupHead | undefined;
   let counts: BackupCounts | undefined;
-  // To the end: what comes after the last part is damage, too.
+  // To the end: data after the last part are damage, too.
   for await (const part of readBackup(file)) {
     if (part.kind === 'head') ({ head } = part);
     else if (part.kind === 'end') ({ counts } = part);
@@ -75,7 +75,7 @@ export async function checkBackup(file: string): Promise<BackupHead & BackupCoun
 async function* readLines(file: string): AsyncGenerator<string, void, undefined> {
   const source = createReadStream(file);
   const gunzip = createGunzip();
-  // What goes wrong with one of them ends the loop below.
+  // An error of one of them ends the loop below.
   pipeline(source, gunzip, () => {});
   try {
     let rest = '';

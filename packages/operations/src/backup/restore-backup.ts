@@ -15,9 +15,9 @@ import { BackupFileError, type BackupCounts, type BackupHead } from './backup-li
 import { checkBackup, readBackup } from './read-backup.ts';
 
 export interface RestoreOptions {
-  /** Removes what is in Redis under the prefix first. */
+  /** Removes existing data under the prefix first. */
   readonly replace: boolean;
-  /** Called now and then with the number of studies that are there again. */
+  /** Called periodically with the number of restored studies. */
   readonly onProgress?: (studies: number) => void;
 }
 
@@ -29,7 +29,7 @@ export interface VersionName {
 }
 
 export interface RestoredBackup extends BackupHead, BackupCounts {
-  /** There was another configuration in Redis: it stays, and that of the backup was not restored. */
+  /** There was another configuration in Redis: it was kept, and that of the backup was not restored. */
   readonly kept?: { readonly inRedis: VersionName; readonly ofBackup: VersionName } | undefined;
 }
 
@@ -37,15 +37,18 @@ export interface RestoredBackup extends BackupHead, BackupCounts {
 const textsAtOnce = 20_000;
 
 /**
- * Puts a backup into Redis and marks the data as those of an earlier time: routers complete them from their notes, or go on
- * where the backup ends, and sweep (docs/decisions/0015-lost-redis.md). Jobs are made by reconciliation. Until all is there no service
- * starts; interrupted, it can be done again.
+ * Restores a backup into Redis and marks the data as those of an earlier time: routers complete them from their notes, or
+ * continue
+ * where the backup ends, and sweep (docs/decisions/0015-lost-redis.md). Reconciliation adds the jobs. Until everything is
+ * restored no service
+ * starts; after an interruption, it can be repeated.
  *
- * A configuration in Redis (`configuration: redis`) that is another one than that of the backup stays, with its versions, unless it is to
- * be replaced: of other hosts it may be the newest.
+ * A configuration in Redis (`configuration: redis`) that differs from that of the backup is kept, with its versions, unless
+ * it is to
+ * be replaced: it may be the newest one of other hosts.
  *
- * @throws BackupFileError before anything is changed, when the file is damaged or its data are newer than this version
- * @throws OperationError `conflict` when services run, or Redis has data
+ * @throws BackupFileError before anything is changed, if the file is damaged or its data are newer than this version
+ * @throws OperationError `conflict` if services run, or Redis has data
  */
 export async function restoreBackup(
   context: PipelineContext,
@@ -111,9 +114,9 @@ export async function restoreBackup(
 }
 
 /**
- * Puts the configuration of a backup into Redis, where `configuration: redis` keeps it, and nothing else.
+ * Restores only the configuration of a backup into Redis, where `configuration: redis` stores it.
  *
- * @throws BackupFileError when the file is damaged, or has none
+ * @throws BackupFileError if the file is damaged, or has none
  */
 export async function restoreConfiguration({ redis, config }: PipelineContext, file: string): Promise<void> {
   const { prefix } = config().redis;
@@ -161,7 +164,7 @@ async function refuseRunning(context: PipelineContext): Promise<void> {
   );
 }
 
-/** Whether there is more than what can be had again, or is secret. */
+/** Whether there are data other than derived or secret ones. */
 async function hasData({ redis, config }: PipelineContext): Promise<boolean> {
   for await (const names of scanNames(redis, config().redis.prefix))
     if (names.some((name) => !isIdle(name))) return true;

@@ -7,29 +7,30 @@ import { editorProblems } from './editor-rights.ts';
 
 export interface ApplyWish {
   readonly actor: Actor;
-  /** An editor may not apply what an administrator has to decide. */
+  /** An editor may not apply changes that require an administrator. */
   readonly isEditor: boolean;
   readonly reason: string;
-  /** The draftDigest of the draft that was looked at: what others changed since is not applied unseen. */
+  /** The draftDigest of the draft that the user has seen: later changes of others are not applied unseen. */
   readonly seen: string;
 }
 
 export interface AppliedChange {
-  /** Undefined when it could not be noted; the notes say why. */
+  /** Undefined if it could not be recorded; the notes contain the reason. */
   readonly version: number | undefined;
-  /** How many processes go by it; 0 where none runs. */
+  /** Number of processes that use it; 0 if none runs. */
   readonly answered: number;
-  /** Processes that live and have not said that they apply it; they read it when they start again. */
+  /** Running processes that have not confirmed it; they read it when they start again. */
   readonly silent: readonly string[];
-  /** What became of deliveries that waited for removed or moved targets, and what went wrong beside it, in words. */
+  /** Results for waiting deliveries of removed or moved targets, and additional errors, as text. */
   readonly notes: readonly string[];
 }
 
 /**
- * Lets all services go by the draft, or none.
+ * Applies the draft in all services, or in none.
  *
- * @throws OperationError `not-found` when there is no draft, `conflict` when it is not the one that was looked at, or the file
- *   was edited in between; `invalid` when it cannot be used; `unavailable` when a service has not answered
+ * @throws OperationError `not-found` if there is no draft, `conflict` if it is not the one that the user has seen, or the
+ *   file
+ *   was edited in between; `invalid` if it cannot be used; `unavailable` if a service has not responded
  */
 export async function applyDraft(context: DraftContext, wish: ApplyWish): Promise<AppliedChange> {
   const draft = await readDraft(context);
@@ -57,7 +58,7 @@ export async function applyDraft(context: DraftContext, wish: ApplyWish): Promis
 }
 
 /**
- * Lets all services go by a former version again.
+ * Applies a former version in all services.
  *
  * @throws OperationError as {@link applyDraft}
  */
@@ -74,7 +75,7 @@ export async function restoreVersion(
   return applyText(context, { text: version.text, base: digest, ...wish, reason });
 }
 
-/** What was done, for people: who goes by it first, then the notes. */
+/** Result for users: the processes that use it, then the notes. */
 export function appliedWords({ version, answered, silent, notes }: AppliedChange): string[] {
   const what = version === undefined ? 'The change' : `Version ${version}`;
   if (silent.length > 0)
@@ -87,9 +88,9 @@ export function appliedWords({ version, answered, silent, notes }: AppliedChange
 }
 
 /**
- * Lets all services go by a text, or none.
+ * Applies a text in all services, or in none.
  *
- * @param change - `base`: digest of what it replaces; empty where there is no configuration yet
+ * @param change - `base`: digest of the version that it replaces; empty if there is no configuration yet
  * @throws OperationError as {@link applyDraft}
  */
 export async function applyText(
@@ -121,7 +122,7 @@ export async function applyText(
   throw new OperationError(codes[outcome], [what, ...reasons, ...details(result)].join('\n'));
 }
 
-/** How the configuration has become another one beside the draft. */
+/** How the configuration has changed apart from the draft. */
 export function changedWords({ store }: Pick<DraftContext, 'store'>): string {
   return store.current.kind === 'file'
     ? 'the file was edited by hand'
@@ -153,7 +154,7 @@ function details({ answers, silent }: ConfigChangeResult): string[] {
   ];
 }
 
-/** What was decided about deliveries that wait; what cannot be done is told and can be done on the page of the target. */
+/** Decisions about waiting deliveries; those that fail are reported and can be executed on the page of the target. */
 async function settle(context: DraftContext, after: AfterApply, actor: Actor): Promise<string> {
   const { target } = after;
   try {
@@ -169,7 +170,7 @@ async function settle(context: DraftContext, after: AfterApply, actor: Actor): P
     const what = after.act === 'move' ? `moved to ${after.to}` : 'cancelled';
     return `${target}: ${done} ${what}${left > 0 ? `, ${left} are still under way` : ''}`;
   } catch (error) {
-    // The change is in use: what cannot be done about deliveries must not look as if it were not.
+    // The change is in use: failures about deliveries must not make it look as if it were not.
     return `${target}: ${(error as Error).message}`;
   }
 }

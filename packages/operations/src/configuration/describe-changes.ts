@@ -11,12 +11,12 @@ export interface DescribedChange {
   readonly words: string;
 }
 
-/** What differs between two configurations, as they are written: `${NAME}` stands for what it names. */
+/** Differences between two configurations, as written: `${NAME}` represents its value. */
 export function describeChanges(before: unknown, after: unknown): DescribedChange[] {
   return compare(byName(before), byName(after), []);
 }
 
-/** Rules are known by their names, whatever their position. */
+/** Rules are identified by their names, whatever their position. */
 function byName(raw: unknown): unknown {
   const plain = asPlain(raw) ?? {};
   const { rules } = plain;

@@ -132,7 +132,7 @@ describe('what is decided about deliveries', () => {
 });
 
 describe('a draft that is applied', () => {
-  /** Somebody else keeps a change while the draft is checked by the services. */
+  /** Another user stores a change while the services check the draft. */
   const meanwhile = (act: () => Promise<unknown>): DraftContext => {
     const { store } = context;
     const check: typeof store.check = async (candidate) => {

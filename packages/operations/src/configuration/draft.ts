@@ -10,7 +10,7 @@ import {
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 
-/** What is done once a draft is in use, about deliveries of targets that it removed or moved. */
+/** Actions for deliveries of targets that a draft removes or moves, after it is in use. */
 const afterApply = z.discriminatedUnion('act', [
   z.object({ act: z.literal('move'), target: z.string().max(64), to: z.string().max(64) }),
   z.object({ act: z.literal('drop'), target: z.string().max(64) }),
@@ -20,7 +20,7 @@ const afterApply = z.discriminatedUnion('act', [
 export type AfterApply = z.infer<typeof afterApply>;
 
 const draftSchema = z.object({
-  /** Digest of the file that it was made from, and its text. */
+  /** Digest of the base file, and its text. */
   base: z.string(),
   baseText: z.string(),
   text: z.string(),
@@ -28,7 +28,7 @@ const draftSchema = z.object({
   after: z.array(afterApply),
 });
 
-/** The change of the configuration that is being prepared: one for all who edit, so that each sees what others do. */
+/** The prepared change of the configuration: one for all users, so that each sees the changes of others. */
 export type ConfigDraft = z.infer<typeof draftSchema>;
 
 export interface DraftContext extends PipelineContext {
@@ -36,15 +36,18 @@ export interface DraftContext extends PipelineContext {
 }
 
 export interface DraftEdit {
-  /** Edits, or what makes them from the text of the draft as it is when they are made. */
+  /** Edits, or a function that creates them from the current text of the draft. */
   readonly edits: readonly ConfigEdit[] | ((text: string) => readonly ConfigEdit[]);
   /** In words, for the list of changes. */
   readonly what: string;
   readonly who: Actor;
   readonly after?: AfterApply;
-  /** Says why the text that the edits make of that in use must not be kept. */
+  /** Returns why the edited text must not be stored. */
   readonly judge?: (before: string, after: string) => readonly string[];
-  /** Digest of the value of a path as the form showed it, see {@link valueDigest}; another value now is somebody else's change. */
+  /**
+   * Digest of the value of a path as shown in the form, see {@link valueDigest}; another value now is a change of another
+   * user.
+   */
   readonly seen?: { readonly path: readonly string[]; readonly digest: string } | undefined;
 }
 
@@ -58,7 +61,7 @@ if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1],
 return 1
 `;
 
-/** The draft, brought up to the file as it is now; undefined when there is none. */
+/** The draft, updated to the current file; undefined if there is none. */
 export async function readDraft(context: DraftContext): Promise<ConfigDraft | undefined> {
   return (await readStored(context)).draft;
 }
@@ -68,16 +71,16 @@ export async function draftText(context: DraftContext): Promise<string> {
   return (await readDraft(context))?.text ?? (await context.store.current.read()).text;
 }
 
-/** Tells whether a draft is still the one that was looked at: its text, and what is decided about deliveries. */
+/** Identifies the draft that a user has seen: its text, and the decisions about deliveries. */
 export function draftDigest({ text, after }: Pick<ConfigDraft, 'text' | 'after'>): string {
   return configDigest(after.length === 0 ? text : `${text}\n${JSON.stringify(after)}`);
 }
 
-/** {@link valueDigest} of a path that has no value: what is added must not replace what somebody else has added. */
+/** {@link valueDigest} of a path without a value: an addition must not replace one of another user. */
 export const absentDigest = 'absent';
 
 /**
- * Tells whether the value of a path is still the one that a form was made from.
+ * Identifies the value of a path from which a form was created.
  *
  * @param path - keys of maps; in a list, the `name` of an element
  */
@@ -91,9 +94,9 @@ export function valueDigest(text: string, path: readonly string[]): string {
 }
 
 /**
- * Edits the draft; begins one when there is none.
+ * Edits the draft; creates one if there is none.
  *
- * @throws OperationError `conflict` when somebody else has changed the same value, `invalid` when it cannot be edited
+ * @throws OperationError `conflict` if another user has changed the same value, `invalid` if it cannot be edited
  */
 export async function editDraft(context: DraftContext, edit: DraftEdit): Promise<ConfigDraft> {
   return changeDraft(context, (draft) => {
@@ -116,10 +119,10 @@ export async function editDraft(context: DraftContext, edit: DraftEdit): Promise
 }
 
 /**
- * Gives the draft another text as a whole. What was decided about deliveries was decided about the former text, and is dropped.
+ * Replaces the complete text of the draft. Decisions about deliveries belonged to the former text, and are removed.
  *
- * @param change - `seen`: the {@link draftDigest} of the draft, or digest of the file without one, that it was made from
- * @throws OperationError `conflict` when that is another one now, `invalid` when it is no YAML
+ * @param change - `seen`: the {@link draftDigest} of the draft, or digest of the file without one, on which it is based
+ * @throws OperationError `conflict` if this has changed, `invalid` for invalid YAML
  */
 export async function replaceDraft(
   context: DraftContext,
@@ -139,11 +142,11 @@ export async function replaceDraft(
 }
 
 /**
- * Throws the draft away, if it is the one that was looked at.
+ * Discards the draft, if it is the one that the user has seen.
  *
  * @param seen - its {@link draftDigest}
- * @returns what was discarded; undefined when there was no draft
- * @throws OperationError `conflict` when somebody has changed it in the meantime
+ * @returns what was discarded; undefined if there was no draft
+ * @throws OperationError `conflict` if another user has changed it in the meantime
  */
 export async function discardDraft(context: DraftContext, seen: string): Promise<ConfigDraft | undefined> {
   let discarded: ConfigDraft | undefined;
@@ -156,10 +159,10 @@ export async function discardDraft(context: DraftContext, seen: string): Promise
   return discarded;
 }
 
-/** Said where a draft is not the one that was looked at. */
+/** Message if a draft is not the one that the user has seen. */
 export const changedMeanwhile = 'the draft was changed in the meantime: reload the page to see it';
 
-/** Takes what was applied out of the draft; what others have kept since stays a change, on top of it. */
+/** Removes applied changes from the draft; later ones of other users stay changes, on top of them. */
 export async function finishDraft(context: DraftContext, applied: ConfigDraft): Promise<void> {
   await swapDraft(context, async () => {
     const { stored, draft } = await readStored(context, applied);
@@ -180,7 +183,7 @@ async function changeDraft(context: DraftContext, act: (draft: ConfigDraft) => C
   });
 }
 
-/** Replaces the draft, or removes it when it changes nothing; starts again when somebody else was faster. */
+/** Replaces the draft, or removes it if it changes nothing; starts again if another user was faster. */
 async function swapDraft<T extends ConfigDraft | undefined>(
   { redis, keys }: DraftContext,
   next: () => Promise<{ readonly stored: string; readonly changed: T }>,
@@ -193,7 +196,7 @@ async function swapDraft<T extends ConfigDraft | undefined>(
   throw new OperationError('conflict', 'other users keep changing the draft: try again');
 }
 
-/** @param applied - the draft that the file says now: changes on top of it are merged from there */
+/** @param applied - the draft that is now in the file: changes on top of it are merged from there */
 async function readStored(
   { redis, keys, store }: DraftContext,
   applied?: ConfigDraft,
@@ -205,7 +208,7 @@ async function readStored(
     applied?.base === draft.base && isDeepStrictEqual(draft.changes.slice(0, applied.changes.length), applied.changes);
   const { text, digest } = await store.current.read();
   if (digest === draft.base) return { stored, draft };
-  // The file was edited by hand since: both changes count, where they concern other lines.
+  // The file was edited manually since: both changes are merged, if they affect different lines.
   const merged = mergeConfigs(isOnTop ? applied.text : draft.baseText, draft.text, text);
   if (merged === undefined) return { stored, draft };
   const after = draft.after.filter(({ target }) => isSame(draft.text, merged, ['targets', target]));
@@ -220,7 +223,7 @@ function isSame(one: string, other: string, path: readonly string[]): boolean {
   }
 }
 
-/** Decisions that edits leave: one about a target that is edited was made about another address. */
+/** Decisions preserved by edits: one about an edited target was made for another address. */
 function withoutDecisions(after: readonly AfterApply[], edits: readonly ConfigEdit[]): AfterApply[] {
   const edited = new Set<unknown>();
   for (const edit of edits) {

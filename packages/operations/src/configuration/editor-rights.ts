@@ -7,8 +7,8 @@ type Plain = Readonly<Record<string, unknown>>;
 export const editableSections: ReadonlySet<string> = new Set(['targets', 'groups', 'rules']);
 
 /**
- * Options of the built-in types that say neither where a target is nor how it is known to be the right one. With another
- * value of any other option, a secret could be sent to somebody else; what is not known here, is taken for such an option.
+ * Options of the built-in types that affect neither the address of a target nor its verification. With another
+ * value of any other option, a secret could be sent to somebody else; an unknown option is treated as such.
  */
 const harmless: ReadonlySet<string> = new Set(
   `
@@ -24,12 +24,12 @@ const harmless: ReadonlySet<string> = new Set(
 );
 
 /**
- * Why somebody with the role `editor` may not make a change: sections of administrators, and secrets of others. A secret that
- * an editor types is their own; one that is there stays where it is, and goes to no other place.
+ * Why a user with the role `editor` may not make a change: sections of administrators, and secrets of others. A secret that
+ * an editor enters is their own; an existing one stays where it is, and is sent to no other address.
  *
- * @param before - the configuration as it is written
- * @param after - as it would be
- * @param typed - sealed secrets that were typed just now; left out: those that are not in `before`
+ * @param before - the configuration as written
+ * @param after - the new one
+ * @param typed - sealed secrets that were just entered; default: those that are not in `before`
  */
 export function editorProblems(before: unknown, after: unknown, typed?: ReadonlySet<string>): string[] {
   const [old, now] = [plain(before), plain(after)];
@@ -82,7 +82,7 @@ function targetProblems(path: string, old: Plain, now: Plain, isOwn: (one: strin
   return [];
 }
 
-/** Of a type from outside nobody knows what its own options mean. */
+/** The meaning of options of an external type is unknown. */
 function isPlace(name: string, type: string): boolean {
   if (Object.hasOwn(targetOptions, name)) return false;
   return type.startsWith('package:') || !harmless.has(name);
@@ -106,7 +106,7 @@ const fileOptions: Readonly<Record<string, readonly string[]>> = {
   hostKey: ['knownHosts'],
 };
 
-/** Files that are named, by their dotted paths: an answer would tell whether there is one, and what it is. */
+/** Named files, by their dotted paths: a response would reveal whether one exists, and what it is. */
 function namedFiles(value: unknown, path: readonly string[] = []): Readonly<Record<string, unknown>> {
   const names = fileOptions[path.at(-1) ?? ''] ?? [];
   return Object.assign(
@@ -118,18 +118,18 @@ function namedFiles(value: unknown, path: readonly string[] = []): Readonly<Reco
 }
 
 interface Reference {
-  /** Keys that lead to it as JSON; of a list of named things their names. */
+  /** Keys of its path as JSON; in a list of named entries their names. */
   readonly path: string;
   readonly text: string;
 }
 
-/** Knows the references of a value, each at its own place only: elsewhere, what it stands for could be shown. */
+/** The references of a value, each at its own place only: elsewhere, its content could be shown. */
 function knownOf(value: unknown): (one: Reference) => boolean {
   const known = new Set(references(value).map(({ path, text }) => `${path} ${text}`));
   return ({ path, text }) => known.has(`${path} ${text}`);
 }
 
-/** Everything that stands for a value from elsewhere. */
+/** All references to values from elsewhere. */
 function references(value: unknown, path: readonly string[] = []): Reference[] {
   const at = JSON.stringify(path);
   if (typeof value === 'string') return value.includes('${') ? [{ path: at, text: value }] : [];

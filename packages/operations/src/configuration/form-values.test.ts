@@ -12,7 +12,7 @@ const fieldsOf = (type: keyof typeof targetSchemas): Fields =>
   optionFields(targetSchemas[type] as unknown as z.ZodType);
 const seal = async (text: string): Promise<string> => `v1.${Buffer.from(text).toString('base64url')}`;
 
-/** What a form that shows an object sends, when nothing is changed. */
+/** The data of a form that shows an object, without changes. */
 function shown(fields: Fields, value: Plain, path: readonly string[] = []): FormValues {
   return Object.assign(
     {},

@@ -5,7 +5,7 @@ import { hidden, hideSecrets, restoreHeaders } from './hide-secrets.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
-/** What a form sends: text by dotted path; an option that is empty is left out of the file, where its default counts. */
+/** Form data: text by dotted path; an empty option is removed from the file, so that its default applies. */
 export type FormValues = Readonly<Record<string, string>>;
 
 export interface FormProblem {
@@ -21,13 +21,13 @@ export interface ReadForm {
   readonly typed: ReadonlySet<string>;
 }
 
-/** How a secret is written that stands elsewhere. */
+/** Notation of a secret that is stored elsewhere. */
 const reference = '${NAME} or file:PATH';
 
-/** Sent for a secret that is to be taken away. */
+/** Sent for a secret that is to be removed. */
 export const removedSecret = '\u0000remove';
 
-/** An option as the form shows it; of a secret only that there is one is told elsewhere. */
+/** An option as shown in the form; of a secret only its existence is shown elsewhere. */
 export function fieldText(field: OptionField, value: unknown): string {
   if (value === undefined || value === null || field.kind === 'secret') return '';
   if (typeof value === 'string') return field.kind === 'yaml' && needsQuotes(value) ? stringify(value).trim() : value;
@@ -49,7 +49,7 @@ function needsQuotes(text: string): boolean {
   }
 }
 
-/** How a secret that is there is named: never by itself. */
+/** How an existing secret is shown: never its value. */
 export function secretText(value: unknown): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value === 'string') return /^\$\{\w+\}$/.test(value) ? value : 'a text in the file';
@@ -58,10 +58,10 @@ export function secretText(value: unknown): string | undefined {
 }
 
 /**
- * Makes an object of the configuration from what a form sends. What is as it was shown stays as it was written.
+ * Creates an object of the configuration from form data. Unchanged values keep their notation.
  *
- * @param present - the object as it is written now
- * @param seal - encrypts a secret that was typed
+ * @param present - the object as currently written
+ * @param seal - encrypts an entered secret
  */
 export async function readForm(
   fields: readonly OptionField[],
@@ -82,7 +82,7 @@ export async function readForm(
       const next = field.kind === 'section' ? await inner(field, was, at) : await one(field, was, at);
       if (next !== undefined) made[field.name] = next;
     }
-    // In the order of the file, then what is new.
+    // In the order of the file, then new ones.
     const names = [...Object.keys(old).filter((name) => Object.hasOwn(made, name)), ...Object.keys(made)];
     return Object.fromEntries([...new Set(names)].map((name) => [name, made[name]]));
   }
@@ -133,7 +133,7 @@ export async function readForm(
   }
 }
 
-/** A section that lost its last option is left out, unless it was written empty. */
+/** A section that lost its last option is removed, unless it was written empty. */
 function emptied(next: Plain, was: unknown): Plain | undefined {
   return Object.keys(next).length === 0 && isPlain(was) && Object.keys(was).length > 0 ? undefined : next;
 }

@@ -69,7 +69,7 @@ it('keeps headers that a form showed hidden', async () => {
     (await readForm(fields, { headers }, was, async () => '')).value['headers'];
   expect(await read(shown)).toEqual(was.headers);
   expect(await read(`${shown}\nc: new`)).toEqual({ ...was.headers, c: 'new' });
-  // Of a duplicate nothing is known that could be put back.
+  // For a duplicate there is no value that could be restored.
   const copied = await readForm(fields, { headers: shown }, {}, async () => '');
   expect(copied.problems).toEqual([
     { path: ['headers'], message: '*** is a placeholder for a value that is not known here: enter the value of a' },

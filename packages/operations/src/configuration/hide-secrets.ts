@@ -3,12 +3,12 @@ import { editableSections } from './editor-rights.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
-/** Stands where a secret was written in plain text. */
+/** Placeholder for a secret in plain text. */
 export const hidden = '***';
 
 const userInfo = /^([a-z][a-z0-9+.-]*:\/\/)[^/@\s]+@/i;
 
-/** A value of the configuration without what is secret although it stands there in plain text: logins in URLs, values of headers. */
+/** A value of the configuration without secrets in plain text: logins in URLs, values of headers. */
 export function hideSecrets(value: unknown, path: readonly string[] = []): unknown {
   if (typeof value === 'string') return hideText(value, path.at(-2) === 'headers');
   if (Array.isArray(value)) return value.map((one: unknown, index) => hideSecrets(one, [...path, String(index)]));
@@ -33,7 +33,7 @@ export function restoreHeaders(
   };
 }
 
-/** Headers whose values are shown; undefined when that is none. */
+/** Headers with masked values; undefined for another value. */
 export function shownHeaders(headers: unknown): unknown {
   if (!isMapping(headers)) return headers;
   const shown = Object.entries(headers).filter(([, value]) => hideSecrets(value, ['headers', '']) !== hidden);
@@ -73,7 +73,7 @@ export function textForEditors(text: string): string {
   return parts.map((part) => `${part}\n`).join('');
 }
 
-/** Whether a value stands in a map `headers`. */
+/** Whether a value is in a map `headers`. */
 function isHeader(ancestors: readonly unknown[]): boolean {
   const [section] = ancestors.slice(-3) as { key?: Scalar }[];
   return isScalar(section?.key) && section.key.value === 'headers';

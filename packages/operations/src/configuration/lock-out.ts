@@ -1,17 +1,17 @@
 type Plain = Readonly<Record<string, unknown>>;
 
-/** Who makes a change, as the console knows them. */
+/** The user who makes a change, as known to the console. */
 export interface Changer {
   readonly name: string;
   readonly by: 'local' | 'password' | 'oidc' | 'token';
 }
 
 /**
- * Why a change must not be made: nobody could administer afterwards, or not the one who makes it, who could not undo it.
- * Where nobody signs in now (`local`), nobody can be locked out; what is so before the change is not its doing.
+ * Why a change must not be made: no administrator would be left, or the user would lose the role and could not undo it.
+ * Without sign-in (`local`), nobody can be locked out; a state that exists before the change is not its effect.
  *
- * @param before - the configuration as it is written
- * @param after - as it would be
+ * @param before - the configuration as written
+ * @param after - the new one
  */
 export function lockOutProblems(before: unknown, after: unknown, who: Changer): string[] {
   return who.by === 'local' || problemsOf(before, who).length > 0 ? [] : problemsOf(after, who);
@@ -36,7 +36,7 @@ function problemsOf(config: unknown, who: Changer): string[] {
     : [`you (${who.name}) would no longer be an administrator: ask another administrator to make this change`];
 }
 
-/** A reference such as `${ROLE}` may stand for any role. */
+/** A reference such as `${ROLE}` may represent any role. */
 function mayBeAdministrator(role: unknown): boolean {
   return role === 'administrator' || (typeof role === 'string' && role.includes('${'));
 }

@@ -4,7 +4,7 @@ import { replayRules, type ReplayedStudy } from '../replay-rules.ts';
 
 /** What other rules would have done with studies that were routed. */
 export interface DraftPreview {
-  /** Studies that were looked at, the last ones first; `isWhole` when these are all. */
+  /** Checked studies, newest first; `isWhole` if these are all. */
   readonly studies: number;
   readonly isWhole: boolean;
   readonly same: number;

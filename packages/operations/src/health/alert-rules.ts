@@ -10,7 +10,7 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** The alert rules: one for each kind of finding, and what findings cannot tell. */
+/** The alert rules: one for each kind of finding, and those that findings cannot cover. */
 export function alertRulesYaml(): string {
   const rules = healthKinds.map((kind) => {
     const { severity, title, remedy, path, alertAfter } = healthTable[kind];

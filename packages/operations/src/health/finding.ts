@@ -7,13 +7,13 @@ import {
   type HealthSeverity,
 } from './health-kinds.ts';
 
-/** Something that an operator has to look at, or to know. */
+/** A finding for operators. */
 export interface HealthFinding {
   readonly kind: HealthKind;
   readonly severity: HealthSeverity;
   /** Name of a source or target; of a process for clocks; empty for the whole system. */
   readonly subject: string;
-  /** By Redis TIME (ms since 1970), where it is known. */
+  /** By Redis TIME (ms since 1970), if known. */
   readonly since: number | undefined;
   /** One sentence, without patient data, secrets or a full stop. */
   readonly words: string;
@@ -30,7 +30,7 @@ export interface FindingParts {
   readonly path?: string | undefined;
 }
 
-/** Makes a finding of a kind; what is not given comes from the table. */
+/** Creates a finding of a kind; omitted values come from the table. */
 export function finding(kind: HealthKind, { subject = '', since, words, remedy, path }: FindingParts): HealthFinding {
   const row: HealthKindRow = healthTable[kind];
   return {
@@ -58,14 +58,14 @@ export function worstFirst(findings: readonly HealthFinding[]): HealthFinding[] 
   );
 }
 
-/** Whether something is wrong: what somebody wanted so does not count. */
+/** Whether it is a problem: intended states do not count. */
 export function isTrouble({ severity }: HealthFinding): boolean {
   return severity !== 'info';
 }
 
 function fill(text: string, subject: string, empty: string): string {
   if (subject !== '') return text.replaceAll('SUBJECT', subject);
-  // Without a name the whole parameter goes.
+  // Without a name the complete parameter is removed.
   return text.replaceAll(/target=SUBJECT&| --target SUBJECT|#SUBJECT/g, '').replaceAll('SUBJECT', empty);
 }
 
@@ -74,7 +74,7 @@ export function count(howMany: number, one: string, many: string): string {
   return `${howMany} ${howMany === 1 ? one : many}`;
 }
 
-/** What everybody may know of a finding: no words, and no names of hosts or ids, of which there would be ever more. */
+/** The public part of a finding: no texts, and no names of hosts or ids, whose number would grow. */
 export function publicFinding({ kind, severity, subject }: HealthFinding): PublicFinding {
   const isName = kind !== 'reconcile' && kind !== 'clock-skew' && kind !== 'clock-jump';
   return { kind, severity, subject: isName ? subject : '' };

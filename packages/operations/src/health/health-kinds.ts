@@ -1,25 +1,25 @@
 /**
  * - `critical`: studies do not arrive, or may be lost
- * - `warning`: somebody has to look at it
- * - `info`: somebody wanted it so, or it is over; `status --check` does not fail for it
+ * - `warning`: an operator must check it
+ * - `info`: intended, or over; `status --check` does not fail for it
  */
 export type HealthSeverity = 'critical' | 'warning' | 'info';
 
-/** What is known of every finding of a kind. */
+/** Properties of every finding of a kind. */
 export interface HealthKindRow {
   readonly severity: HealthSeverity;
-  /** What is wrong, for the summary of an alert. */
+  /** The problem, for the summary of an alert. */
   readonly title: string;
-  /** What an operator can do. Findings may know better. */
+  /** Remedy for operators. Findings may have a more specific one. */
   readonly remedy: string;
-  /** Where the console shows more; `SUBJECT` stands for the name of the source or target. */
+  /** Page of the console with details; `SUBJECT` represents the name of the source or target. */
   readonly path: string;
-  /** For how long it holds before there is an alert. */
+  /** How long it must last before an alert. */
   readonly alertAfter: string;
 }
 
 /**
- * Everything that can be wrong with the system: the only list of it. `readHealth` finds out what holds now; the front page of
+ * All possible problems of the system: the only list of them. `readHealth` determines the current ones; the front page of
  * the console, `status`, `/readyz`, `dispatch_health_findings`, the alert rules and notifications are made from it.
  */
 export const healthTable = {
@@ -310,7 +310,7 @@ export const healthKinds = Object.keys(healthTable) as readonly HealthKind[];
 
 export const healthSeverities = ['critical', 'warning', 'info'] as const satisfies readonly HealthSeverity[];
 
-/** The table as it stands in docs/failure-modes.md. */
+/** The table in docs/failure-modes.md. */
 export function healthTableMarkdown(): string {
   const rows = Object.entries(healthTable).map(
     ([kind, { severity, title, remedy }]) =>

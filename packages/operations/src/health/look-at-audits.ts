@@ -2,7 +2,7 @@ import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { TargetAudits } from '@dicom-dispatch/state/target-audits';
 import { count, finding, type HealthFinding } from './finding.ts';
 
-/** What audits have found, and nobody has sent again yet. */
+/** Findings of audits whose instances were not sent again yet. */
 export async function lookAtAudits({ redis, config }: PipelineContext): Promise<HealthFinding[]> {
   const audits = await new TargetAudits(redis, config().redis.prefix).all();
   return [...audits].flatMap(([name, { open, startedAt }]) => {

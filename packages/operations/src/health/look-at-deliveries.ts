@@ -41,7 +41,7 @@ export async function lookAtDeliveries(
   return findings;
 }
 
-/** Whether study tasks come to their end, and records and jobs agree. */
+/** Whether study tasks end, and records and jobs are consistent. */
 export async function lookAtTasks(
   context: PipelineContext,
   { now, runsSince }: { readonly now: number; readonly runsSince: number | undefined },
@@ -65,11 +65,11 @@ export async function lookAtTasks(
   }
   findings.push(...(await lookAtSteps(context, report.problems)));
   for (const { kind, subject, text } of report.problems) {
-    // These are told by what they are about.
+    // These are reported elsewhere.
     if (kind === 'target-unknown' || kind === 'after-success') continue;
     findings.push(finding('reconcile', { subject, words: text, path: '/deliveries?state=waiting' }));
   }
-  // A process that has only just started has not had its turn yet.
+  // A process that has just started has not run yet.
   const since = Math.max(report.at ?? 0, runsSince ?? now);
   if (now - since > lateMs) {
     findings.push(

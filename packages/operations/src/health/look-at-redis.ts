@@ -6,7 +6,7 @@ import { finding, type HealthFinding } from './finding.ts';
 /** How much of its memory Redis may use. */
 const maxMemoryShare = 0.9;
 
-/** Whether Redis has what it had, takes writes, keeps them, and has room. */
+/** Whether Redis has its data, accepts writes, persists them, and has memory. */
 export async function lookAtRedis({ redis, config, keys }: PipelineContext): Promise<HealthFinding[]> {
   const { prefix } = config().redis;
   const { loss, asks } = await lookAtGeneration(redis, prefix);
@@ -24,13 +24,14 @@ export async function lookAtRedis({ redis, config, keys }: PipelineContext): Pro
   }
   const replication = await readInfo(redis, prefix, 'replication');
   try {
-    // A connection of a service looks for the primary when a write is refused, again and again: it is not asked for one.
+    // When a write is rejected, a connection of a service searches for the primary, again and again: it is not used for this
+    // test.
     if (replication?.get('slave_read_only') === '1') throw new Error('READONLY');
-    // It would change nothing; Redis refuses it all the same when it takes no writes.
+    // It would change nothing; Redis nevertheless rejects it if it accepts no writes.
     await redis.zadd(keys.processes, 'XX', 0, 'nobody');
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    // A user who may only look is refused, and nobody else.
+    // A read-only user is rejected, and nobody else.
     if (!message.startsWith('NOPERM')) findings.push(refusal(message));
   }
   return [...findings, ...(await lookAtDisk(redis, prefix)), ...(await lookAtMemory(redis, prefix))];
@@ -73,7 +74,7 @@ async function lookAtMemory(redis: PipelineContext['redis'], prefix: string): Pr
   const used = Number(info?.get('used_memory') ?? 0);
   if (max === 0) return [];
   const findings: HealthFinding[] = [];
-  // A service refuses such a Redis at its start; it may be set later.
+  // A service rejects such a Redis at its start; it may be set later.
   const policy = info?.get('maxmemory_policy') ?? 'noeviction';
   if (policy !== 'noeviction') {
     const words = `Redis may delete queues and confirmations when its memory is full (maxmemory-policy ${policy})`;

@@ -4,10 +4,10 @@ import { formatDuration } from '@dicom-dispatch/core';
 import { listWorkers } from '../list-workers.ts';
 import { count, finding, type HealthFinding } from './finding.ts';
 
-/** A process that has told nothing for so long counts as gone. */
+/** A process without a heartbeat for this time counts as gone. */
 const goneAfterMs = 20_000;
 
-/** Which services run, and what the clocks of their hosts say. */
+/** Running services, and the clocks of their hosts. */
 export async function lookAtServices(context: PipelineContext, now: number): Promise<HealthFinding[]> {
   const processes = await readProcesses(context, now);
   const workers = await listWorkers(context);
@@ -42,7 +42,7 @@ async function lookAtStandby({ redis, keys }: PipelineContext, now: number): Pro
   return [finding('standby-gone', { words, since: since === undefined ? undefined : Number(since) })];
 }
 
-/** Processes of ours that live; those of an earlier version tell less. */
+/** Our running processes; those of an earlier version report less. */
 export async function readProcesses({ redis, keys }: PipelineContext, now: number): Promise<AboutProcess[]> {
   const ids = await redis.zrangebyscore(keys.processes, now - goneAfterMs, '+inf');
   const texts = ids.length > 0 ? await redis.mget(ids.map((id) => keys.process(id))) : [];

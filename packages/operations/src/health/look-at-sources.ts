@@ -6,11 +6,11 @@ import type { SourceState } from '../read-source.ts';
 import { count, finding, type HealthFinding } from './finding.ts';
 import type { HealthKind } from './health-kinds.ts';
 
-/** What is known of a source that was asked a moment ago. */
+/** Data of a source that was queried a moment ago. */
 export type AskedSource = Pick<SourceState, 'name' | 'reachable' | 'detail'> &
   Partial<Pick<SourceState, 'remedy' | 'lag'>> & { readonly code?: string | undefined };
 
-/** How long the cursor may stand still while there are changes. */
+/** How long the cursor may stay at its position while there are changes. */
 const stuckMs = 120_000;
 /** A router that got on with a source so lately has got its answers. */
 const answeredLatelyMs = 15_000;
@@ -19,8 +19,8 @@ const sweepMs = 600_000;
 const jumpMs = 3_600_000;
 
 /**
- * @param asked - what the source has just answered; undefined: only what its router tells counts
- * @param hasRouter - whether any router runs: without one that is told once
+ * @param asked - the source's response just now; undefined: only the data of its router count
+ * @param hasRouter - whether any router runs: if none does, this is reported once
  */
 export async function lookAtSource(
   context: PipelineContext,
@@ -58,7 +58,7 @@ export async function lookAtSource(
     });
   }
   await lookAtSweep();
-  // What has not been tried yet is being read, or waits for its turn.
+  // A study that was not tried yet is being read, or queued.
   const unread = putOff.studies.filter(({ tries }) => tries > 0);
   if (unread.length > 0) {
     const all = putOff.count - putOff.studies.length + unread.length;
@@ -82,7 +82,7 @@ export async function lookAtSource(
 
   async function lookAtSweep(): Promise<void> {
     const source = config().sources[name];
-    // Somebody else tells that nobody follows it.
+    // That nobody follows it is reported elsewhere.
     if (!source || lease === null || status?.sameAs !== undefined) return;
     const { startedAt, endedAt, movedAt: sweptAt } = await redis.hgetall(keys.sweep(name));
     const began = Number(startedAt ?? 0);
@@ -106,7 +106,7 @@ function kindOf(code: string): HealthKind {
   return 'source-failing';
 }
 
-/** A busy source may be too slow for who asks, and yet serve its router. */
+/** A busy source may be too slow for this query, but still serve its router. */
 function answersRouter(status: SourceStatus | undefined, now: number): boolean {
   if (status?.movedAt === undefined) return false;
   return now - status.movedAt < answeredLatelyMs && status.failing.feed === undefined;

@@ -47,7 +47,7 @@ export async function lookAtTarget(
     const words = `the target ${name} is paused${pause ? ` by ${pause.by}` : ''}${waiting > 0 ? `, and ${count(waiting, 'delivery waits', 'deliveries wait')}` : ''}`;
     findings.push(finding('target-paused', { subject: name, since: pause?.at, words }));
   }
-  // What keeps the target as a whole is told already.
+  // A problem of the target as a whole is reported already.
   if (findings.length === 0) {
     const since = await oldestBacklog(context, name, now - oldBacklogMs);
     if (since !== undefined) {

@@ -13,7 +13,7 @@ import { lookAtTarget } from './look-at-targets.ts';
 const answerWithinMs = 3_000;
 const inAllMs = 15_000;
 
-/** What is known by signs of life, which end while Redis rejects writes although all services run. */
+/** Findings based on heartbeats, which stop while Redis rejects writes although all services run. */
 const bySignsOfLife: ReadonlySet<HealthKind> = new Set([
   'no-router',
   'standby-gone',
@@ -23,12 +23,12 @@ const bySignsOfLife: ReadonlySet<HealthKind> = new Set([
 ]);
 
 /**
- * Everything that is wrong now, worst first. The front page of the console, `status`, `/readyz`, metrics, alerts and
- * notifications are made from this list and from nothing else.
+ * All current findings, most severe first. The front page of the console, `status`, `/readyz`, metrics, alerts and
+ * notifications use only this list.
  *
- * It never throws: what cannot be read is a finding too.
+ * It never throws: data that cannot be read are a finding too.
  *
- * @param sources - as they were asked a moment ago; undefined: as their routers tell
+ * @param sources - their responses a moment ago; undefined: the data of their routers
  */
 export async function readHealth(
   context: PipelineContext,

@@ -3,7 +3,7 @@ import type { Pseudonyms } from '../transform/pseudonyms.ts';
 import { isPrivate, isUidOf, profileRow, type ProfileRow } from './profile-table.ts';
 import { itemsOf, textOf, visit, type Changes, type TagTree, type Visited } from './tag-tree.ts';
 
-/** Values that say nothing, by VR, for attributes that must have one (action D). */
+/** Neutral values, by VR, for attributes that must have one (action D). */
 const dummies: Readonly<Record<string, string>> = {
   AE: 'ANONYMIZED',
   AS: '000Y',
@@ -26,20 +26,20 @@ const dummies: Readonly<Record<string, string>> = {
 export interface DeidentifyOptions {
   readonly isKept: (row: ProfileRow) => boolean;
   readonly keepPrivate: boolean;
-  /** For what is linked by pseudonyms; undefined where nothing is. */
+  /** For values linked by pseudonyms; undefined if there are none. */
   readonly pseudonyms: Pseudonyms | undefined;
 }
 
 /**
- * Adds what the Basic Application Level Confidentiality Profile (PS3.15 section E.1) does with each attribute of an
- * instance, at every depth. Where the profile leaves a choice, an attribute that some IOD needs keeps a value that says
- * nothing, so that the instance stays valid. UIDs are left to who gives new ones.
+ * Applies the Basic Application Level Confidentiality Profile (PS3.15 section E.1) to each attribute of an
+ * instance, at every level. If the profile allows a choice, an attribute that some IOD requires keeps a neutral
+ * value, so that the instance stays valid. UIDs are handled by the code that replaces them.
  */
 export function deidentify(tree: TagTree, options: DeidentifyOptions, changes: Changes): void {
   visit(tree, (visited) => {
     const { path, tag, element, depth } = visited;
     if (isPrivate(tag)) {
-      // What is kept may have attributes of the profile inside.
+      // A kept sequence may contain attributes of the profile.
       if (options.keepPrivate) return true;
       // At the top the source's engine removes them.
       if (depth > 0) changes.remove.add(path);
@@ -47,12 +47,12 @@ export function deidentify(tree: TagTree, options: DeidentifyOptions, changes: C
     }
     const row = profileRow(tag);
     if (!row && element.Name.startsWith('Unknown') && !isStandardTag(tag)) {
-      // Neither of the Standard nor private: nobody can say what it holds.
+      // Neither in the Standard nor private: its content is unknown.
       changes.remove.add(path);
       return false;
     }
     if (!row && element.Value === null && findElement(element.Name)?.vr === 'SQ') {
-      // A sequence that came as UN: nobody sees into it, so it goes.
+      // A sequence received as UN: its content cannot be inspected, so it is removed.
       changes.remove.add(path);
       return false;
     }
@@ -81,7 +81,7 @@ function change(
   } else replace.set(path, '');
 }
 
-/** Patient ID, name and accession number, linked by pseudonyms wherever they stand. */
+/** Patient ID, name and accession number, linked by pseudonyms at every level. */
 function pseudonymOf(
   tag: string,
   value: string,

@@ -1,7 +1,7 @@
 import type { Config } from '@dicom-dispatch/core';
 import { profileReport, type ProfileReport } from './profile-report.ts';
 
-/** A rule whose deliveries are de-identified, and what that is worth. */
+/** A rule with de-identified deliveries, and its conformance. */
 export interface DeidentifyingRule {
   readonly rule: string;
   readonly transform: string;

@@ -7,12 +7,12 @@ export interface MethodCode {
   readonly meaning: string;
 }
 
-/** What a transform does of PS3.15 annex E. */
+/** How a transform implements PS3.15 annex E. */
 export interface ProfileReport {
   /** Whether the Basic Profile is met, with the options of `options`. */
   readonly isMet: boolean;
   readonly options: readonly MethodCode[];
-  /** What keeps it from being met, in words. */
+  /** Why it is not met, as text. */
   readonly exceptions: readonly string[];
   /** Options of which only some attributes are kept. */
   readonly partly: readonly string[];
@@ -30,7 +30,7 @@ const keeping: Readonly<Record<string, MethodCode>> = {
   i: { value: '113112', meaning: 'Retain Institution Identity Option' },
 };
 
-/** Options of the profile that no transform does: what they are about stays as it is, or goes as a whole. */
+/** Options of the profile that no transform implements: their content is unchanged, or removed completely. */
 export const optionsNotDone = [
   'Clean Pixel Data',
   'Clean Recognizable Visual Features',
@@ -41,7 +41,7 @@ export const optionsNotDone = [
   'Retain Safe Private',
 ] as const;
 
-/** Whether an attribute stays although the profile would change it. */
+/** Whether an attribute is kept although the profile would change it. */
 export function keptRows(transform: TransformConfig): (row: ProfileRow) => boolean {
   const kept = new Set(transform.keep.map((name) => name.replace(',', '').toLowerCase()));
   return ({ tag, keyword }) => kept.has(tag) || kept.has(keyword.toLowerCase());
@@ -86,12 +86,12 @@ export function describeReport({ isMet, options, exceptions, partly }: ProfileRe
   ].join('; ');
 }
 
-/** What (0012,0063) and (0012,0064) say of a transform (PS3.3 section C.7.1.1). */
+/** Values of (0012,0063) and (0012,0064) for a transform (PS3.3 section C.7.1.1). */
 export function methodOf({ isMet, options }: ProfileReport): { text: string; codes: readonly MethodCode[] } {
   const basic = `PS3.15 ${profileEdition} Basic Profile`;
   return {
     text: `dicom-dispatch\\${isMet ? basic : `${basic} with exceptions`}`,
-    // Codes would claim what is not met.
+    // Codes would claim conformance that is not met.
     codes: isMet ? [basicProfile, ...options] : [],
   };
 }

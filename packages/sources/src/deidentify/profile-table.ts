@@ -2,7 +2,7 @@
  * PS3.15 table E.1-1 (edition 2024e), Basic Application Level Confidentiality Profile, without curves, overlays and private
  * attributes, which repeat: tag, action, VR, keyword, and the options that keep the attribute (`d` full dates, `u` UIDs,
  * `v` device identity, `p` patient characteristics, `i` institution identity, `x` safe private). Actions that the table
- * joins by a slash stand together: XZD is X/Z/D.
+ * separates by a slash are joined: XZD is X/Z/D.
  */
 const text = `
   00020003 U UI MediaStorageSOPInstanceUID u, 00041511 U UI ReferencedSOPInstanceUIDInFile u,
@@ -254,7 +254,7 @@ const text = `
   40084000 X ST ResultsComments, fffafffa X SQ DigitalSignaturesSequence, fffcfffc X OB DataSetTrailingPadding
 `;
 
-/** What the profile does with an attribute; see PS3.15 table E.1-1a. */
+/** Action of the profile for an attribute; see PS3.15 table E.1-1a. */
 export type ProfileAction = 'X' | 'Z' | 'D' | 'U' | 'XZ' | 'XD' | 'ZD' | 'XZD' | 'XZU';
 
 export interface ProfileRow {
@@ -277,7 +277,7 @@ export const profileTable: ReadonlyMap<string, ProfileRow> = new Map(
     }),
 );
 
-/** Not in the table, which is no promise to be complete (PS3.15 section E.1.1), and yet names or dates of people. */
+/** Not in the table, which does not claim to be complete (PS3.15 section E.1.1), but names or dates of people. */
 const beyondTable: ReadonlyMap<string, ProfileRow> = new Map(
   (
     [
@@ -295,7 +295,7 @@ const beyondTable: ReadonlyMap<string, ProfileRow> = new Map(
 /** Groups that the table lists once for all: curves, overlay data and comments; and the texts that describe an overlay. */
 const repeating = /^(?:50[0-9a-f]{2}[0-9a-f]{4}|60[0-9a-f]{2}(?:[34]000|0022|1500))$/;
 
-/** The row of an attribute; undefined for one that stays. Private attributes are no rows: see `isPrivate`. */
+/** The row of an attribute; undefined for one that is kept. Private attributes have no rows: see `isPrivate`. */
 export function profileRow(tag: string): ProfileRow | undefined {
   const row = profileTable.get(tag) ?? beyondTable.get(tag);
   if (row || !repeating.test(tag)) return row;
@@ -307,7 +307,7 @@ export function isPrivate(tag: string): boolean {
   return (Number.parseInt(tag.charAt(3), 16) & 1) === 1;
 }
 
-/** Whether an attribute gets a new UID: it stays as it is where UIDs are kept. */
+/** Whether an attribute gets a new UID: it is unchanged if UIDs are kept. */
 export function isUidOf({ action, vr }: ProfileRow): boolean {
   return action === 'U' || (action === 'D' && vr === 'UI');
 }

@@ -3,14 +3,14 @@ import type { FullTag } from '@dicom-dispatch/orthanc';
 /** A data set as Orthanc's full form has it: `gggg,eeee` to name, type and value; items of sequences are trees again. */
 export type TagTree = Readonly<Record<string, FullTag>>;
 
-/** What a place in an instance gets, and where nothing stays: by path, as Orthanc writes them. */
+/** New values by path, and removed paths, in Orthanc's notation. */
 export interface Changes {
   /** A text, or the items of a sequence by keyword. */
   readonly replace: Map<string, string | readonly Readonly<Record<string, string>>[]>;
   readonly remove: Set<string>;
 }
 
-/** Items deeper than this are not looked for; what comes out is. */
+/** Deeper items are not searched; the result is inspected. */
 const deepest = 32;
 
 export function itemsOf({ Value }: FullTag): readonly TagTree[] | undefined {
@@ -31,12 +31,12 @@ export interface Visited {
   /** `ggggeeee`. */
   readonly tag: string;
   readonly element: FullTag;
-  /** What stands beside it. */
+  /** Siblings of the element. */
   readonly siblings: TagTree;
   readonly depth: number;
 }
 
-/** Visits every element at every depth. @param act - returns false to stay out of a sequence */
+/** Visits every element at every level. @param act - returns false to skip the content of a sequence */
 export function visit(tree: TagTree, act: (visited: Visited) => boolean | void): void {
   visitLevel(tree, '', 0);
 

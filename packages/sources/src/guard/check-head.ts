@@ -3,16 +3,16 @@ import type { ExpectedBytes } from './expected-bytes.ts';
 import type { FileHead } from './read-head.ts';
 
 /**
- * - `same`: it is the instance that was asked for
- * - `doubtful`: nothing contradicts, and yet it is not proven; the digest decides
- * - otherwise what was expected and what came, in words without patient data
+ * - `same`: it is the requested instance
+ * - `doubtful`: no contradiction, but no proof; the digest decides
+ * - otherwise the expected and the received value, as text without patient data
  */
 export type HeadVerdict = 'same' | 'doubtful' | { readonly expected: string; readonly came: string };
 
 /** Five groups of eight hexadecimal digits, with hyphens between them. */
 const idLength = 44;
 
-/** Compares what a file says of itself with what it must be. */
+/** Compares the values of a file with the expected ones. */
 export function checkHead(head: FileHead, expected: ExpectedBytes): HeadVerdict {
   const { meta, dataSet } = head;
   const { sopClassUid, transferSyntaxUid } = expected;
@@ -27,24 +27,24 @@ export function checkHead(head: FileHead, expected: ExpectedBytes): HeadVerdict 
   let isDoubtful = !isOfPatient(head, expected);
   for (const [what, wanted, came] of comparisons) {
     if (wanted === undefined || came === undefined || wanted === came) continue;
-    // What is no UID may have been read otherwise by the source.
+    // The source may have read an invalid UID differently.
     if (isUid(wanted) && isUid(came)) return { expected: `${what} ${wanted}`, came: `${what} ${came}` };
     isDoubtful = true;
   }
   return isDoubtful ? 'doubtful' : 'same';
 }
 
-/** What is compared, what it must be and what it is; undefined where either is not known. */
+/** The compared property, its expected and its actual value; undefined if either is unknown. */
 type Comparison = readonly [what: string, wanted: string | undefined, came: string | undefined];
 
-/** Foreign text is shown only when it is a UID: anything else might be a name. */
+/** Foreign text is shown only if it is a UID: anything else might be a name. */
 function isUid(text: string): boolean {
   return /^[0-9.]{1,64}$/.test(text);
 }
 
 /**
- * Orthanc's id of an instance is the SHA-1 of patient ID, study, series and instance: so it tells whether the patient is
- * the right one, and nobody has to know which. A patient ID that is not plain ASCII, or was not seen, is let pass.
+ * Orthanc's id of an instance is the SHA-1 of patient ID, study, series and instance. It shows whether the patient is
+ * the right one, without knowing which. A patient ID that is not plain ASCII, or was not read, is accepted.
  */
 function isOfPatient({ dataSet }: FileHead, { orthancId: id, ...expected }: ExpectedBytes): boolean {
   if (id === undefined || !dataSet.isWhole) return true;
@@ -63,7 +63,7 @@ export function isOrthancId(
   if (id.length !== idLength || id.charAt(8) !== '-') return true;
   const bare = bareAscii(patientId);
   if (bare === undefined) return true;
-  // Of an element with VR UN Orthanc takes the padding too.
+  // For an element with VR UN Orthanc includes the padding.
   return isHashOf(id, bare, uids) || (bare !== patientId && isHashOf(id, patientId, uids));
 }
 
@@ -80,7 +80,7 @@ function isHashOf(
   return true;
 }
 
-/** Without white space and NUL around it, as Orthanc takes it; undefined when it is not plain ASCII. */
+/** Without surrounding white space and NUL, as in Orthanc; undefined if it is not plain ASCII. */
 function bareAscii(text: string): string | undefined {
   let start = 0;
   let end = text.length;

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { DigestBudget } from './digest-budget.ts';
 
-/** How many of the instances that come at an interval are digested in ten seconds, and how many in the next ten. */
+/** How many of the instances that arrive at an interval are digested in ten seconds, and how many in the next ten. */
 function digested(sizeBytes: number, everyMs: number, tookMs?: (now: number) => number): [number, number] {
   let now = 0;
   const budget = new DigestBudget(() => now);
@@ -29,7 +29,7 @@ it('counts what the answers of the source really take, so that they stay at 1 %'
   const [, slow] = digested(20_000, 1, () => 10);
   expect(slow).toBeGreaterThanOrEqual(9);
   expect(slow).toBeLessThanOrEqual(11);
-  // Never less than half a millisecond, whatever a clock says.
+  // At least half a millisecond, whatever a clock shows.
   expect(digested(20_000, 1, () => 0)[1]).toBeLessThan(190);
 });
 
@@ -38,6 +38,6 @@ it('takes samples again after answers that hang', () => {
   const [first, later] = digested(20_000, 1, (now) => (now === 0 ? 60_000 : 1));
   expect(first).toBeGreaterThan(0);
   expect(later).toBeGreaterThan(40);
-  // It never ends: still one every ten seconds.
+  // It never stops: still one every ten seconds.
   expect(digested(20_000, 1, () => 60_000)[1]).toBeGreaterThanOrEqual(1);
 });

@@ -1,20 +1,20 @@
-/** Share of the time that digests may take. */
+/** Maximum share of the time for digests. */
 const share = 0.01;
-/** Digests that may be made at once after a pause. */
+/** Burst of digests after a pause. */
 const maxCreditMs = 5;
 /** An MD5 in one process, measured at 480 to 620 MB a second on cores of 2.5 GHz. */
 const bytesPerMs = 450_000;
-/** Asking a source that has nothing else to do for its digest, on both sides. */
+/** Cost of requesting a digest from an idle source, on both sides. */
 const minRequestMs = 0.5;
 /** One answer that hangs stops no digests for longer than a few seconds. */
 const maxRequestMs = 100;
 /** Weight of the latest answer. */
 const weight = 0.2;
 
-/** Decides of which instances the digest is compared where it is not asked for: of as many as cost little time. */
+/** Selects the instances whose digests are compared by default: as many as cost little time. */
 export class DigestBudget {
   readonly #now: () => number;
-  /** Below zero after answers that took long. */
+  /** Below zero after slow responses. */
   #creditMs = maxCreditMs;
   #since: number;
   #requestMs = minRequestMs;
@@ -24,7 +24,7 @@ export class DigestBudget {
     this.#since = now();
   }
 
-  /** Whether the digest of an instance of this size is to be compared; then it is paid for. */
+  /** Whether the digest of an instance of this size is to be compared; then its cost is deducted. */
   take(sizeBytes: number): boolean {
     const now = this.#now();
     this.#creditMs = Math.min(maxCreditMs, this.#creditMs + (now - this.#since) * share);
@@ -35,7 +35,7 @@ export class DigestBudget {
     return true;
   }
 
-  /** How long a source took to answer with a digest: what the next ones are taken to cost is a moving average. */
+  /** Duration of a digest response of a source: the assumed cost of the next ones is a moving average. */
   answered(tookMs: number): void {
     const bounded = Math.min(maxRequestMs, Math.max(minRequestMs, tookMs));
     this.#requestMs += (bounded - this.#requestMs) * weight;

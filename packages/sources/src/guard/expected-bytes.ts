@@ -1,14 +1,14 @@
 import type { ManifestInstance } from '@dicom-dispatch/core';
 
-/** What the bytes of an instance must be, before anybody may take them for it. */
+/** Required properties of the bytes of an instance. */
 export interface ExpectedBytes {
   readonly sopInstanceUid: string;
   readonly studyInstanceUid: string;
   readonly seriesInstanceUid: string;
-  /** Undefined where the source does not know it. */
+  /** Undefined if the source does not know it. */
   readonly sopClassUid: string | undefined;
   readonly transferSyntaxUid: string | undefined;
-  /** Undefined for what is made on the way: its size is known when it is there. */
+  /** Undefined for generated files: their size is known when they exist. */
   readonly sizeBytes: number | undefined;
   /** More than this is never read. */
   readonly maxBytes: number;
@@ -32,10 +32,10 @@ export function storedBytes(instance: ManifestInstance): ExpectedBytes {
 }
 
 /**
- * An instance that the source changes on its way.
+ * An instance that the source transforms.
  *
- * @param shown - the instance as the target will see it
- * @param keepsIdentity - whether patient ID and UIDs stay, so that it would have the same id in Orthanc
+ * @param shown - the instance as sent to the target
+ * @param keepsIdentity - whether patient ID and UIDs are unchanged, so that it would have the same id in Orthanc
  */
 export function madeBytes(
   shown: ManifestInstance,

@@ -5,8 +5,8 @@ import { asGuarded, type GuardedBytes } from './guarded-bytes.ts';
 import { part10Header } from './part10-header.ts';
 
 /**
- * The one place between any source of bytes and whoever takes them for an instance. Size and identity are always checked;
- * a deviation fails the stream before its end, with the last bytes held back, so that nobody can finish the instance.
+ * The single check between any source of bytes and their readers. Size and identity are always checked;
+ * a deviation fails the stream before its end, with the last bytes held back, so that the instance cannot be completed.
  */
 export async function guardBytes(offered: OfferedBytes, options: GuardOptions): Promise<GuardedBytes> {
   const { expected, asPart10 = false } = options;

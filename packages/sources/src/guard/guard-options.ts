@@ -1,9 +1,9 @@
 import type { ExpectedBytes } from './expected-bytes.ts';
 import type { FileHead } from './read-head.ts';
 
-/** Bytes as they come: each chunk is memory of its own, since the last one is held back. */
+/** The received bytes: each chunk has separate memory, since the last one is held back. */
 export interface OfferedBytes {
-  /** What was announced; undefined where nothing was. */
+  /** The announced size; undefined if there was none. */
   readonly sizeBytes: number | undefined;
   readonly body: AsyncIterable<Uint8Array>;
   readonly releaseChunk?: (chunk: Uint8Array) => void;
@@ -11,28 +11,28 @@ export interface OfferedBytes {
 
 export interface GuardOptions {
   readonly expected: ExpectedBytes;
-  /** MD5 of the file at the source; undefined where it keeps none. Called at most once. */
+  /** MD5 of the file at the source; undefined if it stores none. Called at most once. */
   readonly readMd5?: () => Promise<string | undefined>;
-  /** Whether to compare the digest in any case. Otherwise it is compared where the head leaves a doubt. */
+  /** Whether to compare the digest in any case. Otherwise it is compared if the header is not conclusive. */
   readonly digest?: boolean;
   /** Whether a file without preamble or file meta, or with a wrong one, gets a right one. */
   readonly asPart10?: boolean;
   /** The error for bytes that are not what they must be. */
   readonly wrong: (deviation: Deviation) => Error;
-  /** What is thrown for an error, one of the source's or one that `wrong` made: the last word on it. */
+  /** The error to throw for an error of the source or one created by `wrong`. */
   readonly failed: (error: unknown) => Promise<unknown>;
-  /** Looks at each chunk as well, and at the whole before its last chunk is handed on. Throws when it will not do. */
+  /** Inspects each chunk as well, and the whole before its last chunk is returned. Throws to reject it. */
   readonly inspector?: Inspector;
-  /** Sees each chunk as it is handed out. */
+  /** Sees each chunk when it is returned. */
   readonly tally?: Tally | undefined;
   /** Called when nothing more is read from the source; perhaps more than once. */
   readonly ended?: (() => void) | undefined;
 }
 
-/** Counts the bytes that are handed out. */
+/** Counts the returned bytes. */
 export interface Tally {
   /**
-   * Called before the chunk is handed out: its memory may be given back afterwards.
+   * Called before the chunk is returned: its memory may be released afterwards.
    *
    * @param isLast - nothing follows, and all was verified
    */
@@ -41,7 +41,7 @@ export interface Tally {
   end(): void;
 }
 
-/** What was expected and what came, in words without patient data. */
+/** The expected and the received value, as text without patient data. */
 export interface Deviation {
   readonly kind: 'size' | 'head' | 'digest';
   readonly expected: string;
@@ -53,7 +53,7 @@ export interface Inspector {
   begin(head: FileHead): void;
   /** The bytes of the file from its begin. */
   add(chunk: Buffer): void;
-  /** @throws when what was seen must not leave */
+  /** @throws if the inspected data must not be sent */
   end(): void;
 }
 

@@ -66,7 +66,7 @@ async function storeCase(name: string): Promise<Stored> {
   return store(await readFile(new URL(`../../../../test/fixtures/cases/${name}.dcm`, import.meta.url)));
 }
 
-/** Lies about the files of instances only. */
+/** Changes the files of instances only. */
 function lieAboutFiles(lie: Lie): void {
   proxy.lie(({ path }) => (path.endsWith('/file') ? lie : undefined));
 }
@@ -78,7 +78,7 @@ async function read(instance: ManifestInstance, options: OpenOptions = {}): Prom
   return bytes;
 }
 
-/** What a reader gets that takes no notice of anything but the end. */
+/** The bytes of a reader that ignores everything except the end. */
 async function readAll(instance: ManifestInstance): Promise<{ received: number; failed: unknown; again: unknown }> {
   let received = 0;
   try {
@@ -134,7 +134,7 @@ describe('a source that answers otherwise than it lists', () => {
       return;
     }
     expect(failed).toMatchObject({ code, stage: 'transfer' });
-    // Whoever counts bytes cannot have finished, and who asks again is not told "done".
+    // A reader that counts bytes cannot have finished, and further calls do not return the end.
     expect(received).toBeLessThan(bytes.length);
     expect(again).toBe(failed);
     expect((failed as Error).message).not.toContain('Password');
@@ -157,7 +157,7 @@ describe('a source that answers otherwise than it lists', () => {
       code: wrong,
       message: expect.stringContaining(`expected SOP Instance UID ${one.instance.sopInstanceUid}`),
     });
-    // The same UIDs under two patients: only Orthanc's id tells them apart.
+    // The same UIDs for two patients: only Orthanc's id distinguishes them.
     const first = await storeCase('tiny-same-uids-patient-A');
     const second = await storeCase('tiny-same-uids-patient-B');
     expect(await read(first.instance)).toEqual(first.bytes);
@@ -211,7 +211,7 @@ describe('a file that is damaged in the storage', () => {
     await expect(read(instance)).rejects.toMatchObject({ code: 'source-bytes-wrong' });
     await writeFile(path, bytes);
     expect(await read(instance, { digest: true })).toEqual(bytes);
-    // Of an empty file Orthanc keeps the empty answer, however small its cache is: last, therefore.
+    // Orthanc caches the empty response of an empty file, however small its cache is: therefore last.
     await truncate(path, 0);
     await expect(read(instance)).rejects.toMatchObject({ code: 'source-bytes-wrong' });
   });
@@ -267,7 +267,7 @@ describe('files that Orthanc stores although they are not quite Part 10', () => 
 
   it('what cannot be read is taken when its digest is the right one, and not otherwise', async () => {
     const { instance, bytes } = await storeSample('odd');
-    // As the source would list a file whose data set nobody but DCMTK can read.
+    // As the source would list a file whose data set only DCMTK can read.
     const odd = { ...instance, sopClassUid: undefined, transferSyntaxUid: '1.2.840.10008.1.2.1.99' };
     const noMeta = bytes.subarray(144 + bytes.readUInt32LE(140));
     const { ID } = await server.upload(noMeta);

@@ -3,15 +3,16 @@ import { checkHead } from './check-head.ts';
 import { sizeDeviation, type Deviation, type GuardOptions, type OfferedBytes } from './guard-options.ts';
 import { readHead, type FileHead } from './read-head.ts';
 
-/** So much is gathered for a head that comes in small pieces. Real ones have a few hundred bytes. */
+/** Maximum number of bytes collected for a header in small pieces. Real ones have a few hundred bytes. */
 const maxHeadBytes = 256 * 1024;
 
 type Step = IteratorResult<Uint8Array, undefined>;
 const done: Step = { done: true, value: undefined };
 
 /**
- * The bytes of an instance on their way. It is in its `head` until that was read and compared, then `passing`; `ended`
- * once everything was verified, or `failed` for good: then each further call fails the same way and never says "done".
+ * The bytes of an instance. State `head` until the header was read and compared, then `passing`; `ended`
+ * after everything was verified, or permanently `failed`: then each further call fails in the same way and never returns the
+ * end.
  */
 export class GuardedBody implements AsyncIterableIterator<Uint8Array, undefined> {
   readonly #options: GuardOptions;
@@ -20,7 +21,7 @@ export class GuardedBody implements AsyncIterableIterator<Uint8Array, undefined>
   #state: 'head' | 'passing' | 'ended' | 'failed' = 'head';
   #failure: unknown;
   #count = 0;
-  /** Checked chunks that were not asked for yet. */
+  /** Checked chunks that were not requested yet. */
   #ready: Buffer[] = [];
   #hash: Hash | undefined;
   #md5: Promise<string | undefined> | undefined;
@@ -71,7 +72,7 @@ export class GuardedBody implements AsyncIterableIterator<Uint8Array, undefined>
     throw await this.#fail(this.#options.wrong(deviation));
   }
 
-  /** Reads up to the data set, before the first chunk is asked for. @returns undefined for a head that cannot be read */
+  /** Reads up to the data set, before the first chunk is requested. @returns undefined for an unreadable header */
   async readHead(): Promise<FileHead | undefined> {
     try {
       const first = await this.#advance();
@@ -141,7 +142,7 @@ export class GuardedBody implements AsyncIterableIterator<Uint8Array, undefined>
     return first === undefined ? done : { done: false, value: first };
   }
 
-  /** @returns whether the head was dealt with; else more bytes are needed */
+  /** @returns whether the header was processed; otherwise more bytes are needed */
   #tryHead(held: readonly Buffer[], isComplete: boolean): boolean {
     const { expected } = this.#options;
     const [only] = held;
@@ -156,21 +157,21 @@ export class GuardedBody implements AsyncIterableIterator<Uint8Array, undefined>
       this.#head = read.head;
       if (verdict === 'same') return true;
     }
-    // Only the digest can tell.
+    // Only the digest can decide.
     this.#isProven = false;
     const hash = this.#hash ?? this.#beginDigest(held);
     if (hash === undefined) throw this.#noInstance();
     return true;
   }
 
-  /** @returns undefined where the source has no digest of it */
+  /** @returns undefined if the source has no digest of it */
   #beginDigest(chunks: readonly Buffer[]): Hash | undefined {
     const { readMd5 } = this.#options;
     if (readMd5 === undefined) return undefined;
     this.#hash = createHash('md5');
     for (const chunk of chunks) this.#hash.update(chunk);
     this.#md5 = readMd5();
-    // Whoever waits for it hears of a failure.
+    // Waiting callers get the error.
     this.#md5.catch(() => {});
     return this.#hash;
   }

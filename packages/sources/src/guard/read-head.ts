@@ -1,12 +1,12 @@
 import { constants, inflateRawSync } from 'node:zlib';
 
-/** What the beginning of a DICOM file says of itself: Part 10 (PS3.10 section 7.1), or the lesser forms that Orthanc stores. */
+/** The header of a DICOM file: Part 10 (PS3.10 section 7.1), or the non-conforming forms that Orthanc stores. */
 export interface FileHead {
   /** `part10`: preamble and file meta; `no-preamble`: file meta alone; `no-meta`: the data set alone. */
   readonly form: 'part10' | 'no-preamble' | 'no-meta';
   /** Whether (0002,0000) counts the bytes of the file meta rightly. */
   readonly hasRightLength: boolean;
-  /** Where the data set begins. */
+  /** Start of the data set. */
   readonly dataSetAt: number;
   readonly meta: HeadMeta;
   readonly dataSet: HeadDataSet;
@@ -19,7 +19,7 @@ export interface HeadMeta {
   transferSyntaxUid?: string;
 }
 
-/** What identifies an instance; absent when it is not in the data set, or not in the bytes at hand. */
+/** Identifying values of an instance; absent if they are not in the data set, or not in the available bytes. */
 export interface HeadDataSet {
   sopClassUid?: string;
   sopInstanceUid?: string;
@@ -35,7 +35,7 @@ export type ReadHead =
   | { readonly kind: 'read'; readonly head: FileHead }
   /** The bytes end before the SOP Instance UID. */
   | { readonly kind: 'more' }
-  /** No DICOM, or none that can be read here. */
+  /** Not DICOM, or not readable here. */
   | { readonly kind: 'unreadable' };
 
 const more: ReadHead = { kind: 'more' };
@@ -50,10 +50,10 @@ const maxValueBytes = 1024;
 const maxDepth = 32;
 
 /**
- * Reads the head of a file without a promise or a copy: this is done for every instance that leaves.
+ * Reads the header of a file without a promise or a copy: this is done for every sent instance.
  *
  * @param isComplete - whether nothing will follow `bytes`
- * @param storedSyntax - the transfer syntax as the source knows it, for a file that does not say it
+ * @param storedSyntax - the transfer syntax according to the source, for a file without this information
  */
 export function readHead(bytes: Buffer, isComplete: boolean, storedSyntax: string | undefined): ReadHead {
   if (bytes.length < 132 && !isComplete) return more;
@@ -61,7 +61,7 @@ export function readHead(bytes: Buffer, isComplete: boolean, storedSyntax: strin
   const meta: HeadMeta = {};
   let at = metaAt;
   let announcedEnd: number | undefined;
-  // Bytes of group 0002, whatever its length says: the group ends where the next begins.
+  // Bytes of group 0002, regardless of its length: the group ends where the next begins.
   while (at + 8 <= bytes.length && bytes[at] === 2 && bytes[at + 1] === 0) {
     const element = bytes[at + 2]! | (bytes[at + 3]! << 8);
     const isExplicit = isVr(bytes, at + 4);
@@ -105,10 +105,11 @@ function walkDeflated(bytes: Buffer, found: HeadDataSet): 'end' | 'more' | 'odd'
 }
 
 /**
- * Walks the top level of a data set up to (0020,000E). Byte order and VR are read off the first element: what a file
- * says of itself may be wrong, and DCMTK does the same.
+ * Iterates over the top level of a data set up to (0020,000E). Byte order and VR are detected from the first element: the
+ * declared
+ * ones may be wrong, and DCMTK does the same.
  *
- * @returns `more` when the bytes ended first, `odd` when this is no data set
+ * @returns `more` if the bytes ended first, `odd` if this is not a data set
  */
 function walk(bytes: Buffer, start: number, found: HeadDataSet): 'end' | 'more' | 'odd' {
   let at = start;
@@ -161,7 +162,7 @@ function isWanted(group: number, element: number): boolean {
   return group === 0x0020 && (element === 0x000d || element === 0x000e);
 }
 
-/** Of an element that comes twice the first one counts, as with DCMTK. */
+/** Of duplicate elements the first one counts, as with DCMTK. */
 function take(value: Buffer, group: number, element: number, found: HeadDataSet): void {
   if (group === 0x0010) found.patientId ??= value;
   else if (element === 0x0016) found.sopClassUid ??= uidAt(value, 0, value.length);
@@ -175,7 +176,7 @@ function lengthAt(bytes: Buffer, valueAt: number, isShort: boolean, isBig: boole
   return isBig ? bytes.readUInt32BE(valueAt - 4) : bytes.readUInt32LE(valueAt - 4);
 }
 
-/** Without the padding (PS3.5 section 9.1) that writers put at its end, be it NUL or space. */
+/** Without trailing padding (PS3.5 section 9.1), NUL or space. */
 function uidAt(bytes: Buffer, at: number, length: number): string {
   let end = at + length;
   while (end > at && (bytes[end - 1] === 0 || bytes[end - 1] === 0x20)) end -= 1;

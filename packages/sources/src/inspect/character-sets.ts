@@ -1,4 +1,4 @@
-/** Labels of the WHATWG for the single-byte sets of PS3.3 table C.12-2 whose upper half has one script. */
+/** WHATWG labels for the single-byte character sets of PS3.3 table C.12-2 whose upper half has one script. */
 const labels: Readonly<Record<string, string>> = {
   'ISO_IR 100': 'iso-8859-1',
   'ISO_IR 101': 'iso-8859-2',

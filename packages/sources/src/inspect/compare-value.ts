@@ -12,9 +12,9 @@ const numbers: Readonly<Record<string, readonly [bytes: number, read: (from: Buf
 const texts = new Set('AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT'.split(' '));
 
 /**
- * Whether a value is the text that was asked for; undefined when that cannot be said of its VR.
+ * Whether a value equals the requested text; undefined if this cannot be determined for its VR.
  *
- * @param vr - undefined in Implicit VR, where texts alone can be compared
+ * @param vr - undefined in Implicit VR, where only texts can be compared
  */
 export function holdsText(
   value: Buffer,

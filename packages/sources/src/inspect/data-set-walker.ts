@@ -1,4 +1,4 @@
-/** An element as it passes. */
+/** An element of the stream. */
 export interface WalkedElement {
   /** As Orthanc writes it: `0040,a370[0].0010,0020`. */
   readonly path: string;
@@ -6,29 +6,29 @@ export interface WalkedElement {
   readonly tag: string;
   /** Undefined in Implicit VR. */
   readonly vr: string | undefined;
-  /** Whether it holds items or fragments; then `value` is undefined. */
+  /** Whether it has items or fragments; then `value` is undefined. */
   readonly isSequence: boolean;
-  /** Undefined for what is longer than is kept. */
+  /** Undefined for values above the size limit. */
   readonly value: Buffer | undefined;
-  /** How many bytes the value has; of a sequence, whether it holds anything (0: nothing). */
+  /** Number of bytes of the value; for a sequence, whether it has content (0: none). */
   readonly length: number;
-  /** Set for a value that begins as a sequence does, and cannot be read as one: nobody knows what it holds. */
+  /** Set for a value that begins like a sequence, but cannot be parsed as one: its content is unknown. */
   readonly isOpaque?: true;
 }
 
-/** Something that is no data set: it breaks off, or an element says what cannot be. */
+/** Not a data set: it is truncated, or an element is invalid. */
 export class NoDataSet extends Error {
   override readonly name = 'NoDataSet';
 }
 
 interface Level {
   readonly kind: 'sequence' | 'item' | 'fragments';
-  /** Position at which it ends; infinite for one with a delimiter. */
+  /** Position of its end; infinite if it ends with a delimiter. */
   readonly end: number;
-  /** Position at which it has ended at the latest, by what is around it. */
+  /** Latest position of its end, according to its parents. */
   readonly bound: number;
   readonly isExplicit: boolean;
-  /** The element that was taken for a sequence by its first bytes. */
+  /** The element that was treated as a sequence because of its first bytes. */
   readonly guess: WalkedElement | undefined;
   readonly prefix: string;
   items: number;
@@ -50,10 +50,12 @@ const longVrs = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', '
 const vrs = new Set([...shortVrs.split(' '), ...longVrs]);
 
 /**
- * Walks a data set as its bytes pass, at every depth (PS3.5 section 7), and reports each element. It holds one value of at
- * most `maxValueBytes`; longer ones are skipped. Sequences are found in Implicit VR and in UN too, by their first item. Of
- * those, what cannot be read as a sequence of either VR is passed over and reported as opaque: private values may begin
- * with anything.
+ * Parses a data set while its bytes pass, at every level (PS3.5 section 7), and reports each element. It holds one value of
+ * at
+ * most `maxValueBytes`; longer ones are skipped. Sequences are also detected in Implicit VR and in UN, by their first item.
+ * Those
+ * that cannot be parsed as a sequence of either VR are skipped and reported as opaque: private values may begin
+ * with any bytes.
  */
 export class DataSetWalker {
   readonly #onElement: (element: WalkedElement) => void;
@@ -84,7 +86,7 @@ export class DataSetWalker {
     }
     this.#held = this.#held.length === 0 ? rest : Buffer.concat([this.#held, rest]);
     while (this.#tryStep());
-    // What is kept for later must not keep a large chunk alive.
+    // Stored data must not keep a large chunk alive.
     if (this.#held.length > 0) this.#held = Buffer.from(this.#held);
   }
 
@@ -105,7 +107,7 @@ export class DataSetWalker {
     }
   }
 
-  /** Passes over the outermost element that was taken for a sequence and is none. @returns whether there was one */
+  /** Skips the outermost element that was wrongly treated as a sequence. @returns whether there was one */
   #passGuess(): boolean {
     const at = this.#levels.findIndex(({ guess }) => guess !== undefined);
     const level = this.#levels[at];
@@ -116,7 +118,7 @@ export class DataSetWalker {
     return true;
   }
 
-  /** Reads one element head, and its value where it is kept. @returns false when more bytes are needed */
+  /** Reads the header of one element, and its value if required. @returns false if more bytes are needed */
   #step(): boolean {
     this.#closeLevels();
     const bytes = this.#held;
@@ -175,7 +177,7 @@ export class DataSetWalker {
     return true;
   }
 
-  /** An item, or the end of one or of a sequence; they have no VR in any syntax. */
+  /** An item, or the end of one or of a sequence; they have no VR in any transfer syntax. */
   #delimiter(tag: number, level: Level | undefined): boolean {
     const length = this.#u32(4);
     if (level === undefined) throw new NoDataSet('an item is outside of a sequence');

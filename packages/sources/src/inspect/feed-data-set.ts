@@ -4,17 +4,17 @@ import type { DataSetWalker } from './data-set-walker.ts';
 import { NoDataSet } from './data-set-walker.ts';
 
 const deflated = '1.2.840.10008.1.2.1.99';
-/** A deflated data set longer than this when it is inflated is not looked into. */
+/** A deflated data set longer than this after decompression is not inspected. */
 const maxInflatedBytes = 256e6;
 
 /**
- * Feeds a walker with the data set of a file as its bytes pass, inflated where it is deflated.
+ * Feeds a walker with the data set of a file while its bytes pass, decompressed if it is deflated.
  *
- * @param lookAtHead - sees what stands before the data set
+ * @param lookAtHead - receives the bytes before the data set
  * @throws NoDataSet from `add` and `end`
  */
 export function feedDataSet(walker: DataSetWalker, lookAtHead?: (head: Buffer) => void): Inspector {
-  /** Bytes that are still to come before the data set begins. */
+  /** Remaining bytes before the data set. */
   let ahead = 0;
   const head: Buffer[] = [];
   let compressed: Buffer[] | undefined;

@@ -7,21 +7,21 @@ import { DataSetWalker, NoDataSet, type WalkedElement } from './data-set-walker.
 import { feedDataSet } from './feed-data-set.ts';
 import { findInFileHead } from './file-head.ts';
 
-/** What a changed instance must be. Paths are written as Orthanc does, tags by their numbers. */
+/** Required properties of a changed instance. Paths in Orthanc's notation, tags by their numbers. */
 export interface ExpectedChanges {
-  /** Path to the text that stands there. */
+  /** Path to its expected text. */
   readonly texts: ReadonlyMap<string, string>;
-  /** Paths where nothing but ASCII stands, if it is text. */
+  /** Paths whose values, if texts, must be ASCII. */
   readonly ascii: ReadonlySet<string>;
-  /** Whether it gets another character set: then all its texts have to be in it. */
+  /** Whether it gets another character set: then all its texts must be in it. */
   readonly hasNewCharacterSet: boolean;
-  /** Paths where nothing stands. */
+  /** Paths without an element. */
   readonly removed: ReadonlySet<string>;
-  /** Whether private attributes are gone, at every depth. */
+  /** Whether private attributes are removed, at every level. */
   readonly isWithoutPrivate: boolean;
-  /** Where it is de-identified: attributes that stay all the same, and whether UIDs are new ones. */
+  /** If it is de-identified: kept attributes, and whether UIDs are new ones. */
   readonly profile: { readonly isKept: (row: ProfileRow) => boolean; readonly hasNewUids: boolean } | undefined;
-  /** Whether it has pixel data; undefined where that is not known. */
+  /** Whether it has pixel data; undefined if unknown. */
   readonly hasPixels: boolean | undefined;
   /** The transfer syntax in which the source has it. */
   readonly storedSyntaxUid: string | undefined;
@@ -45,12 +45,13 @@ export function wholeDataSet({ transferSyntaxUid }: ManifestInstance): ExpectedC
 const standardUid = /^1\.2\.840\.10008\./;
 
 /**
- * Looks at a changed instance as it passes: whether it is a whole data set, whether what was asked for was done, and for a
- * de-identified one whether anything is left that the profile removes. So nothing depends on what an engine promises.
+ * Inspects a changed instance while it passes: whether it is a complete data set, whether all requested changes were made,
+ * and for a
+ * de-identified one whether anything is left that the profile removes. So nothing depends on the correctness of an engine.
  */
 export function inspectTransform(
   expected: ExpectedChanges,
-  /** The error for what is no whole data set. */
+  /** The error for an incomplete data set. */
   broken: (what: string) => Error,
 ): Inspector {
   const missing = new Map(expected.texts);
@@ -82,11 +83,11 @@ export function inspectTransform(
     if (!expected.profile) return;
     const row = profileRow(tag);
     if (row && !expected.profile.isKept(row)) lookAtIdentifying(element, row);
-    // A name, whatever the attribute.
+    // A name, in any attribute.
     if (!row && element.vr === 'PN' && !isEmpty(element)) throw left(path);
   }
 
-  /** Of a private attribute that stays, what it holds stays as well. */
+  /** The content of a kept private attribute is kept as well. */
   function mustSeeInto({ path }: WalkedElement): boolean {
     if (expected.isWithoutPrivate) return true;
     return expected.profile !== undefined && !path.split('.').some((step) => isPrivate(step.replace(',', '')));
@@ -104,7 +105,7 @@ export function inspectTransform(
       if (!uids.every((uid) => standardUid.test(uid))) throw left(element.path);
       return;
     }
-    // Of these what stands inside is looked at.
+    // Their content is inspected.
     if (row.action === 'XZU') return;
     if (!isEmpty(element)) throw left(element.path);
   }
@@ -175,7 +176,10 @@ function mayBeText({ vr, isSequence }: WalkedElement): boolean {
 /** VRs that Specific Character Set is about (PS3.5 section 6.1.2.3). */
 const characterVrs = new Set(['LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT']);
 
-/** Whether a value is a text of the character set, or none. Without a VR, and in a set that is not read here, it counts as one. */
+/**
+ * Whether a value is a text of the character set, or not a text. Without a VR, and in an unsupported character set, it
+ * counts as one.
+ */
 function isInCharacterSet({ vr, value, isSequence }: WalkedElement, characterSet: string): boolean {
   if (isSequence || value === undefined || vr === undefined || !characterVrs.has(vr)) return true;
   if (value.every((byte) => byte < 0x80)) return true;
@@ -195,7 +199,7 @@ function otherCharacters(path: string): DispatchError {
   );
 }
 
-/** @param path - what was found; the transform removes attributes of the top level only */
+/** @param path - of the finding; the transform removes attributes of the top level only */
 function left(path: string): DispatchError {
   const top = /^(?!0002)[0-9a-f]{4},[0-9a-f]{4}/.exec(path)?.[0];
   const exclude = 'xclude such instances from the transform.';
@@ -208,7 +212,7 @@ function notDone(path: string): DispatchError {
   return new DispatchError('transform-incomplete', `the source did not write (${path}) as the transform defines`);
 }
 
-/** An engine calls it compressed all the same: receivers refuse it. */
+/** An engine labels it as compressed nevertheless: receivers reject it. */
 function withoutPixels(syntax: string | undefined): DispatchError {
   return new DispatchError(
     'instance-unsupported',

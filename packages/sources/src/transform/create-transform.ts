@@ -23,7 +23,7 @@ import { showInstance, showStudy, wantedSyntax } from './show-transformed.ts';
 import { collectTexts, type ReadTexts } from './stored-texts.ts';
 import { isTagsOf, keepsIdentity, needsTags, onlyTranscodes, transformRequest } from './transform-request.ts';
 
-/** Instances of one study as they leave, changed on their way by the source's engine. */
+/** Instances of one study as sent, transformed by the source's engine. */
 export interface InstanceTransform {
   /** An instance of the manifest as the target will see it. */
   show(instance: ManifestInstance): ManifestInstance;
@@ -36,14 +36,14 @@ export interface InstanceTransform {
   open(instance: ManifestInstance, options?: OpenOptions): Promise<GuardedBytes>;
 }
 
-/** Keeps changed instances for other deliveries and attempts: the cache, where there is one. */
+/** Stores transformed instances for other deliveries and attempts: the cache, if there is one. */
 export interface KeepTransformed {
   keep(
     key: string,
     produce: () => Promise<AsyncIterable<Uint8Array>>,
     signal: AbortSignal | undefined,
   ): Promise<InstanceBytes>;
-  /** What is kept under the key is not what it should be. */
+  /** The stored value of the key is invalid. */
   forget(key: string): Promise<unknown>;
 }
 
@@ -55,7 +55,7 @@ export interface TransformDependencies {
   readonly keep?: KeepTransformed | undefined;
 }
 
-/** @throws DispatchError `config-invalid` when the transform needs a key and none is configured (any more) */
+/** @throws DispatchError `config-invalid` if the transform needs a key and none is configured (any more) */
 export function createTransform(dependencies: TransformDependencies): InstanceTransform {
   const { orthanc, source, keep } = dependencies;
   const definition = withKeywords(dependencies.definition);
@@ -111,7 +111,7 @@ export function createTransform(dependencies: TransformDependencies): InstanceTr
           return body;
         };
         const kept = await keep.keep(key, produce, options.signal);
-        // Whatever is kept is looked at again: another may have put it there.
+        // Stored values are inspected again: another process may have put them there.
         return await guardBytes(
           { sizeBytes: kept.sizeBytes ?? madeBytesCount, body: kept.body },
           {
@@ -150,7 +150,7 @@ export function createTransform(dependencies: TransformDependencies): InstanceTr
       throw wrong({ kind: 'head', expected: 'its tags', came: 'those of another instance' });
     }
     if (definition.anonymise && transferSyntaxUid !== undefined && transferSyntaxUid !== instance.transferSyntaxUid) {
-      // Orthanc would leave the transfer syntax as it is, and say nothing.
+      // Orthanc would keep the transfer syntax without an error.
       throw new DispatchError(
         'instance-unsupported',
         `source ${source} cannot anonymise and transcode instance ${instance.sopInstanceUid} in one step`,
@@ -181,7 +181,7 @@ export function createTransform(dependencies: TransformDependencies): InstanceTr
     return { offered, changes: expected };
   }
 
-  /** Tells apart whatever comes out differently; shows no UID of an anonymised study. */
+  /** Distinguishes different results; reveals no UID of an anonymised study. */
   function keyOf(instance: ManifestInstance, transferSyntaxUid: string | undefined): string {
     const parts = [source, instance.sourceId, instance.version, shape, transferSyntaxUid ?? ''];
     return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 40);

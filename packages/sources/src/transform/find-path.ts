@@ -3,8 +3,8 @@ import { findElement, findKeyword } from 'dicom-dimse/dataset';
 import type { TagTree } from '../deidentify/tag-tree.ts';
 
 /**
- * Where a tag that a transform names stands at the top level, `gggg,eeee`: from its number, from what the instance has, or
- * from the dictionary. Undefined for a keyword that neither knows.
+ * The top-level path of a tag that a transform names, `gggg,eeee`: from its number, from the instance, or
+ * from the dictionary. Undefined for an unknown keyword.
  */
 export function findPath(tree: TagTree, name: string): string | undefined {
   const number = /^([0-9a-f]{4}),?([0-9a-f]{4})$/i.exec(name);
@@ -16,7 +16,7 @@ export function findPath(tree: TagTree, name: string): string | undefined {
   return found && `${found.slice(0, 4)},${found.slice(4)}`;
 }
 
-/** Those that every transform asks for: the dictionary takes memory. */
+/** Those of every transform: the dictionary needs memory. */
 const wellKnown: Readonly<Record<string, string>> = {
   AccessionNumber: '0008,0050',
   SOPInstanceUID: '0008,0018',
@@ -26,7 +26,7 @@ const wellKnown: Readonly<Record<string, string>> = {
   SeriesInstanceUID: '0020,000e',
 };
 
-/** A transform that names by keyword what it names by number: tags of a study are known by keyword. */
+/** A transform with keywords instead of numbers: tags of a study have keywords. */
 export function withKeywords(transform: TransformConfig): TransformConfig {
   const { set, copy, remove, keep } = transform;
   return {

@@ -2,8 +2,8 @@ import { isUidOf, profileRow } from '../deidentify/profile-table.ts';
 import { textOf, visit, type TagTree } from '../deidentify/tag-tree.ts';
 
 /**
- * UIDs of instances, and of what belongs to them, by keyword: those with action U in PS3.15 table E.1-1. All that carry
- * the same value get the same new one, so that references between instances hold.
+ * UIDs of instances, and of related objects, by keyword: those with action U in PS3.15 table E.1-1. All with
+ * the same value get the same new one, so that references between instances stay valid.
  */
 const keywords = new Set([
   'AffectedSOPInstanceUID',

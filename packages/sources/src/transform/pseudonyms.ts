@@ -3,8 +3,8 @@ import { createHmac } from 'node:crypto';
 const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 
 /**
- * Keyed pseudonyms (HMAC-SHA-256): the same input gives the same pseudonym for as long as the key is the same, and
- * without the key nobody can tell which belong together.
+ * Keyed pseudonyms (HMAC-SHA-256): the same input and key give the same pseudonym, and
+ * without the key the link cannot be determined.
  */
 export class Pseudonyms {
   readonly #key: string;
@@ -25,17 +25,17 @@ export class Pseudonyms {
     return `A${letters(this.#digest('accession', original.trim()), 14)}`;
   }
 
-  /** A UID derived from a UUID (PS3.5 section B.2); one of the Standard itself stays. */
+  /** A UID derived from a UUID (PS3.5 section B.2); a UID of the Standard itself is kept. */
   uid(original: string): string {
     if (original === '' || original.startsWith('1.2.840.10008.')) return original;
     const bytes = this.#digest('uid', original).subarray(0, 16);
-    // Version 8 and variant of RFC 9562: made by a rule of our own.
+    // Version 8 and variant of RFC 9562: custom generation.
     bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x80, 6);
     bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
     return `2.25.${BigInt(`0x${bytes.toString('hex')}`)}`;
   }
 
-  /** Tells two keys apart and nothing about them. */
+  /** Distinguishes two keys and reveals nothing about them. */
   fingerprint(): string {
     return this.#digest('fingerprint', this.#prefix).toString('hex').slice(0, 12);
   }

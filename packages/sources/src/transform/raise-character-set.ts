@@ -12,12 +12,12 @@ export interface NewCharacterSet {
 }
 
 /**
- * Where a text that comes into an instance cannot be written in its Specific Character Set, the instance gets ISO_IR 192
- * (UTF-8). All its other texts are then written anew: Orthanc writes only those that it is given, and drops characters
+ * If a new text cannot be encoded in the Specific Character Set of an instance, the instance gets ISO_IR 192
+ * (UTF-8). All its other texts are then encoded again: Orthanc only encodes the given ones, and drops characters
  * that do not fit.
  *
  * @returns whether it gets another character set, and texts that are too long to be read: they must be plain ASCII
- * @throws DispatchError `instance-unsupported` when a text cannot be read or written
+ * @throws DispatchError `instance-unsupported` if a text cannot be read or written
  */
 export async function raiseCharacterSet(
   instance: ManifestInstance,
@@ -35,7 +35,7 @@ export async function raiseCharacterSet(
   const characterSet = isSet ? set : utf8;
   if (!remove.has(characterSetPath)) replace.set(characterSetPath, characterSet);
   visit(tree, ({ path, tag }) => {
-    // An item may have a character set of its own (PS3.3 section C.12.1.1.2).
+    // An item may have its own character set (PS3.3 section C.12.1.1.2).
     const isOfItem = tag === '00080005' && path !== characterSetPath;
     if (isOfItem && !remove.has(path) && !isInside(path, changes)) replace.set(path, characterSet);
   });

@@ -9,7 +9,7 @@ import type { Pseudonyms } from './pseudonyms.ts';
 
 type Tags = Readonly<Record<string, string>>;
 
-/** What an anonymised study still shows of itself in names of files and the like: nothing about the patient. */
+/** The remaining tags of an anonymised study for names of files and similar: none about the patient. */
 const harmless = new Set([
   'ModalitiesInStudy',
   'NumberOfStudyRelatedSeries',
@@ -37,14 +37,15 @@ export function showInstance(
   };
 }
 
-/** The transfer syntax that a transform asks for: only instances with pixel data are transcoded. */
+/** The transfer syntax of a transform: only instances with pixel data are transcoded. */
 export function wantedSyntax(instance: ManifestInstance, transform: TransformConfig): string | undefined {
   return hasPixelData(instance) ? transform.transferSyntax : undefined;
 }
 
 /**
- * The tags of the study as the target will see them, for names of files and the like. What an anonymisation does with a
- * tag is known to the source only: here every tag goes that is not known to stay.
+ * The tags of the study as the target will see them, for names of files and similar. Only the source knows how an
+ * anonymisation
+ * changes a tag: here every tag is removed that is not known to be kept.
  */
 export function showStudy(study: StudyTags, transform: TransformConfig, pseudonyms: Pseudonyms | undefined): StudyTags {
   const uid = newUid(transform, pseudonyms);
@@ -66,10 +67,10 @@ export function showStudy(study: StudyTags, transform: TransformConfig, pseudony
   };
 }
 
-/** Patient ID, name and accession number of an anonymised study; those that are kept are left out. */
+/** Patient ID, name and accession number of an anonymised study, except kept ones. */
 export function pseudonymsOf(tags: Tags, transform: TransformConfig, pseudonyms: Pseudonyms): Record<string, string> {
   if (!transform.anonymise?.pseudonyms) return without({ PatientID: '', PatientName: '' }, transform.keep);
-  // A patient without an ID is nobody that could be recognised in another study.
+  // A patient without an ID cannot be recognised in another study.
   const original = tags['PatientID']?.trim() || tags['StudyInstanceUID'] || '';
   const patient = pseudonyms.patientId(original);
   const accession = tags['AccessionNumber']?.trim() ?? '';
@@ -105,7 +106,7 @@ function setOf(transform: TransformConfig): Tags {
   return transform.set;
 }
 
-/** Of a series only what it has anyway: a tag of the study is not one of each series. */
+/** For a series only its existing tags: a tag of the study is not one of each series. */
 function setIn(tags: Tags, transform: TransformConfig): Tags {
   return Object.fromEntries(Object.entries(transform.set).filter(([name]) => name in tags));
 }

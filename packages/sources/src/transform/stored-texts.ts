@@ -11,7 +11,7 @@ const textVrs = new Set(['LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT']);
 export interface StoredText {
   /** Undefined for one that is longer than is read. */
   readonly bytes: Buffer | undefined;
-  /** Values of Specific Character Set (0008,0005) where it stands: those of its item, or of what is around it. */
+  /** Applicable values of Specific Character Set (0008,0005): those of its item, or of its parents. */
   readonly terms: readonly string[];
   readonly isName: boolean;
 }
@@ -20,8 +20,8 @@ export interface StoredText {
 export type ReadTexts = (named: ReadonlySet<string>) => Promise<ReadonlyMap<string, StoredText>>;
 
 /**
- * Texts of a stored instance by path: all that are not plain ASCII, and those of `named`. Orthanc leaves out characters that
- * it cannot read, and reads neither the second and following values of Specific Character Set nor those of items.
+ * Texts of a stored instance by path: all that are not plain ASCII, and those of `named`. Orthanc omits characters that
+ * it cannot read, and reads neither further values of Specific Character Set nor those of items.
  */
 export interface StoredTexts {
   readonly inspector: Inspector;
@@ -48,7 +48,7 @@ export function collectTexts(tree: TagTree, named: ReadonlySet<string>): StoredT
   return { texts, inspector: { ...feed, add: tolerant(feed.add), end: tolerant(feed.end) } };
 }
 
-/** What comes out is looked at: here, what cannot be read is none. */
+/** The result is inspected: unreadable texts are skipped here. */
 function tolerant<A extends unknown[]>(act: (...args: A) => void): (...args: A) => void {
   let hasFailed = false;
   return (...args) => {
@@ -79,8 +79,8 @@ export function termsOf(characterSet: string): readonly string[] {
 }
 
 /**
- * @param assumed - what bytes are read as where no character set is given, if they can be
- * @returns undefined when it cannot be read as a whole
+ * @param assumed - character set of bytes without a declared one, if they are valid
+ * @returns undefined if it cannot be read completely
  */
 export function readStored({ bytes, terms, isName }: StoredText, assumed: string | undefined): string | undefined {
   if (bytes === undefined) return undefined;

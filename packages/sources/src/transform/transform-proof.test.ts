@@ -60,7 +60,7 @@ async function bytesOf(transform: InstanceTransform, instance: ManifestInstance)
   return Buffer.concat(await Array.fromAsync(body));
 }
 
-/** Path to text of what came out, read by nobody but us. */
+/** Path to text of the result, parsed only by our code. */
 function walk(bytes: Buffer): Map<string, string> {
   const found = new Map<string, string>();
   const walker = new DataSetWalker(({ path, value }: WalkedElement) => {
@@ -73,7 +73,7 @@ function walk(bytes: Buffer): Map<string, string> {
 
 const patient = { PatientID: 'PID-4711', PatientName: 'Muster^Erika' };
 
-/** What identifies, as it stands in sequences of real orders and references. */
+/** Identifying data, as in sequences of real orders and references. */
 function nested(): Element[] {
   return [
     element(0x00080050, 'SH', 'ACC-NESTED'),
@@ -119,7 +119,7 @@ describe('anonymisation', () => {
       if (transferSyntax !== 'deflated') expect(bytes.toString('latin1')).not.toMatch(secrets);
       const pseudonym = tags['0010,0020'];
       expect(pseudonym).toMatch(/^P-/);
-      // The same patient has the same pseudonym wherever it stands; references get the UIDs that the instances have.
+      // The same patient has the same pseudonym at every level; references get the UIDs of the instances.
       expect(tags['0040,a370']).toMatchObject([
         { '0010,0020': pseudonym, '0010,0030': '' },
         { '0010,0020': pseudonym },
@@ -162,7 +162,7 @@ describe('anonymisation', () => {
       Buffer.from('PID-4711'),
       Buffer.from([0xfe, 0xff, 0x0d, 0xe0, 0, 0, 0, 0]),
       Buffer.from([0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0, 0]),
-      // UN of a defined length, which DCMTK does not look into: Content Template Sequence.
+      // UN of a defined length, which DCMTK does not parse: Content Template Sequence.
       Buffer.from([0x40, 0, 0x04, 0xa5, 0x55, 0x4e, 0, 0, 24, 0, 0, 0]),
       Buffer.from([0xfe, 0xff, 0, 0xe0, 16, 0, 0, 0]),
       Buffer.from([0x10, 0, 0x20, 0, 8, 0, 0, 0]),
@@ -259,7 +259,7 @@ describe('anonymisation', () => {
     const instance = await storeSample('kept private', { attributes: patient, extraTags });
     const out = await bytesOf(transformOf({ anonymise: { keepPrivateTags: true } }), instance);
     expect(walk(out).get('0009,1001[0].0010,0020')).toMatch(/^P-/);
-    // What is private itself stays.
+    // Private attributes themselves are kept.
     expect(out.toString('latin1').replaceAll('secret of Erika', '')).not.toMatch(secrets);
   });
 
@@ -268,7 +268,7 @@ describe('anonymisation', () => {
       attributes: patient,
       extraTags: [element(0x00090010, 'LO', 'CREATOR'), element(0x00091001, 'LO', 'secret of Erika')],
     });
-    // A request to change tags is answered: nothing of the profile's is done, nor are private tags removed.
+    // Simulates a response to a request to change tags: without the actions of the profile, and with private tags.
     proxy.lie(({ path }) =>
       path.endsWith('/anonymize') ? { kind: 'other', path: path.replace('anonymize', 'modify') } : undefined,
     );

@@ -17,7 +17,7 @@ import { readStored, type ReadTexts } from './stored-texts.ts';
 const patientIdPath = '0010,0020';
 const identifiers = ['StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID'] as const;
 
-/** What Orthanc is asked to do with one instance, and what must come out. */
+/** The request to Orthanc for one instance, and the required result. */
 export interface TransformRequest {
   readonly act: 'modify' | 'anonymise';
   readonly body: Record<string, unknown>;
@@ -36,11 +36,11 @@ export function needsTags(transform: TransformConfig): boolean {
   const { anonymise, copy, remove, removePrivateTags, set } = transform;
   if (givesNewUids(transform) || anonymise !== undefined || removePrivateTags) return true;
   if (Object.keys(copy).length > 0 || !isAscii(Object.values(set).join(''))) return true;
-  // All texts of the instance have to follow.
+  // All texts of the instance must be converted.
   return [...Object.keys(set), ...remove].some((name) => findPath({}, name) === characterSetPath);
 }
 
-/** Whether an instance keeps the patient ID and the UIDs by which Orthanc knows it. */
+/** Whether an instance keeps the patient ID and the UIDs by which Orthanc identifies it. */
 export function keepsIdentity(transform: TransformConfig): boolean {
   if (transform.anonymise || givesNewUids(transform)) return false;
   const named = [...Object.keys(transform.set), ...Object.keys(transform.copy), ...transform.remove];
@@ -48,8 +48,8 @@ export function keepsIdentity(transform: TransformConfig): boolean {
 }
 
 /**
- * Whether tags are those of an instance: a cache in front of the source may have others under its name. What the source cannot
- * read of them says nothing.
+ * Whether tags are those of an instance: a cache in front of the source may return others. Tags that the source cannot
+ * read are ignored.
  */
 export function isTagsOf(instance: ManifestInstance, tags: TagTree): boolean {
   const same = (path: string, uid: string): boolean => {
@@ -63,11 +63,11 @@ export function isTagsOf(instance: ManifestInstance, tags: TagTree): boolean {
 }
 
 /**
- * The request for one instance. It does not depend on anything but the instance, the transform and the key, so that the
- * same instance always comes out the same.
+ * The request for one instance. It depends only on the instance, the transform and the key, so that the
+ * same instance always gives the same result.
  *
- * @param tags - the instance in Orthanc's full form; undefined where `needsTags` says so
- * @throws DispatchError `instance-unsupported` when the instance cannot be changed like that
+ * @param tags - the instance in Orthanc's full form; undefined if `needsTags` allows it
+ * @throws DispatchError `instance-unsupported` if the instance cannot be changed in this way
  */
 export async function transformRequest(
   instance: ManifestInstance,
@@ -92,7 +92,7 @@ export async function transformRequest(
     });
   }
   if (givesNewUids(transform)) addUids(instance, tree, transform, pseudonyms, changes);
-  // Orthanc refuses to keep a Patient ID, and writes it.
+  // Orthanc rejects keeping a Patient ID, but writes it.
   if (anonymise && transform.keep.includes('PatientID')) {
     changes.replace.set(patientIdPath, textOf(tree[patientIdPath]) ?? '');
   }
@@ -130,7 +130,7 @@ export async function transformRequest(
   };
 }
 
-/** Texts by path; one under a keyword that no dictionary knows cannot be found again. The patient is always among them. */
+/** Texts by path; a keyword that is in no dictionary cannot be found. The patient is always included. */
 function textsOf({ replace, remove }: Changes, tree: TagTree): Map<string, string> {
   const texts = new Map<string, string>();
   const patientId = textOf(tree[patientIdPath]);
@@ -158,7 +158,7 @@ function addUids(
   replace.set('0008,0018', uid(instance.sopInstanceUid));
 }
 
-/** What the transform names: pseudonyms, copies, values, removals; what it says wins over the profile. */
+/** The changes of the transform: pseudonyms, copies, values, removals; they take precedence over the profile. */
 function addNamed(
   tree: TagTree,
   transform: TransformConfig,
@@ -199,9 +199,9 @@ function addNamed(
 }
 
 /**
- * What is copied, by the name of where it goes: nothing for an attribute that the instance does not have.
+ * Copied values, by destination: none for an attribute that the instance does not have.
  *
- * @throws DispatchError `instance-unsupported` for what is no text, too long, or cannot be read
+ * @throws DispatchError `instance-unsupported` for a value that is not text, is too long, or cannot be read
  */
 async function readCopies(
   instance: ManifestInstance,
@@ -216,7 +216,7 @@ async function readCopies(
     const element = tree[path];
     if (element === undefined) continue;
     const text = textOf(element);
-    // Orthanc shortens no text in Latin-1; of others it leaves out what it cannot read.
+    // Orthanc does not truncate texts in Latin-1; in others it omits unreadable characters.
     const stored =
       element.Type === 'TooLong' || (text !== undefined && !isLatin1)
         ? (await readTexts(new Set([path]))).get(path)

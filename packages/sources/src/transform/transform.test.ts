@@ -52,7 +52,7 @@ async function bytesOf(transform: InstanceTransform, instance: ManifestInstance)
   return bytes;
 }
 
-/** What came out, as an Orthanc reads it. */
+/** The result, as an Orthanc reads it. */
 async function tagsOf(bytes: Buffer): Promise<Record<string, unknown>> {
   const { ID } = await server.upload(bytes);
   const tags = await orthanc.instances.tags(ID);
@@ -164,7 +164,7 @@ describe('anonymisation', () => {
     const { manifest } = await upload({ seed: 'refs', modality: 'CT', instancesPerSeries: 2 });
     const [one, two] = manifest;
     if (!one || !two) throw new Error('no instances');
-    // An instance that refers to another one, made by the source's own engine.
+    // An instance that refers to another one, created by the source's own engine.
     const { body } = await orthanc.instances.modify(one.sourceId, {
       Replace: {
         SourceImageSequence: [
@@ -249,7 +249,7 @@ describe('transcoding', () => {
     if (!again) throw new Error('the instance is gone');
     expect(again.transferSyntaxUid).toBe(lossless);
     const back = await bytesOf(transformOf({ ...plain, transferSyntax: '1.2.840.10008.1.2.1' }), again);
-    // Pixel data stands last.
+    // Pixel data are last.
     const [original] = makeStudy({ seed: 'transcode' });
     const pixels = Buffer.from(original?.bytes ?? []).subarray(-64 * 64 * 2);
     expect(back.subarray(-pixels.length).equals(pixels)).toBe(true);

@@ -32,8 +32,8 @@ function futureStarts({ sources }: Config): Problem[] {
 }
 
 /**
- * What a configuration allows and its author has hardly meant: doors that stand open, rules that can never match, targets
- * that get nothing. A service starts all the same; `config check` names each with its place, why, and what to do.
+ * Valid but probably unintended configurations: open access, rules that can never match, targets without
+ * studies. A service starts nevertheless; `config check` names each with its place, the reason, and a remedy.
  */
 export function configWarnings(config: Config): Problem[] {
   return [

@@ -35,7 +35,7 @@ function conjunction(node: ASTNode): ASTNode[] {
   return node.op === '&&' ? node.args.flatMap(conjunction) : [node];
 }
 
-/** `tag == "value"`, whichever way round. */
+/** `tag == "value"`, in either order. */
 function asEquality(node: ASTNode): { readonly name: string; readonly value: string } | undefined {
   if (node.op !== '==') return undefined;
   const [left, right] = node.args;

@@ -4,7 +4,7 @@ import type { Problem } from '../problem.ts';
 import { Secret } from '../secret.ts';
 import { hostOf, isLoopback } from '../listen-address.ts';
 
-/** Doors that stand open to others on the network, and passwords that can be read on the way. */
+/** Access that is open to others on the network, and passwords that are sent unencrypted. */
 export function exposureWarnings(config: Config): Problem[] {
   return [
     ...consoleExposure(config),
@@ -98,10 +98,10 @@ function clearPasswords(config: Config): Problem[] {
   return problems;
 }
 
-/** How a secret is written, so that it is known as one. */
+/** Form of a secret by which it is recognised. */
 const reference = '${NAME} or { file: PATH }';
 
-/** Secrets that we do not know as such, and show with the rest of the configuration. */
+/** Unrecognised secrets, which are shown with the rest of the configuration. */
 function plainSecrets({ redis, targets, console }: Config): Problem[] {
   const problems: Problem[] = [];
   const { url } = redis;

@@ -26,7 +26,7 @@ export function expressionWarnings(config: Config): Problem[] {
   });
 }
 
-/** @returns what is odd about an expression, each once */
+/** @returns problems of an expression, each once */
 function warningsOf(within: Environment, text: string | undefined, sources: readonly string[]): string[] {
   if (text === undefined) return [];
   const { ast } = checkExpression(within, text);
@@ -34,7 +34,7 @@ function warningsOf(within: Environment, text: string | undefined, sources: read
   return [...new Set(found)];
 }
 
-/** A study that has every tag that an expression speaks about. What it holds does not matter: only of what kind it is. */
+/** A study that has every tag of an expression. Only the types of the values matter. */
 function sampleFacts(ast: ASTNode): Record<string, unknown> {
   const { study, series, prior } = wantedTags(ast);
   const withValues = (names: ReadonlySet<string>): Record<string, string> =>
@@ -52,7 +52,7 @@ function sampleFacts(ast: ASTNode): Record<string, unknown> {
 
 const neverFits = new Set(['no_such_overload', 'no_matching_overload', 'invalid_condition_type']);
 
-/** Looks at each part by itself, since a part that decides hides the others. */
+/** Checks each part separately, since a deciding part hides the others. */
 function clauseWarnings(within: Environment, ast: ASTNode, text: string): string[] {
   const facts = sampleFacts(ast);
   return parts(ast).flatMap(({ node, wrap }) => {
@@ -77,7 +77,7 @@ function unequal(node: ASTNode & { op: '==' | '!=' }, own: string, value: (part:
   return [`\`${own}\` compares ${kinds[0]} with ${kinds[1]}, so it is ${always}; ${remedyOf(node)}`];
 }
 
-/** A value that is looked for in a list of other things. */
+/** A value that is searched in a list of another type. */
 function notAmong(node: ASTNode & { op: 'in' }, own: string, value: (part: ASTNode) => unknown): string[] {
   const [what, list] = node.args.map(value);
   if (!Array.isArray(list) || list.length === 0 || list.some((one) => kindOf(one) === kindOf(what))) return [];
@@ -106,7 +106,7 @@ function kindOf(value: unknown): string {
 
 interface Part {
   readonly node: ASTNode;
-  /** Makes an expression of a part that speaks about the element of a list. */
+  /** Creates an expression from a part that refers to the element of a list. */
   readonly wrap: (part: string) => string;
 }
 

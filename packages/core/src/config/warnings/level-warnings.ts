@@ -33,7 +33,7 @@ const codes: ReadonlySet<string> = new Set([
   'ImageType',
 ]);
 
-/** Tags asked of a study that belong to its series, and codes in small letters, which no study has. */
+/** Series-level tags used on a study, and codes in lower case, which never match. */
 export function levelWarnings(ast: ASTNode): string[] {
   const found: string[] = [];
   eachTag(ast, ({ variable, name }) => {

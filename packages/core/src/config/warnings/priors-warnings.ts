@@ -2,7 +2,7 @@ import { priorsFromSource } from '../priors-config.ts';
 import type { Config } from '../config-schema.ts';
 import type { Problem } from '../problem.ts';
 
-/** Of the target types that we bring, which can be asked for studies, and pulled from. */
+/** Built-in target types that support search and retrieval. */
 export const typesThatCanBeAsked: Readonly<Record<string, boolean>> = {
   azure: false,
   dicom: true,
@@ -17,7 +17,7 @@ export const typesThatCanBeAsked: Readonly<Record<string, boolean>> = {
   xnat: false,
 };
 
-/** Priors that are never found, or that go where they come from. */
+/** Priors that are never found, or that would be sent to their origin. */
 export function priorsWarnings(config: Config): Problem[] {
   return config.rules.flatMap((rule, index): Problem[] => {
     const { priors } = rule;

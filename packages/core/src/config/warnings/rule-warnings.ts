@@ -1,7 +1,7 @@
 import type { Config } from '../config-schema.ts';
 import type { Problem } from '../problem.ts';
 
-/** Rules behind one that ends the list for every study, and fallbacks that are never looked at. */
+/** Rules after one that ends the list for every study, and fallbacks that are never evaluated. */
 export function ruleOrderWarnings(config: Config): Problem[] {
   const problems: Problem[] = [];
   const all = Object.keys(config.sources);
@@ -41,7 +41,7 @@ function coveredBy(sources: readonly string[], rules: ReadonlyMap<string, string
   return names.every((name) => name !== undefined) ? names[0] : undefined;
 }
 
-/** What is written down and gets nothing to do. */
+/** Unused parts of the configuration. */
 export function unusedWarnings(config: Config): Problem[] {
   const rules = config.rules.filter(({ enabled }) => enabled);
   if (rules.length === 0) {

@@ -2,7 +2,7 @@ import { compileRules } from '../../rules/compile-rules.ts';
 import type { Config } from '../config-schema.ts';
 import type { Problem } from '../problem.ts';
 
-/** Rules that say that they start early, and start when the study is stable. */
+/** Rules configured to start early that start when the study is stable. */
 export function startWarnings(config: Config): Problem[] {
   const compiled = compileRules(config.rules, config);
   return compiled.flatMap(({ name, config: rule, whyStable }): Problem[] => {
