@@ -7,6 +7,7 @@ import {
   type Environment,
 } from '@marcbachmann/cel-js';
 import { lookedAt, type DecidingPart } from './deciding-part.ts';
+import { costProblem } from './expression-cost.ts';
 import { newEnvironment } from './functions.ts';
 import { linearMatches, useLinearMatches } from './patterns.ts';
 import type { RuleFacts } from './rule-facts.ts';
@@ -81,6 +82,8 @@ export function evaluatePart(within: Environment, text: string, facts: Readonly<
 /** Parses and type-checks: @throws ExpressionError for what cannot be used as a condition */
 export function checkExpression(within: Environment, text: string): ReturnType<Environment['parse']> {
   const parsed = parse(within, text);
+  const slow = costProblem(parsed.ast, text);
+  if (slow) throw placed(text, slow.at, slow.message);
   const checked = parsed.check();
   if (!checked.valid) throw toExpressionError(text, checked.error);
   if (checked.type !== 'bool' && checked.type !== 'dyn') {
@@ -143,18 +146,18 @@ export function explainWith(within: Environment, text: string, ast: ASTNode, fac
   const verdictOf = (node: ASTNode): Verdict => explainWith(within, text, node, facts);
   const whole = truth(parse(within, serialize(ast)), facts);
   if (ast.op === '&&' || ast.op === '||') {
-    const [left, right] = ast.args;
     const deciding = ast.op === '||';
-    if (whole.matched === deciding) {
-      const first = verdictOf(left);
-      return first.matched === deciding ? first : verdictOf(right);
+    const verdicts: Verdict[] = [];
+    for (const operand of operandsOf(ast, ast.op)) {
+      const verdict = verdictOf(operand);
+      if (whole.matched === deciding && verdict.matched === deciding) return verdict;
+      verdicts.push(verdict);
     }
     // No single part decided: all of `a && b` were true, or all of `a || b` false.
-    const both = [verdictOf(left), verdictOf(right)];
     return {
       matched: whole.matched,
-      because: both.map(({ because }) => because).join('; '),
-      parts: both.flatMap(({ parts }) => parts),
+      because: verdicts.map(({ because }) => because).join('; '),
+      parts: verdicts.flatMap(({ parts }) => parts),
     };
   }
   const own = written(text, ast);
@@ -164,6 +167,15 @@ export function explainWith(within: Environment, text: string, ast: ASTNode, fac
     because: `\`${own}\` ${whole.because}`,
     parts: [{ text: own, line, column, result: whole.because, values: lookedAt(ast, own, facts) }],
   };
+}
+
+/** `a`, `b` and `c` of `a || b || c`, each to be looked at once. */
+function operandsOf(node: ASTNode, op: '&&' | '||'): ASTNode[] {
+  const operands: ASTNode[] = [];
+  for (let at = node; ; [at] = at.args) {
+    if (at.op !== op) return [at, ...operands.toReversed()];
+    operands.push(at.args[1]);
+  }
 }
 
 /** A part as written; the parser's ranges omit parentheses, which are added again. */

@@ -96,6 +96,12 @@ describe('matches()', () => {
     expect(rule.explain(facts(text)).because).toContain('.matches(');
   });
 
+  it('refuses patterns that are written out a hundredfold', () => {
+    const when = (pattern: string): string => `study.StudyDescription.matches("${pattern}")`;
+    expect(() => compileExpression(when('(a?){1000}'.repeat(80)))).toThrow(/more than 2000 repetitions/);
+    expect(compileExpression(when(String.raw`^\\d{8}[A-Z]{2,16}$`)).evaluate(facts('20260101CT'))).toBe(true);
+  });
+
   it('refuses what RE2 does not know when the configuration is checked, with its place', () => {
     for (const pattern of ['(?=a)b', String.raw`(a)\\1`, '(', 'a'.repeat(1001)]) {
       expect(() => compileExpression(`study.StudyDescription.matches("${pattern}")`)).toThrow(ExpressionError);
@@ -107,5 +113,46 @@ describe('matches()', () => {
     const rule = compileExpression('"x".matches(study.StudyDescription)');
     expect(rule.evaluate(facts('('))).toBe(false);
     expect(rule.explain(facts('(')).because).toContain('not a valid RE2 regular expression');
+  });
+});
+
+describe('an expression', () => {
+  const series = Array.from({ length: 300 }, (_, at) => ({ Modality: 'CT', SeriesNumber: String(at) }));
+  const facts = { source: 'main', study: { StudyDescription: 'x' }, series, origin: {} };
+  const copies = 'a+a+a+a+a+a+a+a';
+
+  it.each([
+    ['lists in lists in lists', 'series.exists(a, series.exists(b, series.all(c, a == b && b == c)))', /nested 3 deep/],
+    ['a list that doubles', `[[1]]${`.map(a, ${copies})`.repeat(12)} == []`, /nested 12 deep/],
+    ['a text that doubles', `["x"]${`.map(a, ${copies})`.repeat(10)}.exists(a, a == "y")`, /nested 11 deep/],
+    ['a filter over such a list', `series.map(a, ${copies}).filter(a, a.exists(b, b == "x")) == []`, /nested 3 deep/],
+    [
+      'long lists in each other',
+      `"${'a,'.repeat(1200)}".split(",").exists(a, series.exists(b, a == b.X))`,
+      /at most 2000/,
+    ],
+    ['parts without end', Array(1_500).fill('true').join('||'), /more than 1000 parts in a row/],
+    ['calls without end', `study.StudyDescription${'.trim()'.repeat(1_100)} == ""`, /maxDepth/],
+  ])('that would take too long is refused: %s', (_, text, reason) => {
+    expect(() => compileExpression(text)).toThrow(ExpressionError);
+    expect(() => compileExpression(text)).toThrow(reason);
+  });
+
+  it.each([
+    ['series.exists(a, a.Modality == "CT" && series.exists(b, b.Modality == "SR"))', false],
+    ['series.filter(a, a.Modality == "CT").filter(a, a.SeriesNumber == "7").exists(a, true)', true],
+    ['series.map(a, a.Modality).exists(a, a == "CT")', true],
+  ])('that looks at lists as rules do is taken: %s', (text, expected) => {
+    expect(compileExpression(text).evaluate(facts)).toBe(expected);
+  });
+
+  it('of many parts is explained in time that grows with their number', () => {
+    const rule = compileExpression(Array.from({ length: 400 }, (_, at) => `study.StudyID == "${at}"`).join(' || '));
+    let parts = 0;
+    const spent = cpuMs(() => {
+      parts = rule.explain({ ...facts, study: { StudyID: 'none' } }).parts.length;
+    });
+    expect(parts).toBe(400);
+    expect(spent).toBeLessThan(boundMs);
   });
 });

@@ -3,6 +3,8 @@ import { RE2JS } from 're2js';
 
 /** Limit of a pattern: it may come from a tag, too. */
 const maxPatternLength = 1000;
+/** Of `a{1,500}` in a pattern: each is written out so often before it is searched for. */
+const maxRepetitions = 2_000;
 const maxCached = 200;
 const cache = new Map<string, RE2JS>();
 
@@ -23,10 +25,18 @@ export function compilePattern(pattern: string): RE2JS {
   const known = cache.get(pattern);
   if (known) return known;
   if (pattern.length > maxPatternLength) throw new Error(`longer than ${maxPatternLength} characters`);
+  const repetitions = Array.from(pattern.matchAll(/\{[\d,]+\}/g), ([whole]) => Math.max(...numbersIn(whole)));
+  if (repetitions.reduce((sum, one) => sum + one, 0) > maxRepetitions) {
+    throw new Error(`more than ${maxRepetitions} repetitions in braces`);
+  }
   const made = RE2JS.compile(pattern);
   if (cache.size >= maxCached) cache.clear();
   cache.set(pattern, made);
   return made;
+}
+
+function numbersIn(text: string): number[] {
+  return [0, ...(text.match(/\d+/g) ?? []).map(Number)];
 }
 
 /** An invalid regular expression, and its position in the expression. */
