@@ -1,4 +1,5 @@
-import { httpRequest } from '@dicom-dispatch/harness';
+import { connect, type Socket } from 'node:net';
+import { httpRequest, waitFor } from '@dicom-dispatch/harness';
 import { expect, it } from 'vitest';
 import { createMetrics } from '../process/metrics.ts';
 import type { RunningService } from '../process/dependency.ts';
@@ -32,6 +33,35 @@ it('answers 500 when a dependency cannot tell its state', async () => {
   const failing: RunningService = { ...service(true), dependencies: () => Promise.reject(new Error('no answer')) };
   const server = await startHealthServer('127.0.0.1:0', { services: () => [failing], metrics });
   expect((await httpRequest(`${server.url}/readyz`)).status).toBe(500);
+  await server.stop();
+});
+
+it('lets one address take few connections and answers a second, so that the process goes on with its work', async () => {
+  let looked = 0;
+  const busy: RunningService = {
+    ...service(true),
+    dependencies: async () => {
+      looked += 1;
+      return [];
+    },
+  };
+  const server = await startHealthServer('127.0.0.1:0', { services: () => [busy], metrics });
+  const { port } = new URL(server.url);
+  const sockets = await Promise.all(
+    Array.from({ length: 60 }, () => {
+      const { promise, resolve } = Promise.withResolvers<Socket>();
+      const socket = connect(Number(port), '127.0.0.1', () => resolve(socket));
+      socket.on('error', () => {}).resume();
+      return promise;
+    }),
+  );
+  await waitFor(() => sockets.filter(({ destroyed }) => destroyed).length === 40);
+  const open = sockets.filter(({ destroyed }) => !destroyed);
+  for (const socket of open) socket.write('GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(100));
+  // Refused at the end of the second; whoever asks in the next one gets an answer.
+  await waitFor(() => open.every(({ destroyed }) => destroyed));
+  expect(looked).toBeLessThan(500);
+  await waitFor(async () => (await httpRequest(`${server.url}/readyz`)).status === 200);
   await server.stop();
 });
 

@@ -3,6 +3,7 @@ import { lookup } from 'node:dns/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { healthAnswers, type HealthAnswers, type HealthOptions } from './answer-health.ts';
+import { ClientLimits } from './client-limits.ts';
 import { parseListen } from './listen.ts';
 
 /**
@@ -40,7 +41,15 @@ export async function startHealthServer(
 }
 
 async function serve(answers: HealthAnswers, host: string, port: number): Promise<Server> {
-  const server = createServer((request, response) => void respond(answers, request, response));
+  const limits = new ClientLimits();
+  const server = createServer((request, response) => {
+    void limits.admit(request.socket).then((isAdmitted) => {
+      if (isAdmitted) return respond(answers, request, response);
+      response.writeHead(429, { 'content-type': 'text/plain', connection: 'close' }).end('too many requests\n');
+      return undefined;
+    });
+  });
+  limits.guard(server);
   server.listen(port, host);
   await once(server, 'listening');
   return server;
