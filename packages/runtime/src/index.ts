@@ -1,5 +1,6 @@
 export { ConfigError, describeProblem, type LocatedProblem } from './config/config-error.ts';
 export { machineWarnings } from './config/machine-warnings.ts';
+export { permissionWarnings } from './config/permission-warnings.ts';
 export { checkConfig, loadConfig, locateProblems, readText, type LoadOptions } from './config/load-config.ts';
 export { addHealthRoutes } from './http/health-routes.ts';
 export { startHealthServer } from './http/health-server.ts';

@@ -25,7 +25,7 @@ export function addConfigCommands(program: Command): void {
         ...(await store.current.read()),
       }));
       const { findWarnings } = await import('../operate/find-warnings.ts');
-      const warnings = await findWarnings(title, { config, text });
+      const warnings = await findWarnings(title, { config, text, path: file });
       const { sources, targets, rules } = config;
       const count = (n: number, word: string): string => `${n} ${word}${n === 1 ? '' : 's'}`;
       const content = `${count(Object.keys(sources).length, 'source')}, ${count(Object.keys(targets).length, 'target')}, ${count(rules.length, 'rule')}`;

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { makeCertificates, startOrthanc, tempFolder, type TempFolder } from '@dicom-dispatch/harness';
 import { ConfigError } from '@dicom-dispatch/runtime';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -402,6 +402,44 @@ describe('files and folders on this host', () => {
     expect(await check(at('/mnt/no-such-share/images'))).toEqual([
       expect.stringContaining('is on the system disk and not on a mount: mount the share'),
     ]);
+  });
+});
+
+describe('what every account on this host can change', () => {
+  it('is named: the configuration, its secrets and programs, and the folders that they are in', async () => {
+    const at = (name: string): string => `${folder.path}/${name}`;
+    await mkdir(at('open'));
+    for (const name of ['closed.pw', 'shared.pw', 'open/in.pw', 'open/handler.js']) await writeFile(at(name), 'word');
+    const secret = (name: string): string =>
+      yaml(
+        target(
+          `type: orthanc, url: "http://127.0.0.1:1", auth: { type: basic, username: u, password: { file: ${name} } }`,
+        ),
+      );
+    expect(await check(secret('closed.pw'))).toEqual([]);
+    await chmod(at('shared.pw'), 0o646);
+    expect(await check(secret('shared.pw'))).toEqual([
+      expect.stringContaining(
+        `targets.pacs.auth.password: ${at('shared.pw')}, a secret, can be changed by every account on this host: chmod o-w`,
+      ),
+    ]);
+    expect(await check(secret('open/in.pw'))).toEqual([]);
+    await chmod(at('open'), 0o777);
+    expect(await check(secret('open/in.pw'))).toEqual([
+      expect.stringContaining(`can be replaced by every account on this host, since all can write to ${at('open')}`),
+    ]);
+    // As /tmp: others may add to it, but replace nothing.
+    await chmod(at('open'), 0o1777);
+    expect(await check(secret('open/in.pw'))).toEqual([]);
+    const file = at('dispatch.yaml');
+    await chmod(file, 0o666);
+    await writeFile(`${file}.key`, '', { mode: 0o644 });
+    expect(await check(yaml())).toEqual([
+      expect.stringContaining('the configuration, can be changed by every account on this host'),
+      expect.stringContaining('dispatch.yaml.key can be read by every account on this host: chmod 640'),
+    ]);
+    await rm(`${file}.key`);
+    await chmod(file, 0o644);
   });
 });
 

@@ -1,5 +1,5 @@
 import { configWarnings, type Config } from '@dicom-dispatch/core';
-import { describeProblem, locateProblems, machineWarnings } from '@dicom-dispatch/runtime';
+import { describeProblem, locateProblems, machineWarnings, permissionWarnings } from '@dicom-dispatch/runtime';
 import { liveWarnings } from './live-warnings.ts';
 import { sourceWarnings } from './source-warnings.ts';
 
@@ -7,16 +7,18 @@ import { sourceWarnings } from './source-warnings.ts';
  * All that is odd about a configuration that can be used, a line each, with its place in the text.
  *
  * @param file - how the text is named
+ * @param text.path - configuration file of this host, where the text is another one
  */
 export async function findWarnings(
   file: string,
-  { config, text }: { readonly config: Config; readonly text: string },
+  { config, text, path = file }: { readonly config: Config; readonly text: string; readonly path?: string },
 ): Promise<string[]> {
-  const [machine, live, ofSources] = await Promise.all([
+  const [machine, permissions, live, ofSources] = await Promise.all([
     machineWarnings(config),
+    permissionWarnings(path, text, process.env),
     liveWarnings(config),
     sourceWarnings(config),
   ]);
-  const located = locateProblems(text, [...configWarnings(config), ...machine, ...live, ...ofSources]);
+  const located = locateProblems(text, [...configWarnings(config), ...machine, ...permissions, ...live, ...ofSources]);
   return located.map((problem) => describeProblem(file, problem));
 }
