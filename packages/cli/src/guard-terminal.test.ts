@@ -20,3 +20,16 @@ it('prints no escape sequence and no mark of direction, wherever it comes from',
   expect(printed).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
   expect(printed).toContain('\\u202egpj');
 });
+
+it('logs no escape sequence and no mark of direction, however deep in the facts of a line they are', async () => {
+  const facts = { text: '\u009b2J', inside: { list: ['\u202egpj', { more: '\u001b[31m' }] } };
+  const script = `import { createLogger } from '@dicom-dispatch/runtime';
+    createLogger('test', { level: 'info', format: 'pretty' }).info(${JSON.stringify(facts)}, 'hostile facts');`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: import.meta.dirname,
+  });
+  expect(stdout).toContain('hostile facts');
+  expect(stdout).toContain('u202egpj');
+  // eslint-disable-next-line no-control-regex
+  expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
+});

@@ -64,9 +64,15 @@ export function createLogger(service: string, options: LoggingOptions): Logger {
 }
 
 function printableFacts(facts: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(facts).map(([name, value]) => [name, typeof value === 'string' ? printable(value) : value]),
-  );
+  return Object.fromEntries(Object.entries(facts).map(([name, value]) => [name, printableFact(value)]));
+}
+
+/** Errors are for their serializer. */
+function printableFact(value: unknown): unknown {
+  if (typeof value === 'string') return printable(value);
+  if (Array.isArray(value)) return value.map((one) => printableFact(one));
+  const isPlain = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+  return isPlain ? printableFacts(value as Record<string, unknown>) : value;
 }
 
 /** What of an error is logged: its text and codes, its causes, and the stack only for faults of ours. */
