@@ -103,6 +103,26 @@ describe('Bull Board', () => {
     expect(jobs.map((job) => job.attemptsMade)).toEqual([0, 0]);
   });
 
+  it('takes nothing else that BullMQ keeps under the name of a queue for a job', async () => {
+    const { a } = await test.route();
+    const queue = test.operations.queues.target('a');
+    const meta = await test.redis.hgetall(queue.toKey('meta'));
+    expect(Object.keys(meta)).not.toEqual([]);
+    for (const id of ['meta', 'events', 'id', 'marker', 'pc', 'prioritized', 'wait', `${a}:lock`, `${a}%3Alogs`]) {
+      for (const [method, act, body] of [
+        ['GET', '', undefined],
+        ['PUT', '/clean', {}],
+        ['PUT', '/retry', {}],
+        ['PUT', '/promote', {}],
+        ['PATCH', '/priority', { priority: 3 }],
+      ] as const) {
+        const { status } = await test.ask(method, `/queues/api/queues/target-a/${id}${act}`, { body });
+        expect([id, act, status]).toEqual([id, act, 404]);
+      }
+    }
+    expect(await test.redis.hgetall(queue.toKey('meta'))).toEqual(meta);
+  });
+
   it('says who removed a job', async () => {
     const { a } = await test.route();
     expect((await test.ask('PUT', `/queues/api/queues/target-a/${a}/clean`)).status).toBe(204);

@@ -14,6 +14,8 @@ import { orRefused, Refused } from './refused.ts';
 import { asStudyJob } from './study-job-acts.ts';
 
 const minuteMs = 60_000;
+/** Ids of deliveries and study tasks. BullMQ keeps more under a queue's name (`meta`, `events`), which is no job. */
+const jobId = /^[ds]-[0-9a-f]{20}$/;
 
 type BoardJob = Awaited<ReturnType<BullMQAdapter['getJob']>>;
 
@@ -42,6 +44,7 @@ export class DeliveryQueueAdapter extends BullMQAdapter {
   }
 
   override async getJob(id: string): Promise<BoardJob> {
+    if (!jobId.test(id)) return undefined;
     const job = await super.getJob(id);
     return job ? this.#asOperator(job as unknown as Job) : job;
   }
