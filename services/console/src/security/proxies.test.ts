@@ -119,6 +119,22 @@ describe('the address of a client', () => {
     },
   );
 
+  it('is read as proxies write it, and is one for all of its connections', async () => {
+    await using test = await startTestConsole({ console: { ...signIn, trustProxy: 1 } });
+    for (const [header, seen] of [
+      ['203.0.113.9:51234', '203.0.113.9'],
+      ['[2001:db8::9]:443', '2001:db8::9'],
+      ['"[2001:db8::9]"', '2001:db8::9'],
+      ['fe80::9%eth0', 'fe80::9'],
+      ['::ffff:203.0.113.9', '203.0.113.9'],
+      ['203.0.113.9, unknown', 'unknown'],
+      ['0x7f.1', 'unknown'],
+      ['x'.repeat(3000), 'unknown'],
+    ] as const) {
+      expect([header, await addressSeen(test, header)]).toEqual([header, seen]);
+    }
+  });
+
   it('decides with console.allowFrom, also behind a proxy', async () => {
     await using test = await startTestConsole({
       console: { ...signIn, trustProxy: 1, allowFrom: ['10.20.0.0/16', '2001:db8::/32'] },
@@ -128,6 +144,8 @@ describe('the address of a client', () => {
       ['10.20.3.4', 200],
       ['::ffff:10.20.3.4', 200],
       ['2001:db8::1', 200],
+      ['10.20.3.4:51234', 200],
+      ['[2001:db8::1]:443', 200],
       ['10.21.0.1', 403],
       ['203.0.113.9', 403],
       ['not an address', 403],

@@ -1,4 +1,6 @@
+import { isIP } from 'node:net';
 import { networkMatcher, type ConsoleConfig } from '@dicom-dispatch/core';
+import type { FastifyInstance } from 'fastify';
 
 /**
  * Which addresses of a request are trusted proxies, counted from us: only their headers are trusted. The
@@ -13,4 +15,25 @@ export function trustedProxies(
     if (typeof trusted === 'number') return hop < trusted;
     return networkMatcher(trusted)(address);
   };
+}
+
+const header = 'x-forwarded-for';
+
+/**
+ * Reads `X-Forwarded-For` as proxies write it, some with ports (`203.0.113.9:51234`, `[2001:db8::9]:443`): with its port a
+ * client would be another one for each connection. What is no address is `unknown`.
+ */
+export function readForwardedAddresses(server: FastifyInstance): void {
+  server.addHook('onRequest', async ({ raw: { headers } }) => {
+    const given = headers[header];
+    if (typeof given === 'string') headers[header] = given.split(',').map(plainAddress).join(', ');
+  });
+}
+
+function plainAddress(text: string): string {
+  const bare = text.trim().replace(/^"(.*)"$/, '$1');
+  const inBrackets = /^\[([^\]]*)\](?::\d+)?$/.exec(bare)?.[1];
+  const beforePort = /^([\d.]+):\d+$/.exec(bare)?.[1];
+  const address = (inBrackets ?? beforePort ?? bare).replace(/%.*$/, '');
+  return isIP(address) === 0 ? 'unknown' : address.replace(/^::ffff:(?=[\d.]+$)/i, '');
 }
