@@ -1,7 +1,7 @@
-import { createHash, createSign, generateKeyPairSync } from 'node:crypto';
+import { createHash, createHmac, createSign, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { Secret, type ConsoleConfig } from '@dicom-dispatch/core';
 import { startHttpServer, type HttpStandIn } from '@dicom-dispatch/harness';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startTestConsole, testConfig, type TestConsole } from '../testing/start-test-console.ts';
 import { identify } from './oidc.ts';
 
@@ -14,6 +14,15 @@ interface Provider extends AsyncDisposable {
   /** Replaces the requested nonce. */
   nonce: string | undefined;
   forgesSignature: boolean;
+  /** Makes the next ID tokens, in the place of the right way. */
+  sign: (claims: Record<string, unknown>) => string;
+  /** What the provider publishes. */
+  published: readonly Published[];
+}
+
+interface Published {
+  readonly kid: string;
+  readonly key: KeyObject;
 }
 
 /** An OpenID Connect provider that signs every user in, and checks what the Standard allows it to check. */
@@ -36,7 +45,14 @@ async function startProvider(): Promise<Provider> {
       });
     }
     if (request.path === '/jwks')
-      return json({ keys: [{ ...keys.publicKey.export({ format: 'jwk' }), kid: 'k1', alg: 'RS256', use: 'sig' }] });
+      return json({
+        keys: provider.published.map(({ kid, key }) => ({
+          ...key.export({ format: 'jwk' }),
+          kid,
+          alg: 'RS256',
+          use: 'sig',
+        })),
+      });
     if (request.path === '/authorize') {
       const code = `code-${codes.size}`;
       codes.set(code, {
@@ -67,7 +83,7 @@ async function startProvider(): Promise<Provider> {
       nonce: provider.nonce ?? asked.nonce,
       ...provider.claims,
     };
-    const signed = sign(token);
+    const signed = provider.sign(token);
     const idToken = provider.forgesSignature
       ? `${signed.slice(0, signed.lastIndexOf('.'))}.${'A'.repeat(342)}`
       : signed;
@@ -78,15 +94,21 @@ async function startProvider(): Promise<Provider> {
     claims: {},
     nonce: undefined,
     forgesSignature: false,
+    sign: (claims) => sign(claims),
+    published: [{ kid: 'k1', key: keys.publicKey }],
     [Symbol.asyncDispose]: () => server.stop(),
   };
   return provider;
 }
 
-function sign(claims: object): string {
+function sign(claims: object, kid = 'k1', key = keys.privateKey): string {
+  const text = unsigned(claims, { alg: 'RS256', kid });
+  return `${text}.${createSign('RSA-SHA256').update(text).sign(key, 'base64url')}`;
+}
+
+function unsigned(claims: object, header: object): string {
   const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const text = `${encode({ alg: 'RS256', kid: 'k1' })}.${encode(claims)}`;
-  return `${text}.${createSign('RSA-SHA256').update(text).sign(keys.privateKey, 'base64url')}`;
+  return `${encode(header)}.${encode(claims)}`;
 }
 
 describe('sign-in with OpenID Connect', () => {
@@ -111,8 +133,9 @@ describe('sign-in with OpenID Connect', () => {
   /** Follows the complete sign-in like a browser; returns the last response and the cookies. */
   async function goThrough(
     change: (callback: URL) => void = () => {},
+    { url } = test,
   ): Promise<{ status: number; location: string | null; cookie: string; text: string }> {
-    const start = await fetch(`${test.url}/sign-in/oidc?to=/targets`, { redirect: 'manual' });
+    const start = await fetch(`${url}/sign-in/oidc?to=/targets`, { redirect: 'manual' });
     const cookie = start.headers
       .getSetCookie()
       .map((each) => each.split(';')[0])
@@ -166,6 +189,84 @@ describe('sign-in with OpenID Connect', () => {
     provider.forgesSignature = true;
     expect((await goThrough()).status).toBe(401);
     provider.forgesSignature = false;
+  });
+
+  const now = (): number => Math.floor(Date.now() / 1000);
+  const hmac = (claims: object, key: string | Buffer): string => {
+    const text = unsigned(claims, { alg: 'HS256', kid: 'k1' });
+    return `${text}.${createHmac('sha256', key).update(text).digest('base64url')}`;
+  };
+  it.each<[string, (claims: Record<string, unknown>) => string]>([
+    ['without a signature', (claims) => `${unsigned(claims, { alg: 'none' })}.`],
+    [
+      'signed with the public key as a secret',
+      (claims) => hmac(claims, keys.publicKey.export({ type: 'spki', format: 'pem' })),
+    ],
+    ['signed with the secret of the client', (claims) => hmac(claims, 'client-secret')],
+    ['for another client', (claims) => sign({ ...claims, aud: 'another' })],
+    ['for several clients, and another is meant', (claims) => sign({ ...claims, aud: ['console', 'x'], azp: 'x' })],
+    ['of another provider', (claims) => sign({ ...claims, iss: 'https://evil.example' })],
+    ['that has expired', (claims) => sign({ ...claims, exp: now() - 600, iat: now() - 1200 })],
+    ['that never expires', (claims) => sign({ ...claims, exp: undefined })],
+    ['of the future', (claims) => sign({ ...claims, nbf: now() + 600 })],
+    ['without a nonce', (claims) => sign({ ...claims, nonce: undefined })],
+    ['without a subject', (claims) => sign({ ...claims, sub: undefined })],
+    ['of another key', (claims) => sign(claims, 'k1', generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey)],
+    ['that is no token', () => 'x.y.z'],
+  ])('takes no ID token %s', async (_, forge) => {
+    provider.claims = { preferred_username: 'anna', groups: ['pacs-team'] };
+    provider.sign = forge;
+    const { status, cookie } = await goThrough();
+    provider.sign = (claims) => sign(claims);
+    expect([status, cookie]).toEqual([401, '']);
+  });
+
+  it('takes the new keys of a provider that changes them, and the old ones no longer', async () => {
+    await using own = await startTestConsole({ console: { oidc: oidc({ operator: ['pacs-team'] }) } });
+    const status = async (): Promise<number> => (await goThrough(undefined, own)).status;
+    provider.claims = { preferred_username: 'anna', groups: ['pacs-team'] };
+    const next = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    try {
+      expect(await status()).toBe(303);
+      provider.published = [{ kid: 'k2', key: next.publicKey }];
+      // The keys are asked for once a minute at most, whatever tokens say.
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 61_000 });
+      provider.sign = (claims) => sign(claims, 'k2', next.privateKey);
+      expect(await status()).toBe(303);
+      provider.sign = (claims) => sign(claims);
+      expect(await status()).toBe(401);
+    } finally {
+      vi.useRealTimers();
+      provider.sign = (claims) => sign(claims);
+      provider.published = [{ kid: 'k1', key: keys.publicKey }];
+    }
+  });
+
+  it('takes an answer once: neither its code nor its state serve a second time', async () => {
+    provider.claims = { preferred_username: 'anna', groups: ['pacs-team'] };
+    let used: URL | undefined;
+    expect((await goThrough((callback) => (used = new URL(callback)))).status).toBe(303);
+    // The same browser with its old answer, and another sign-in with the answer of this one.
+    expect((await fetch(used!, { redirect: 'manual' })).headers.get('location')).toBe('/sign-in');
+    expect((await goThrough((callback) => (callback.search = used!.search))).status).toBe(401);
+  });
+
+  it('gives nobody the name of somebody else', async () => {
+    const withUser = { ada: { password: new Secret('ada has a bicycle'), role: 'administrator' } };
+    test.console.reload(testConfig({ console: { users: withUser, oidc: oidc({ viewer: ['canteen'] }) } }));
+    for (const [chosen, shown] of [
+      ['ada', 'oidc:ada'],
+      ['ADA ', 'oidc:ADA'],
+      ['token:backup', 'oidc:token:backup'],
+      ['local', 'oidc:local'],
+      ['anna', 'anna'],
+      ['an\u202ena', String.raw`an\u202ena`],
+    ]) {
+      provider.claims = { preferred_username: chosen, groups: ['canteen'] };
+      const { cookie } = await goThrough();
+      expect((await test.ask('GET', '/api/me', { headers: { cookie } })).body).toMatchObject({ name: shown });
+    }
+    test.console.reload(test.config);
   });
 
   it('ends sessions when the groups of the configuration change, and gives the role that they give now', async () => {

@@ -1,4 +1,4 @@
-import { fingerprint, isLoopback, type ConsoleConfig } from '@dicom-dispatch/core';
+import { fingerprint, isLoopback, printable, type ConsoleConfig } from '@dicom-dispatch/core';
 import type { FastifyRequest } from 'fastify';
 import * as client from 'openid-client';
 import { z } from 'zod';
@@ -73,8 +73,12 @@ export function addOidc(server: ApiServer, context: ConsoleContext): void {
         expectedNonce: nonce,
         idTokenExpected: true,
       });
-      const { name, role, values } = identify(oidc, (tokens.claims() ?? {}) as Record<string, unknown>);
-      await startSession(context, reply, { name, by: 'oidc', values });
+      const { name, role, values } = identify(
+        oidc,
+        (tokens.claims() ?? {}) as Record<string, unknown>,
+        Object.keys(context.config().console.users ?? {}),
+      );
+      await startSession(context, request, reply, { name, by: 'oidc', values });
       await context.audit.write({
         who: name,
         role,
@@ -138,14 +142,20 @@ export function addOidc(server: ApiServer, context: ConsoleContext): void {
   }
 }
 
+/** Names that the audit log has for others: tokens, and what no person did. */
+const othersNames = /^(local|unknown|orthanc plugin|(token|oidc):.*)$/is;
+
 /**
- * Name and role of the user: the highest role that a value of the claim gives.
+ * Name and role of the user: the highest role that a value of the claim gives. Where users choose their name at the
+ * provider, no one can take that of another: a name of a user of the configuration, or not of a person, gets the prefix `oidc:`.
  *
+ * @param users - names of the users of the configuration
  * @throws ConsoleError `sign-in-failed` for a user without a role
  */
 export function identify(
   oidc: Oidc,
   claims: Readonly<Record<string, unknown>>,
+  users: readonly string[] = [],
 ): {
   readonly name: string;
   readonly role: NonNullable<ReturnType<typeof roleOf>>;
@@ -153,7 +163,9 @@ export function identify(
 } {
   const subject = typeof claims['sub'] === 'string' ? claims['sub'] : '';
   const named = claims[oidc.userClaim];
-  const name = (typeof named === 'string' && named !== '' ? named : subject).slice(0, 100);
+  const given = printable((typeof named === 'string' && named !== '' ? named : subject).normalize('NFKC')).trim();
+  const isTaken = othersNames.test(given) || users.includes(given.toLowerCase());
+  const name = `${isTaken ? 'oidc:' : ''}${given}`.slice(0, 100);
   const values = knownValues(oidc, claims[oidc.roleClaim]);
   const role = roleOf(oidc, values);
   if (!role) throw new ConsoleError('sign-in-failed', `${name} has no role in this console: ask an administrator`);

@@ -61,7 +61,7 @@ export function addSignIn(server: ApiServer, context: ConsoleContext): void {
       return refuse(request, reply, 401, 'The name or the password is wrong.', destination);
     }
     await attempt.takeBack();
-    await startSession(context, reply, { name, by: 'password' });
+    await startSession(context, request, reply, { name, by: 'password' });
     devices.remember(reply, name);
     await context.audit.write({
       who: name,

@@ -1,4 +1,4 @@
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ConsoleContext } from '../console-context.ts';
 import { boardPrefix } from './access.ts';
 import type { Proved } from './sessions.ts';
@@ -7,8 +7,15 @@ import type { Proved } from './sessions.ts';
 const boardTokenCookie = 'XSRF-TOKEN';
 const maxDestinationLength = 1000;
 
-/** Signs a user in: a new session, and its cookies. */
-export async function startSession(context: ConsoleContext, reply: FastifyReply, who: Proved): Promise<void> {
+/** Signs a user in: a new session, which replaces the one of the browser, and its cookies. */
+export async function startSession(
+  context: ConsoleContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  who: Proved,
+): Promise<void> {
+  const before = request.cookies[context.cookieName];
+  if (before !== undefined) await context.sessions.end(before);
   const { id, csrf } = await context.sessions.create(who);
   const secure = context.isSecure;
   // Lax, not strict: a link in an e-mail opens the page, not the sign-in. Changes also need the token.
