@@ -12,7 +12,7 @@ import { addErrorAnswers } from './error-answers.ts';
 import { addPages } from './pages/add-pages.ts';
 import { addBoard } from './queues/add-board.ts';
 import { guardAccess } from './security/access.ts';
-import { trustedProxies } from './security/trusted-proxies.ts';
+import { readForwardedAddresses, trustedProxies } from './security/trusted-proxies.ts';
 import { requireRedis } from './security/redis-needed.ts';
 import { addSecurityHeaders } from './security/headers.ts';
 import { refuseNetworks } from './security/refuse-networks.ts';
@@ -32,6 +32,7 @@ const headersMs = 8_000;
 const requestMs = 12_000;
 const idleMs = 30_000;
 const maxConnections = 5_000;
+const maxParamLength = 200;
 
 /** The complete HTTP server, not yet listening, and the function that applies a new configuration. */
 export async function createServer(context: ConsoleContext): Promise<{
@@ -47,10 +48,12 @@ export async function createServer(context: ConsoleContext): Promise<{
     requestTimeout: requestMs,
     keepAliveTimeout: idleMs,
     http: { headersTimeout: headersMs, connectionsCheckingInterval: 2_000, maxHeaderSize: 16 * 1024 },
-    routerOptions: { maxParamLength: 200 },
+    routerOptions: { maxParamLength },
+    rewriteUrl: ({ url = '/' }) => (isRoutable(url) ? url : '/not-an-address'),
   });
   server.server.maxConnections = maxConnections;
   refuseNetworks(server, context);
+  readForwardedAddresses(server);
   const routes: ServedRoute[] = [];
   server.addHook('onRoute', ({ method, url }) => {
     for (const one of Array.isArray(method) ? method : [method]) routes.push({ method: one, url });
@@ -80,4 +83,15 @@ export async function createServer(context: ConsoleContext): Promise<{
   });
   const refresh = await addBoard(server, context);
   return { server, refresh, routes };
+}
+
+/** Whether a path can be looked up at all: the others would be answered before anybody looks at who asks. */
+function isRoutable(url: string): boolean {
+  const [path = ''] = url.split(/[?#]/, 1);
+  try {
+    decodeURIComponent(path);
+  } catch {
+    return false;
+  }
+  return path.split('/').every(({ length }) => length <= maxParamLength);
 }

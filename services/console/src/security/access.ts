@@ -29,6 +29,9 @@ declare module 'fastify' {
 /** Changes per second that one user or program may make, and the burst: the audit log contains each of them. */
 const changes = { perSecond: 10, burst: 600 };
 
+/** The same for exports and downloads, which change nothing and are in the audit log as well. */
+const notedReads = { perSecond: 0.5, burst: 300 };
+
 /** Requests of a browser in which a user has signed in before. */
 const ofKnownDevice = { perSecond: 10, burst: 100 };
 
@@ -44,7 +47,7 @@ interface Refusal {
  */
 export function guardAccess(server: FastifyInstance, context: ConsoleContext): void {
   const pace = new AnonymousPace();
-  const budgets = new TokenBuckets(changes, 1000);
+  const budgets = { changes: new TokenBuckets(changes, 1000), notedReads: new TokenBuckets(notedReads, 1000) };
   const known = new TokenBuckets(ofKnownDevice, 1000);
   server.addHook('onClose', async () => pace.stop());
   server.decorateRequest('identity', undefined);
@@ -121,22 +124,34 @@ function mayHurry(request: FastifyRequest, context: ConsoleContext, known: Token
   return true;
 }
 
-function tooMany(request: FastifyRequest, budgets: TokenBuckets): Refusal | undefined {
+/** The audit log keeps a number of entries: nobody may fill it until those of others are gone. */
+function tooMany(
+  request: FastifyRequest,
+  budgets: Readonly<Record<'changes' | 'notedReads', TokenBuckets>>,
+): Refusal | undefined {
   const { identity } = request;
-  if (!identity || identity.by === 'local' || !changesSomething(request)) return undefined;
-  const budget = budgets.of(identity.name);
-  if (budget.isEmpty())
-    return { status: 429, text: 'Too many changes in a short time: wait a minute, or use /api/bulk.' };
-  budget.take();
-  return undefined;
+  const isChange = changesSomething(request);
+  if (!identity || identity.by === 'local') return undefined;
+  if (!isChange && request.routeOptions.config.action === undefined) return undefined;
+  const budget = budgets[isChange ? 'changes' : 'notedReads'].of(identity.name);
+  if (!budget.isEmpty()) {
+    budget.take();
+    return undefined;
+  }
+  const text = isChange
+    ? 'Too many changes in a short time: wait a minute, or use /api/bulk.'
+    : 'Too many exports in a short time: wait a minute.';
+  return { status: 429, text };
 }
 
 /** For answers that are still being sent: whether the same person would get them now. */
 async function isStillAllowed(request: FastifyRequest, context: ConsoleContext): Promise<boolean> {
+  if (doorVerdict(request, context)) return false;
   const needs = neededFor(request, context);
   if (needs === 'public') return true;
   const identity = await authenticate(request, context.config(), context, 'look');
-  return needs !== 'refused' && identity !== undefined && isAllowed(identity.role, needs);
+  if (needs === 'refused' || !identity || !isAllowed(identity.role, needs)) return false;
+  return (await outsideOfScope(request, identity, context)) === undefined;
 }
 
 function neededFor(request: FastifyRequest, context: ConsoleContext): Role | 'public' | 'refused' {

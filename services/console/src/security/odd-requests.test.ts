@@ -1,3 +1,4 @@
+import { request, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { waitFor } from '@dicom-dispatch/harness';
@@ -55,6 +56,21 @@ describe('answers', () => {
     expect((await test.ask('GET', style)).headers.get('cache-control')).toContain('immutable');
   });
 
+  it('to addresses that nothing can be looked up by are like those to any that are not there', async () => {
+    const get = async (path: string): Promise<readonly unknown[]> => {
+      const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+        const { hostname, port } = new URL(test.url);
+        request({ hostname, port, path, headers }, resolve).on('error', reject).end();
+      });
+      answer.resume();
+      return [answer.statusCode, answer.headers['cache-control'], answer.headers['content-security-policy']];
+    };
+    const usual = await get('/nothing');
+    expect(usual.slice(0, 2)).toEqual([404, 'no-store']);
+    for (const path of ['/%zz', '/api/targets/%c0%ae', `/api/targets/${'x'.repeat(300)}`, '/%', '/api/%ff?x'])
+      expect([path, await get(path)]).toEqual([path, usual]);
+  });
+
   it('show marks that turn the direction of writing, and obey none', async () => {
     const text = 'exe.\u202egpj \u2066x\u2069 \u001b[31mred\u009b0m';
     const { text: page } = await test.ask('GET', `/studies?search=${encodeURIComponent(text)}`, {
@@ -82,6 +98,22 @@ describe('streams of events', () => {
     for (const one of open) one.abort();
     await waitFor(async () => (await listen(testToken.viewer)) === 200);
     for (const one of open) one.abort();
+  });
+});
+
+describe('the audit log', () => {
+  it('cannot be filled by exports, which change nothing and stand in it, too', async () => {
+    const entries = () => test.redis.xlen(`${test.config.redis.prefix}:audit`);
+    const before = await entries();
+    const ask = async (token: string): Promise<number> =>
+      (await test.ask('GET', '/api/deliveries.csv?target=b', { headers: { authorization: `Bearer ${token}` } })).status;
+    const statuses = await Promise.all(Array.from({ length: 450 }, () => ask(testToken.viewer)));
+    expect(new Set(statuses)).toEqual(new Set([200, 429]));
+    expect((await entries()) - before).toBeLessThan(400);
+    // Others export as before, and whoever has exported much goes on reading.
+    expect(await ask(testToken.operator)).toBe(200);
+    const viewer = { authorization: `Bearer ${testToken.viewer}` };
+    expect((await test.ask('GET', '/api/deliveries', { headers: viewer })).status).toBe(200);
   });
 });
 

@@ -120,6 +120,33 @@ describe('a session', () => {
     expect(await stream.ended).toBe('ended');
   });
 
+  it('of a token hears nothing any more when the token is limited to some targets, or its network is shut out', async () => {
+    const headers = { authorization: `Bearer ${testToken.viewer}` };
+    const limited = { token: new Secret(testToken.viewer), role: 'viewer', targets: ['a'] };
+    const first = await listen(headers);
+    test.console.reload(testConfig({ console: { ...signIn, tokens: { ...signIn.tokens, viewer: limited } } }));
+    expect(await first.ended).toBe('ended');
+    const behindProxy = { ...signIn, trustProxy: 1 };
+    test.console.reload(testConfig({ console: behindProxy }));
+    const second = await listen({ ...headers, 'x-forwarded-for': '10.9.9.9' });
+    test.console.reload(testConfig({ console: { ...behindProxy, allowFrom: ['10.20.0.0/16'] } }));
+    expect(await second.ended).toBe('ended');
+  });
+
+  it('takes the place of the one that the browser had, whoever put that there', async () => {
+    const planted = await signedIn('vera');
+    const answer = await fetch(`${test.url}/sign-in`, {
+      method: 'POST',
+      redirect: 'manual',
+      headers: { ...planted, 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ name: 'ada', password: passwordOf('ada') }),
+    });
+    const cookie = answer.headers.getSetCookie()[0]?.split(';')[0] ?? '';
+    expect(cookie).not.toBe(planted['cookie']);
+    expect((await test.ask('GET', '/api/me', { headers: { cookie } })).body).toMatchObject({ name: 'ada' });
+    expect((await test.ask('GET', '/api/me', { headers: planted })).status).toBe(401);
+  });
+
   it('that only listens does not last longer for it', async () => {
     test.console.reload(testConfig({ console: { ...signIn, session: { idle: '2s' } } }));
     const headers = await signedIn('vera');

@@ -18,6 +18,10 @@ import { sendSetupRefusal, sendStepPage } from './setup-page.ts';
 import { addSetupRoutes, type SetupState } from './setup-routes.ts';
 import { administratorBody, ruleBody, sourceBody, startBody, targetBody } from './step-bodies.ts';
 
+/** From the first byte of a request to its last one. */
+const requestMs = 12_000;
+const maxConnections = 200;
+
 export interface SetupOptions {
   /** Of a configuration file that does not exist yet. */
   readonly store: ConfigurationStore;
@@ -48,7 +52,14 @@ export async function startSetup({ store, listen, log }: SetupOptions): Promise<
   const state: SetupState = { store, listen, answers: {} };
   let done = (): void => {};
   const written = new Promise<void>((resolve) => (done = resolve));
-  const server = fastify({ logger: false, bodyLimit: 256 * 1024, forceCloseConnections: true });
+  const server = fastify({
+    logger: false,
+    bodyLimit: 256 * 1024,
+    forceCloseConnections: true,
+    requestTimeout: requestMs,
+    http: { headersTimeout: requestMs },
+  });
+  server.server.maxConnections = maxConnections;
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
   answerErrors(server, log, (_request, reply, answer) => sendError(reply, answer));
