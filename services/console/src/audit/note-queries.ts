@@ -5,9 +5,15 @@ import type { ConsoleContext } from '../console-context.ts';
 export function noteQueries(server: FastifyInstance, context: ConsoleContext): void {
   server.addHook('onResponse', async (request, reply) => {
     if (!context.config().console.audit.syslog?.queries || !request.identity || reply.statusCode >= 400) return;
-    const text = searchOf(request);
+    const text = searchOf(request) ?? exportOf(request);
     if (text !== undefined) await context.queries.note({ who: request.identity.name, address: request.ip, text });
   });
+}
+
+/** A list as a file, without any search, names patients as well. */
+function exportOf(request: FastifyRequest): string | undefined {
+  const list = /^export (studies|deliveries)$/.exec(request.routeOptions.config.action ?? '')?.[1];
+  return list && `all ${list}, as CSV`;
 }
 
 /** All that was searched for. */

@@ -6,7 +6,7 @@ import { codes, type AuditMessage, type Participant } from './audit-message.ts';
 /** Name of reading or exporting the audit log in the audit log. */
 export const auditLogActions: readonly string[] = ['read audit log', 'export audit log'];
 
-/** Sign-in, sign-out, or use of the audit log; undefined for actions without a message in PS3.15. */
+/** Sign-in, sign-out, download of a study, or use of the audit log; undefined for actions without a message in PS3.15. */
 export function messageOfEntry(entry: Omit<AuditEntry, 'hash' | 'id'>): AuditMessage | undefined {
   const { action, at, outcome } = entry;
   const common = { at, outcome: outcome === 'done' ? 0 : 8 } as const;
@@ -22,6 +22,7 @@ export function messageOfEntry(entry: Omit<AuditEntry, 'hash' | 'id'>): AuditMes
       objects: [],
     };
   }
+  if (action === 'download study: end') return messageOfDownload(entry, common);
   if (!auditLogActions.includes(action)) return undefined;
   // PS3.15 A.5.3.2
   return {
@@ -30,6 +31,37 @@ export function messageOfEntry(entry: Omit<AuditEntry, 'hash' | 'id'>): AuditMes
     action: 'R',
     participants: [person(entry), ourProcess(false)],
     objects: [{ id: 'audit-log', idType: codes.uri, type: 2, role: 13, name: 'Security Audit Log' }],
+  };
+}
+
+/** A study of a target that left in a file, as an export (PS3.15 A.5.3.4). Whose it is, no source of ours knows. */
+function messageOfDownload(
+  entry: Omit<AuditEntry, 'hash' | 'id'>,
+  common: Pick<AuditMessage, 'at' | 'outcome'>,
+): AuditMessage {
+  const instances = Number(/(\d+) instances$/.exec(entry.detail)?.[1] ?? 0);
+  const { userId, userName, accessPoint } = person(entry);
+  return {
+    ...common,
+    event: codes.export,
+    action: 'R',
+    outcomeDescription: entry.outcome === 'done' ? undefined : entry.detail,
+    participants: [
+      person(entry),
+      { ...ourProcess(false), role: codes.source },
+      {
+        userId: `download of ${userId}`,
+        userName,
+        accessPoint,
+        isRequestor: false,
+        role: codes.destinationMedia,
+        media: codes.mediaUri,
+      },
+    ],
+    objects: [
+      { id: entry.subject, idType: codes.studyInstanceUid, type: 2, role: 3, description: { instances } },
+      { id: 'unknown', idType: codes.patientNumber, type: 1, role: 1 },
+    ],
   };
 }
 

@@ -61,10 +61,11 @@ describe('audit messages', () => {
     ...more,
   });
   const consoleWith = (audit: object): Record<string, unknown> => ({ ...signIn, trustProxy: true, audit });
-  const targets = {
+  const targets = (): Record<string, unknown> => ({
     a: { type: 'dicom', host: 'pacs.example', port: 104, calledAeTitle: 'PACS', callingAeTitle: 'DISP' },
     b: { type: 'folder', path: '/archive' },
-  };
+    archive: { type: 'orthanc', url: orthanc.url },
+  });
 
   beforeAll(async () => {
     [certificates, orthanc] = await Promise.all([makeCertificates(), startOrthanc()]);
@@ -79,7 +80,7 @@ describe('audit messages', () => {
     }
     test = await startTestConsole({
       sourceUrl: orthanc.url,
-      targets,
+      targets: targets(),
       console: consoleWith({ syslog: syslog() }),
     });
     const { prefix } = test.config.redis;
@@ -128,6 +129,8 @@ describe('audit messages', () => {
     expect(Buffer.from(query, 'base64').toString()).toBe('Müller');
     const kept = await test.redis.xrange(`${test.config.redis.prefix}:audit-queries`, '-', '+');
     expect(kept.length).toBe(1);
+    await test.ask('GET', '/api/studies.csv', { headers: administrator });
+    await arrived('Query', Buffer.from('all studies, as CSV').toString('base64'));
     expect(JSON.stringify(kept)).not.toContain('ller');
     await test.ask('GET', '/fetch?accession=ACC-1&patient=PID-9', { headers: administrator });
     await arrived('Query', Buffer.from('ACC-1, PID-9').toString('base64'));
@@ -149,6 +152,15 @@ describe('audit messages', () => {
     expect(outcomeOf(exported)).toBe('8');
     expect(exported.text).toContain('UserID="file:///archive"');
     expect(exported.text).toContain('<MediaType csd-code="110037"');
+  });
+
+  it('on a study that somebody downloads', async () => {
+    const path = `/api/fetches/download?target=archive&studyInstanceUid=${study.uid}`;
+    expect((await test.ask('GET', path, { headers: administrator })).status).toBe(200);
+    const exported = await arrived('Export', 'download of token:administrator@');
+    expect(outcomeOf(exported)).toBe('0');
+    expect(exported.text).toContain(`ParticipantObjectID="${study.uid}"`);
+    expect(exported.text).toMatch(/<SOPClass NumberOfInstances="[1-9]/);
   });
 
   it('on the use of the audit log itself', async () => {
@@ -180,7 +192,9 @@ describe('audit messages', () => {
 
   it('are not sent to a receiver whose certificate is not trusted', async () => {
     await using other = await startRsyslog({ server: certificates.otherServer, ca: certificates.otherCa });
-    test.console.reload(testConfig({ targets, console: consoleWith({ syslog: syslog({ port: other.port }) }) }));
+    test.console.reload(
+      testConfig({ targets: targets(), console: consoleWith({ syslog: syslog({ port: other.port }) }) }),
+    );
     expect((await attempt('vera', passwordOf('vera'))).status).toBe(303);
     await new Promise((resolve) => void setTimeout(resolve, 2_500));
     expect(await other.messages()).toEqual([]);
