@@ -1,7 +1,7 @@
 import { parseConfig, type TargetSchema } from '@dicom-dispatch/core';
 import { startRedis, tempFolder, type RedisServer } from '@dicom-dispatch/harness';
 import { openPipeline, type PipelineContext } from '@dicom-dispatch/pipeline';
-import { connectRedis, createLogger, openFileStore, type Redis } from '@dicom-dispatch/runtime';
+import { connectRedis, createLogger, openFileStore, openStore, type Redis } from '@dicom-dispatch/runtime';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -215,5 +215,38 @@ describe('what is said of an applied change', () => {
       /started, but could be neither applied nor undone[^]*the file is changed/,
     );
     vi.restoreAllMocks();
+  });
+});
+
+describe('with the configuration in Redis', () => {
+  it('takes no draft that was not written by a console of this installation', async () => {
+    const file = join(folder.path, 'host.yaml');
+    await writeFile(file, `configuration: redis\nredis: { url: '${server.url}' }\n`);
+    const connect = (): Redis => redis.duplicate();
+    const store = await openStore(file, { targetSchemas: schemas, env: {}, connect });
+    const inRedis = { ...context, store };
+    try {
+      await store.current.offer('first', text);
+      expect(await store.current.commit('first', '', { author: 'anna', reason: 'import' })).toBe(true);
+      const edits = [{ kind: 'set', path: ['targets', 'pacs', 'host'], value: 'new' }] as const;
+      await editDraft(inRedis, { edits, what: 'pacs to new', who: anna });
+      expect((await readDraft(inRedis))?.text).toContain('host: new');
+      const kept = (await redis.get(operations.keys.configurationDraft)) ?? '';
+      const forged = [
+        kept.replaceAll('host: new', 'host: evil'),
+        kept.slice(kept.indexOf('{')),
+        `\n${kept}`,
+        '{}',
+        'x',
+      ];
+      for (const other of forged) {
+        await redis.set(operations.keys.configurationDraft, other);
+        expect(await readDraft(inRedis)).toBeUndefined();
+      }
+      const [last] = (await editDraft(inRedis, { edits, what: 'again', who: anna })).changes;
+      expect(last?.what).toBe('again');
+    } finally {
+      store.close();
+    }
   });
 });

@@ -185,12 +185,12 @@ async function changeDraft(context: DraftContext, act: (draft: ConfigDraft) => C
 
 /** Replaces the draft, or removes it if it changes nothing; starts again if another user was faster. */
 async function swapDraft<T extends ConfigDraft | undefined>(
-  { redis, keys }: DraftContext,
+  { redis, keys, store }: DraftContext,
   next: () => Promise<{ readonly stored: string; readonly changed: T }>,
 ): Promise<T> {
   for (let attempt = 0; attempt < 20; attempt += 1) {
     const { stored, changed } = await next();
-    const written = changed && changed.text !== changed.baseText ? JSON.stringify(changed) : '';
+    const written = changed && changed.text !== changed.baseText ? await signedDraft(store, changed) : '';
     if ((await redis.eval(swapScript, 1, keys.configurationDraft, stored, written)) === 1) return changed;
   }
   throw new OperationError('conflict', 'other users keep changing the draft: try again');
@@ -203,7 +203,8 @@ async function readStored(
 ): Promise<{ stored: string; draft?: ConfigDraft }> {
   const stored = (await redis.get(keys.configurationDraft)) ?? '';
   if (stored === '') return { stored };
-  const draft = draftSchema.parse(JSON.parse(stored));
+  const draft = await ownDraft(store, stored);
+  if (!draft) return { stored };
   const isOnTop =
     applied?.base === draft.base && isDeepStrictEqual(draft.changes.slice(0, applied.changes.length), applied.changes);
   const { text, digest } = await store.current.read();
@@ -213,6 +214,23 @@ async function readStored(
   if (merged === undefined) return { stored, draft };
   const after = draft.after.filter(({ target }) => isSame(draft.text, merged, ['targets', target]));
   return { stored, draft: { ...draft, base: digest, baseText: text, text: merged, after } };
+}
+
+/** So that no signature of a version is that of a draft. */
+const purpose = 'draft of the configuration\n';
+
+/** A draft as it is kept. Where the configuration is signed in Redis, the draft is as well: it becomes the next version. */
+async function signedDraft({ current, seal }: ConfigurationStore, draft: ConfigDraft): Promise<string> {
+  const json = JSON.stringify(draft);
+  return current.kind === 'file' ? json : `${await seal.sign(purpose + json)}\n${json}`;
+}
+
+/** A draft as it was kept; undefined where it has to be signed, and is not signed by us. The next one takes its place. */
+async function ownDraft({ current, seal }: ConfigurationStore, stored: string): Promise<ConfigDraft | undefined> {
+  const start = stored.indexOf('{');
+  const json = stored.slice(start);
+  const isOwn = current.kind === 'file' || (await seal.isSigned(purpose + json, stored.slice(0, start).trimEnd()));
+  return isOwn ? draftSchema.parse(JSON.parse(json)) : undefined;
 }
 
 function isSame(one: string, other: string, path: readonly string[]): boolean {
