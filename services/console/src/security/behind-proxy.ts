@@ -2,8 +2,15 @@ import { isLoopback } from '@dicom-dispatch/core';
 import type { FastifyRequest } from 'fastify';
 
 /** Headers that proxies, load balancers and content networks add to requests; browsers and programs send none of them. */
-const forwardingHeader =
-  /^(forwarded|via|x-forwarded(-.+)?|x-real-ip|x-client-ip|x-cluster-client-ip|x-remote-(ip|addr)|x-original-.+|x-rewrite-url|x-envoy-.+|x-proxy-.+|x-arr-.+|x-azure-.+|x-amz-cf-.+|x-amzn-.+|true-client-ip|client-ip|cf-.+|cdn-loop|fastly-.+|proxy-.+)$/;
+const forwardingHeader = new RegExp(
+  [
+    '^via$|forward|proxy|real-ip|client-?ip|connecting-ip|user-ip|originating-ip|remote-(ip|addr|user)|client-cert',
+    '^x-(original-.+|rewrite-url|host|http-host-override|scheme|url-scheme|coming-from)$|^front-end-https$',
+    '^(cf|cdn|fastly|fly|incap|surrogate|cloudfront|ms-aspnetcore|tailscale)-',
+    '^x-(envoy|arr|azure|amz-cf|amzn|akamai|edge|vercel|sucuri|appengine|cloud-trace|varnish|haproxy|traefik|nginx|ms|iis)-',
+    '^akamai-|^x-varnish$|auth-request|webauth|authentik',
+  ].join('|'),
+);
 
 /**
  * Evidence that a request came through a proxy, if no sign-in is configured: every user of the proxy would be

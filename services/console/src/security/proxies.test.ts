@@ -50,6 +50,15 @@ describe('a console without sign-in, behind a proxy that names this machine', ()
     'X-Envoy-External-Address',
     'X-Amzn-Trace-Id',
     'X-Original-URL',
+    'Fly-Client-IP',
+    'X-Vercel-Id',
+    'Incap-Client-IP',
+    'X-HTTP-Host-Override',
+    'Surrogate-Capability',
+    'MS-ASPNETCORE-TOKEN',
+    'Remote-User',
+    'X-Cloud-Trace-Context',
+    'X-SSL-Client-Cert',
   ])('does not take the world for its administrator: %s', async (header) => {
     const { host } = new URL(test.url);
     for (const [method, path] of [
@@ -61,6 +70,19 @@ describe('a console without sign-in, behind a proxy that names this machine', ()
       expect(await status(test, path, { host, [header]: 'for=203.0.113.7' }, method)).toBe(403);
     }
     expect(await test.operations.queues.target('a').isPaused()).toBe(false);
+  });
+
+  it('and serves what browsers and programs of this machine send', async () => {
+    const { host } = new URL(test.url);
+    for (const header of [
+      'DNT',
+      'Sec-CH-UA',
+      'X-Requested-With',
+      'Traceparent',
+      'X-Request-Id',
+      'Upgrade-Insecure-Requests',
+    ])
+      expect([header, await status(test, '/api/overview', { host, [header]: '1' })]).toEqual([header, 200]);
   });
 
   it('nor with one that sends no such header, but HTTP 1.0 or the page of its own name', async () => {
