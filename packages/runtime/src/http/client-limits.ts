@@ -7,7 +7,7 @@ const maxConnectionsOfOne = 20;
 /** From the first byte of a request to its last one. */
 const requestMs = 10_000;
 /** Requests of one address in a second that are answered; the others are refused, at the end of that second. */
-const maxAtOnce = 20;
+const maxAtOnce = 100;
 
 interface Client {
   connections: number;
