@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { Secret } from '@dicom-dispatch/core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { passwordOf, signIn, startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
+import { passwordOf, signIn, startTestConsole, testConfig, type TestConsole } from '../testing/start-test-console.ts';
 import { checkPassword, hashPassword } from './password.ts';
 import { safeDestination } from './start-session.ts';
 
@@ -119,6 +120,25 @@ describe('sign-in', () => {
     expect(guesses.slice(0, 10)).toEqual(Array(10).fill(401));
     expect(guesses.at(-1)).toBe(429);
     expect((await attempt('ada', passwordOf('ada'), cookie)).status).toBe(429);
+  });
+
+  it('knows a browser over a change of console.secret, until the old key is dropped', async () => {
+    const secrets = (...letters: string[]): void =>
+      test.console.reload(
+        testConfig({
+          console: { ...signIn, trustProxy: true, secret: letters.map((one) => new Secret(one.repeat(32))) },
+        }),
+      );
+    secrets('a');
+    const { cookies } = await attempt('edda', passwordOf('edda'));
+    const cookie = cookies.find((one) => one.startsWith('dispatch-device-'))?.split(';')[0] ?? '';
+    for (let count = 0; count < 21; count += 1) await attempt('edda', `guess-${count}`);
+    expect((await attempt('edda', passwordOf('edda'))).status).toBe(429);
+    secrets('b', 'a');
+    expect((await attempt('edda', passwordOf('edda'), cookie)).status).toBe(303);
+    secrets('b');
+    expect((await attempt('edda', passwordOf('edda'), cookie)).status).toBe(429);
+    test.console.reload(test.config);
   });
 
   it('hashes few passwords at a time: what else needs threads goes on', async () => {
