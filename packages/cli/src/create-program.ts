@@ -14,7 +14,7 @@ import { addRulesCommands } from './commands/rules.ts';
 import { addServiceCommands } from './commands/services.ts';
 import { addSupportCommands } from './commands/support.ts';
 
-/** The whole command line. Commands load what they need when they run, so that `--help` is quick. */
+/** The complete command line. Commands load their modules when they run, so that `--help` is fast. */
 export function createProgram(): Command {
   const program = new Command('dispatch')
     .description('Delivers each study from Orthanc completely and once to every target that the rules select.')
@@ -27,7 +27,7 @@ export function createProgram(): Command {
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')
     .exitOverride()
-    // A command may have subcommands that take the same options as it does.
+    // A command may have subcommands with the same options.
     .enablePositionalOptions()
     .addHelpText(
       'after',

@@ -1,10 +1,10 @@
 import type { Logger } from '@dicom-dispatch/runtime';
 import { exitCodes } from './exit.ts';
 
-/** How long a process may live on, in milliseconds, when all of it has ended. */
+/** How long a process may continue after all its work has ended, in milliseconds. */
 export const lingerMs = 3_000;
 
-/** Ends the process after a while, should it still live then, and says what keeps it. */
+/** Ends the process after some time if it is still running, and reports what keeps it running. */
 export function endByForce(afterMs: number, why: string, log?: Logger): void {
   const end = (): void => {
     const kept = process.getActiveResourcesInfo();

@@ -6,11 +6,11 @@ import type { DispatchError } from '@dicom-dispatch/core';
  * Exit codes of the command-line tool.
  *
  * - 0: done
- * - 1: it could not be done, or a service had to be ended by force; the last line says why
+ * - 1: failed, or a service had to be ended by force; the last line contains the reason
  * - 2: the arguments or the configuration cannot be used
- * - 3: `status --check` found something that needs an operator, `audit` something that is wrong or not known
+ * - 3: `status --check` found a problem that needs an operator, `audit` a problem or an unknown result
  * - 4: a required service does not respond: Redis, a source, a target
- * - 5: there is no such study, delivery, target, source
+ * - 5: the study, delivery, target or source does not exist
  * - 130: stopped by Ctrl-C
  */
 export const exitCodes = {
@@ -23,7 +23,7 @@ export const exitCodes = {
   interrupted: 130,
 } as const;
 
-/** An end that needs no stack: its text says all. */
+/** An error without a stack: its text is sufficient. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
   readonly exitCode: number;
@@ -41,8 +41,8 @@ const ofOperation: Readonly<Record<OperationError['code'], number>> = {
 };
 
 /**
- * Says what went wrong, for people. Errors are known by their names, so that a command that needs no package does not
- * load it for its errors.
+ * Reports an error to the user. Errors are identified by name, so that a command does not load a package only for its
+ * errors.
  *
  * @returns the exit code
  */
@@ -51,7 +51,7 @@ export function reportFailure(error: unknown): number {
   if (!(error instanceof Error)) return unexpected(error);
   switch (error.name) {
     case 'CommanderError':
-      // It has said so already; what it calls an error is help that was asked for, or arguments.
+      // It was already reported; the library's error is requested help, or invalid arguments.
       return (error as Error & { exitCode: number }).exitCode === 0 ? exitCodes.done : exitCodes.usage;
     case 'ConfigError':
       console.error((error as ConfigError).format());

@@ -5,15 +5,15 @@ import { createLogger, needEmbeddedRedis, parseListen } from '@dicom-dispatch/ru
 import { connectNow, openConfiguration } from './read-config.ts';
 
 export interface FirstStart {
-  /** Where the page listens; default that of the console. */
+  /** Listening address of the page; default that of the console. */
   readonly listen?: string | undefined;
 }
 
 /**
- * Serves the page that makes the configuration file, where there is none, until somebody has filled it in.
+ * Serves the page that creates a missing configuration file, until it is completed.
  *
- * @returns whether there is a file now; false when it was told to end before
- * @throws ConsoleError when the page cannot be served, EmbeddedRedisError when the services could not start after it
+ * @returns whether the file exists now; false if it was stopped before
+ * @throws ConsoleError if the page cannot be served, EmbeddedRedisError if the services could not start after it
  */
 export async function makeFirstConfig(
   file: string,

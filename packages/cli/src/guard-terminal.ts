@@ -2,8 +2,8 @@ import { inspect } from 'node:util';
 import { printable } from '@dicom-dispatch/core/printable';
 
 /**
- * Lets the terminal show what comes from tags, peers and files, and obey none of it: from here on all that is printed has its
- * control characters and marks of direction written out.
+ * Makes the terminal show text of tags, peers and files literally: from here on the control
+ * characters and bidirectional marks of all output are escaped.
  */
 export function guardTerminal(): void {
   for (const name of ['log', 'error'] as const) {

@@ -3,7 +3,7 @@ import { reportFailure } from './exit.ts';
 import { guardTerminal } from './guard-terminal.ts';
 
 guardTerminal();
-// Whoever reads us may stop early, as `head` does.
+// The reader of the output may stop early, like `head`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit();
   throw error;

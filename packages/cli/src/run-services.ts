@@ -15,11 +15,12 @@ import { openConfiguration } from './read-config.ts';
 import { endOfServicesMs, startServices, type RunningServices, type ServiceName } from './start-services.ts';
 
 /**
- * Runs services in this process until SIGTERM or SIGINT, which may come while they start; a second signal ends it at once.
- * What does not end in time is left behind, and the process ended by force, which is an end with `exitCodes.failed`.
+ * Runs services in this process until SIGTERM or SIGINT, which may arrive during the start; a second signal ends it
+ * immediately.
+ * Parts that do not end in time are left behind, and the process is ended by force, with `exitCodes.failed`.
  *
- * @param first - a file that is not there is made by a page first
- * @param givenUpMs - how long the end of a change is waited for that is not announced; default that of the keeper
+ * @param first - a missing file is first created by a page
+ * @param givenUpMs - how long to wait for the end of an unannounced change; default that of the keeper
  */
 export async function runServices(
   file: string,
@@ -64,7 +65,7 @@ export async function runServices(
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
-    // Above all that the parts allow themselves: for what nobody thought of.
+    // Above all limits of the parts: for unexpected cases.
     endByForce(endOfServicesMs(current, names), 'a stopped part did not end', log);
     // First: a reload may wait for a Redis that is away.
     store.close();
@@ -82,8 +83,8 @@ function loggerOf({ logging }: Config, names: readonly ServiceName[]): Logger {
 const answerWithinMs = 3_000;
 
 /**
- * The configuration to begin with. Where it is in a Redis that does not answer now, the last one that this host was on; it is
- * looked for again once Redis answers.
+ * The initial configuration. If it is in a Redis that does not respond now, the last one of this host; it is
+ * read again when Redis responds.
  *
  * @throws ConfigError
  * @throws the reason of `signal`

@@ -60,22 +60,22 @@ export interface RunningServices {
   readonly watch: RedisWatch;
   /** Those that run by now. */
   services(): readonly RunningService[];
-  /** What starts from now on goes by this configuration. */
+  /** Services started from now on use this configuration. */
   applied(config: Config): void;
   /** Rejects when the services cannot go on. */
   readonly failed: Promise<never>;
-  /** Ends all, also what is only just starting. What does not end in time is left behind, and named in the log. */
+  /** Ends all services, including starting ones. Those that do not end in time are left behind, and named in the log. */
   stop(): Promise<void>;
 }
 
 type Part = 'router' | 'dispatcher' | 'front' | 'redis' | 'telemetry';
 
-/** Above what a console allows its parts. */
+/** Above the limit of a console for its parts. */
 const endOfFrontMs = 8_000;
-/** A Redis of our own has 10 s to write what is left, and is killed then. */
+/** The embedded Redis has 10 s to write its data, and is killed then. */
 const endOfRedisMs = 13_000;
 
-/** How long it may take at most, in milliseconds, until services that are stopped have ended. */
+/** Maximum time until stopped services have ended, in milliseconds. */
 export function endOfServicesMs({ dispatcher }: Config, names: readonly ServiceName[]): number {
   return names.includes('dispatcher') ? dispatcher.graceTime + 25_000 : 12_000;
 }
@@ -85,15 +85,15 @@ export interface StartOfServices {
   readonly logFile?: string;
   /** Gives the start up; what had started is ended then. */
   readonly signal?: AbortSignal;
-  /** Where the configuration is kept, for the console. */
+  /** Location of the configuration, for the console. */
   readonly configuration?: ConfigurationStore;
 }
 
 /**
- * Starts services of one configuration in this process. Health is served first, so that what is still missing can be
- * read there; work begins when Redis is there and fit for it.
+ * Starts services of one configuration in this process. Health is served first, so that it shows what is still
+ * missing; work begins when Redis is available and suitable.
  *
- * @throws CommandError when this configuration cannot run like that
+ * @throws CommandError if this configuration cannot run in this way
  * @throws the reason of `signal`
  */
 export async function startServices(
@@ -173,9 +173,9 @@ export async function startServices(
 
   async function stop(): Promise<void> {
     stopping.abort(new Error('the services are stopping'));
-    // Whether the start came to its end or not: what it has started by then is ended below.
+    // Whether the start was complete or not: everything started by then is ended below.
     await endInTime(log, { start: () => rest.catch(() => {}) });
-    // What takes work in stops first; the console answers to the last. A dispatcher keeps to its own times.
+    // Services that accept work stop first; the console responds to the end. A dispatcher has its own timeouts.
     await endInTime(log, pick('router', 'dispatcher'), endOfServicesMs(config, names));
     await endInTime(log, pick('front'), endOfFrontMs);
     await endInTime(log, pick('redis', 'telemetry'), endOfRedisMs);
@@ -233,19 +233,19 @@ export async function startServices(
       // Read again while it started.
       if (serviceOptions.config !== config) await service.reload?.(config);
     }
-    // Not before: what has not started yet would not be missed at /readyz.
+    // Not before: /readyz would not show services that have not started yet.
     services.splice(
       services.findIndex(({ name }) => name === 'start'),
       1,
     );
-    // Now rather than at an end in good order, which not every process sees: the next start finds what this one compiled.
+    // Now instead of at a regular end, which not every process reaches: the next start finds the compiled code.
     flushCompileCache();
   }
 }
 
 const findingsKeptMs = 5_000;
 
-/** Findings that need action in the whole system; read at most every few seconds, and by nobody whom nobody asks. */
+/** Findings that need action in the complete system; read at most every few seconds, and only on request. */
 function findingsOf(config: () => Config, redis: Redis): () => Promise<readonly PublicFinding[]> {
   let context: PipelineContext | undefined;
   let last: { readonly at: number; readonly findings: Promise<readonly PublicFinding[]> } | undefined;
@@ -262,7 +262,7 @@ function findingsOf(config: () => Config, redis: Redis): () => Promise<readonly 
   }
 }
 
-/** What a former router process has noted of this Redis. */
+/** Notes of a previous router process about this Redis. */
 async function readNotes({ redis }: Config, place: RedisPlace): Promise<RouterNotes> {
   const { NotesFile } = await import('@dicom-dispatch/router');
   const folder = resolve(redis.notesFolder ?? join(redis.dataFolder, 'recovery'));
@@ -297,7 +297,7 @@ function connect(place: RedisPlace, name: string, log: Logger): Redis {
   }
 }
 
-/** Waits for Redis, however long it takes, and refuses one that would lose what it is given. */
+/** Waits for Redis without a time limit, and rejects one that would lose data. */
 async function untilFit(redis: Redis, log: Logger, signal: AbortSignal): Promise<void> {
   await untilReady(redis, signal);
   await check(redis, log);
@@ -328,7 +328,7 @@ async function check(redis: Redis, log: Logger): Promise<void> {
   }
 }
 
-/** Errors on the way do not count: the connection is tried until it is there. */
+/** Errors meanwhile do not count: the connection is tried until it is established. */
 function untilReady(redis: Redis, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const giveUp = (): void => reject(new CommandError('stopped before Redis was available'));

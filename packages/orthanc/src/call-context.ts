@@ -2,10 +2,10 @@ import type { Features } from './features.ts';
 import type { CallOptions, Transport } from './http/transport.ts';
 import { OrthancError } from './orthanc-error.ts';
 
-/** What the calls of one client have in common. */
+/** Common objects of the calls of one client. */
 export interface CallContext {
   transport: Transport;
-  /** What the server can do; asked once. */
+  /** Features of the server; read once. */
   features(options?: CallOptions): Promise<Features>;
 }
 

@@ -2,24 +2,24 @@ import { OrthancError } from './orthanc-error.ts';
 
 /** TLS towards Orthanc. Certificates and keys are PEM texts, not file names. */
 export interface OrthancTlsOptions {
-  /** Trusted certificate authorities; node's own list when absent. */
+  /** Trusted certificate authorities; default: node's own list. */
   ca?: string | Buffer | (string | Buffer)[];
-  /** Client certificate, for a server that asks for one. */
+  /** Client certificate, for a server that requires one. */
   cert?: string | Buffer;
   /** Private key of `cert`. */
   key?: string | Buffer;
   /** Of `key`. */
   passphrase?: string;
-  /** Name to ask for and to find in the server's certificate, when it is not the host of `url`. */
+  /** Server name to request and to expect in the certificate, if it is not the host of `url`. */
   servername?: string;
-  /** Set false to accept any certificate: for trying things, never for patients. Default true. */
+  /** Set false to accept any certificate: for tests, never for patient data. Default true. */
   rejectUnauthorized?: boolean;
 }
 
 export interface OrthancClientOptions {
   /** Where Orthanc's REST API is, e.g. `http://localhost:8042` or `https://pacs.example/orthanc/`. */
   url: string;
-  /** HTTP basic authentication. `username` and `password` in `url` are taken too, and kept out of every error. */
+  /** HTTP basic authentication. `username` and `password` in `url` are accepted too, and never shown in an error. */
   username?: string;
   password?: string;
   /** Bearer token, instead of a user. */
@@ -27,28 +27,28 @@ export interface OrthancClientOptions {
   /** Sent with every request. */
   headers?: Readonly<Record<string, string>>;
   tls?: OrthancTlsOptions;
-  /** Longest silence of the server: before an answer begins, and between two parts of it. Default 60 000 ms. */
+  /** Maximum time without data from the server: before a response begins, and between two parts of it. Default 60 000 ms. */
   timeoutMs?: number;
   /** Longest time to connect, TLS included. Default 10 000 ms. */
   connectTimeoutMs?: number;
   /**
-   * Fewest bytes a second, in either direction, while it is the server's turn; looked at over each `timeoutMs`. 0 = no
+   * Minimum bytes per second, in either direction, while we wait for the server; measured over each `timeoutMs`. 0 = no
    * limit. Default 1 000.
    */
   minBytesPerSecond?: number;
-  /** Most connections at once for instance files, and as many again for all other calls. Default 8. */
+  /** Maximum connections for instance files, and the same number for all other calls. Default 8. */
   maxConnections?: number;
   /** Largest JSON answer that is read. Default 64 MiB. */
   maxJsonBytes?: number;
   /** Most bytes of one instance held in memory while its reader is slow. Default 4 MiB. */
   maxBufferedBytes?: number;
-  /** An instance of up to this size is handed over as one chunk. Default 1 MiB. */
+  /** An instance of up to this size is returned as one chunk. Default 1 MiB. */
   wholeBytes?: number;
-  /** Longest wait that a `Retry-After` of the server may ask of an idempotent read; 0 never waits. Default 5 000 ms. */
+  /** Maximum accepted `Retry-After` of the server for an idempotent read; 0 never waits. Default 5 000 ms. */
   maxRetryAfterMs?: number;
 }
 
-/** Options with defaults filled in and the URL taken apart. */
+/** Options with defaults and the parsed URL. */
 export interface ResolvedOptions {
   secure: boolean;
   /** `http://host:port`, without user or path. */
@@ -57,7 +57,7 @@ export interface ResolvedOptions {
   port: number;
   /** Value of the Host header. */
   host: string;
-  /** Path that every call starts with: empty, or `/prefix` without a slash at its end. */
+  /** Path prefix of every call: empty, or `/prefix` without a trailing slash. */
   prefix: string;
   /** Headers of every request, credentials among them. */
   headers: Readonly<Record<string, string>>;

@@ -1,4 +1,4 @@
-/** Runs `act` on each item, at most `limit` at once. The first failure ends it: no further item is begun. */
+/** Runs `act` on each item, at most `limit` in parallel. The first failure ends it: no further item is started. */
 export async function eachBounded<T>(
   items: readonly T[],
   limit: number,

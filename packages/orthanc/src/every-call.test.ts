@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { collect, startFilledOrthanc, type FilledOrthanc } from '../test/filled-orthanc.ts';
 import { createOrthancClient, OrthancError, type CallOptions, type OrthancClient } from './index.ts';
 
-/** What each call does when it works stands in the tests of its subject; here is what each does when it does not. */
+/** Successful calls are tested with their subjects; here are the failures of each. */
 
 const id = '00000000-11111111-22222222-33333333-44444444';
 const job = '00000000-1111-2222-3333-444444444444';
@@ -145,7 +145,7 @@ function callsOf(client: OrthancClient, hostile?: string): Map<string, Call> {
   return calls;
 }
 
-/** How every call ends, as the code of its error. */
+/** The result of every call, as the code of its error. */
 async function codes(client: OrthancClient, options: CallOptions = {}, hostile?: string): Promise<Map<string, string>> {
   const endings = await Promise.all(
     Array.from(callsOf(client, hostile), async ([call, act]) => {
@@ -171,14 +171,14 @@ function isIterable(value: unknown): value is AsyncIterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
 }
 
-/** The calls that did not end like this. */
+/** The calls with another result. */
 function others(endings: ReadonlyMap<string, string>, code: string): Record<string, string> {
   return Object.fromEntries([...endings].filter(([, one]) => one !== code));
 }
 
-/** Calls that name nothing, or that Orthanc answers otherwise; `unsupported` takes a newer one. */
+/** Calls without a resource, or with another response of Orthanc; `unsupported` requires a newer one. */
 const unlike404: Readonly<Record<string, string>> = {
-  // What is gone is left out.
+  // Deleted resources are omitted.
   arrivedInstances: 'none',
   changes: 'none',
   count: 'none',

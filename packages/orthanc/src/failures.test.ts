@@ -36,7 +36,7 @@ afterAll(async () => {
   await filled[Symbol.asyncDispose]();
 });
 
-/** One call of each way to the server. */
+/** One call for each way to the server. */
 const ways: [string, (client: OrthancClient, signal?: AbortSignal) => Promise<unknown>][] = [
   ['json', (client, signal) => client.statistics({ signal })],
   ['file', async (client, signal) => collect((await client.instanceFile(instanceId, { signal })).body)],
@@ -231,7 +231,7 @@ describe('answers', () => {
     await using reader = createOrthancClient({ url: server.url, maxJsonBytes: 1000 });
     const error = (await reader.statistics().catch((error: unknown) => error)) as OrthancError;
     expect(error).toMatchObject({ code, path: '/statistics' });
-    // What came may be about a patient.
+    // Received data may be about a patient.
     expect(`${error.message} ${String(error.cause)}`).not.toMatch(/html|many|xxx/);
   });
 

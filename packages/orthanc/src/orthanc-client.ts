@@ -41,10 +41,10 @@ import { idsSchema, systemSchema } from './schema.ts';
 import type { Change, Changes, Metadata, Study, System } from './schema.ts';
 
 /**
- * A client of one Orthanc. Answers keep Orthanc's own field names; what this client puts together has names of its own.
- * Every call takes `{ signal, timeoutMs }` last, and throws nothing but {@link OrthancError}.
+ * A client of one Orthanc. Responses keep Orthanc's own field names; results that this client computes have their own.
+ * Every call takes `{ signal, timeoutMs }` last, and throws only {@link OrthancError}.
  *
- * What routing and sending need stands here, everything else by subject: `client.studies.archive(id)`.
+ * Calls for routing and sending are defined here, all others by subject: `client.studies.archive(id)`.
  */
 export class OrthancClient {
   readonly patients: PatientCalls;
@@ -72,7 +72,7 @@ export class OrthancClient {
     this.peers = createPeerCalls(context);
   }
 
-  /** `/system`: version, capabilities, settings. Asked anew each time, and what `features()` knows is renewed by it. */
+  /** `/system`: version, capabilities, settings. Read each time, which also updates `features()`. */
   async system(options?: CallOptions): Promise<System> {
     const request = { method: 'GET', target: target('/system'), options } as const;
     const system = await this.#context.transport.json(systemSchema, request);
@@ -85,12 +85,12 @@ export class OrthancClient {
     return this.#context.transport.json(idsSchema, { method: 'GET', target: target('/plugins'), options });
   }
 
-  /** What the server can do. Asked once; `system()` asks again, which is worth doing after it was unreachable. */
+  /** Features of the server. Read once; `system()` reads them again, which is useful after it was unreachable. */
   async features(options?: CallOptions): Promise<Features> {
     return this.#features ?? detectFeatures(await this.system(options));
   }
 
-  /** How much the server holds. */
+  /** Size of the server's content. */
   async statistics(options?: CallOptions): Promise<Statistics> {
     return readStatistics(this.#context, options);
   }
@@ -105,7 +105,7 @@ export class OrthancClient {
     return readChanges(this.#context, query, options);
   }
 
-  /** The newest change, or undefined when there is none. */
+  /** The newest change, or undefined if there is none. */
   async lastChange(options?: CallOptions): Promise<Change | undefined> {
     return readLastChange(this.#context, options);
   }
@@ -120,7 +120,7 @@ export class OrthancClient {
     return this[level].metadata(id, options);
   }
 
-  /** All instances of a study with what a sender needs of them, in two requests. */
+  /** All instances of a study with the data for sending them, in two requests. */
   async studyInstances(studyId: string, options?: CallOptions): Promise<StudyInstance[]> {
     return listStudyInstances(this.#context, studyId, options);
   }
@@ -193,9 +193,7 @@ export class OrthancClient {
   }
 }
 
-/**
- * @throws OrthancError `bad-request` naming the option at fault. It does not connect yet.
- */
+/** @throws OrthancError `bad-request` with the name of the invalid option. It does not connect yet. */
 export function createOrthancClient(options: OrthancClientOptions): OrthancClient {
   return new OrthancClient(options);
 }

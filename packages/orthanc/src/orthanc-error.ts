@@ -1,20 +1,20 @@
 /**
- * What went wrong, as a closed list:
- * - `unreachable`: no connection (refused, no such host, no route)
+ * All error codes, as a closed list:
+ * - `unreachable`: no connection (refused, unknown host, no route)
  * - `tls`: the TLS handshake failed or a certificate is not trusted
- * - `timeout`: the server was silent for longer than the timeout, or slower than the least pace
+ * - `timeout`: the server sent no data for longer than the timeout, or was slower than the minimum rate
  * - `unauthorized` / `forbidden`: HTTP 401 / 403
  * - `not-found`: HTTP 404, the resource or the route does not exist
  * - `conflict`: HTTP 409 or 412, another writer was first
- * - `bad-request`: any other HTTP 4xx, or an argument that this client refuses to send
- * - `busy`: HTTP 429 or 503, the server asks for a later retry
+ * - `bad-request`: any other HTTP 4xx, or an argument that this client rejects
+ * - `busy`: HTTP 429 or 503, the server requests a later retry
  * - `server-error`: any other HTTP 5xx
- * - `reset`: the connection broke before the whole answer was here
- * - `protocol`: the answer is not the HTTP, JSON or DICOM that Orthanc gives; often a page of a proxy
- * - `too-large`: the answer is larger than the limit set for it
- * - `unsupported`: this server's version lacks the call, or it cannot write a file as asked
+ * - `reset`: the connection broke before the complete response arrived
+ * - `protocol`: the response is not the HTTP, JSON or DICOM that Orthanc sends; often a page of a proxy
+ * - `too-large`: the response is larger than its limit
+ * - `unsupported`: this server's version lacks the call, or it cannot write the requested file
  * - `job-failed`: a job of Orthanc ended without success
- * - `local-resources`: this process has reached its limit of open files and connections; the server is not at fault
+ * - `local-resources`: this process has reached its limit of open files and connections; the server is not the cause
  * - `cancelled`: the caller's signal, or `close()` of the client
  */
 export const orthancErrorCodes = [
@@ -44,7 +44,7 @@ export interface OrthancErrorInit {
   method?: string | undefined;
   /** Path of the call, without its query string (which may carry tags of a patient). */
   path?: string | undefined;
-  /** HTTP status, when an answer came. */
+  /** HTTP status, if there was a response. */
   status?: number | undefined;
   /** `OrthancStatus` of the answer: the number in Orthanc's own list of errors. */
   orthancStatus?: number | undefined;
@@ -52,12 +52,12 @@ export interface OrthancErrorInit {
   isOrthancAnswer?: boolean | undefined;
   /** `Details` of the answer: foreign text, see {@link OrthancError.details}. */
   details?: string | undefined;
-  /** What the server asked for by `Retry-After`, in milliseconds. */
+  /** The server's `Retry-After`, in milliseconds. */
   retryAfterMs?: number | undefined;
   cause?: unknown;
 }
 
-/** The one error class of this package. Its message and its fields hold no patient data. */
+/** The only error class of this package. Its message and its fields contain no patient data. */
 export class OrthancError extends Error {
   override readonly name = 'OrthancError';
   readonly code: OrthancErrorCode;
@@ -67,15 +67,16 @@ export class OrthancError extends Error {
   readonly orthancStatus: number | undefined;
   readonly retryAfterMs: number | undefined;
   /**
-   * True when the answer was surely made by Orthanc: its JSON with `OrthancError`, `OrthancStatus` and the status. False for
-   * a page of a proxy, and for an answer without a body, which a proxy may have made as well (Orthanc too answers some
-   * calls for what does not exist with an empty 404). Nothing is gone because of an error where this is false: `exists`
-   * asks in a way that Orthanc answers in its own words.
+   * True if the response was certainly created by Orthanc: its JSON with `OrthancError`, `OrthancStatus` and the status.
+   * False for
+   * a page of a proxy, and for a response without a body, which a proxy may have created as well (Orthanc too answers some
+   * calls for missing resources with an empty 404). An error where this is false proves no deletion: `exists`
+   * sends a request that Orthanc answers in its own format.
    */
   readonly isOrthancAnswer: boolean;
   /**
-   * Orthanc's own explanation (`Details` of its answer). It is useful to an operator, but foreign: it may quote a value
-   * of a dataset. So it is not enumerable, and stays out of logs unless somebody puts it there.
+   * Orthanc's own explanation (`Details` of its response). It is useful to an operator, but foreign: it may contain a value
+   * of a data set. So it is not enumerable, and is not logged unless added explicitly.
    */
   declare readonly details: string | undefined;
 

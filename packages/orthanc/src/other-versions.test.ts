@@ -7,8 +7,8 @@ import { createOrthancClient } from './index.ts';
 import type { OrthancClient } from './index.ts';
 
 /*
- * Only Orthanc 1.10.1 can be run here. What older servers lack is taken away from it by a front that refuses the routes;
- * what newer ones add is a stand-in that checks the requests, whose answers are written after Orthanc's documentation.
+ * Only Orthanc 1.10.1 can be run here. For older servers a proxy rejects the routes that they lack;
+ * newer ones are simulated by a server that checks the requests, with responses according to Orthanc's documentation.
  */
 
 const newest = {
@@ -54,7 +54,7 @@ describe('an older server, without /tools/bulk-content and /attachments/info', (
     await using filled = await startFilledOrthanc();
     const { client: direct, server, studyId, instanceIds } = filled;
     for (const version of [
-      // Told by its version, and found out by the refusal of a proxy that lets only GET through.
+      // Known by its version, and detected by the rejection of a proxy that only allows GET.
       { Version: '1.9.3', ApiVersion: 12 },
       { Version: '1.9.4', ApiVersion: 13 },
     ]) {
@@ -71,7 +71,7 @@ describe('an older server, without /tools/bulk-content and /attachments/info', (
       await expect(old.client.studyInstances(noResource)).rejects.toMatchObject({ code: 'not-found' });
       const whole = (await direct.studyInstances(studyId)).map((one) => ({ ...one, studyId }));
       const series = [...new Set(whole.map(({ seriesId }) => seriesId))];
-      // One that is gone has the newest server refuse the whole list.
+      // A deleted one makes the newest server reject the complete list.
       for (const client of [old.client, direct]) {
         expect(await client.arrivedInstances('series', [noResource, ...series], new Map())).toEqual(whole);
         expect(await client.arrivedInstances('instances', [noResource, ...instanceIds.values()], new Map())).toEqual(

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 
 /**
- * Of Orthanc's answers only the fields that are read are required; all others are kept as they came. What is no identifier,
- * and of an unexpected kind, counts as absent: one odd value must not cost a list of thousands.
+ * Only the fields that are read are required in Orthanc's responses; all others are kept. A field that is not an id,
+ * and has an unexpected type, counts as absent: one unusual value must not fail a list of thousands.
  */
 
 export const tagsSchema = z.record(z.string(), z.unknown()).transform((tags) => {
   const texts: Record<string, string> = {};
   for (const [name, value] of Object.entries(tags)) {
-    // A sequence among main tags (1.11.1 and newer) is not text; whoever wants one reads it by `tags()`.
+    // A sequence among main tags (1.11.1 and later) is not text; use `tags()` to read it.
     if (typeof value === 'string') texts[name] = value;
   }
   return texts;

@@ -8,7 +8,7 @@ export interface CallName {
   path: string;
 }
 
-/** Codes of node, of OpenSSL by way of node, and of undici, to ours. */
+/** Codes of node, of OpenSSL through node, and of undici, mapped to ours. */
 const byForeignCode: Readonly<Record<string, OrthancErrorCode>> = {
   ECONNREFUSED: 'unreachable',
   ENOTFOUND: 'unreachable',
@@ -40,7 +40,7 @@ const byForeignCode: Readonly<Record<string, OrthancErrorCode>> = {
   UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: 'bad-request',
 };
 
-/** Certificate verdicts of OpenSSL that carry none of the prefixes below. */
+/** Certificate errors of OpenSSL with none of the prefixes below. */
 const certificateVerdicts = new Set([
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'SELF_SIGNED_CERT_IN_CHAIN',
@@ -62,7 +62,7 @@ const descriptions: Partial<Record<OrthancErrorCode, string>> = {
   cancelled: 'the call was cancelled',
 };
 
-/** Any thrown value as an {@link OrthancError}; one that is already ours is returned as it is. */
+/** Any thrown value as an {@link OrthancError}; an OrthancError is returned unchanged. */
 export function translateError(error: unknown, call: CallName): OrthancError {
   if (error instanceof OrthancError) return error;
   const code = codeOf(error);
@@ -70,7 +70,7 @@ export function translateError(error: unknown, call: CallName): OrthancError {
   return new OrthancError(code, `${call.method} ${call.path}: ${description}`, { ...call, cause: error });
 }
 
-/** The error of a signal that fired: a deadline (`AbortSignal.timeout`) is a timeout, all else a cancellation. */
+/** The error of an aborted signal: a deadline (`AbortSignal.timeout`) is a timeout, all others a cancellation. */
 export function translateAbort(reason: unknown, call: CallName): OrthancError {
   const code = isTimeout(reason) ? 'timeout' : 'cancelled';
   const text = code === 'timeout' ? "the caller's deadline passed" : 'the call was cancelled';

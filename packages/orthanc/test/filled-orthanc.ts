@@ -19,7 +19,7 @@ export interface FilledOrthanc extends AsyncDisposable {
   instanceIds: Map<string, string>;
 }
 
-/** A real Orthanc that holds one study, and a client of it. */
+/** A real Orthanc with one study, and a client of it. */
 export async function startFilledOrthanc(
   options: OrthancOptions = {},
   clientOptions: Partial<OrthancClientOptions> = {},

@@ -3,14 +3,14 @@ import type { AddressInfo, Socket } from 'node:net';
 
 export interface ScriptedServer extends AsyncDisposable {
   url: string;
-  /** Connections taken so far. */
+  /** Connections accepted so far. */
   connections(): number;
   /** Head of each request so far. */
   requests: string[];
 }
 
 /**
- * A server that answers GET requests byte by byte as the test says: for what no real HTTP server would send.
+ * A server that answers GET requests byte by byte as defined by the test: for responses that no real HTTP server would send.
  *
  * @param answer called with the socket, the number of the request on its connection, and that of the connection, from 0
  */

@@ -16,7 +16,7 @@ const receiptFormats = ['table', 'json', 'csv'];
 
 type ListOptions = ShowOptions & SelectionOptions & { readonly limit: number };
 
-/** Commands that show how things stand: over Redis, so that the console need not run. */
+/** Commands that show the state: they read Redis, so the console need not run. */
 export function addLookCommands(program: Command): void {
   const status = look(program, 'status', 'show an overview of the system')
     .option('--check', 'exit status 3 if something needs an operator')

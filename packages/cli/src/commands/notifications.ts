@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { NotificationOptions } from '../operate/notifications.ts';
 import { withConfig, withExamples, withJson } from './options.ts';
 
-/** `notifications`: who is notified, and a test message. */
+/** `notifications`: receivers of notifications, and a test message. */
 export function addNotificationCommands(program: Command): void {
   const notifications = program
     .command('notifications')

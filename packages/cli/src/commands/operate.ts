@@ -10,7 +10,7 @@ interface TargetOptions {
   readonly json?: boolean;
 }
 
-/** Commands that change something: what the buttons of the console do. */
+/** Commands that change something: the same actions as the buttons of the console. */
 export function addOperateCommands(program: Command): void {
   const retry = addAct(program, 'retry', 'retry deliveries with all their attempts; waiting deliveries start at once');
   retry

@@ -2,7 +2,7 @@ import type { DeliveryState } from '@dicom-dispatch/state/records';
 import type { Stage } from '@dicom-dispatch/core';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 
-/** The configuration file that is used when none is named. */
+/** The default configuration file. */
 const usualFile = 'dispatch.yaml';
 
 /** States and stages as words for help and completion: naming them here loads nothing. */
@@ -19,7 +19,7 @@ const states = [
 ] as const satisfies readonly DeliveryState[];
 const stages = ['resolve', 'manifest', 'connect', 'transfer', 'verify', 'finalize'] as const satisfies readonly Stage[];
 
-/** Which deliveries are meant, as options say it. */
+/** Options that select deliveries. */
 export interface SelectionOptions {
   readonly state?: DeliveryState;
   readonly target?: string;
@@ -69,7 +69,7 @@ export function withLimit(command: Command): Command {
   return command.option('--limit <count>', 'maximum number to show', parseLimit, 50);
 }
 
-/** Lines for the end of a command's help: what to type, and what it does. */
+/** Lines for the end of a command's help: examples with their effects. */
 export function withExamples(command: Command, examples: readonly (readonly [typed: string, does: string])[]): Command {
   const width = Math.max(...examples.map(([typed]) => typed.length));
   const lines = examples.map(([typed, does]) => `  dispatch ${typed.padEnd(width)}  ${does}`.trimEnd());

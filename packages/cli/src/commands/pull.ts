@@ -3,7 +3,7 @@ import type { FindOptions } from '../operate/find-at-target.ts';
 import type { PullOptions } from '../operate/pull-study.ts';
 import { withConfig, withExamples, withJson } from './options.ts';
 
-/** `find` and `pull`: ask a target that can be asked, and get studies from it. Neither needs Redis nor a running service. */
+/** `find` and `pull`: search a target, and retrieve studies from it. They need neither Redis nor a running service. */
 export function addPullCommands(program: Command): void {
   const find = program
     .command('find')

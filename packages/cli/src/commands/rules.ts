@@ -4,14 +4,14 @@ import type { ShowOptions } from '../operate/show.ts';
 import type { RulesTestOptions } from '../operate/test-rules.ts';
 import { parseTime, withConfig, withExamples, withJson } from './options.ts';
 
-/** `rules`, `rules test`, `rules replay`: what the rules are, would do, and would have done. Nothing is sent. */
+/** `rules`, `rules test`, `rules replay`: the rules, their result for a study, and for earlier studies. Nothing is sent. */
 export function addRulesCommands(program: Command): void {
   const rules = withJson(
     withConfig(
       program
         .command('rules')
         .description('show the rules; with a study, show what they would do with it and why (a dry run)')
-        // Subcommands have --json and --config of their own.
+        // Subcommands have their own --json and --config.
         .enablePositionalOptions(),
     ),
   )

@@ -4,13 +4,16 @@ import { join } from 'node:path';
 import type { OrthancClient } from '@dicom-dispatch/orthanc';
 import { readPart10 } from 'dicom-dimse';
 
-/** SOP Instance UID to a hash of what is there: of the dataset alone, since a DICOM receiver writes file meta of its own. */
+/**
+ * SOP Instance UID to a hash of the stored content: of the data set alone, since a DICOM receiver writes its own file meta
+ * information.
+ */
 export type Arrived = ReadonlyMap<string, string>;
 
 /** The SOP Instance UID of a Part 10 file, and a hash of its dataset: of all behind the file meta (PS3.10 section 7.1). */
 export async function datasetHash(bytes: Buffer): Promise<{ sopInstanceUid: string; hash: string }> {
   const { meta } = await readPart10([bytes]);
-  // 128 bytes of preamble, "DICM", and the element (0002,0000) whose value is the length of the rest of the file meta.
+  // 128 bytes of preamble, "DICM", and the element (0002,0000) with the length of the rest of the file meta information.
   const datasetOffset = 144 + bytes.readUInt32LE(140);
   const hash = createHash('sha256').update(bytes.subarray(datasetOffset)).digest('hex');
   return { sopInstanceUid: meta.sopInstanceUid, hash };

@@ -8,7 +8,7 @@ export interface DemoPlaces {
   readonly listen: string;
 }
 
-/** The configuration of the demo, as a file that its user may read and take further. */
+/** The configuration of the demo, as a file for further use. */
 export function demoConfig(places: DemoPlaces): string {
   const config = {
     sources: { hospital: { url: places.sourceUrl, pollInterval: '250ms', startFrom: 'everything' } },

@@ -24,7 +24,7 @@ export async function startOrthancProcess(folder: string, aeTitle: string): Prom
   const [httpPort, dicomPort] = [await freePort(), await freePort()];
   const file = join(folder, 'orthanc.json');
   await writeFile(file, JSON.stringify(settings(folder, aeTitle, httpPort, dicomPort), null, 2));
-  // A group of its own, so that Ctrl-C reaches us alone and we end it in our order.
+  // A separate process group, so that Ctrl-C reaches only us and we end the processes in order.
   const child = spawn(program, [file], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const output: string[] = [];
   for (const stream of [child.stdout, child.stderr])

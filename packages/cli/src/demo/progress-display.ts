@@ -9,7 +9,7 @@ export interface ShownStudy {
 
 const barWidth = 24;
 
-/** Progress by study and target: drawn anew in place on a terminal, else a line whenever a delivery changes its state. */
+/** Progress by study and target: redrawn in place on a terminal, otherwise one line per state change of a delivery. */
 export class ProgressDisplay {
   readonly #out: NodeJS.WriteStream;
   #drawnLines = 0;

@@ -27,14 +27,14 @@ interface UploadedStudy {
   readonly study: SampleStudy;
   readonly title: string;
   readonly targets: readonly string[];
-  /** SOP Instance UID to hash of the dataset, as made. */
+  /** SOP Instance UID to hash of the generated data set. */
   readonly expected: Arrived;
 }
 
 /**
- * The whole system on this machine. Ctrl-C, an error and the end with `--once` all clean up what was started.
+ * The complete system on this machine. Ctrl-C, an error and the end with `--once` remove everything that was started.
  *
- * @returns the exit code: 0 only if every study arrived whole wherever it should
+ * @returns the exit code: 0 only if every study arrived completely at all its targets
  */
 export async function runDemo(options: DemoOptions): Promise<number> {
   const stopping = new AbortController();
@@ -182,7 +182,7 @@ async function watch(
   }
 }
 
-/** The table of what was delivered where, checked at the receivers. @returns whether all is there */
+/** The table of deliveries, checked at the receivers. @returns whether everything arrived */
 function report(
   uploaded: readonly UploadedStudy[],
   deliveries: readonly DeliveryRecord[],

@@ -5,7 +5,7 @@ import { checkRedis, mastersOf } from '@dicom-dispatch/runtime';
 import { readCacheStats } from '../operate/show-cache-stats.ts';
 import type { System } from '../operate/with-system.ts';
 
-/** What is collected of a system that runs: file name to what it holds. */
+/** Data collected from a running system: file name to content. */
 export type Collector = (system: System) => Promise<unknown>;
 
 export const collectors: Readonly<Record<string, Collector>> = {
@@ -30,7 +30,7 @@ async function readRedis({ redis }: System): Promise<unknown> {
     checkRedis(redis),
     ...mastersOf(redis).map(async ({ address, redis: master }) => ({
       address,
-      // Where the ACL user may not ask, the findings say so.
+      // If the ACL user lacks a permission, the findings report it.
       ...sectionsOf(await master.info('everything').catch(() => '')),
     })),
   ]);
@@ -123,7 +123,7 @@ async function recentFailures(records: System['operations']['records']) {
   );
 }
 
-/** Names and numbers of the patients whose deliveries are in the bundle, only to be taken out of it. */
+/** Names and numbers of the patients whose deliveries are in the bundle, only used to remove them from it. */
 export async function patientWords({ operations, lookup }: System): Promise<string[]> {
   const records = (await recentFailures(operations.records)).map(({ record }) => record);
   const words: string[] = [];

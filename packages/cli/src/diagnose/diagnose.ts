@@ -36,8 +36,8 @@ needs them. Check the bundle before you send it.
 `;
 
 /**
- * Writes all that a support case needs into one file, without secrets and patient data. What cannot be read is left out
- * and named: that something does not answer is what the case may be about.
+ * Writes the data for a support case into one file, without secrets and patient data. Unreadable parts are omitted
+ * and named: that a service does not respond may be the problem.
  */
 export async function diagnose(options: DiagnoseOptions): Promise<void> {
   const problems: Record<string, string> = {};

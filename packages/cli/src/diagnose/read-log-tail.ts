@@ -11,7 +11,7 @@ export async function readLogTail(file: string, lines: number, scrubber: Scrubbe
     const length = Math.min(size, maxBytes);
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, size - length);
     const all = buffer.toString('utf8', 0, bytesRead).split('\n');
-    // The first one is cut where the file is longer.
+    // The first line is truncated if the file is longer.
     const whole = size > length ? all.slice(1) : all;
     const last = whole.filter((line) => line.trim() !== '').slice(-lines);
     return last.map((line) => `${scrubLine(line, scrubber)}\n`).join('');

@@ -1,10 +1,10 @@
 import { Secret, type Config } from '@dicom-dispatch/core';
 
-/** Who somebody is, or how a server knows us. */
+/** Data that identify a person, or us at a server. */
 const personal = /^(username|user|email|to|from|cc|clientId|subject|headers)$/i;
-/** Sections whose keys are names of people. */
+/** Sections whose keys are names of persons. */
 const byPerson = new Set(['users', 'tokens']);
-/** An expression or template that speaks of what a person is known by may have somebody's name or number in it. */
+/** An expression or template with an identifying attribute may contain the name or number of a person. */
 const namesPatients = /Patient(Name|ID|BirthDate|Address)|OtherPatient|AccessionNumber|Physician/i;
 const quoted = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/g;
 
@@ -24,7 +24,7 @@ export function redactConfig(config: unknown): unknown {
   );
 }
 
-/** All secrets of a configuration, and what the environment gave it: to be found wherever they have got to. */
+/** All secrets of a configuration, and those from the environment: to be removed from any text. */
 export function secretsOf(
   texts: readonly string[],
   config: Config | undefined,

@@ -1,6 +1,7 @@
 /*
- * What has to be hidden by its form. Each function looks at every character a bounded number of times: a log of a hostile
- * peer must not hold up a support case. Runs of characters are found first, and judged as a whole.
+ * Texts that must be hidden by their form. Each function checks every character a limited number of times: a log of a
+ * malicious
+ * peer must not block a support case. Runs of characters are found first, and evaluated as a whole.
  */
 
 /** What can be a UID (PS3.5, section 9.1): numbers with dots, more of them or longer than an IP address has. */
@@ -47,7 +48,7 @@ export function replaceMailAddresses(text: string, hidden: string): string {
   });
 }
 
-/** User and password in an address: what stands between `://` and the last `@` before a slash. */
+/** User and password in a URL: the text between `://` and the last `@` before a slash. */
 export function replaceCredentials(text: string, hidden: string): string {
   return text.replaceAll(/(?<=[a-z0-9+.-]:\/\/)[^/\s"']+/gi, (authority) => {
     const at = authority.lastIndexOf('@');

@@ -7,21 +7,21 @@ import {
   replaceUids,
 } from './scrub-patterns.ts';
 
-/** UIDs of the Standard itself (SOP classes, transfer syntaxes) say nothing about anybody. */
+/** UIDs of the Standard itself (SOP classes, transfer syntaxes) identify nobody. */
 const standardRoot = '1.2.840.10008.';
 const orthancId = /\b[0-9a-f]{8}(?:-[0-9a-f]{8}){4}\b/g;
-/** Keys whose values are hidden wherever they stand: secrets, and what a person is known by. */
+/** Keys whose values are always hidden: secrets, and identifying data. */
 const hiddenKey =
   /pass(word|phrase)|secret|token|authorization|cookie|credential|privateKey|accessKey|^(patient|otherpatient|referring|performing|operators)|^accessionnumber$|^studydescription$|^\(?0010,? ?[0-9a-f]{4}\)?$/i;
 
-/** What a secret becomes when it is written as JSON. */
+/** A secret encoded as JSON. */
 const secretText = '[secret]';
 /** Words shorter than this would be found in every other word. */
 const shortest = 3;
 
 /**
- * Takes out of texts what must not leave the house. UIDs and Orthanc's ids become words that are the same all over one
- * bundle, so that lines about the same study can still be told, and that no other bundle shares.
+ * Removes confidential data from texts. UIDs and Orthanc ids become pseudonyms that are consistent within one
+ * bundle, so that lines about the same study can still be matched, and different in other bundles.
  */
 export class Scrubber {
   readonly #key = randomBytes(32);
@@ -33,7 +33,7 @@ export class Scrubber {
     this.#secrets = [...new Set(secrets)].filter((each) => each.length >= shortest).sort((a, b) => b.length - a.length);
   }
 
-  /** From now on takes out these words too, upper or lower case: names and numbers of patients. */
+  /** Also removes these words from now on, case-insensitive: names and numbers of patients. */
   hide(words: Iterable<string>): void {
     const known = [...new Set(words)].filter((word) => word.length >= shortest).sort((a, b) => b.length - a.length);
     if (known.length === 0) return;
@@ -55,7 +55,7 @@ export class Scrubber {
     return replaceMailAddresses(replacePersonNames(clean, '[name]'), '[address]');
   }
 
-  /** Anything that JSON can say, with every text in it scrubbed and values of telling keys hidden. */
+  /** Any JSON value, with every text in it scrubbed and values of confidential keys hidden. */
   value(value: unknown): unknown {
     return this.#walk(JSON.parse(JSON.stringify(value) ?? 'null'));
   }
@@ -67,7 +67,7 @@ export class Scrubber {
     return Object.fromEntries(
       Object.entries(value).map(([key, item]) => [
         this.#withoutPatterns(key),
-        // A number, a yes or a no under such a key tells that something is set, and not what.
+        // A number or boolean under such a key only shows that something is set.
         hiddenKey.test(key) && typeof item === 'string' && item !== secretText ? '[hidden]' : this.#walk(item),
       ]),
     );

@@ -40,7 +40,7 @@ interface Outcome {
   readonly done: boolean;
   /** Why not. */
   readonly why: string | undefined;
-  /** What came of it. */
+  /** Its result. */
   readonly did?: string;
 }
 
@@ -63,7 +63,7 @@ const past: Readonly<Record<BulkAction, string>> = {
   first: 'sent first',
 };
 
-/** Does one thing to the deliveries that are named, or to all that a filter means, after asking. */
+/** Applies an action to the named deliveries, or to all that match a filter, after a confirmation. */
 export async function actNow(action: BulkAction, ids: readonly string[], options: ActOptions): Promise<void> {
   const { target, state, stage, code, rule, source, since, until } = options;
   const filter = { target, state, stage, code, rule, source, since, until };
@@ -93,7 +93,7 @@ async function actOnNamed(system: System, action: BulkAction, ids: readonly stri
     const meant = await deliveriesOf(system, id, options.target);
     const ofThis = await Promise.all(meant.map((one) => actOnOne(system, action, one, options)));
     outcomes.push(...ofThis);
-    // Of a study with several targets, what makes no sense for one of them is no failure.
+    // For a study with several targets, an inapplicable action for one of them is not a failure.
     isWhole &&= ofThis.some(({ done }) => done);
   }
   if (options.json === true) console.log(JSON.stringify(outcomes, undefined, 2));
@@ -178,7 +178,7 @@ function previewText(action: BulkAction, { count, byTarget }: BulkPreview): stri
   return `${action} would affect ${count} ${count === 1 ? 'delivery' : 'deliveries'}${list}`;
 }
 
-/** What has begun meanwhile needs no place in the queue. */
+/** A delivery that has begun meanwhile needs no place in the queue. */
 export function unlessBegun(error: unknown): void {
   if (!(error instanceof OperationError) || error.code !== 'conflict') throw error;
 }

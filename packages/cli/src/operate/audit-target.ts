@@ -34,7 +34,7 @@ const lookEveryMs = 500;
 const keepsOwn =
   'A target may keep its own version of a different instance, though it confirms the new one: audit it again afterwards.';
 
-/** Audits a target and waits for the end, or shows, stops or corrects what an audit has found. */
+/** Audits a target and waits for the end, or shows, stops or corrects the findings of an audit. */
 export async function auditTarget(target: string, options: AuditTargetOptions): Promise<void> {
   const acts = [options.show, options.stop, options.send].filter((one) => one === true).length;
   if (acts > 1) throw new CommandError('--show, --stop and --send exclude each other: use one', exitCodes.usage);
@@ -97,7 +97,7 @@ async function send(system: System, target: string, options: AuditTargetOptions)
   if (reason !== undefined) throw new CommandError(reason);
 }
 
-/** Waits until an audit is as it is wanted; the audit does not end with this. */
+/** Waits for a state of an audit; the audit does not end with this process. */
 async function follow(
   { operations, redis, config }: Pick<System, 'operations' | 'redis' | 'config'>,
   target: string,
@@ -145,7 +145,7 @@ async function show({ operations }: System, target: string, options: AuditTarget
   process.exitCode = exitCodeOfAudit(known);
 }
 
-/** 3 when something is wrong, or the audit could not do all that was asked of it. */
+/** 3 if there are findings, or the audit was incomplete. */
 export function exitCodeOfAudit({ audit, findings }: Pick<AuditedTarget, 'audit' | 'findings'>): number {
   return findings.length > 0 || (audit && isAuditIncomplete(audit)) ? exitCodes.trouble : exitCodes.done;
 }

@@ -46,13 +46,13 @@ export async function backupNow(file: string, options: BackupCommandOptions): Pr
         makeBackup(system.operations, path, { version: manifest.version, onProgress: showProgress, signal }),
       ),
     );
-    // A Redis that takes no writes any more is one to make a backup of.
+    // A backup is also possible of a Redis that no longer accepts writes.
     await system.audited({ action: 'backup', subject: path }, async () => {}).catch(() => {});
     print(options, made, `written to ${path}: ${words(made)}`);
   });
 }
 
-/** Puts a backup back, and says what is not in it. */
+/** Restores a backup, and lists what it does not contain. */
 export async function restoreNow(file: string, options: RestoreCommandOptions): Promise<void> {
   const path = resolve(file);
   const { replace = false } = options;
@@ -93,7 +93,10 @@ export async function restoreNow(file: string, options: RestoreCommandOptions): 
   });
 }
 
-/** With `configuration: redis`, a Redis without any gets that of the backup first: it says what is restored. */
+/**
+ * With `configuration: redis`, a Redis without a configuration first gets that of the backup: it determines what is
+ * restored.
+ */
 async function bringConfiguration(path: string, file: string): Promise<void> {
   await withStore(file, async (store) => {
     if (store.current.kind === 'file' || (await store.current.isThere())) return;
@@ -106,7 +109,7 @@ async function bringConfiguration(path: string, file: string): Promise<void> {
   });
 }
 
-/** Does something with a Redis that no service of ours uses: one of our own is started for it. */
+/** Runs a function with a Redis that no service uses: an embedded one is started for it. */
 async function withRedisAlone<T>(file: string, act: (system: System) => Promise<T>): Promise<T> {
   const config = await readConfig(file);
   const { dataFolder } = config.redis;
@@ -129,7 +132,7 @@ async function withRedisAlone<T>(file: string, act: (system: System) => Promise<
 /** When progress was shown last; 0: never. */
 let shownAt = 0;
 
-/** Says of which file something cannot be read or written, and what to do. */
+/** Reports which file cannot be read or written, and the remedy. */
 async function ofFile<T>(path: string, act: () => Promise<T>): Promise<T> {
   try {
     return await act();

@@ -29,7 +29,7 @@ export interface StartBatchOptions {
   readonly yes?: boolean;
 }
 
-/** Says how many studies are meant, asks, and begins. */
+/** Shows the number of matching studies, asks for confirmation, and begins. */
 export async function startBatchNow(options: StartBatchOptions): Promise<void> {
   const { source, from, until, modality, description, to, rule, rate, json } = options;
   const filter = { source, from, until, modality, description };

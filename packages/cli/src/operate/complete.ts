@@ -8,14 +8,16 @@ interface Place {
   readonly path: string;
   readonly subcommands: readonly { readonly name: string; readonly description: string }[];
   readonly options: readonly Option[];
-  /** What its first argument can be, where that is known. */
+  /** Possible values of its first argument, if known. */
   readonly choices: readonly string[];
 }
 
-/** Options whose value is a file. */
+/** Options with a file name as value. */
 const files = new Set(['--config', '--output', '--log', '--keep', '--to-folder']);
 
-/** A script that lets a shell complete our commands and options; made from the program itself, so that it is true. */
+/**
+ * A script for shell completion of commands and options; generated from the program itself, so that it is always correct.
+ */
 export function completionScript(program: Command, shell: Shell): string {
   const places = placesOf(program, '');
   if (shell === 'fish') return fishScript(places);
@@ -66,7 +68,7 @@ function fishScript(places: readonly Place[]): string {
     const conditions = [
       first === '' ? '__fish_use_subcommand' : `__fish_seen_subcommand_from ${first}`,
       ...(second === undefined ? [] : [`__fish_seen_subcommand_from ${second}`]),
-      // Below a command with subcommands, its own words come only until one of them is there.
+      // After a command with subcommands, these are only offered until one of them is entered.
       ...(first !== '' && subcommands.length > 0
         ? [`not __fish_seen_subcommand_from ${subcommands.map(({ name }) => name).join(' ')}`]
         : []),

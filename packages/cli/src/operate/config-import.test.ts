@@ -82,7 +82,7 @@ describe('config import and export', () => {
     expect(done).toContain('Version 2 is in place.');
     expect(done).toContain(`Give each host the key ${config}.key`);
     expect(await printed(() => exportNow({ config }))).toBe(shared);
-    // Nothing is passed over where it can be used.
+    // No error is ignored if the file can be used.
     const again = await printed(() => importNow(file, { config, replace: true }));
     expect(again).toBe('it is in use already: nothing was changed\n');
   });
@@ -117,7 +117,7 @@ it('a restore leaves a newer configuration in place with its history, unless it 
   const newer = shared.replace('# of all hosts', '# newer');
   const file = await write('newer.yaml', newer);
   await printed(() => importNow(file, { config, reason: 'newer' }));
-  // As a Redis that was lost, where a service has put its own back; then once more, after an interruption.
+  // Simulates a lost Redis in which a service has restored its own version; then once more, after an interruption.
   const names = await redis.keys('*');
   await redis.del(names.filter((name) => !/:configuration(-version:\d+)?$/.test(name)));
   for (const isInterrupted of [false, true]) {
@@ -131,6 +131,6 @@ it('a restore leaves a newer configuration in place with its history, unless it 
   const replaced = await printed(() => restoreNow(backup, { config, replace: true, yes: true }));
   expect(replaced).not.toContain('stays');
   expect(await printed(() => exportNow({ config }))).toBe(shared);
-  // Its own history comes with it.
+  // Its own history is included.
   expect(await printed(() => showHistory({ config, limit: 10 }))).toMatch(/^(?!.*newer)[^]*1 .*imported from/);
 });

@@ -13,13 +13,13 @@ import { CommandError, exitCodes } from '../exit.ts';
 import { withStore } from '../read-config.ts';
 import { openSystem } from './with-system.ts';
 
-/** What leads to Redis is in the file of each host. */
+/** The options to reach Redis are in the file of each host. */
 const ofHosts = ['configuration', 'redis'] as const;
 
 export interface ImportOptions {
   readonly config: string;
   readonly reason?: string;
-  /** Also where the configuration in Redis cannot be used. */
+  /** Also if the configuration in Redis cannot be used. */
   readonly replace?: boolean;
 }
 
@@ -28,7 +28,7 @@ export async function exportNow(options: { readonly config: string }): Promise<v
   process.stdout.write((await withStore(options.config, (store) => store.current.read())).text);
 }
 
-/** Makes a file the configuration of all hosts: all services go by it, or none. */
+/** Makes a file the configuration of all hosts: all services use it, or none. */
 export async function importNow(file: string, options: ImportOptions): Promise<void> {
   const act = async (store: ConfigurationStore): Promise<void> => {
     if (store.current.kind === 'file') {
@@ -65,7 +65,7 @@ export async function importNow(file: string, options: ImportOptions): Promise<v
   await withStore(options.config, act, { replacesUnusable: options.replace });
 }
 
-/** Empty where there is none yet. */
+/** Empty if there is none yet. */
 async function digestNow(store: ConfigurationStore): Promise<string> {
   return (await store.current.isThere()) ? (await store.current.read()).digest : '';
 }

@@ -26,7 +26,7 @@ rules:
   - { name: everything, targets: [a] }
 `;
 
-/** Notes versions and restores the first; gives what was printed. */
+/** Records versions and restores the first; returns the output. */
 async function restoreFirst(...texts: readonly string[]): Promise<string> {
   const config = join(folder.path, 'dispatch.yaml');
   const versions = new ConfigVersions(config);

@@ -26,7 +26,7 @@ export async function showHistory(options: {
   console.log(formatTable(['version', 'in use from', 'author', 'reason'], rows));
 }
 
-/** Prints what differs between two versions; without numbers, between the newest version and what is in the file. */
+/** Prints the differences between two versions; without numbers, between the newest version and the file. */
 export async function showDifference(
   from: number | undefined,
   to: number | undefined,
@@ -41,7 +41,7 @@ export async function showDifference(
   });
 }
 
-/** Lets all services go by a former version again; where none can be reached, it is in the file for when they start. */
+/** Applies a former version in all services; if none can be reached, it is in the file for their start. */
 export async function restoreNow(number: number, options: { readonly config: string; readonly reason?: string }) {
   await withStore(options.config, async (store) => {
     const version = await need(store, number);
@@ -70,7 +70,10 @@ export async function restoreNow(number: number, options: { readonly config: str
   });
 }
 
-/** What services go by, to find their Redis: the newest version that can be read; a file edited by hand may not be in use. */
+/**
+ * The configuration in use, to find the Redis of the services: the newest readable version; a manually edited file may not
+ * be in use.
+ */
 async function configInUse(store: ConfigurationStore): Promise<Config | undefined> {
   for (const text of [await newestText(store), (await store.current.read()).text]) {
     const { config } = await judgeText(store, text);

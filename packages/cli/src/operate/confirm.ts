@@ -2,10 +2,10 @@ import { createInterface } from 'node:readline/promises';
 import { CommandError, exitCodes } from '../exit.ts';
 
 /**
- * Asks on a terminal whether something is to be done.
+ * Asks for confirmation on a terminal.
  *
- * @param what - what it would do, without a stop at its end
- * @throws CommandError when the answer is no, or nobody can be asked
+ * @param what - the effect, without a full stop
+ * @throws CommandError if the answer is no, or there is no terminal
  */
 export async function confirm(what: string): Promise<void> {
   if (!process.stdin.isTTY) throw new CommandError(`${what}; use --yes to confirm`, exitCodes.usage);

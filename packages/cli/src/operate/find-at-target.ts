@@ -19,7 +19,7 @@ export interface FindOptions {
   readonly json?: boolean;
 }
 
-/** Searches a target and prints what it has; an equal search is answered from the cache, where that may keep patient data. */
+/** Searches a target and prints the results; an equal search is answered from the cache, if it may store patient data. */
 export async function findAtTarget(options: FindOptions): Promise<void> {
   const config = await readConfig(options.config);
   const { accession, patient, study, date, series, limit } = options;
@@ -61,7 +61,7 @@ function tableOf(studies: readonly FoundStudy[]): string {
   );
 }
 
-/** One line each, whatever stands in a tag: a terminal must not be told what to do by a patient's name. */
+/** One line each, with any content of a tag: a patient's name must not control a terminal. */
 function cut(text: string): string {
   const shown = text.replaceAll(/\p{Cc}/gu, ' ');
   return shown.length > 30 ? `${shown.slice(0, 29)}…` : shown;

@@ -3,9 +3,9 @@ import { CommandError, exitCodes } from '../exit.ts';
 import type { System } from './with-system.ts';
 
 /**
- * The one study that an id means: Study Instance UID, Orthanc id, accession number, patient id, or id of a delivery.
+ * The study of an id: Study Instance UID, Orthanc id, accession number, patient id, or id of a delivery.
  *
- * @throws CommandError when there is none, or more than one
+ * @throws CommandError if there is none, or more than one
  */
 export async function findStudy(system: System, id: string): Promise<StudySummary> {
   const { studies, silentSources, notSearched } = await listStudies(system, { search: id, limit: 20 });

@@ -29,7 +29,7 @@ function yaml(sections: Readonly<Record<string, string>> = {}): string {
     .join('');
 }
 
-/** What `config check` says: problems where it cannot be used, else warnings; without the name of the file. */
+/** Output of `config check`: problems if it cannot be used, otherwise warnings; without the name of the file. */
 async function check(text: string): Promise<string[]> {
   const file = `${folder.path}/dispatch.yaml`;
   await writeFile(file, text);
@@ -528,6 +528,6 @@ it('a transfer syntax that the source cannot make is named, with the plugin that
     expect(line, place).toContain('install the Orthanc plugin gdcm there');
   }
   expect(answer.find((line) => line.includes('transforms.htj2k'))).toContain('Orthanc has no encoder for it');
-  // Of one that does not answer nobody knows its plugins.
+  // The plugins of an unavailable source are unknown.
   expect(await about('http://127.0.0.1:1')).toHaveLength(1);
 });

@@ -4,10 +4,10 @@ import { liveWarnings } from './live-warnings.ts';
 import { sourceWarnings } from './source-warnings.ts';
 
 /**
- * All that is odd about a configuration that can be used, a line each, with its place in the text.
+ * All warnings of a usable configuration, one per line, with their place in the text.
  *
- * @param file - how the text is named
- * @param text.path - configuration file of this host, where the text is another one
+ * @param file - name of the text
+ * @param text.path - configuration file of this host, if the text is a different one
  */
 export async function findWarnings(
   file: string,

@@ -28,7 +28,7 @@ const reasons: Readonly<Record<keyof ForgetOutcome['kept'], string>> = {
   unknown: 'not known',
 };
 
-/** Forgets studies that have left their source, those named or all that nothing has happened to since a time. */
+/** Removes data of studies that have left their source: named ones, or all without changes since a time. */
 export async function forgetNow(ids: readonly string[], options: ForgetOptions): Promise<void> {
   const { source, until, failed, json } = options;
   if (ids.length === 0 && until === undefined) {

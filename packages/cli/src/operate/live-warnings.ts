@@ -7,8 +7,8 @@ import { readFeedState, type FeedState } from '@dicom-dispatch/state/feed';
 const connectWithinMs = 1_500;
 
 /**
- * What only the running system can say of a configuration: targets that have moved, a `startFrom` that comes too late, fewer
- * deliveries of a target than there are dispatchers. Nothing where Redis does not respond.
+ * Warnings that require the running system: targets that have moved, a `startFrom` that is too late, a lower concurrency
+ * of a target than the number of dispatchers. None if Redis does not respond.
  */
 export async function liveWarnings(config: Config): Promise<Problem[]> {
   try {

@@ -7,7 +7,7 @@ export interface NotificationOptions {
   readonly json?: boolean;
 }
 
-/** Prints who is notified, from the configuration alone. */
+/** Prints the receivers of notifications, from the configuration alone. */
 export async function printReceivers({ config, json }: NotificationOptions): Promise<void> {
   const receivers = listReceivers((await readConfig(config)).console.notifications);
   if (json) {

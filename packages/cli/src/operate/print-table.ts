@@ -1,4 +1,4 @@
-/** A table for people: columns as wide as they have to be, numbers to the right. */
+/** A table for users: columns as wide as needed, numbers aligned right. */
 export function formatTable(columns: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   if (rows.length === 0) return '(none)';
   const texts = rows.map((row) =>
@@ -17,12 +17,12 @@ export function formatTable(columns: readonly string[], rows: readonly (readonly
   return [line(columns.map((column) => column.toUpperCase())), ...texts.map((row) => line(row))].join('\n');
 }
 
-/** One line, whatever stands in a tag: a terminal must not be told what to do by a patient's name. */
+/** One line, with any content of a tag: a patient's name must not control a terminal. */
 export function plain(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, ' ');
 }
 
-/** Columns of a terminal; wide characters of East Asia take two. */
+/** Terminal columns; wide East Asian characters take two. */
 function widthOf(text: string): number {
   let width = 0;
   for (const character of text) width += /[ᄀ-ᅟ⺀-꓏가-힣豈-﫿︰-﹯＀-｠￠-￦]/u.test(character) ? 2 : 1;

@@ -23,7 +23,7 @@ const maxShown = 20;
 
 const again = 'run the same command again to retrieve missing instances';
 
-/** Gets a study, or all of an accession number, from a target into a folder or a source, telling how far it is. */
+/** Retrieves a study, or all studies of an accession number, from a target into a folder or a source, with progress. */
 export async function pullNow(options: PullOptions): Promise<void> {
   const { target, study, accession, series, toFolder, toSource } = options;
   if ((toFolder === undefined) === (toSource === undefined)) {
@@ -42,7 +42,7 @@ export async function pullNow(options: PullOptions): Promise<void> {
   if (failed > 0) throw new CommandError(`${target} did not send ${failed} instances; ${again}`);
 }
 
-/** @throws CommandError when the target has none */
+/** @throws CommandError if the target has none */
 async function studiesOf(config: Config, target: string, accession: string): Promise<string[]> {
   const found = await untilInterrupted('stopped', async (signal) => {
     const uids: string[] = [];

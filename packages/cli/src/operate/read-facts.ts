@@ -4,17 +4,17 @@ import { decodePart10, type DataSet } from 'dicom-dimse/dataset';
 import { z } from 'zod';
 import { CommandError, exitCodes } from '../exit.ts';
 
-/** What is not in the file. */
+/** Values that are not in the file. */
 export interface FactsOptions {
   readonly source: string;
   readonly now: Date | undefined;
 }
 
-/** Of a DICOM file as much is read; pixel data comes last, and is not wanted. */
+/** Maximum number of bytes read from a DICOM file; pixel data are last, and not needed. */
 const headBytes = 32 * 1024 * 1024;
 const maxJsonBytes = 16 * 1024 * 1024;
 
-/** A map of tags; values that are no text, such as sequences, are nothing that an expression asks for. */
+/** A map of tags; values that are not text, such as sequences, cannot be used by an expression. */
 const texts = z
   .record(z.string(), z.unknown())
   .transform((tags) =>
@@ -31,9 +31,9 @@ const wholeFacts = z.object({
 });
 
 /**
- * A DICOM file as a study with one instance. Nothing is known of its origin.
+ * A DICOM file as a study with one instance. Its origin is unknown.
  *
- * @throws CommandError when it cannot be read
+ * @throws CommandError if it cannot be read
  */
 export async function factsOfFile(file: string, factsOptions: FactsOptions): Promise<RuleFacts> {
   const { bytes } = await readStart(file, headBytes);

@@ -3,7 +3,7 @@ import { Writable } from 'node:stream';
 import { passwordProblem } from '@dicom-dispatch/core';
 import { CommandError, exitCodes } from '../exit.ts';
 
-/** Reads one line; what is typed on a terminal is not shown. */
+/** Reads one line; input on a terminal is not shown. */
 export async function readPassword(): Promise<string> {
   if (process.stdin.isTTY) process.stderr.write('password: ');
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });

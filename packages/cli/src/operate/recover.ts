@@ -11,8 +11,8 @@ export interface RecoverOptions {
 }
 
 /**
- * Says where sources begin of which nothing is known after Redis lost its data. Without `from`: shows what was lost last, and
- * what was done about it.
+ * Sets where unknown sources begin after Redis lost its data. Without `from`: shows the last loss, and
+ * the recovery.
  */
 export async function recoverNow(options: RecoverOptions): Promise<void> {
   await withSystem(options.config, async ({ operations, audited }) => {

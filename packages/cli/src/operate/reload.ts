@@ -3,7 +3,7 @@ import { exitCodes } from '../exit.ts';
 import { formatTable } from './print-table.ts';
 import { withSystem } from './with-system.ts';
 
-/** Lets all services read their configuration again: each its own file, and all or none go by it. */
+/** Makes all services load their configuration again: each its own file; all of them apply it, or none. */
 export async function reloadNow(options: { readonly config: string; readonly json?: boolean }): Promise<void> {
   await withSystem(options.config, async ({ redis, config, audited }) => {
     const { prefix } = config().redis;

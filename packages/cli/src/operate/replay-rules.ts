@@ -19,7 +19,7 @@ interface Changes {
 
 const maxShown = 100;
 
-/** What the present rules would have done with studies that were routed before. Nothing is sent. */
+/** Result of the current rules for studies that were routed before. Nothing is sent. */
 export async function replayNow(options: RulesReplayOptions): Promise<void> {
   const { since, until, source } = options;
   await withSystem(options.config, async (system) => {

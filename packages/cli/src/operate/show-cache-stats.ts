@@ -5,7 +5,7 @@ import { formatTable } from './print-table.ts';
 import { show, type ShowOptions } from './show.ts';
 import type { System } from './with-system.ts';
 
-/** What Redis holds for us, and how much the cache of intermediate results helps. */
+/** Content of Redis, and the effect of the cache of intermediate results. */
 export async function showCacheStats(options: ShowOptions): Promise<void> {
   await show(options, readCacheStats, ({ redis, results }) => {
     const records = formatTable(
@@ -33,7 +33,7 @@ export async function showCacheStats(options: ShowOptions): Promise<void> {
 
 export async function readCacheStats(system: System) {
   const config = system.config();
-  // Looking needs no folder, and this machine may have none.
+  // Reading needs no folder, and this machine may have none.
   const cache = await IntermediateCache.open(
     system.redis,
     { ...config.cache, folder: undefined },

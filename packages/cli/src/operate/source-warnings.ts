@@ -3,7 +3,7 @@ import { openSource } from '@dicom-dispatch/sources';
 
 const askWithinMs = 1_500;
 
-/** Of the lossless transfer syntaxes (PS3.5 section A.4) those that Orthanc makes by itself, with DCMTK: tried with 1.10.1. */
+/** Lossless transfer syntaxes (PS3.5 section A.4) that Orthanc supports without plugins, with DCMTK: tested with 1.10.1. */
 const made: ReadonlySet<string> = new Set([
   '1.2.840.10008.1.2',
   '1.2.840.10008.1.2.1',
@@ -14,15 +14,16 @@ const made: ReadonlySet<string> = new Set([
   '1.2.840.10008.1.2.4.80',
 ]);
 
-/** What a plugin makes besides: RLE and JPEG 2000. */
+/** Transfer syntaxes that a plugin adds: RLE and JPEG 2000. */
 const madeBy: ReadonlyMap<string, string> = new Map([
   ['1.2.840.10008.1.2.5', 'gdcm'],
   ['1.2.840.10008.1.2.4.90', 'gdcm'],
 ]);
 
 /**
- * Transfer syntaxes into which instances are to be transcoded, and that a source cannot make: its deliveries would fail. A source
- * that does not answer is not blamed for a plugin that it may have.
+ * Transfer syntaxes into which instances are to be transcoded, and that a source does not support: its deliveries would
+ * fail. An
+ * unavailable source is not reported for a plugin that it may have.
  */
 export async function sourceWarnings(config: Config): Promise<Problem[]> {
   const wishes = wantedSyntaxes(config);
@@ -49,7 +50,7 @@ interface Wish {
   readonly uid: string;
 }
 
-/** All that Orthanc does not make by itself, with the place in the configuration. */
+/** All transfer syntaxes that Orthanc does not support without plugins, with their place in the configuration. */
 function wantedSyntaxes({ transforms, targets }: Config): Wish[] {
   const ofTransforms = Object.entries(transforms).flatMap(([name, { transferSyntax: uid }]) =>
     uid === undefined ? [] : [{ path: ['transforms', name, 'transferSyntax'], uid }],
@@ -57,12 +58,12 @@ function wantedSyntaxes({ transforms, targets }: Config): Wish[] {
   const ofTargets = Object.entries(targets).flatMap(([name, target]) => {
     const { transcode = 'never', transferSyntaxes = [] } = target as TranscodingTarget;
     if (transcode === 'never') return [];
-    // Those that are stored so go as they are; one that can be made is enough for the others.
+    // Instances stored in them are sent unchanged; one supported transfer syntax is sufficient for the others.
     if (transcode === 'fallback' && transferSyntaxes.some((uid) => made.has(uid))) return [];
     const wanted = transcode === 'always' ? transferSyntaxes.slice(0, 1) : transferSyntaxes;
     return wanted.map((uid, at) => ({ path: ['targets', name, 'transferSyntaxes', at], uid }));
   });
-  // Lossy ones are refused for another reason.
+  // Lossy ones are rejected for another reason.
   return [...ofTransforms, ...ofTargets].filter(({ uid }) => !made.has(uid) && !isLossySyntax(uid));
 }
 

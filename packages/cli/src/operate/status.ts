@@ -5,11 +5,11 @@ import { formatTargets } from './format.ts';
 import { show, type ShowOptions } from './show.ts';
 import type { System } from './with-system.ts';
 
-/** The whole system at a glance; with `check`, the exit code tells whether an operator has to look. */
+/** An overview of the system; with `check`, the exit code shows whether an operator is needed. */
 export async function showStatus(options: ShowOptions & { readonly check?: boolean }): Promise<void> {
   await show(options, readStatus, (status) => {
     const { overview, targets, sources, findings } = status;
-    // While Redis is in trouble there may be nothing but what is wrong.
+    // While Redis has a problem there may be only findings.
     if (!overview) return findings.map(lineOf).join('\n');
     // Without writes there are no signs of life.
     const isUnknown = findings.some(({ kind }) => kind === 'redis-refuses-writes');

@@ -36,9 +36,9 @@ export async function showRules(options: Pick<RulesTestOptions, 'config' | 'json
 }
 
 /**
- * Says of every rule whether it matches a study, and which part of its expression decided. Nothing is sent.
+ * Shows for every rule whether it matches a study, and which part of its expression decided. Nothing is sent.
  *
- * @throws CommandError when it is not said what to test, or that cannot be read
+ * @throws CommandError if no study is given, or it cannot be read
  */
 export async function testRules(options: RulesTestOptions): Promise<void> {
   const judged = await judge(options);
@@ -127,7 +127,7 @@ function priorsOf({ priors }: Judged['deliveries'][number]): string[] {
   ];
 }
 
-/** Each part that decided, with what it looked at. */
+/** Each deciding part, with its values. */
 function decidedBy(run: Judged): string[] {
   const rows = run.verdicts.flatMap(({ rule, parts }) =>
     parts.map((part) => [

@@ -3,7 +3,7 @@ import { findEmbeddedRedis, namesRedis, openRedis, type Redis } from '@dicom-dis
 
 export const connectWithinMs = 1_000;
 
-/** The Redis of the system, for commands that can do without it; undefined where none answers. */
+/** The Redis of the system, for commands that can work without it; undefined if it does not respond. */
 export async function tryRedis(config: Config): Promise<Redis | undefined> {
   try {
     const place = namesRedis(config.redis) ? config.redis : await findEmbeddedRedis(config.redis.dataFolder);

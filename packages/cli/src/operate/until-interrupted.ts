@@ -1,10 +1,10 @@
 import { CommandError, exitCodes } from '../exit.ts';
 
 /**
- * Runs an act that the first Ctrl-C cancels; a second one ends the process at once.
+ * Runs a function that the first Ctrl-C cancels; a second one ends the process immediately.
  *
- * @param onInterrupt what to say when it was cancelled
- * @throws CommandError when it was cancelled, else what the act throws
+ * @param onInterrupt message after a cancellation
+ * @throws CommandError if it was cancelled, otherwise errors of the function
  */
 export async function untilInterrupted<T>(onInterrupt: string, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const stop = new AbortController();

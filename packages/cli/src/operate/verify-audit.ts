@@ -11,7 +11,7 @@ export interface VerifyAuditOptions {
   readonly json?: boolean;
 }
 
-/** Checks the chain of the audit log in Redis, or of an exported file; exits with 3 when it does not hold. */
+/** Checks the chain of the audit log in Redis, or of an exported file; exits with 3 if it is invalid. */
 export async function verifyAuditLog({ config, file, head, json }: VerifyAuditOptions): Promise<void> {
   const expected = head === undefined ? undefined : { hash: head };
   const verdict =
@@ -46,7 +46,7 @@ async function* entriesOf(file: string): AsyncGenerator<AuditEntry> {
     if (done) return;
     if (value.trim() === '') continue;
     const entry = parse(value, file, number);
-    // In the file of console.audit.file what was refused stands between.
+    // The file of console.audit.file also contains rejections.
     if ((entry as { stream?: string }).stream !== 'refused') yield entry;
   }
 }

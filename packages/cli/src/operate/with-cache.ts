@@ -3,8 +3,8 @@ import type { Config } from '@dicom-dispatch/core';
 import { connectWithinMs, tryRedis } from './try-redis.ts';
 
 /**
- * Does something with the cache of what targets answered. Without a secret such answers are not kept, and without a Redis
- * that answers neither: then there is no cache.
+ * Runs a function with the cache of search results. Without a secret such results are not stored, and without
+ * Redis there is no cache.
  */
 export async function withCache<T>(
   config: Config,

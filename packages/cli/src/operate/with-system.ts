@@ -10,23 +10,23 @@ import { CommandError, exitCodes } from '../exit.ts';
 import { connectNow, readConfig } from '../read-config.ts';
 
 export interface System extends ViewContext {
-  /** Who stands in timelines and in the audit log for what is done here. */
+  /** Name of the actor in timelines and in the audit log. */
   readonly actor: Actor;
   readonly audit: AuditLog;
   /**
-   * Does something that the audit log has to know.
+   * Runs an action that is recorded in the audit log.
    *
-   * @param what - action and what it is done to, in the words that the console writes
-   * @param act - gives what came of it, as far as the log wants it
+   * @param what - action and its object, in the same words as in the console
+   * @param act - returns the result, as far as the log needs it
    */
   audited<T>(what: { readonly action: string; readonly subject: string }, act: () => Promise<T>): Promise<T>;
 }
 
 /**
- * Does something with a system that runs, over its Redis; the console need not be there.
+ * Runs a function with a running system, over its Redis; the console need not run.
  *
- * @throws CommandError when Redis does not respond, or its data are of another version
- * @throws what the act throws
+ * @throws CommandError if Redis does not respond, or its data are of another version
+ * @throws errors of the function
  */
 export async function withSystem<T>(file: string, act: (system: System) => Promise<T>): Promise<T> {
   const system = await openSystem(await readConfig(file));
@@ -65,7 +65,7 @@ export async function openSystem(config: Config): Promise<System & { close(): Pr
         return result;
       } catch (error) {
         const detail = error instanceof Error && 'code' in error ? String(error.code) : '';
-        // What went wrong with the act says more than a log that cannot be written.
+        // An error of the function is more important than one of the audit log.
         await audit.write({ ...entry, outcome: 'failed', detail }).catch(() => {});
         throw error;
       }
@@ -87,7 +87,7 @@ async function refuseOtherFormat({ redis, config }: System): Promise<void> {
   }
 }
 
-/** The Redis of our own that `up` starts where none is configured. */
+/** The embedded Redis that `up` starts if none is configured. */
 async function embeddedUrl(dataFolder: string): Promise<string> {
   const url = await findEmbeddedRedis(dataFolder);
   if (url !== undefined) return url;

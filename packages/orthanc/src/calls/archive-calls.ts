@@ -11,8 +11,8 @@ export interface ArchiveOptions extends CallOptions {
 }
 
 /**
- * ZIP files. Orthanc makes them while they are sent, and slowly (measured: 16 MB/s): to move a study, take its instances.
- * An archive that breaks off fails, also where the server told no length.
+ * ZIP files. Orthanc creates them while sending, and slowly (measured: 16 MB/s): to copy a study, retrieve its instances.
+ * A truncated archive fails, even if the server announced no length.
  */
 export function createArchiveCalls(context: CallContext, level: Exclude<Level, 'instances'>) {
   return {
@@ -24,7 +24,7 @@ export function createArchiveCalls(context: CallContext, level: Exclude<Level, '
   };
 }
 
-/** One ZIP of any resources, of all levels. Resources that do not exist are left out by Orthanc. */
+/** One ZIP of any resources, of all levels. Orthanc omits resources that do not exist. */
 export async function createArchive(
   context: CallContext,
   resources: readonly string[],

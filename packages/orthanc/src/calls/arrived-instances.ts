@@ -6,7 +6,7 @@ import { OrthancError } from '../orthanc-error.ts';
 import { seriesSchema } from '../schema.ts';
 import { readAlone, readBulk, toStudyInstances, type StudyInstance, type WithMetadata } from './study-instances.ts';
 
-/** Where a series belongs. */
+/** The parents of a series. */
 export interface SeriesPlace {
   /** Orthanc's identifier of the study. */
   readonly studyId: string;
@@ -21,14 +21,14 @@ export interface ArrivedInstance extends StudyInstance {
 /** What has arrived: instances, or series with all that they have. */
 export type ArrivedLevel = 'instances' | 'series';
 
-/** Requests at once where one request cannot do it. */
+/** Parallel requests if one request is not sufficient. */
 const concurrency = 4;
 
 /**
- * Instances by Orthanc's identifiers, or all of some series, with their studies; what is gone is left out. One request,
+ * Instances by Orthanc ids, or all of some series, with their studies; deleted ones are omitted. One request,
  * and one for each series that is not known yet.
  *
- * @param known - series that were read before; those that are read now are added
+ * @param known - series that were read before; new ones are added
  */
 export async function readArrivedInstances(
   context: CallContext,
@@ -46,7 +46,7 @@ export async function readArrivedInstances(
   return instances.map((one) => ({ ...one, studyId: known.get(one.seriesId)?.studyId ?? '' }));
 }
 
-/** @returns Orthanc's identifiers of the instances of these series; a series that is gone has none */
+/** @returns Orthanc ids of the instances of these series; none for a deleted series */
 async function readSeries(
   { transport }: CallContext,
   ids: readonly string[],
@@ -81,7 +81,7 @@ async function readAll(
     try {
       return await readBulk(transport, ids, options);
     } catch (error) {
-      // One of them is gone, or a proxy in front lets only GET through.
+      // One of them was deleted, or a proxy only allows GET.
       if (!(error instanceof OrthancError) || ![403, 404, 405].includes(error.status ?? 0)) throw error;
     }
   }

@@ -11,7 +11,7 @@ import type { RevisionOptions } from './revision.ts';
 export interface AttachmentInfo {
   /** As it was stored. */
   sizeBytes: number;
-  /** As it lies on Orthanc's disk, which may be compressed. */
+  /** As stored on Orthanc's disk, possibly compressed. */
   compressedSizeBytes: number;
   /** Undefined where Orthanc's `StoreMD5ForAttachments` is off. */
   md5: string | undefined;
@@ -29,7 +29,7 @@ const infoSchema = z.object({
   CompressedMD5: z.string().optional(),
 });
 
-/** Attachments: the files that belong to a resource; `dicom` of an instance is the instance itself. */
+/** Attachments: the files of a resource; `dicom` of an instance is the instance itself. */
 export function createAttachmentCalls(context: CallContext, level: Level) {
   const { transport } = context;
 
@@ -46,7 +46,7 @@ export function createAttachmentCalls(context: CallContext, level: Level) {
     return headerOf((await transport.whole(request, 1024)).headers, 'etag');
   }
 
-  /** MD5 of the attachment as it was stored, or undefined where Orthanc keeps none. */
+  /** MD5 of the attachment as it was stored, or undefined if Orthanc stores none. */
   async function attachmentMd5(id: string, name: string, options?: CallOptions): Promise<string | undefined> {
     return (await unlessMissing(text(id, name, '/md5', options))) || undefined;
   }
@@ -97,7 +97,7 @@ export function createAttachmentCalls(context: CallContext, level: Level) {
         await transport.text({ ...request, idempotent: true });
         return true;
       } catch (error) {
-        // To a POST that it has no answer for Orthanc says 400: to a broken file, and to a missing one, which has no size.
+        // Orthanc answers 400 to a failed POST: for a damaged file, and for a missing one, which has no size.
         const refused = error instanceof OrthancError && (error.status === 400 || error.status === 404);
         if (!refused) throw error;
         await text(id, name, '/size', options);

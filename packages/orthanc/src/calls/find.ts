@@ -14,7 +14,7 @@ export interface FindQuery<L extends Level> {
   /** Tags to match as by C-FIND: `*` and `?`, ranges of dates (`20240101-`), lists by backslash. Empty: all. */
   query: Readonly<Record<string, string>>;
   since?: number;
-  /** Default all: then one answer holds them, which `maxJsonBytes` bounds. */
+  /** Default all: then one response contains them, which `maxJsonBytes` limits. */
   limit?: number;
   /** Default false. */
   caseSensitive?: boolean;
@@ -24,9 +24,9 @@ export interface FindQuery<L extends Level> {
   labelsConstraint?: 'All' | 'Any' | 'None';
   /** Tags to add as `RequestedTags` (1.11.0 and newer). */
   requestedTags?: readonly string[];
-  /** Order of the result (1.12.5 and newer, where the database can). */
+  /** Order of the result (1.12.5 and later, if the database supports it). */
   orderBy?: readonly { Type: 'DicomTag' | 'Metadata'; Key: string; Direction: 'ASC' | 'DESC' }[];
-  /** Only what lies below this study, by Orthanc's identifier (1.12.5 and newer, where the database can). */
+  /** Only resources below this study, by Orthanc id (1.12.5 and later, if the database supports it). */
   parentStudy?: string;
 }
 
@@ -68,7 +68,7 @@ async function find<S extends z.ZodType>(
   });
 }
 
-/** Older servers ignore what they do not know: without this check they would answer with too much. */
+/** Older servers ignore unknown fields: without this check they would return too much. */
 async function checkSupport(context: CallContext, query: FindQuery<Level>, options: CallOptions | undefined) {
   if (query.limit === 0) throw new OrthancError('bad-request', 'limit: 0 means all to some servers and none to others');
   const { labels, requestedTags, orderBy, parentStudy } = query;
@@ -110,7 +110,7 @@ export function findResources<L extends Level>(
 
 const countSchema = z.object({ Count: z.number().int().nonnegative() });
 
-/** How many match: by `/tools/count-resources` (1.12.5 and newer), else by listing them. */
+/** Number of matches: by `/tools/count-resources` (1.12.5 and later), otherwise by listing them. */
 export async function countResources(
   context: CallContext,
   query: Omit<FindQuery<Level>, 'since' | 'limit' | 'orderBy' | 'requestedTags'>,
@@ -126,7 +126,7 @@ export async function countResources(
 const foundSchema = z.object({ ID: z.string(), Path: z.string(), Type: z.string() });
 export type LookupResult = z.output<typeof foundSchema>;
 
-/** Resources of all levels whose identifier (PatientID, a UID, AccessionNumber) is exactly `identifier`. */
+/** Resources of all levels with exactly this `identifier` (PatientID, a UID, AccessionNumber). */
 export function lookup(
   context: CallContext,
   identifier: string,

@@ -13,7 +13,7 @@ function createStep(context: CallContext, from: Level) {
 
   return {
     async below<T extends Level>(id: string, to: T, options?: CallOptions): Promise<ResourceOf[T][]> {
-      // Before 1.12.2 these routes always expand, later it is the default; said all the same.
+      // Before 1.12.2 these routes always expand, later this is the default; it is set in any case.
       const where = target(path`/${from}/${id}/${to}`, { expand: true });
       return transport.json(z.array(schemaOf(to)), { method: 'GET', target: where, options });
     },
@@ -70,7 +70,7 @@ export function createPatientHierarchy(context: CallContext) {
       };
     },
 
-    /** Is the patient kept when Orthanc recycles its storage? */
+    /** Is the patient protected from recycling? */
     async isProtected(id: string, options?: CallOptions): Promise<boolean> {
       return (
         (await transport.text({ method: 'GET', target: target(path`/patients/${id}/protected`), options })) === '1'

@@ -17,7 +17,7 @@ export interface PreviewOptions extends CallOptions {
    * - `image-uint8`, `image-uint16`, `image-int16`: values as they are, cut to the range
    */
   mode?: 'preview' | 'rendered' | 'image-uint8' | 'image-uint16' | 'image-int16' | undefined;
-  /** Pixels, `rendered` only. The image keeps its proportions. */
+  /** Pixels, `rendered` only. The aspect ratio is preserved. */
   width?: number | undefined;
   height?: number | undefined;
 }

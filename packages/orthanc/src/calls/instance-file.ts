@@ -4,16 +4,17 @@ import { path, target } from '../http/path.ts';
 import type { CallOptions, FileStream } from '../http/transport.ts';
 
 export interface InstanceFileOptions extends CallOptions {
-  /** Transfer syntax UID to hand the file out in (1.12.2 and newer; `instances.transcode` does it on every version). */
+  /** Transfer syntax UID of the returned file (1.12.2 and later; `instances.transcode` supports every version). */
   transcode?: string | undefined;
 }
 
 /**
- * The DICOM file of an instance, on the fast path. The answer's head is here when this resolves; read `body` to its end
+ * The DICOM file of an instance, on the fast path. The header of the response has arrived when this resolves; read `body` to
+ * its end
  * or leave it (`break`, `return()`, the signal): until then it holds one of the client's connections.
  *
- * @throws OrthancError `not-found`, `unsupported` when this server cannot transcode here, `protocol` when the answer is no
- * DICOM file (a page of a proxy, nothing), …
+ * @throws OrthancError `not-found`, `unsupported` if this server cannot transcode here, `protocol` if the response is not a
+ * DICOM file (a page of a proxy, an empty one), …
  */
 export function readInstanceFile(
   context: CallContext,

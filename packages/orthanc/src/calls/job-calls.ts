@@ -13,13 +13,13 @@ import { jobSchema } from './job-schema.ts';
 import type { Job } from './job-schema.ts';
 
 export interface WatchOptions extends CallOptions {
-  /** Time between two looks. Default 200 ms. */
+  /** Time between two polls. Default 200 ms. */
   pollMs?: number | undefined;
 }
 
 /**
- * Jobs of Orthanc. It forgets finished ones: it keeps `JobsHistorySize` of them (10), so a job that others overtook while
- * nobody looked is `not-found`, whatever became of it.
+ * Jobs of Orthanc. It removes finished ones: it stores `JobsHistorySize` of them (10), so a job followed by
+ * others between two polls is `not-found`, whatever its result.
  */
 export function createJobCalls(context: CallContext) {
   const { transport } = context;
@@ -61,7 +61,7 @@ export function createJobCalls(context: CallContext) {
     /**
      * Waits until the job has ended.
      *
-     * @throws OrthancError `job-failed` with Orthanc's reason; `not-found` when Orthanc has forgotten it
+     * @throws OrthancError `job-failed` with Orthanc's reason; `not-found` if Orthanc has removed it
      */
     async wait(id: string, options?: WatchOptions & { onProgress?: (job: Job) => void }): Promise<Job> {
       let last: Job | undefined;
@@ -90,7 +90,7 @@ export function createJobCalls(context: CallContext) {
       await transport.text({ method: 'DELETE', target: target(path`/jobs/${id}`), options });
     },
 
-    /** A file that the job has made: `archive` of an archive job. */
+    /** A file that the job has created: `archive` of an archive job. */
     async output(id: string, name: string, options?: CallOptions): Promise<ByteStream> {
       const where = target(path`/jobs/${id}/${name}`);
       const stream = await transport.stream({ method: 'GET', target: where, options });

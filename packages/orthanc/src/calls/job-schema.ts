@@ -1,11 +1,11 @@
 import { z } from 'zod';
 
-/** What a call that starts a job answers. */
+/** Response of a call that starts a job. */
 export const jobReferenceSchema = z.object({ ID: z.string().min(1) });
 
 /**
- * A job of Orthanc. It is `Pending` (waits for a thread), `Running`, `Paused` (by an operator), `Retry` (waits before it
- * is tried again), and at the end `Success` or `Failure` (also when cancelled).
+ * A job of Orthanc. It is `Pending` (waits for a thread), `Running`, `Paused` (by an operator), `Retry` (waits before
+ * a retry), and at the end `Success` or `Failure` (also if cancelled).
  */
 export const jobSchema = z.looseObject({
   ID: z.string(),

@@ -6,7 +6,7 @@ import { path, target } from '../http/path.ts';
 import type { CallOptions } from '../http/transport.ts';
 
 /**
- * Labels of a resource (1.12.0 and newer, where the database has them): letters, digits, `-` and `_`. On other servers
+ * Labels of a resource (1.12.0 and later, if the database supports them): letters, digits, `-` and `_`. On other servers
  * every call here fails with `unsupported`.
  */
 export function createLabelCalls(context: CallContext, level: Level) {

@@ -28,7 +28,7 @@ function createCommonCalls<L extends Level>(context: CallContext, level: L) {
     ...createAttachmentCalls(context, level),
     ...createLabelCalls(context, level),
     ...createStatisticsCalls(context, level),
-    /** Several by their identifiers, in any order and few requests; those that do not exist are left out. */
+    /** Several by their ids, in any order and few requests; those that do not exist are omitted. */
     many: async (ids: readonly string[], options?: CallOptions): Promise<ResourceOf[L][]> =>
       readMany(context, level, ids, options),
   };

@@ -25,7 +25,7 @@ export function createMetadataCalls(context: CallContext, level: Level) {
     return target(path`/${level}/${id}/metadata/${name}`);
   }
 
-  /** @throws OrthancError `not-found` when there is no such metadata */
+  /** @throws OrthancError `not-found` if the metadata do not exist */
   async function metadataValue(id: string, name: string, options?: CallOptions): Promise<MetadataValue> {
     const answer = await transport.whole({ method: 'GET', target: where(id, name), options }, limitBytes);
     return { value: answer.body.toString('utf8'), etag: headerOf(answer.headers, 'etag') };

@@ -78,7 +78,7 @@ export function createModalityCalls(context: CallContext) {
       await post(name, 'echo', z.unknown(), json, options);
     },
 
-    /** C-FIND. The answers are kept by Orthanc under the identifier returned: see `queries`. */
+    /** C-FIND. Orthanc stores the results under the returned id: see `queries`. */
     async query(name: string, query: ModalityQuery, options?: CallOptions): Promise<string> {
       return (await post(name, 'query', jobReferenceSchema, query, options)).ID;
     },

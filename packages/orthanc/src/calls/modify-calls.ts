@@ -14,9 +14,9 @@ export interface ModifyRequest {
   Keep?: readonly string[];
   RemovePrivateTags?: boolean;
   PrivateCreator?: string;
-  /** Needed to change or keep identifiers. */
+  /** Required to change or keep identifiers. */
   Force?: boolean;
-  /** Default true: the source stays. */
+  /** Default true: the source is kept. */
   KeepSource?: boolean;
   KeepLabels?: boolean;
   /** Transfer syntax UID of the result. */
@@ -41,7 +41,7 @@ const resultSchema = z.looseObject({
   FailedInstancesCount: z.number().optional(),
 });
 
-/** The resource that came out, by Orthanc's identifier. */
+/** The resulting resource, by Orthanc id. */
 export type ModifyResult = z.output<typeof resultSchema>;
 
 type Act = 'modify' | 'anonymize';
@@ -66,9 +66,9 @@ export function createModifyCalls(context: CallContext, level: Exclude<Level, 'i
 
   return {
     /**
-     * Waits for the result. The server is silent meanwhile: give a large study a longer `timeoutMs`, or take `modifyJob`.
+     * Waits for the result. The server sends nothing meanwhile: for a large study use a longer `timeoutMs`, or `modifyJob`.
      *
-     * @throws OrthancError `job-failed` when not all instances could be changed
+     * @throws OrthancError `job-failed` if not all instances could be changed
      */
     modify: (id: string, request: ModifyRequest, options?: CallOptions) => now(id, 'modify', request, options),
 
@@ -84,7 +84,7 @@ export function createModifyCalls(context: CallContext, level: Exclude<Level, 'i
   };
 }
 
-/** Modify, anonymise and transcode one instance: the result is handed out, and not stored. */
+/** Modify, anonymise and transcode one instance: the result is returned, and not stored. */
 export function createInstanceModifyCalls(context: CallContext) {
   const { transport } = context;
 
@@ -100,10 +100,10 @@ export function createInstanceModifyCalls(context: CallContext) {
       run(id, 'anonymize', request, options),
 
     /**
-     * The instance in another transfer syntax, under its own UIDs. Where the file is already in it, it comes as it is.
-     * Before 1.12.2 it goes by `modify`, which may add what tells of a compression (e.g. Derivation Description).
+     * The instance in another transfer syntax, with its own UIDs. A file that is already in it is returned unchanged.
+     * Before 1.12.2 this uses `modify`, which may add elements that describe the compression (e.g. Derivation Description).
      *
-     * @throws OrthancError `bad-request`, `server-error` or `unsupported` when Orthanc cannot write that transfer syntax
+     * @throws OrthancError `bad-request`, `server-error` or `unsupported` if Orthanc cannot write this transfer syntax
      */
     async transcode(id: string, transferSyntaxUid: string, options?: CallOptions): Promise<ByteStream> {
       const { transcodeFile } = await context.features(options);

@@ -152,7 +152,7 @@ describe('jobs', () => {
   it('are paused, resumed and cancelled', async () => {
     await using slow = await startFilledOrthanc({ extraConfig: { ConcurrentJobs: 1 } });
     const { client, studyId } = slow;
-    // A peer that takes connections and never answers keeps the one thread busy.
+    // A peer that accepts connections and never responds blocks the single thread.
     await using silent = await startFaultProxy({ port: other.dicomPort, blackHole: true });
     await client.modalities.set('silent', { AET: 'SILENT', Host: '127.0.0.1', Port: silent.port, Timeout: 30 });
     const blocking = await client.modalities.storeJob('silent', { Resources: [studyId] });

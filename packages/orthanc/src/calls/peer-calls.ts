@@ -9,7 +9,7 @@ import { jobReferenceSchema } from './job-schema.ts';
 import { storeResultSchema } from './store-result.ts';
 import type { StoreRequest, StoreResult } from './store-result.ts';
 
-/** Without its password, which Orthanc does not hand out. */
+/** Without its password, which Orthanc does not return. */
 const peerSchema = z.looseObject({ Url: z.string(), Username: z.string().optional() });
 export type Peer = z.output<typeof peerSchema>;
 

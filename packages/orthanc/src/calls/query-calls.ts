@@ -14,7 +14,7 @@ export interface QueryRetrieve {
   timeoutSeconds?: number;
 }
 
-/** Answers to `modalities.query`, which Orthanc keeps (the latest 100 queries). */
+/** Results of `modalities.query`, which Orthanc stores (the latest 100 queries). */
 export function createQueryCalls(context: CallContext) {
   const { transport } = context;
 
@@ -33,7 +33,7 @@ export function createQueryCalls(context: CallContext) {
       return transport.json(z.array(z.string()), { method: 'GET', target: target('/queries'), options });
     },
 
-    /** What the peer answered, by keyword. */
+    /** The results of the peer, by keyword. */
     async answers(id: string, options?: CallOptions): Promise<Record<string, unknown>[]> {
       const where = target(path`/queries/${id}/answers`, { expand: true, simplify: true });
       const schema = z.array(z.record(z.string(), z.unknown()));

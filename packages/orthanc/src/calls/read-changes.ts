@@ -5,20 +5,21 @@ import { changesSchema } from '../schema.ts';
 import type { Change, Changes } from '../schema.ts';
 
 export interface ChangesQuery {
-  /** Sequence number after which the page begins; the change with this very number is not in it. Default 0: from the start. */
+  /** Sequence number after which the page begins; the change with this number is excluded. Default 0: from the start. */
   since?: number;
   /** Most changes on the page. Default 100. */
   limit?: number;
   /**
-   * Only changes of this type, e.g. `StableStudy`. Always filtered here, and by the server too where it can. Where it
-   * cannot, a page may come out empty although more changes follow: go on until `Done`, from `Last`.
+   * Only changes of this type, e.g. `StableStudy`. Always filtered here, and by the server too if it supports this.
+   * Otherwise a page may be empty although more changes follow: continue until `Done`, from `Last`.
    */
   type?: string;
 }
 
 /**
- * A page of `/changes`. Mind that the feed has gaps (deleting a study deletes its events), and that an empty page's
- * `Last` is the `since` that was asked, not the last change of the server: for that see `lastChange`.
+ * A page of `/changes`. Note that the feed has gaps (deleting a study deletes its events), and that the `Last` of an empty
+ * page
+ * is the requested `since`, not the last change of the server: for this see `lastChange`.
  *
  * @throws OrthancError
  */
@@ -38,7 +39,7 @@ export async function readChanges(
   return { ...page, Changes: page.Changes.filter((change) => change.ChangeType === type) };
 }
 
-/** The newest change (`/changes?last`), or undefined when there is none. */
+/** The newest change (`/changes?last`), or undefined if there is none. */
 export async function readLastChange(
   context: CallContext,
   options: CallOptions | undefined,

@@ -9,12 +9,12 @@ import { levelNames } from './find.ts';
 import { schemaOf } from './resource-calls.ts';
 import type { ResourceOf } from './resource-calls.ts';
 
-/** Requests at once where one request cannot do it. */
+/** Parallel requests if one request is not sufficient. */
 const concurrency = 8;
 
 /**
- * Resources by Orthanc's identifiers, in any order; those that do not exist are left out. One request, or one each where
- * the server has no `/tools/bulk-content`, a proxy refuses it, or one of the resources is gone.
+ * Resources by Orthanc ids, in any order; those that do not exist are omitted. One request, or one each if
+ * the server has no `/tools/bulk-content`, a proxy rejects it, or one of the resources was deleted.
  */
 export async function readMany<L extends Level>(
   context: CallContext,

@@ -4,10 +4,10 @@ import type { CallOptions } from '../http/transport.ts';
 import { OrthancError } from '../orthanc-error.ts';
 
 /**
- * The server's clock (`/tools/now`): `YYYYMMDDTHHMMSS` in UTC, whole seconds. Its dates of changes and `LastUpdate` are of this
+ * The server's clock (`/tools/now`): `YYYYMMDDTHHMMSS` in UTC, whole seconds. Its dates of changes and `LastUpdate` use this
  * clock.
  *
- * @throws OrthancError `protocol` when the answer is something else
+ * @throws OrthancError `protocol` if the response is invalid
  */
 export async function readNow(context: CallContext, options: CallOptions | undefined): Promise<string> {
   const where = target('/tools/now');

@@ -32,7 +32,7 @@ export function schemaOf<L extends Level>(level: L): z.ZodType<ResourceOf[L]> {
 export interface Page {
   /** How many to leave out. Default 0. */
   since?: number;
-  /** How many at most. Default all: then one answer holds them, which `maxJsonBytes` bounds. */
+  /** Maximum number. Default all: then one response contains them, which `maxJsonBytes` limits. */
   limit?: number;
 }
 
@@ -92,9 +92,9 @@ export function createResourceCalls<L extends Level>(context: CallContext, level
     },
 
     /**
-     * Is there such a resource? False only when Orthanc itself says so.
+     * Does the resource exist? False only if Orthanc itself reports this.
      *
-     * @throws OrthancError for every other answer: a 404 of a proxy is no proof
+     * @throws OrthancError for every other response: a 404 of a proxy is no proof
      */
     async exists(id: string, options?: CallOptions): Promise<boolean> {
       try {
@@ -109,9 +109,9 @@ export function createResourceCalls<L extends Level>(context: CallContext, level
     },
 
     /**
-     * Deletes the resource with all below it, and its parents if nothing else is left in them.
+     * Deletes the resource with all its children, and its parents if they have no other children.
      *
-     * @returns the nearest ancestor that is still there
+     * @returns the nearest ancestor that still exists
      * @throws OrthancError `not-found`
      */
     async delete(id: string, options?: CallOptions): Promise<{ ID: string; Type: string } | undefined> {
@@ -124,6 +124,6 @@ export function createResourceCalls<L extends Level>(context: CallContext, level
 
 function pageQuery({ since, limit }: Page): { since?: number; limit?: number } {
   if (since === undefined && limit === undefined) return {};
-  // Orthanc wants both or none. Before 1.12.5 a limit of 0 meant none at all, so "all" is a large number.
+  // Orthanc requires both or none. Before 1.12.5 a limit of 0 meant none at all, so "all" is a large number.
   return { since: since ?? 0, limit: limit ?? 2_000_000_000 };
 }

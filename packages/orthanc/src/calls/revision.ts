@@ -4,8 +4,8 @@ import { OrthancError } from '../orthanc-error.ts';
 /** For writes of metadata and attachments, which have revisions since 1.9.2. */
 export interface RevisionOptions extends CallOptions {
   /**
-   * Write only if the value is still the one read with this etag, else fail with `conflict`; heeded where Orthanc's
-   * `CheckRevisions` is on. Without an etag the write wins over others, there too.
+   * Write only if the value still has the etag that was read, otherwise fail with `conflict`; effective if Orthanc's
+   * `CheckRevisions` is on. Without an etag the write overwrites others, there too.
    */
   etag?: string | undefined;
 }
@@ -13,7 +13,7 @@ export interface RevisionOptions extends CallOptions {
 /** Most attempts to be the last writer where revisions are checked. */
 const maxAttempts = 5;
 
-/** Runs a write; where the server wants a revision that the caller did not give, with the one that is there now. */
+/** Runs a write; if the server requires a revision that the caller did not set, with the current one. */
 export async function writeRevision<T>(
   options: RevisionOptions | undefined,
   readEtag: () => Promise<string | undefined>,

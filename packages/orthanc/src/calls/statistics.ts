@@ -39,14 +39,14 @@ const resourceStatisticsSchema = z.object({
 
 export type ResourceStatistics = z.output<typeof resourceStatisticsSchema>;
 
-/** How much the server holds. */
+/** Size of the server's content. */
 export function readStatistics(context: CallContext, options: CallOptions | undefined): Promise<Statistics> {
   return context.transport.json(statisticsSchema, { method: 'GET', target: target('/statistics'), options });
 }
 
 export function createStatisticsCalls(context: CallContext, level: Level) {
   return {
-    /** How much lies below the resource. */
+    /** Number of resources below the resource. */
     async statistics(id: string, options?: CallOptions): Promise<ResourceStatistics> {
       const where = target(path`/${level}/${id}/statistics`);
       return context.transport.json(resourceStatisticsSchema, { method: 'GET', target: where, options });

@@ -19,10 +19,10 @@ export interface StudyInstance {
   seriesId: string;
   sopInstanceUid: string;
   seriesInstanceUid: string;
-  /** Undefined when neither Orthanc's metadata nor the file's meta information tells. */
+  /** Undefined if neither Orthanc's metadata nor the file's meta information has it. */
   sopClassUid: string | undefined;
   transferSyntaxUid: string | undefined;
-  /** Of the DICOM file as Orthanc hands it out. */
+  /** Of the DICOM file as returned by Orthanc. */
   fileSizeBytes: number;
   /** Name of the DICOM file in the storage area. */
   fileUuid: string | undefined;
@@ -37,7 +37,10 @@ export interface StudyInstance {
   remoteIp: string | undefined;
 }
 
-/** Only what is read, of any kind: an odd value of one instance must not cost the study, nor 90 000 of them a second. */
+/**
+ * Only the fields that are read, of any type: an unusual value of one instance must not fail the study, nor 90 000 of them
+ * take a second.
+ */
 const withMetadataSchema = z.object({
   ID: idSchema,
   FileSize: z.number().int().nonnegative(),
@@ -65,16 +68,16 @@ const headerSchema = z.object({
 const maxListBytes = 16 * 1024 * 1024;
 const pageInstances = 5_000;
 
-/** Requests at once where one request cannot do it. */
+/** Parallel requests if one request is not sufficient. */
 const concurrency = 4;
 
 /**
  * All instances of a study, by series, instance number and UID: one request for them and one for the series' UIDs. A study
- * whose list is longer than 16 MiB comes in pages.
- * A server without `/tools/bulk-content` (or a proxy that refuses it) is asked instance by instance.
+ * with a list of more than 16 MiB is read in pages.
+ * Without `/tools/bulk-content` (or if a proxy rejects it) each instance is requested individually.
  *
- * @throws OrthancError `not-found` when there is no such study, `protocol` when an answer is about another one, `conflict`
- * when the answers do not agree
+ * @throws OrthancError `not-found` if the study does not exist, `protocol` if a response is about another one, `conflict`
+ * if the responses are inconsistent
  */
 export async function listStudyInstances(
   context: CallContext,
@@ -119,8 +122,8 @@ export async function toStudyInstances(
 }
 
 /**
- * Both answers tell of the same study: an instance that only one of them has was deleted between them, or an answer is
- * not whole. A study that seems smaller than it is must not be taken for the whole one.
+ * Both responses are about the same study: an instance in only one of them was deleted in between, or a response is
+ * incomplete. An incomplete study must not be treated as complete.
  */
 function expectAll(series: readonly Series[], instances: readonly WithMetadata[], call: CallName): void {
   const listed = new Set(instances.map(({ ID }) => ID));
@@ -181,7 +184,7 @@ async function readPages(
       read.push(...(await readBulk(transport, ids.slice(at, at + pageInstances), options)));
     } catch (error) {
       if (!(error instanceof OrthancError) || error.code !== 'not-found') throw error;
-      // One of them was deleted meanwhile: the study is not gone for that.
+      // One of them was deleted meanwhile: this does not mean that the study was deleted.
       throw new OrthancError('conflict', 'POST /tools/bulk-content: the study has changed meanwhile; read it again', {
         cause: error,
       });
@@ -207,7 +210,7 @@ async function readOneByOne(
   return read;
 }
 
-/** One instance as `/tools/bulk-content` would tell it. */
+/** One instance in the format of `/tools/bulk-content`. */
 export async function readAlone(
   transport: Transport,
   instanceId: string,

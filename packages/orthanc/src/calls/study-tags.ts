@@ -24,9 +24,9 @@ export interface StudyTags {
 }
 
 /**
- * What rules look at: the main tags of a study, and of each of its series. Two requests, on every version.
+ * Data for rules: the main tags of a study, and of each of its series. Two requests, on every version.
  *
- * @throws OrthancError `not-found`, `protocol` when an answer is about another study
+ * @throws OrthancError `not-found`, `protocol` if a response is about another study
  */
 export async function readStudyTags(
   { transport }: CallContext,

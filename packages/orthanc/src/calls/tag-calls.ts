@@ -48,7 +48,7 @@ export async function readTags<F extends TagFormat>(
   return context.transport.json(tagsSchemaOf(options?.format), { method: 'GET', target: at, options });
 }
 
-/** Tags of what lies below a patient, study or series. */
+/** Tags of the children of a patient, study or series. */
 export function createContainerTagCalls(context: CallContext, level: Exclude<Level, 'instances'>) {
   return {
     /** Tags that all instances below have in common. */

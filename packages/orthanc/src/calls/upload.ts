@@ -17,7 +17,7 @@ const uploadSchema = z.looseObject({
 export type UploadResult = z.output<typeof uploadSchema>;
 
 export interface UploadOptions extends CallOptions {
-  /** Length of a body that is a stream. Orthanc then needs not gather it in pieces: give it when it is known. */
+  /** Length of a streamed body. Set it if it is known, so that Orthanc need not collect it in pieces. */
   sizeBytes?: number | undefined;
 }
 
@@ -36,10 +36,10 @@ async function upload(context: CallContext, body: UploadBody, type: string, opti
 }
 
 /**
- * Stores a DICOM file (PS3.10). A buffer, or a function that gives a stream anew, is sent again after a broken connection:
- * then an instance whose first sending did arrive is `AlreadyStored`. A plain stream is sent once.
+ * Stores a DICOM file (PS3.10). A buffer, or a function that returns a new stream, is sent again after a broken connection:
+ * then an instance whose first transfer succeeded is `AlreadyStored`. A plain stream is sent once.
  *
- * @throws OrthancError `bad-request` when it is no DICOM file, `server-error` with Orthanc's status when it cannot store
+ * @throws OrthancError `bad-request` if it is not a DICOM file, `server-error` with Orthanc's status if it cannot be stored
  */
 export async function uploadInstance(
   context: CallContext,
@@ -55,7 +55,7 @@ export async function uploadInstance(
   });
 }
 
-/** Stores all DICOM files of a ZIP; other files in it are left out. One result for each instance. */
+/** Stores all DICOM files of a ZIP; other files in it are ignored. One result for each instance. */
 export function uploadZip(
   context: CallContext,
   body: UploadBody,

@@ -1,10 +1,10 @@
-/** Most memory that lies ready for reuse. */
+/** Maximum memory kept for reuse. */
 const maxFreeBytes = 16 * 1024 * 1024;
 
 /**
- * Memory blocks that bodies are read into. A block that is given back is used again: allocating hundreds of megabytes a
- * second makes V8 collect garbage all the time (measured: two thirds of the cost of a 0.5 MB instance, and 100 MB more
- * resident). One that is never given back is simply garbage one day: giving back is an offer, not a duty.
+ * Memory blocks for reading bodies. A released block is reused: allocating hundreds of megabytes per
+ * second makes V8 collect garbage continuously (measured: two thirds of the cost of a 0.5 MB instance, and 100 MB more
+ * resident). A block that is never released is simply garbage later: releasing is optional.
  */
 export class BlockPool {
   readonly #free = new Map<number, Buffer[]>();
@@ -25,12 +25,12 @@ export class BlockPool {
     return block.length === bytes ? block : block.subarray(0, bytes);
   }
 
-  /** Takes back the block that `chunk` lies in. What was not lent, or came back already, is ignored. */
+  /** Takes back the block of `chunk`. Memory that was not lent, or was already released, is ignored. */
   release(chunk: Uint8Array): void {
     const memory = chunk.buffer;
     if (!this.#lent.delete(memory)) return;
     const size = memory.byteLength;
-    // Sizes that nobody asks for any more must not fill the pool for good.
+    // Sizes that are no longer used must not fill the pool permanently.
     if (this.#freeBytes + size > maxFreeBytes) this.clear();
     this.#freeBytes += size;
     const alike = this.#free.get(size);

@@ -1,14 +1,14 @@
-/** Who fills a queue. */
+/** The writer of a queue. */
 export interface QueueOwner {
-  /** A chunk was taken while more may come: the writer may go on. */
+  /** A chunk was read while more may arrive: the writer may continue. */
   drained(queue: BodyQueue): void;
   /** The reader has left before the end. */
   abandoned(queue: BodyQueue): void;
 }
 
 /**
- * Chunks between a socket that pushes and one reader that pulls. It is `open` while chunks may come, `ended` or `failed`
- * after; a failure is told after the chunks before it were read. The reader may leave early.
+ * Chunks between a socket that pushes and one reader that pulls. It is `open` while chunks may arrive, `ended` or `failed`
+ * after; a failure is thrown after the preceding chunks were read. The reader may leave early.
  */
 export class BodyQueue implements AsyncIterableIterator<Buffer> {
   #chunks: Buffer[] = [];

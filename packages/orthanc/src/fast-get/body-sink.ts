@@ -5,17 +5,17 @@ import type { BodyFraming } from './parse-head.ts';
 import type { CallName } from '../translate-error.ts';
 
 /**
- * Where the bytes of one body go. A chunk that reaches the queue is not written again, unless its reader gives it back.
+ * Destination of the bytes of one body. A chunk in the queue is not overwritten, unless its reader releases it.
  * These are classes because a closure per request survives young garbage collections: measured, it doubled the heap.
  */
 export interface BodySink {
-  /** Memory for the next bytes from the socket, or undefined: then they are read elsewhere and given to `take`. */
+  /** Memory for the next bytes from the socket, or undefined: then they are read elsewhere and passed to `take`. */
   room(): Buffer | undefined;
   /** `count` bytes were read into `room()`. */
   filled(count: number): void;
   /** Bytes read elsewhere, which the sink copies. Returns how many of them belonged to the body. */
   take(bytes: Buffer): number;
-  /** The socket has ended: was that the end of the body? */
+  /** The socket has ended: was this the end of the body? */
   readonly endsWithConnection: boolean;
   readonly done: boolean;
 }
@@ -43,7 +43,7 @@ export function createBodySink(framing: BodyFraming, options: SinkOptions, queue
   }
 }
 
-/** A body of known length is read straight into the memory that is handed on: one block when small, else slabs. */
+/** A body of known length is read directly into the returned memory: one block if it is small, otherwise slabs. */
 class LengthSink implements BodySink {
   readonly endsWithConnection = false;
   readonly #blocks: BlockPool;

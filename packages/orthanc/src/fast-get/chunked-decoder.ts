@@ -5,7 +5,7 @@ const maxLineBytes = 4096;
 const maxTrailerBytes = 64 * 1024;
 
 /**
- * Takes the chunked transfer coding off (RFC 9112, section 7.1). It is in `size` (a size line is being read), `data`
+ * Decodes the chunked transfer coding (RFC 9112, section 7.1). State: `size` (a size line is being read), `data`
  * (bytes of a chunk), `data-end` (the line end after a chunk), `trailer` (fields after the last chunk) or `done`.
  */
 export class ChunkedDecoder {
@@ -24,9 +24,9 @@ export class ChunkedDecoder {
   }
 
   /**
-   * Hands the data in `bytes` to `emit`, as views into `bytes`; what follows the last chunk is ignored.
+   * Passes the data in `bytes` to `emit`, as views into `bytes`; bytes after the last chunk are ignored.
    *
-   * @throws OrthancError `protocol` when the coding is broken.
+   * @throws OrthancError `protocol` for an invalid coding.
    */
   decode(bytes: Buffer, emit: (data: Buffer) => void): void {
     let at = 0;

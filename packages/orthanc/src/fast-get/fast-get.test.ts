@@ -133,7 +133,7 @@ describe('back-pressure', () => {
       left = peer?.writableLength ?? -1;
       return performance.now() - since > 2 * timeoutMs;
     });
-    // What is not with the server lies in the kernel's buffers and in ours: far less than the body.
+    // Data that have left the server are in the kernel's buffers and in ours: much less than the body.
     expect(left).toBeGreaterThan((pieces / 2) * piece.length);
     let rest = 0;
     for await (const chunk of body) rest += chunk.length;
@@ -153,7 +153,7 @@ describe('connections', () => {
 
   it('that the server has closed meanwhile are replaced silently', async () => {
     await using server = await startScriptedServer((socket, request) => {
-      // The second request on each connection finds it closed, before any byte of an answer.
+      // The second request on each connection finds it closed, before any byte of a response.
       if (request === 0) socket.write(okAnswer('hello', 'Keep-Alive: timeout=100'));
       else socket.destroy();
     });

@@ -33,15 +33,15 @@ interface Exchange {
   paused: boolean;
 }
 
-/** Idle connections are left this long before the server would close them. */
+/** Idle connections are closed this long before the server would close them. */
 const idleMarginMs = 100;
-/** The longest that an idle connection is kept, whatever the server allows. */
+/** Maximum time that an idle connection is kept, even if the server allows more. */
 const maxIdleMs = 30_000;
 
 /**
  * One connection that serves one GET at a time. It is `connecting`, then `idle` (kept for the next request) or `busy`
  * (with an exchange), at the end `closed`. Bytes are read into memory that this class provides, not into node's own
- * stream buffers: that is what makes it several times faster than node:http or undici on instances.
+ * stream buffers: this makes it several times faster than node:http or undici with instances.
  */
 export class GetConnection implements QueueOwner {
   readonly #options: ResolvedOptions;
@@ -58,11 +58,11 @@ export class GetConnection implements QueueOwner {
   #answerBegan = false;
   #requests = 0;
   /**
-   * When patience ends: for the connection, for the server's next bytes, or for the next request. A number that the pool
-   * looks at now and then: a timer of node's own for each request costs more than the request's parsing.
+   * The deadline for the connection, for the server's next bytes, or for the next request. A number that the pool
+   * checks periodically: a separate node timer for each request costs more than parsing the request.
    */
   #deadline = Infinity;
-  /** Since when the server's pace is looked at, and how much has come since; infinite while it is not its turn. */
+  /** Start of the rate measurement, and bytes received since; infinite while we do not wait for the server. */
   #paceSince = Infinity;
   #paceBytes = 0;
   #failure: unknown;
@@ -90,7 +90,7 @@ export class GetConnection implements QueueOwner {
     });
   }
 
-  /** True while a kept connection may still be open at the other end. */
+  /** True while an idle connection may still be open at the other end. */
   get fresh(): boolean {
     return this.#state === 'idle' && performance.now() < this.#deadline;
   }
@@ -130,13 +130,13 @@ export class GetConnection implements QueueOwner {
     });
   }
 
-  /** Ends the connection at once; a running exchange fails with `error`, or as cancelled. */
+  /** Ends the connection immediately; a running exchange fails with `error`, or as cancelled. */
   destroy(error?: OrthancError): void {
     this.#failure ??= error ?? new OrthancError('cancelled', 'the connection was closed by this client');
     this.#socket.destroy();
   }
 
-  /** Ends the connection if its deadline has passed. To be called now and then. */
+  /** Ends the connection if its deadline has passed. Call it periodically. */
   check(now: number): void {
     const exchange = this.#exchange;
     if (exchange !== undefined) this.#checkPace(exchange, now);
@@ -151,7 +151,7 @@ export class GetConnection implements QueueOwner {
     this.destroy(new OrthancError('timeout', `${method} ${path}: ${what} within ${limitMs} ms`, exchange.call));
   }
 
-  /** A server that sends a byte within each timeout is never silent, and never done. */
+  /** A server that sends a byte within each timeout would never time out. */
   #checkPace(exchange: Exchange, now: number): void {
     const { minBytesPerSecond } = this.#options;
     const tookMs = now - this.#paceSince;
@@ -192,7 +192,7 @@ export class GetConnection implements QueueOwner {
     this.#socket.write(exchange.request, 'latin1');
   }
 
-  /** Memory for the next read: the sink's own while a body of known length comes, else the read buffer. */
+  /** Memory for the next read: the sink's own while a body of known length arrives, otherwise the read buffer. */
   #memory(): Buffer {
     const room = this.#exchange?.sink?.room();
     this.#readsIntoSink = room !== undefined;
@@ -203,7 +203,7 @@ export class GetConnection implements QueueOwner {
   #read(count: number): boolean {
     const exchange = this.#exchange;
     if (exchange === undefined || this.#state !== 'busy') {
-      // Bytes that nobody asked for: the connection is out of step.
+      // Unexpected bytes: the connection is out of sync.
       this.destroy();
       return false;
     }
@@ -276,7 +276,7 @@ export class GetConnection implements QueueOwner {
     exchange.resolve({ head, body: queue });
   }
 
-  /** For the queue: a chunk was taken. */
+  /** For the queue: a chunk was read. */
   drained(queue: BodyQueue): void {
     const exchange = this.#exchange;
     if (exchange === undefined || !exchange.paused || exchange.queue !== queue) return;
@@ -287,7 +287,7 @@ export class GetConnection implements QueueOwner {
     this.#socket.resume();
   }
 
-  /** For the queue: its reader has left, and the rest of the body is of no use. */
+  /** For the queue: its reader has left, and the rest of the body is not needed. */
   abandoned(queue: BodyQueue): void {
     if (this.#exchange?.queue === queue) this.destroy();
   }

@@ -11,10 +11,13 @@ interface Waiter {
   refuse: (error: OrthancError) => void;
 }
 
-/** Connections for GET requests: at most `maxConnections`, kept while the server keeps them, granted first come first served. */
+/**
+ * Connections for GET requests: at most `maxConnections`, kept while the server keeps them, assigned first come first
+ * served.
+ */
 export class GetPool {
   readonly #options: ResolvedOptions;
-  /** Memory of the chunks that this pool hands out; a chunk may be given back to it. */
+  /** Memory of the chunks that this pool returns; a chunk may be released to it. */
   readonly blocks = new BlockPool();
   readonly #requestTail: string;
   readonly #all = new Set<GetConnection>();
@@ -31,12 +34,12 @@ export class GetPool {
   }
 
   /**
-   * Sends a GET and resolves with the head of its answer, whatever its status. The caller reads the body to its end or
-   * leaves it by `return()`; until then the connection is taken. A kept connection that turns out to be closed is
-   * replaced silently, and one that breaks before any byte of the answer is tried once more.
+   * Sends a GET and resolves with the header of its response, of any status. The caller reads the body to its end or
+   * leaves it by `return()`; until then the connection is busy. An idle connection that turns out to be closed is
+   * replaced silently, and one that breaks before any byte of the response is tried once more.
    *
    * @param target path and query string, already percent-encoded
-   * @throws OrthancError when no answer came
+   * @throws OrthancError if there was no response
    */
   async get(
     call: CallName,
@@ -64,7 +67,7 @@ export class GetPool {
       } catch (error) {
         if (abort !== undefined) signal?.removeEventListener('abort', abort);
         if (!(error instanceof OrthancError) || error.code !== 'reset' || connection.answerBegan) throw error;
-        // A kept connection that the server had closed is no failure yet; from here on only new ones are taken.
+        // An idle connection that the server had closed is not a failure yet; from here on only new ones are used.
         if (connection.wasKept) wasStale = true;
         else resets += 1;
         if (resets > 1) throw error;
@@ -81,7 +84,7 @@ export class GetPool {
     this.blocks.clear();
   }
 
-  /** A connection of our own until it is idle again; `anew` never takes a kept one. */
+  /** An exclusive connection until it is idle again; `anew` never uses an idle one. */
   async #acquire(call: CallName, signal: AbortSignal | undefined, anew: boolean): Promise<GetConnection> {
     if (signal?.aborted === true) throw translateAbort(signal.reason, call);
     if (this.#closed) throw new OrthancError('cancelled', 'the client was closed', call);
@@ -107,7 +110,7 @@ export class GetPool {
     return connection;
   }
 
-  /** Looks at all deadlines ten times in the client's shorter timeout, and once a second at least. */
+  /** Checks all deadlines ten times in the client's shorter timeout, and at least once a second. */
   #startClock(): NodeJS.Timeout {
     const shortestMs = Math.min(this.#options.timeoutMs, this.#options.connectTimeoutMs);
     const clock = setInterval(

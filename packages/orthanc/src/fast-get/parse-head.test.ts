@@ -40,7 +40,7 @@ describe('parseHead', () => {
       framing: { kind: 'length', lengthBytes: 5 },
       keepAlive: true,
     },
-    // Both are told: the chunks count, and the connection is not trusted again (RFC 9112, section 6.3).
+    // Both are reported: the chunks count, and the connection is not reused (RFC 9112, section 6.3).
     {
       lines: ['HTTP/1.1 200 OK', 'Content-Length: 5', 'Transfer-Encoding: chunked'],
       framing: { kind: 'chunked' },

@@ -1,7 +1,7 @@
 import { OrthancError } from '../orthanc-error.ts';
 import type { CallName } from '../translate-error.ts';
 
-/** Where the body of an answer ends (RFC 9112, section 6.3). */
+/** End of the body of a response (RFC 9112, section 6.3). */
 export type BodyFraming =
   | { kind: 'none' }
   | { kind: 'length'; lengthBytes: number }
@@ -11,7 +11,7 @@ export type BodyFraming =
 export interface ResponseHead {
   status: number;
   framing: BodyFraming;
-  /** May the connection serve another request, and for how long can it lie idle. */
+  /** Whether the connection may serve another request, and how long it may be idle. */
   keepAlive: boolean;
   keepAliveMs: number;
   /** By lower-case name; of repeated fields the last. */
@@ -24,9 +24,9 @@ export const maxHeadBytes = 64 * 1024;
 const defaultKeepAliveMs = 4_000;
 
 /**
- * Reads a status line and header fields, without the empty line at their end (RFC 9112, sections 4 and 5).
+ * Parses a status line and header fields, without the empty line at their end (RFC 9112, sections 4 and 5).
  *
- * @throws OrthancError `protocol` when it is not HTTP/1.x, or when its length is given in two ways that differ.
+ * @throws OrthancError `protocol` if it is not HTTP/1.x, or if it has two different lengths.
  */
 export function parseHead(text: string, call: CallName): ResponseHead {
   const lines = text.split('\r\n');

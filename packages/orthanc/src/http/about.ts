@@ -2,9 +2,9 @@ import { OrthancError } from '../orthanc-error.ts';
 import type { CallName } from '../translate-error.ts';
 
 /**
- * Refuses an answer that is about something else than was asked for: a cache in front of Orthanc may mix things up.
+ * Rejects a response about another resource than requested: a cache in front of Orthanc may mix them up.
  *
- * @param ids - what the answer says that it is about
+ * @param ids - the resources of the response
  * @throws OrthancError `protocol`
  */
 export function expectAbout(asked: string, ids: Iterable<string>, call: CallName): void {

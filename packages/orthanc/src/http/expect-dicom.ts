@@ -12,11 +12,11 @@ const dicomTypes: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The same answer, when it is a DICOM file: no HTML page of a proxy, and not empty. One without a length fails at its end
- * when nothing came.
+ * The same response, if it is a DICOM file: not an HTML page of a proxy, and not empty. Without a length it fails at its end
+ * if nothing arrived.
  *
- * @throws OrthancError `protocol` when something else than Orthanc answered; `unsupported` when Orthanc answered with an empty
- * file, its way to say that it cannot write one (seen in 1.10.1)
+ * @throws OrthancError `protocol` if the response is not from Orthanc; `unsupported` if Orthanc returned an empty
+ * file, which means that it cannot write one (seen in 1.10.1)
  */
 export async function expectDicom<S extends ByteStream>(stream: S, call: CallName): Promise<S> {
   const { contentType, sizeBytes } = stream;
@@ -45,7 +45,7 @@ async function* notEmpty(
   if (isEmpty) throw empty(call, mediaType);
 }
 
-/** A generator that was never asked would leave its connection open. */
+/** A generator that was never started would leave its connection open. */
 async function leave({ body }: ByteStream): Promise<void> {
   await readStart(body, 0);
 }

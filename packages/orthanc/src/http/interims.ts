@@ -1,7 +1,7 @@
 import { OrthancError } from '../orthanc-error.ts';
 import type { CallName } from '../translate-error.ts';
 
-/** So many interim answers (status below 200, RFC 9110 section 15.2) may come before the final one. */
+/** Maximum number of interim responses (status below 200, RFC 9110 section 15.2) before the final one. */
 export const maxInterims = 20;
 
 export function endlessInterims(call: CallName): OrthancError {

@@ -4,13 +4,13 @@ import type { CallName } from '../translate-error.ts';
 export interface PaceOptions {
   /** Fewest bytes a second; 0 = no limit. */
   readonly minBytesPerSecond: number;
-  /** Time over which the average is taken, in milliseconds. */
+  /** Averaging period, in milliseconds. */
   readonly windowMs: number;
 }
 
 /**
- * The pace of one body, counted only while it is the server's turn: a server that sends a byte within each timeout would
- * never be silent, and never done.
+ * The rate of one body, counted only while we wait for the server: a server that sends a byte within each timeout would
+ * never time out.
  */
 export class Pace {
   readonly #options: PaceOptions;
@@ -38,7 +38,7 @@ export class Pace {
   }
 }
 
-/** A body that the server sends; fails as `timeout` when it comes too slowly. */
+/** A body that the server sends; fails as `timeout` if it is too slow. */
 export async function* pacedDown(
   body: AsyncIterable<Uint8Array>,
   options: PaceOptions,
@@ -53,7 +53,7 @@ export async function* pacedDown(
   }
 }
 
-/** A body that the server takes; fails as `timeout` when it takes it too slowly. */
+/** A body that the server receives; fails as `timeout` if it is too slow. */
 export async function* pacedUp(
   body: AsyncIterable<Uint8Array>,
   options: PaceOptions,

@@ -22,7 +22,7 @@ const grammars: Readonly<Record<string, (value: string) => boolean>> = {
 
 /**
  * Builds a path: `` path`/studies/${id}/archive` ``. No value can leave its segment: Orthanc decodes `%2F` before it splits
- * a path. A value behind `studies`, `jobs` and the like has to be an identifier of Orthanc.
+ * a path. A value after `studies`, `jobs` and similar must be an Orthanc id.
  *
  * @throws OrthancError `bad-request` for an empty value, one of dots only, or one with `/`, `\`, `%` or a control character
  */
@@ -30,7 +30,7 @@ export function path(parts: TemplateStringsArray, ...values: readonly string[]):
   return parts.reduce((whole, part, index) => whole + segment(whole, values[index - 1] as string) + part);
 }
 
-/** Adds a query string; a value of `true` is a bare name (`?expand`), `false` and undefined are left out. */
+/** Adds a query string; a value of `true` is a bare name (`?expand`), `false` and undefined are omitted. */
 export function target(path: string, query: Readonly<Record<string, QueryValue>> = {}): Target {
   const pairs: string[] = [];
   for (const [name, value] of Object.entries(query)) {

@@ -4,7 +4,7 @@ import type { CallName } from '../translate-error.ts';
 /**
  * Collects a body of at most `limitBytes`.
  *
- * @throws OrthancError `too-large` as soon as more comes; the body is then left, which ends its connection.
+ * @throws OrthancError `too-large` as soon as more arrives; the body is then left, which ends its connection.
  */
 export async function readBounded(
   body: AsyncIterable<Uint8Array>,
@@ -35,7 +35,7 @@ export async function readStart(body: AsyncIterable<Uint8Array>, limitBytes: num
       if (size >= limitBytes) break;
     }
   } catch {
-    // What came before the connection broke is enough: the status has been read.
+    // Data from before the connection broke are sufficient: the status has been read.
   }
   return Buffer.concat(chunks).toString('utf8');
 }

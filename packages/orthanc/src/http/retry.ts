@@ -5,9 +5,9 @@ import { translateAbort } from '../translate-error.ts';
 import type { CallName } from '../translate-error.ts';
 
 export interface RetryOptions {
-  /** May a broken connection be tried again. Not where the transport below has done so. */
+  /** Whether a broken connection may be tried again. Not if the transport below has done so. */
   onReset: boolean;
-  /** Longest wait that the server may ask for, in milliseconds. */
+  /** Maximum accepted wait, in milliseconds. */
   maxRetryAfterMs: number;
   signal: AbortSignal | undefined;
 }
@@ -15,10 +15,10 @@ export interface RetryOptions {
 const maxWaits = 3;
 
 /**
- * Repeats an idempotent read: once after a reset, and up to three times after a 503 or 429 that says when to come back,
- * as long as that is soon enough. Everything else is the caller's to judge.
+ * Repeats an idempotent read: once after a reset, and up to three times after a 503 or 429 with a Retry-After
+ * that is short enough. The caller handles everything else.
  *
- * @param attempt called with true after a reset: then it must take a new connection, since other kept ones may be dead too
+ * @param attempt called with true after a reset: then it must use a new connection, since other idle ones may be broken too
  */
 export async function retryRead<T>(
   call: CallName,

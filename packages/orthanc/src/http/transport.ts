@@ -18,15 +18,15 @@ import { retryRead } from './retry.ts';
 import { openPool, requestOf } from './undici-pool.ts';
 import type { Dispatcher, Pool } from './undici-pool.ts';
 
-/** What every call takes. */
+/** Options of every call. */
 export interface CallOptions {
-  /** Cancels the call, and the reading of the body that it handed out. */
+  /** Cancels the call, and the reading of the returned body. */
   signal?: AbortSignal | undefined;
-  /** Longest silence for this call, instead of the client's `timeoutMs`. Noticed within a second. */
+  /** Maximum time without data for this call, instead of the client's `timeoutMs`. Checked every second. */
   timeoutMs?: number | undefined;
 }
 
-/** A body to send. A function can be asked again, so its call may be repeated; a stream can be sent only once. */
+/** A body to send. A function can be called again, so its call may be repeated; a stream can be sent only once. */
 export type UploadBody = Uint8Array | AsyncIterable<Uint8Array> | (() => AsyncIterable<Uint8Array>);
 
 export interface Request {
@@ -36,7 +36,7 @@ export interface Request {
   json?: unknown;
   /** Bytes or text that are sent as they are. */
   body?: UploadBody | string;
-  /** Length of `body` where that is a stream whose length is known. */
+  /** Length of `body` if it is a stream of known length. */
   bodyBytes?: number | undefined;
   headers?: Readonly<Record<string, string>>;
   /** True when doing it twice does no harm: then it is tried again after a reset or a 503. Default: for GET. */
@@ -44,13 +44,13 @@ export interface Request {
   options: CallOptions | undefined;
 }
 
-/** A body to read, once. Leaving it early ends its connection; a failure in the middle throws an OrthancError. */
+/** A body to read, once. Leaving it early ends its connection; a failure during the transfer throws an OrthancError. */
 export interface ByteStream {
-  /** Size of the body, when the server told it beforehand. */
+  /** Size of the body, if the server announced it. */
   sizeBytes: number | undefined;
-  /** Media type as told by the server. */
+  /** Media type according to the server. */
   contentType: string | undefined;
-  /** Every chunk is memory of its own: it may be kept, queued or changed. */
+  /** Every chunk has separate memory: it may be kept, queued or changed. */
   body: AsyncIterableIterator<Uint8Array>;
 }
 
@@ -68,13 +68,16 @@ interface Answer {
   body: AsyncIterable<Uint8Array>;
 }
 
-/** All ways to ask Orthanc something. It holds the connections of one client, until `close`. */
+/** All ways to send requests to Orthanc. It owns the connections of one client, until `close`. */
 export class Transport {
   readonly options: ResolvedOptions;
   readonly #fast: GetPool;
   readonly #release = (chunk: Uint8Array): void => this.#fast.blocks.release(chunk);
   readonly #kept: Pool;
-  /** A kept connection can be closed under a request, and what must not be sent twice cannot be sent again: so, a new one each. */
+  /**
+   * An idle connection can be closed during a request, and a request that must not be sent twice cannot be repeated: so each
+   * uses a new one.
+   */
   readonly #once: Pool;
 
   constructor(options: ResolvedOptions) {
@@ -87,14 +90,14 @@ export class Transport {
       allowH2: false,
       headersTimeout: options.timeoutMs,
       bodyTimeout: options.timeoutMs,
-      // Orthanc keeps idle connections for 1 s; undici's margin of 1 s would never reuse one.
+      // Orthanc keeps idle connections for 1 s; with undici's margin of 1 s none would be reused.
       keepAliveTimeoutThreshold: 100,
     };
     this.#kept = openPool(options.origin, common);
     this.#once = openPool(options.origin, { ...common, pipelining: 0 });
   }
 
-  /** @throws OrthancError `protocol` when the answer is not JSON or lacks what `schema` asks for. */
+  /** @throws OrthancError `protocol` if the response is not JSON or lacks fields of `schema`. */
   async json<S extends z.ZodType>(schema: S, request: Request): Promise<z.output<S>> {
     const call = nameOf(request);
     return parseJson(schema, await this.bytes(request, this.options.maxJsonBytes), call);
@@ -104,12 +107,12 @@ export class Transport {
     return (await this.bytes(request, this.options.maxJsonBytes)).toString('utf8');
   }
 
-  /** The whole answer, of at most `limitBytes`. */
+  /** The complete response, of at most `limitBytes`. */
   async bytes(request: Request, limitBytes: number): Promise<Buffer> {
     return (await this.whole(request, limitBytes)).body;
   }
 
-  /** The whole answer with its header fields. */
+  /** The complete response with its header fields. */
   whole(request: Request, limitBytes: number): Promise<{ headers: Answer['headers']; body: Buffer }> {
     const call = nameOf(request);
     return this.#repeat(request, async (pool) => {
@@ -131,9 +134,9 @@ export class Transport {
   }
 
   /**
-   * An answer that has to be a DICOM file.
+   * A response that must be a DICOM file.
    *
-   * @throws OrthancError `protocol` for a page of a proxy, `unsupported` when Orthanc gives an empty file
+   * @throws OrthancError `protocol` for a page of a proxy, `unsupported` if Orthanc returns an empty file
    */
   async dicom(request: Request): Promise<ByteStream> {
     return expectDicom(await this.stream(request), nameOf(request));
@@ -166,7 +169,7 @@ export class Transport {
     await Promise.all([this.#kept.destroy(), this.#once.destroy()]);
   }
 
-  /** Longest silence of a call is the time over which its pace is looked at as well. */
+  /** The timeout of a call is also the averaging period of its rate. */
   #pace(options: CallOptions | undefined): PaceOptions {
     const { minBytesPerSecond, timeoutMs } = this.options;
     return { minBytesPerSecond, windowMs: options?.timeoutMs ?? timeoutMs };
@@ -195,7 +198,7 @@ export class Transport {
         path: `${this.options.prefix}${request.target.path}${request.target.query}`,
         ...bodyOf(request, call, this.#pace(options), this.options.headers),
         ...(signal === undefined ? {} : { signal }),
-        // Each would begin the timeout anew.
+        // Each would restart the timeout.
         onInfo: () => {
           interims += 1;
           if (interims > maxInterims) throw endlessInterims(call);

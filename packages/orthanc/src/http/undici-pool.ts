@@ -4,7 +4,7 @@ import type { Dispatcher, Pool } from 'undici';
 
 interface Parts {
   readonly Pool: typeof Pool;
-  /** `Dispatcher.request`, as a function of its own. */
+  /** `Dispatcher.request`, as a separate function. */
   readonly request: (this: Pool, options: Dispatcher.RequestOptions) => Promise<Dispatcher.ResponseData>;
 }
 
@@ -21,8 +21,8 @@ export function requestOf(pool: Pool, options: Dispatcher.RequestOptions): Promi
 }
 
 /**
- * A pool and its requests are a third of undici: with fetch, web sockets, caches and mocks beside them, which its entry
- * loads all, each process would be 7 MB larger. A release of undici that has them elsewhere is loaded whole.
+ * A pool and its requests are a third of undici. Its main module also loads fetch, web sockets, caches and
+ * mocks, and each process would be 7 MB larger. If a release of undici has moved them, it is loaded completely.
  */
 function load(require: NodeJS.Require): Parts {
   try {

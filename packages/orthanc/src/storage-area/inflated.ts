@@ -3,8 +3,8 @@ import { pipeline } from 'node:stream';
 import { createInflate } from 'node:zlib';
 
 /**
- * The zlib stream that begins at `start` of a file, uncompressed; it closes the descriptor. It ends with an error when it
- * would be longer than `sizeBytes`, which a damaged file could be without limit.
+ * The zlib stream that begins at `start` of a file, decompressed; it closes the descriptor. It ends with an error if it
+ * would be longer than `sizeBytes`, which a damaged file could exceed without limit.
  */
 export async function* inflated(descriptor: number, start: number, sizeBytes: number): AsyncGenerator<Uint8Array> {
   const inflate = createInflate({ chunkSize: 256 * 1024 });

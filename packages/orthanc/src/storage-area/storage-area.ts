@@ -10,11 +10,11 @@ import { inflated } from './inflated.ts';
 const openFile = promisify(open);
 const statFile = promisify(fstat);
 
-/** What the storage area has to find: an attachment as Orthanc lists it. */
+/** Data for finding an attachment in the storage area, as listed by Orthanc. */
 export interface StoredAttachment {
   /** `FileUuid` of the instance. */
   readonly uuid: string;
-  /** `FileSize` of the instance: its size as Orthanc hands it out, uncompressed. */
+  /** `FileSize` of the instance: its size as returned by Orthanc, uncompressed. */
   readonly sizeBytes: number;
 }
 
@@ -26,9 +26,10 @@ const slabBytes = 256 * 1024;
 const lengthBytes = 8;
 
 /**
- * The folder in which an Orthanc keeps its attachments (`StorageDirectory`), read directly: `<uuid[0:2]>/<uuid[2:4]>/<uuid>`.
- * It is only read, and nothing but regular files below the folder is opened. What it hands out is what the file holds:
- * whether these are the bytes of the instance that was meant is for the caller to check.
+ * The folder in which an Orthanc stores its attachments (`StorageDirectory`), read directly:
+ * `<uuid[0:2]>/<uuid[2:4]>/<uuid>`.
+ * It is read only, and only regular files below the folder are opened. It returns the content of the file:
+ * the caller must check whether these are the bytes of the expected instance.
  */
 export class StorageArea {
   readonly #folder: string;
@@ -50,8 +51,9 @@ export class StorageArea {
   }
 
   /**
-   * Opens an attachment. Undefined when it is not there, cannot be read, or has another size than was said: deleted,
-   * replaced, or kept by a storage plug-in. Read `body` to its end or leave it; a failure in the middle throws the error of
+   * Opens an attachment. Undefined if it does not exist, cannot be read, or has another size: deleted,
+   * replaced, or stored by a storage plugin. Read `body` to its end or leave it; a failure during reading throws the error
+   * of
    * the file system.
    */
   async open(attachment: StoredAttachment): Promise<FileStream | undefined> {
@@ -180,7 +182,7 @@ class PlainBody implements AsyncIterableIterator<Uint8Array> {
     const from = this.#at;
     this.#at += block.length;
     this.#ahead = readWhole(this.#descriptor, block, from);
-    // Whoever asks for the chunk gets the failure.
+    // The caller that requests the chunk gets the error.
     this.#ahead.catch(() => {});
   }
 
@@ -191,7 +193,7 @@ class PlainBody implements AsyncIterableIterator<Uint8Array> {
   }
 }
 
-/** @throws Error when the file ends before the block is full */
+/** @throws Error if the file ends before the block is full */
 async function readWhole(descriptor: number, block: Buffer, position: number): Promise<Buffer> {
   let filled = 0;
   while (filled < block.length) {

@@ -1,6 +1,6 @@
 /**
- * How fast instances come out of a real Orthanc: fetch() as it comes, fetch() without gzip, undici, and this client,
- * as a reader that keeps the chunks and as one that gives them back.
+ * Throughput of instances from a real Orthanc: fetch(), fetch() without gzip, undici, and this client,
+ * with a reader that keeps the chunks and with one that releases them.
  * Sets: 500 instances of 0.5 MB, 2,000 of 21 kB. `node test/bench/orthanc-fetch.ts [rounds]`; prints medians and ratios.
  */
 import { startOrthanc } from '@dicom-dispatch/harness';
@@ -46,7 +46,7 @@ for (const set of sets) {
   ];
   print(`${set.name}, ${parallel} at once, median of ${rounds}`);
   const results = new Map<string, Result>();
-  // Orthanc compresses for the first one, which takes ages: a tenth of the set will do.
+  // Orthanc compresses for the first one, which is very slow: a tenth of the set is sufficient.
   for (const way of ways)
     results.set(way.name, await measure(way, way.name === 'fetch()' ? ids.slice(0, set.count / 10) : ids));
   const ours = results.get('ours, releasing')?.megabytesPerSecond ?? 0;

@@ -5,7 +5,7 @@ import manifest from '../../package.json' with { type: 'json' };
 /** What runs here. */
 export interface Build {
   readonly version: string;
-  /** What it was built from: `DISPATCH_BUILD`, else the commit of a clone; undefined where neither is known. */
+  /** The build: `DISPATCH_BUILD`, otherwise the commit of a clone; undefined if neither is known. */
   readonly build: string | undefined;
 }
 
@@ -28,7 +28,7 @@ export function commitOf(folder: string): string | undefined {
     const head = read(join(git, 'HEAD'));
     const ref = /^ref: (\S+)$/.exec(head)?.[1];
     if (ref === undefined) return commit(head);
-    // A work tree has its HEAD to itself, and shares the branches.
+    // A work tree has its own HEAD, and shares the branches.
     const shared = tryTo(() => resolve(git, read(join(git, 'commondir')))) ?? git;
     const loose = tryTo(() => read(join(shared, ref)));
     if (loose !== undefined) return commit(loose);

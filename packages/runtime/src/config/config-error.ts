@@ -1,10 +1,10 @@
-/** A problem and its place in the file; line and column count from 1, 0 where there is none. */
+/** A problem and its place in the file; line and column count from 1, 0 if there is none. */
 export interface LocatedProblem {
   readonly line: number;
   readonly col: number;
   readonly path: readonly (string | number)[];
   readonly message: string;
-  /** Where it is, if not in the file of the error. */
+  /** Its place, if not in the file of the error. */
   readonly file?: string | undefined;
 }
 
@@ -20,18 +20,18 @@ export class ConfigError extends Error {
     this.problems = problems;
   }
 
-  /** One line a problem: file, line, column, path, what is wrong and what to do. */
+  /** One line per problem: file, line, column, path, problem and remedy. */
   format(): string {
     return this.problems.map((problem) => describeProblem(this.file, problem)).join('\n');
   }
 }
 
-/** What is wrong with a configuration as a whole, or with a path of it whose place is not known. */
+/** A problem of a complete configuration, or of a path whose place is unknown. */
 export function oneProblem(file: string, message: string, path: LocatedProblem['path'] = []): ConfigError {
   return new ConfigError(file, [{ line: 0, col: 0, path, message }]);
 }
 
-/** A problem in one line: file, line, column, path, what it is and what to do. */
+/** A problem in one line: file, line, column, path, text and remedy. */
 export function describeProblem(of: string, { line, col, path, message, file = of }: LocatedProblem): string {
   const place = line > 0 ? `:${line}:${col}` : '';
   const where = path.map((key, index) => (typeof key === 'number' ? `[${key}]` : index > 0 ? `.${key}` : key)).join('');

@@ -25,14 +25,14 @@ const maxConfigBytes = 4 * 1024 * 1024;
 export interface LoadOptions {
   readonly targetSchemas: readonly TargetSchema[];
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** The file of this host, where the text that is checked is that of Redis (`configuration: redis`). */
+  /** The file of this host, if the checked text is that of Redis (`configuration: redis`). */
   readonly local?: LocalFile | undefined;
   /** Reads the candidate of this id (`ConfigFile.offer`) instead of the file; errors name the file all the same. */
   readonly candidate?: string | undefined;
-  /** Takes over targets whose handlers come from outside. */
+  /** Adopts targets with external handlers. */
   readonly external?: {
     accepts(type: string): boolean;
-    /** Throws what is wrong with the target. */
+    /** Throws the problems of the target. */
     adopt(name: string, options: { readonly type: string }, folder: string): Promise<TargetConfig>;
   };
 }
@@ -40,7 +40,7 @@ export interface LoadOptions {
 /**
  * Reads and checks a configuration file. Relative file names in it are relative to its folder.
  *
- * @throws ConfigError with every problem at once, each with its line
+ * @throws ConfigError with all problems, each with its line
  */
 export async function loadConfig(file: string, options: LoadOptions): Promise<Config> {
   const path = resolve(file);
@@ -48,9 +48,9 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Co
 }
 
 /**
- * Checks the text of a configuration as if it were that of a file.
+ * Checks the text of a configuration like that of a file.
  *
- * @throws ConfigError with every problem at once, each with its line
+ * @throws ConfigError with all problems, each with its line
  */
 export async function checkConfig(file: string, text: string, options: LoadOptions): Promise<Config> {
   const path = resolve(file);
@@ -86,7 +86,7 @@ export async function checkConfig(file: string, text: string, options: LoadOptio
   );
 }
 
-/** A file with `configuration: redis` is not a whole configuration. */
+/** A file with `configuration: redis` is not a complete configuration. */
 function refuseRedis(parsed: ParsedText): void {
   const { configuration } = (parsed.raw ?? {}) as { configuration?: unknown };
   if (configuration !== 'redis') return;
@@ -104,7 +104,7 @@ export function locateProblems(
   return problems.map((problem) => locate(parsed, problem)).sort((a, b) => a.line - b.line);
 }
 
-/** A handler from outside reads its options itself: until then they may be anything. */
+/** An external handler parses its options itself: until then any value is allowed. */
 function externalSchemas(raw: unknown, external: LoadOptions['external']): TargetSchema[] {
   const { targets, targetDefaults } = (raw ?? {}) as {
     targets?: Record<string, { type?: unknown }>;
@@ -119,7 +119,7 @@ function externalSchemas(raw: unknown, external: LoadOptions['external']): Targe
     .map((type) => z.looseObject({ type: z.literal(type), ...targetOptions }) as unknown as TargetSchema);
 }
 
-/** What is wrong, and what can be done about it. */
+/** The problem, and its remedy. */
 function describeRefusal(error: unknown): string {
   if (error instanceof DispatchError) return `${error.message}: ${error.remedy}`;
   return error instanceof Error ? error.message : 'the handler cannot be loaded';

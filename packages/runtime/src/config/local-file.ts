@@ -12,12 +12,12 @@ export interface LocalFile extends ParsedText {
 /** How the configuration in Redis is named in errors. */
 export const redisTitle = 'configuration in Redis';
 
-/** What the file of a host has, and Redis has not. */
+/** Options that are in the file of a host, and not in Redis. */
 const onlyLocal: readonly string[] = ['configuration', 'redis'];
-/** What the file of a host may have otherwise than Redis: its own addresses. */
+/** Options that the file of a host may override: its own addresses. */
 const mayDiffer: readonly (readonly string[])[] = [['console', 'listen'], ['health']];
 
-/** The local part of a file that says `configuration: redis`; undefined for a whole configuration. @throws ConfigError */
+/** The local part of a file with `configuration: redis`; undefined for a complete configuration. @throws ConfigError */
 export function asLocalFile(parsed: ParsedText): LocalFile | undefined {
   const raw = plain(parsed.raw);
   if (raw['configuration'] !== 'redis') return undefined;
@@ -38,7 +38,7 @@ export function asLocalFile(parsed: ParsedText): LocalFile | undefined {
   );
 }
 
-/** The configuration of a host: that of Redis, with what the host has of its own. @throws ConfigError */
+/** The configuration of a host: that of Redis, merged with the host's own options. @throws ConfigError */
 export function withLocal(parsed: ParsedText, local: LocalFile): unknown {
   const shared = plain(parsed.raw);
   const misplaced = onlyLocal.filter((name) => Object.hasOwn(shared, name));

@@ -4,8 +4,8 @@ import { dirname, resolve } from 'node:path';
 import type { Config, Problem } from '@dicom-dispatch/core';
 
 /**
- * What this machine lacks of what a configuration names: files of certificates, folders that keep what is written to them.
- * On another machine it may be there.
+ * Files and folders of a configuration that are missing on this machine: certificates, persistent folders.
+ * They may exist on another machine.
  */
 export async function machineWarnings(config: Config): Promise<Problem[]> {
   return (await Promise.all([missingFiles(config), volatileFolders(config)])).flat();
@@ -49,7 +49,7 @@ async function readPem(file: string): Promise<string> {
   return size > maxPemBytes ? '' : readFile(file, 'utf8');
 }
 
-/** What is wrong with a file that should have a certificate, or a private key. */
+/** Problem of a file that should contain a certificate, or a private key. */
 function whyNoPem(isKey: boolean, text: string): string | undefined {
   if (isKey) {
     if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) return undefined;
@@ -70,7 +70,7 @@ function whyNoPem(isKey: boolean, text: string): string | undefined {
 const inMemory: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 const ofContainer: ReadonlySet<number> = new Set([0x794c7630]);
 
-/** Targets whose folder is the root, in memory or in a container's own layer, or where a share should be and is not. */
+/** Targets whose folder is the root, in memory or in a container layer, or an unmounted mount point. */
 async function volatileFolders(config: Config): Promise<Problem[]> {
   const folders = Object.entries(config.targets).flatMap(([name, target]) => {
     const { path } = target as { readonly path?: unknown };

@@ -5,7 +5,7 @@ import { maxAliasCount, readYaml } from './read-yaml.ts';
 
 /** A text of YAML that could be read. */
 export interface ParsedText {
-  /** Where it is, for people. */
+  /** Its place, for users. */
   readonly title: string;
   readonly document: Document;
   readonly lines: LineCounter;
@@ -14,7 +14,7 @@ export interface ParsedText {
 }
 
 /**
- * Reads a text as YAML, with its aliases unfolded, without notes and empty sections.
+ * Parses a text as YAML, with its aliases expanded, without notes and empty sections.
  *
  * @throws ConfigError
  */
@@ -43,7 +43,7 @@ function unfold(document: Document, path: string): unknown {
   }
 }
 
-/** What keeps a text from being read as YAML, in words for people. */
+/** Why a text cannot be parsed as YAML, for users. */
 function yamlWords({ message }: Error): string {
   if (/resource exhaustion/i.test(message)) {
     return 'has aliases (*name) that expand to too much data: replace the aliases by their content';
@@ -56,7 +56,7 @@ function yamlWords({ message }: Error): string {
   return `is not YAML: ${message}`;
 }
 
-/** A section of which everything is commented out is a section that is left out. */
+/** A section with only comments counts as omitted. */
 function withoutEmptySections(raw: unknown): unknown {
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return raw;
   return Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== null));

@@ -10,9 +10,9 @@ interface PlaceOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Folder that relative file names start from. */
   readonly folder: string;
-  /** Decrypts what was typed into a page. @throws Error in words for people */
+  /** Decrypts a secret that was entered in a page. @throws Error with a text for users */
   readonly unseal: (sealed: string) => Promise<string>;
-  /** Paths (as JSON) of values that the schema refuses. */
+  /** Paths (as JSON) of values that the schema rejects. */
   readonly isValid: (raw: unknown) => Set<string>;
 }
 
@@ -24,8 +24,9 @@ interface Candidate {
 }
 
 /**
- * Puts values in the place of `${NAME}`, `{ file: PATH }` and `{ sealed: TEXT }`. What stands alone becomes a {@link Secret}; where the
- * schema wants plain text there instead, the text is put in. Inside longer text a `${NAME}` is always replaced.
+ * Resolves `${NAME}`, `{ file: PATH }` and `{ sealed: TEXT }`. A value that consists only of a reference becomes a {@link
+ * Secret}; if the
+ * schema requires plain text instead, the text is inserted. Inside longer text a `${NAME}` is always replaced.
  */
 export async function placeSecrets(
   raw: unknown,

@@ -1,6 +1,6 @@
 import { parseDocument, type Document, type LineCounter, type ParsedNode } from 'yaml';
 
-/** Aliases may unfold to so much, relative to what is written. */
+/** Maximum expansion of aliases, relative to the size of the text. */
 export const maxAliasCount = 100;
 
 /** The text of a configuration as YAML 1.2, with merge keys (`<<`) as in YAML 1.1. Errors are in the document. */

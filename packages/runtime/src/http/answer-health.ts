@@ -8,22 +8,22 @@ export interface HealthAnswer {
   readonly body: string;
 }
 
-/** What is told of a process, by path. */
+/** Reported data of a process, by path. */
 export type HealthAnswers = Readonly<Record<'/healthz' | '/readyz' | '/metrics', () => Promise<HealthAnswer>>>;
 
 export interface HealthOptions {
   readonly services: () => readonly RunningService[];
   readonly metrics: Registry;
-  /** Findings that need action in the whole system. */
+  /** Findings that need action in the complete system. */
   readonly findings?: (() => Promise<readonly PublicFinding[]>) | undefined;
 }
 
-/** A probe wants its answer soon, whether the whole system can be looked at or not. */
+/** A probe requires a fast response, even if the complete system cannot be checked. */
 const findingsWithinMs = 1_000;
 
 /**
- * `/healthz`: the process is alive. `/readyz`: each thing that its services need, by name; 503 when one is missing. It also
- * lists what needs a person in the whole system, which makes no service less ready. `/metrics`: Prometheus.
+ * `/healthz`: the process is alive. `/readyz`: each dependency of its services, by name; 503 if one is missing. It also
+ * lists findings that need an operator in the complete system, which do not make a service unready. `/metrics`: Prometheus.
  */
 export function healthAnswers({ services, metrics, findings }: HealthOptions): HealthAnswers {
   return {

@@ -7,7 +7,8 @@ import { ClientLimits } from './client-limits.ts';
 import { parseListen } from './listen.ts';
 
 /**
- * The small server of a service that runs alone: health, readiness, metrics. It is Node's own: Fastify would take 10 MB of
+ * The small server of a service that runs alone: health, readiness, metrics. It uses Node's own server: Fastify would take
+ * 10 MB of
  * each dispatcher for three paths.
  */
 export async function startHealthServer(
@@ -16,7 +17,7 @@ export async function startHealthServer(
 ): Promise<{ readonly url: string; stop(): Promise<void> }> {
   const answers = withFewMetrics(healthAnswers(options));
   const { host, port } = parseListen(listen);
-  // A name that stands for two addresses of this machine is served on both, as far as there are both.
+  // A name with two addresses of this machine is served on both, if both exist.
   const [first = host, ...others] =
     host === 'localhost' ? (await lookup(host, { all: true })).map(({ address }) => address) : [host];
   const servers = [await serve(answers, first, port)];
@@ -86,7 +87,7 @@ async function respond(answers: HealthAnswers, request: IncomingMessage, respons
     const { status, type, body } = await answers[path as keyof HealthAnswers]();
     response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) }).end(body);
   } catch {
-    // A gauge that asks Redis, or a dependency, failed to tell its state.
+    // A gauge that reads Redis, or a dependency, could not report its state.
     response.writeHead(500, { 'content-type': 'text/plain' }).end('the state is unknown\n');
   }
 }

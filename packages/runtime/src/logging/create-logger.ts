@@ -6,7 +6,7 @@ import { currentTraceId } from '../process/attempt-trace.ts';
 
 export type { Logger } from 'pino';
 
-/** Keys whose values are never logged, wherever in a log line's facts they stand: secrets and patient data. */
+/** Keys whose values are never logged, at any place in the facts of a log line: secrets and patient data. */
 const hiddenKeys = [
   'password',
   'passphrase',
@@ -53,8 +53,8 @@ export function createLogger(service: string, options: LoggingOptions): Logger {
   if (options.file !== undefined) return pino(settings, pino.destination({ dest: options.file, sync: true }));
   const isPretty = options.format === 'pretty' || (options.format === 'auto' && process.stdout.isTTY);
   if (!isPretty) return pino(settings);
-  // Loaded only where a terminal reads along: services write JSON.
-  // What comes from peers and files is shown by the terminal, not obeyed; JSON lines say it as it is.
+  // Loaded only if the output is a terminal: services write JSON.
+  // Text of peers and files is escaped for the terminal; JSON lines contain it unchanged.
   settings.formatters = { ...settings.formatters, log: printableFacts };
   const pretty = createRequire(import.meta.url)('pino-pretty') as typeof PinoPretty;
   return pino(
@@ -75,7 +75,7 @@ function printableFact(value: unknown): unknown {
   return isPlain ? printableFacts(value as Record<string, unknown>) : value;
 }
 
-/** What of an error is logged: its text and codes, its causes, and the stack only for faults of ours. */
+/** The logged part of an error: its text and codes, its causes, and the stack only for internal errors. */
 function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return { type: typeof error };
   const { code, stage } = error as { code?: unknown; stage?: unknown };

@@ -10,7 +10,7 @@ export function useTracing(given: typeof Api | undefined): void {
 
 /** The span of one attempt of a delivery, with a span for each stage. Without tracing it does nothing. */
 export interface AttemptTrace {
-  /** To be called when a stage ends. */
+  /** Call this when a stage ends. */
   stage(name: string, durationMs: number): void;
   /** @param text - without patient data */
   fail(code: string, text: string): void;
@@ -38,7 +38,7 @@ export function traceAttempt(attributes: Readonly<Record<string, string | number
   };
 }
 
-/** Of the trace in which this is called, if there is one. */
+/** Of the current trace, if there is one. */
 export function currentTraceId(): string | undefined {
   return api?.trace.getActiveSpan()?.spanContext().traceId;
 }

@@ -4,13 +4,13 @@ import type { Config } from '@dicom-dispatch/core';
 export interface DependencyState {
   readonly name: string;
   readonly ok: boolean;
-  /** What is wrong, or what was seen; no secrets. */
+  /** The problem or the observed state; no secrets. */
   readonly detail: string;
-  /** False where the service does its work without it, though somebody has to look. Default true. */
+  /** False if the service can work without it, though an operator should check it. Default true. */
   readonly isNeeded?: boolean;
 }
 
-/** Something that an operator has to look at, as everybody may know it. */
+/** A finding for operators, in its public form. */
 export interface PublicFinding {
   readonly kind: string;
   readonly severity: string;
@@ -18,19 +18,19 @@ export interface PublicFinding {
   readonly subject: string;
 }
 
-/** A running service, as the process that holds it sees it. */
+/** A running service, as seen by its process. */
 export interface RunningService {
   readonly name: string;
   /** What `/readyz` reports: the service can do its work when all that it needs are ok. */
   dependencies(): Promise<readonly DependencyState[]>;
   /**
-   * Takes over another configuration that was checked; what is under way goes on as it began. Changes all or nothing.
+   * Applies another checked configuration; running work continues with the former one. Changes everything or nothing.
    *
-   * @throws when it cannot; the former configuration is then still in use
+   * @throws if it cannot be applied; the former configuration is then still in use
    */
   reload?(config: Config): Promise<void> | void;
   /** The configuration was read again, and is the same. */
   reread?(): Promise<void> | void;
-  /** Stops taking work, brings what is under way to a safe point, lets go of everything. */
+  /** Stops accepting work, brings running work to a safe point, releases everything. */
   stop(): Promise<void>;
 }

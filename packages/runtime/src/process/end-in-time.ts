@@ -1,11 +1,12 @@
 import type { Logger } from '../logging/create-logger.ts';
 
-/** How long a part may take to end when nothing is under way in it, in milliseconds. */
+/** Maximum time for a part to end when nothing is running in it, in milliseconds. */
 export const partEndMs = 5_000;
 
 /**
- * Ends parts of a service, all at the same time. What has not ended within `withinMs` is left behind, and what fails to
- * end too; the log names both. A service that is stopped must not wait for what no longer answers: Redis, a source, a
+ * Ends parts of a service, in parallel. Parts that have not ended within `withinMs`, or fail to
+ * end, are left behind and named in the log. A stopping service must not wait for something that no longer responds: Redis,
+ * a source, a
  * target.
  *
  * @returns the names of those that were left behind
@@ -27,7 +28,7 @@ async function endOne(log: Logger, part: string, end: () => unknown, withinMs: n
   try {
     const ended = (async () => void (await end()))();
     if ((await Promise.race([ended, late])) !== 'late') return undefined;
-    // How it ends later on is nobody's business any more.
+    // Its later end is ignored.
     ended.catch(() => {});
     log.warn({ what: part, withinMs }, 'this part did not stop in time and was abandoned');
   } catch (error) {

@@ -2,7 +2,7 @@ import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 
 export { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-/** Gauges of the library with names of counters, each beside one that says the same by kind. */
+/** Gauges of the library with names of counters, each in addition to one with the same data by kind. */
 const misnamed = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
 
 /** The metrics of one process: its build, memory, CPU, event-loop delay, and what its services add. */

@@ -58,7 +58,7 @@ describe('telemetry', () => {
     const attempt = spans.find(({ name }) => name === 'attempt');
     expect(attempt).toMatchObject({ traceId, parentSpanId: ran?.spanId, status: { code: 2, message: 'no space' } });
     expect(spans.find(({ name }) => name === 'stage connect')).toMatchObject({ parentSpanId: attempt?.spanId });
-    // Nothing of what BullMQ does for itself.
+    // Nothing of BullMQ's internal operations.
     expect(new Set(spans.map(({ name }) => name.split(' ')[0]))).toEqual(
       new Set(['add', 'process', 'attempt', 'stage']),
     );

@@ -8,28 +8,28 @@ import { useTracing } from './attempt-trace.ts';
 const name = 'dicom-dispatch';
 /** What BullMQ traces, apart from our own spans. */
 const queueScope = 'dicom-dispatch-queues';
-/** What is left is sent within this time when a process ends; a collector that is away holds up nothing. */
+/** Remaining spans are sent within this time when a process ends; an unavailable collector does not block it. */
 const flushMs = 2_000;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Whether traces are wanted: by the variables that OpenTelemetry itself defines. */
+/** Whether traces are enabled: by the variables that OpenTelemetry itself defines. */
 export function isTraced(env: Environment = process.env): boolean {
   if (env['OTEL_SDK_DISABLED'] === 'true') return false;
   return Boolean(env['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? env['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT']);
 }
 
-/** What carries a trace from whoever adds a job to whoever runs it; undefined when no traces are wanted. */
+/** Propagates a trace from the producer of a job to its worker; undefined if traces are disabled. */
 export function queueTelemetry(env: Environment = process.env): Telemetry | undefined {
   return isTraced(env) ? new BullMQOtel({ tracerName: queueScope }) : undefined;
 }
 
 export interface RunningTelemetry {
-  /** Sends what is left. */
+  /** Sends the remaining spans. */
   stop(): Promise<void>;
 }
 
-/** Locks, searches for the next job and the like would be most of all spans, and say nothing of a study. */
+/** Locks, polling for the next job and similar would be most of all spans, and are not related to a study. */
 function withoutHousekeeping(to: SpanProcessor, internal: SpanKind): SpanProcessor {
   return {
     onStart: (span, context) => to.onStart(span, context),
@@ -42,10 +42,11 @@ function withoutHousekeeping(to: SpanProcessor, internal: SpanKind): SpanProcess
 }
 
 /**
- * Sends traces to where `OTEL_EXPORTER_OTLP_ENDPOINT` says (OTLP over HTTP): a study can be followed from the router
- * that enqueued it to the attempts of its deliveries and their stages. Spans carry names of queues and targets, ids of jobs and
- * codes of errors, nothing of a patient.
- * Without that variable nothing is loaded.
+ * Sends traces to `OTEL_EXPORTER_OTLP_ENDPOINT` (OTLP over HTTP): a study can be followed from the router
+ * that enqueued it to the attempts of its deliveries and their stages. Spans contain names of queues and targets, ids of
+ * jobs and
+ * codes of errors, but no patient data.
+ * Without this variable nothing is loaded.
  */
 export async function startTelemetry(
   service: string,

@@ -8,7 +8,7 @@ export function queueOptions(redis: Redis, prefix: string): QueueOptions {
   return { connection: redis, prefix, skipVersionCheck: true, ...traced() };
 }
 
-/** @param lockTimeMs - how long a worker that says nothing keeps its job */
+/** @param lockTimeMs - how long a worker without renewal keeps its job */
 export function workerOptions(redis: Redis, prefix: string, concurrency: number, lockTimeMs: number): WorkerOptions {
   return {
     connection: redis,
@@ -37,13 +37,13 @@ function traced(): Pick<QueueOptions, 'telemetry'> {
 
 const day = 86_400;
 
-/** Finished jobs are kept for Bull Board; what failed stays until an operator has looked. */
+/** Completed jobs are kept for Bull Board; failed ones stay until an operator has handled them. */
 export const keepJobs = {
   removeOnComplete: { age: 7 * day, count: 10_000 },
   removeOnFail: false,
 } as const satisfies JobsOptions;
 
-/** Less than that of any priority of a study: what an operator sends first comes before all others. */
+/** Less than that of any priority of a study: "send first" of an operator precedes all others. */
 export const firstJobPriority = 1;
 
 /** BullMQ's priorities: 1 is first. */

@@ -1,7 +1,8 @@
 import { Cluster, type Redis } from 'ioredis';
 
 /**
- * Commands that are given before the event loop turns go to Redis in one write, in their order: a write for each command costs more
+ * Commands issued in one iteration of the event loop are sent to Redis in one write, in their order: a write for each
+ * command costs more
  * than most commands do.
  */
 export function batchWrites(redis: Redis): void {

@@ -8,8 +8,8 @@ export interface RedisFinding {
 }
 
 /**
- * Whether this Redis can be trusted with a ledger: its version, that it evicts nothing, that it keeps its data. In a
- * Cluster every master is asked. What the ACL user may not ask is said, and taken on trust.
+ * Whether this Redis is suitable for a ledger: its version, that it does not evict, that it persists its data. In a
+ * Cluster every master is checked. Checks that the ACL user may not run are reported, and assumed to be passed.
  */
 export async function checkRedis(redis: Redis): Promise<RedisFinding[]> {
   const masters = mastersOf(redis);

@@ -6,10 +6,11 @@ import { addressOf, redisOptions, type RedisWait, type RedisPlace } from './redi
 export type { Redis } from 'ioredis';
 
 /**
- * A connection that waits for Redis as long as it takes: commands queue while it is away, and every service goes on
- * where it was. One clear line says that it is away, and one that it is back.
+ * A connection that waits for Redis without a time limit: commands are queued while it is unavailable, and every service
+ * continues
+ * afterwards. One line reports that it is unavailable, and one that it is available again.
  *
- * @throws RedisPlaceError when a file of its TLS section cannot be used
+ * @throws RedisPlaceError if a file of its TLS section cannot be used
  */
 export function connectRedis(place: RedisPlace, name: string, log: Logger): Redis {
   const redis = create(place, `dicom-dispatch-${name}`, 'waits');
@@ -30,9 +31,9 @@ export function connectRedis(place: RedisPlace, name: string, log: Logger): Redi
 }
 
 /**
- * A connection for something short: it is there when this resolves, and is not made again when it ends.
+ * A short-lived connection: established when this resolves, and not reconnected when it ends.
  *
- * @throws Error saying why Redis could not be reached, within `withinMs`
+ * @throws Error with the reason why Redis could not be reached, within `withinMs`
  */
 export async function openRedis(place: RedisPlace, name: string, withinMs: number): Promise<Redis> {
   const redis = create(place, `dicom-dispatch-${name}`, 'fails');
@@ -79,13 +80,13 @@ export function mastersOf(redis: Redis): { readonly address: string; readonly re
 }
 
 function reasonOf(error: NodeJS.ErrnoException & { readonly lastNodeError?: NodeJS.ErrnoException }): string {
-  // A Cluster says only that no member answers; why is in the last one's answer.
+  // A Cluster only reports that no member responds; the reason is in the last one's response.
   const cause: NodeJS.ErrnoException = error.lastNodeError ?? error;
   const reason = cause.code ?? cause.message;
   return refusals.find(([sign]) => sign.test(reason))?.[1] ?? reason;
 }
 
-/** Answers of a Redis that is there and does not let us in, with what to do. */
+/** Responses of a Redis that rejects the login, with remedies. */
 const refusals: readonly (readonly [RegExp, string])[] = [
   // OpenSSL's names for it differ between versions; the remedy is one.
   [/CERTIFICATE_REQ/, 'it asks for a client certificate: set redis.tls.cert and redis.tls.key'],

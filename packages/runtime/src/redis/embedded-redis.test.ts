@@ -19,7 +19,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('a %s of our own', (pr
     expect(fields.includes('valkey_version')).toBe(program === 'valkey-server');
     await redisCommand(first.url, 'SET', 'study', 'kept');
     expect(await findEmbeddedRedis(folder.path)).toBe(first.url);
-    // A second process on the same folder uses it, and does not end it.
+    // A second process with the same folder uses it, and does not end it.
     const second = await startEmbeddedRedis(folder.path);
     expect(second.url).toBe(first.url);
     await first.stop();

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 
-/** A Redis of our own, for a single machine: a child process that keeps its data in a folder. */
+/** The embedded Redis, for a single machine: a child process that stores its data in a folder. */
 export interface EmbeddedRedis {
   readonly url: string;
   stop(): Promise<void>;
@@ -19,9 +19,9 @@ export class EmbeddedRedisError extends Error {
 const programs = ['redis-server', 'valkey-server'] as const;
 
 export interface EmbeddedRedisTimeouts {
-  /** How long one that runs may take to answer: while it reads its file it answers that it does. Default 10 000. */
+  /** How long a running one may take to respond: while it loads its file it responds with this state. Default 10 000. */
   readonly answerWithinMs?: number;
-  /** How long it may take to write what is left to its disk, before it is killed. Default 10 000. */
+  /** How long it may take to write its data to disk, before it is killed. Default 10 000. */
   readonly endWithinMs?: number;
 }
 
@@ -42,15 +42,15 @@ function notInstalled(): EmbeddedRedisError {
   );
 }
 
-/** `sun_path` of unix(7), without the zero at its end. */
+/** `sun_path` of unix(7), without the terminating zero. */
 const longestSocket = 107;
 
 /**
  * Starts `redis-server` or `valkey-server` with append-only persistence on a Unix socket in `dataFolder`, so that no
- * port is taken and no one else on the network can reach it. The one that wrote the data goes on with it while it is
- * installed: Redis 7.0 refuses files of Valkey 8.
+ * port is used and nobody else on the network can reach it. The program that wrote the data is preferred while it is
+ * installed: Redis 7.0 rejects files of Valkey 8.
  *
- * @throws EmbeddedRedisError when neither program is installed, or it does not start
+ * @throws EmbeddedRedisError if neither program is installed, or it does not start
  * @throws the reason of `signal`; nothing is left running then
  */
 export async function startEmbeddedRedis(
@@ -72,7 +72,7 @@ export async function startEmbeddedRedis(
   }
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const url = `unix://${socket}`;
-  // Two on the same files would spoil them: what a killed process of ours left behind is used.
+  // Two with the same files would damage them: one left behind by a killed process of ours is used.
   if ((await untilKnown(socket, timeouts.answerWithinMs ?? answerWithinMs, signal)) === 'answers')
     return { url, stop: () => stopIfAlone(socket) };
   // prettier-ignore
@@ -103,15 +103,15 @@ export async function startEmbeddedRedis(
 }
 
 /**
- * The address of the Redis of our own that runs on a data folder, whoever started it; undefined when there is none. One
- * that runs without answering is there all the same.
+ * The address of the embedded Redis that runs on a data folder, started by any process; undefined if there is none. One
+ * that runs without responding counts as well.
  */
 export async function findEmbeddedRedis(dataFolder: string): Promise<string | undefined> {
   const socket = join(resolve(dataFolder, 'redis'), 'redis.sock');
   return (await look(socket, lookWithinMs)) === 'absent' ? undefined : `unix://${socket}`;
 }
 
-/** @throws EmbeddedRedisError when it had to be killed */
+/** @throws EmbeddedRedisError if it had to be killed */
 async function endProcess(child: ChildProcess, withinMs: number): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, 'exit').then(() => true);
@@ -122,10 +122,10 @@ async function endProcess(child: ChildProcess, withinMs: number): Promise<void> 
   throw new EmbeddedRedisError(`Redis did not end within ${withinMs / 1_000} s and was killed`);
 }
 
-/** What is at a socket: `absent`, nobody listens; `loading`, it reads its file; `silent`, it takes connections only. */
+/** State of a socket: `absent`, nothing listens; `loading`, it loads its file; `silent`, it only accepts connections. */
 type Seen = 'absent' | 'loading' | 'silent' | 'answers';
 
-/** Asks without a client: what matters is only whether, and with which word, the answer begins. */
+/** Queries without a client: only the first word of the response matters. */
 function look(socket: string, withinMs: number): Promise<Seen> {
   return new Promise((resolve) => {
     const connection = connect(socket);
@@ -139,7 +139,7 @@ function look(socket: string, withinMs: number): Promise<Seen> {
       seen(answer.toString('latin1').startsWith('+') ? 'answers' : 'loading'),
     );
     connection.once('error', ({ code }: NodeJS.ErrnoException) =>
-      // Another error than these two comes from somebody who is there.
+      // Any other error comes from a running server.
       seen(code === 'ENOENT' || code === 'ECONNREFUSED' ? 'absent' : 'loading'),
     );
     connection.once('close', () => seen('absent'));
@@ -176,7 +176,7 @@ async function stopIfAlone(socket: string): Promise<void> {
       .filter((line) => line.includes('name=dicom-dispatch'));
     if (clients.length === 0) await redis.shutdown();
   }).catch(() => {
-    // A shutdown closes the connection it was asked on.
+    // A shutdown closes its own connection.
   });
 }
 
@@ -204,7 +204,7 @@ async function untilReady(
   output: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  // While a large append-only file is read, Redis answers LOADING: that may take as long as it takes.
+  // While it loads a large append-only file, Redis answers LOADING: this has no time limit.
   while ((await Promise.race([look(socket, answerWithinMs), aborted(signal)])) !== 'answers') {
     if (child.exitCode !== null || child.signalCode !== null) {
       throw new EmbeddedRedisError(

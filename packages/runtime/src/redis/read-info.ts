@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
 
 /**
- * A section of Redis' INFO, by field; undefined where the ACL user may not ask. In a Cluster it is that of the member
- * which holds our keys.
+ * A section of Redis' INFO, by field; undefined if the ACL user lacks the permission. In a Cluster it is that of the member
+ * with our keys.
  *
  * @param prefix - the first part of all our keys
  */
@@ -12,7 +12,7 @@ export async function readInfo(
   section: string,
 ): Promise<ReadonlyMap<string, string> | undefined> {
   try {
-    // A script with a key of ours runs where our keys are.
+    // A script with one of our keys runs on the member with our keys.
     const text = await redis.eval(`return redis.call('INFO', ARGV[1])`, 1, `${prefix}:info`, section);
     return parseInfo(String(text));
   } catch (error) {
@@ -21,7 +21,7 @@ export async function readInfo(
   }
 }
 
-/** What Redis says of its own, and in a script: Redis 7.0 "can't run this command", later ones and Valkey "ACL failure". */
+/** Redis' own error messages in a script: Redis 7.0 "can't run this command", later ones and Valkey "ACL failure". */
 const forbidden = /NOPERM|can't run this command|ACL failure in script|unknown command|not allowed/i;
 
 /** Whether the ACL of this user forbids the command. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Secret, type RedisConfig } from '@dicom-dispatch/core';
 import type { ClusterOptions, RedisOptions } from 'ioredis';
 
-/** Where Redis is: a URL, or what the configuration says in its section `redis`. */
+/** Address of Redis: a URL, or the section `redis` of the configuration. */
 export type RedisPlace = string | Partial<Omit<RedisConfig, 'url'> & { readonly url: string | Secret | undefined }>;
 
 export class RedisPlaceError extends Error {
@@ -41,9 +41,9 @@ export function redisOptions(place: RedisPlace, connectionName: string, wait: Re
     ...(redis.username !== undefined && { username: redis.username }),
     ...(redis.password && { password: redis.password.reveal() }),
     ...(tls && { tls }),
-    // Commands wait for Redis as long as it takes; a connection that may fail does not connect twice.
+    // Commands wait for Redis without a time limit; a connection that may fail does not reconnect.
     maxRetriesPerRequest: null,
-    // A master that has become a replica refuses writes: the connection goes where the master is now, and writes again.
+    // A master that has become a replica rejects writes: the connection moves to the current master, and writes again.
     reconnectOnError: (error: Error) => (waits && error.message.startsWith('READONLY') ? 2 : false),
   } satisfies RedisOptions;
   const retryStrategy = (times: number): number | null =>
@@ -57,13 +57,13 @@ export function redisOptions(place: RedisPlace, connectionName: string, wait: Re
         redisOptions: shared,
         lazyConnect: !waits,
         clusterRetryStrategy: retryStrategy,
-        // A failover takes seconds: what was asked meanwhile is asked again until then, some half an hour long.
+        // A failover takes seconds: pending commands are repeated until then, for about half an hour.
         maxRedirections: waits ? 10_000 : 16,
         retryDelayOnFailover: 200,
         retryDelayOnClusterDown: 200,
         retryDelayOnTryAgain: 200,
         slotsRefreshTimeout: 5_000,
-        // The names in certificates, not the addresses that the members tell each other.
+        // The names in certificates, not the addresses that the members announce.
         ...(tls && { dnsLookup: (host, callback) => callback(null, host) }),
       },
     };
@@ -91,7 +91,7 @@ export function redisOptions(place: RedisPlace, connectionName: string, wait: Re
   if (url === undefined) throw new RedisPlaceError('redis: none of url, sentinel and cluster is set: set one');
   const options = { ...shared, retryStrategy, lazyConnect: !waits };
   const path = socketPath(url);
-  // A path is no URL: in one, a space, `#` or a letter with an accent would become something else.
+  // A path is not a URL: in a URL, a space, `#` or an accented letter would be changed.
   return path === undefined
     ? { kind: 'server', url, options }
     : { kind: 'server', url: undefined, options: { ...options, path } };
@@ -104,7 +104,7 @@ function socketPath(url: string): string | undefined {
   return url.startsWith(socketScheme) ? url.slice(socketScheme.length) : undefined;
 }
 
-/** Whether the configuration names a Redis; otherwise one of our own is meant. */
+/** Whether the configuration names a Redis; otherwise the embedded one is used. */
 export function namesRedis(redis: RedisConfig): boolean {
   return redis.url !== undefined || redis.sentinel !== undefined || redis.cluster !== undefined;
 }
@@ -140,7 +140,7 @@ function tlsFiles(tls: NonNullable<RedisConfig['tls']>): NonNullable<RedisOption
   };
 }
 
-/** Read once, when the process starts: connections are made where nothing can be awaited. */
+/** Read once, when the process starts: connections are created where nothing can be awaited. */
 function pem(field: string, path: string): string {
   let text: string;
   try {

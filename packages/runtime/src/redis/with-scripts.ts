@@ -1,9 +1,11 @@
 import { mastersOf, type Redis } from './connect-redis.ts';
 
 /**
- * Does something that runs scripts inside a transaction. Redis forgets scripts (`SCRIPT FLUSH`, and by itself since 7.4); a script that runs
- * alone is sent again by ioredis, one inside of MULTI never is on the same connection. Here all that the connection knows are loaded
- * again, and the act is done once more: it has to bear that a part of it was done.
+ * Runs a function that uses scripts inside a transaction. Redis may remove scripts (`SCRIPT FLUSH`, and automatically since
+ * 7.4). ioredis sends
+ * a script again if it runs alone, but never inside of MULTI on the same connection. Here all scripts that the connection
+ * knows are loaded
+ * again, and the function is repeated: it must tolerate that a part of it was done.
  */
 export async function withScripts<T>(redis: Redis, act: () => Promise<T>): Promise<T> {
   try {

@@ -3,10 +3,11 @@ import type { Logger } from '../logging/create-logger.ts';
 import type { RunningService } from '../process/dependency.ts';
 
 /**
- * Lets all services of a process take a configuration over, or none: when one cannot, those before it get the former one
+ * Applies a configuration in all services of a process, or in none: if one cannot apply it, those before it get the former
+ * one
  * back.
  *
- * @throws what the service threw that could not
+ * @throws the error of the service that could not apply it
  */
 export async function applyConfig(
   services: readonly RunningService[],

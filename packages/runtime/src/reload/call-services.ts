@@ -43,7 +43,7 @@ export async function forgetCall(redis: Redis, prefix: string, id: string): Prom
   await redis.publish(reloadKeys(prefix).channel, JSON.stringify({ id, step: 'forget' } satisfies ReloadCall));
 }
 
-/** Every process applies what it has checked under this id; one that missed the call reads its file again. */
+/** Every process applies what it has checked under this id; one that missed the message reads its file again. */
 export async function applyCall(redis: Redis, prefix: string, id: string, withinMs: number): Promise<ServiceAnswers> {
   await redis.incr(reloadKeys(prefix).count);
   return callServices(redis, prefix, { id, step: 'apply' }, withinMs);

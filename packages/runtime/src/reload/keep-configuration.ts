@@ -14,29 +14,29 @@ import type { ReloadAnswer } from './reload-messages.ts';
 import { refusedChanges, restartNeeded } from './restart-needed.ts';
 
 export interface KeeperOptions {
-  /** Where the configuration is. What comes into use is noted there: an edit by hand was noted by nobody else. */
+  /** Location of the configuration. Applied versions are recorded there: a manual edit was not recorded before. */
   readonly store: Pick<ConfigurationStore, 'path' | 'current' | 'versions' | 'load'>;
   readonly config: Config;
   /** The services of this process that run now. */
   services(): readonly RunningService[];
-  /** Told when another configuration is in use. */
+  /** Called when another configuration is in use. */
   applied(config: Config): void;
   readonly redis: Redis;
   readonly log: Logger;
-  /** Tells when Redis has lost data; needed where the configuration is there. */
+  /** Reports when Redis has lost data; required if the configuration is stored there. */
   readonly watch?: Pick<RedisWatch, 'listen'> | undefined;
-  /** How long what was checked waits for the call to apply it; then the file says what counts. Default a minute. */
+  /** How long a checked candidate waits for the message to apply it; then the file decides. Default a minute. */
   readonly givenUpMs?: number;
 }
 
 export interface ConfigurationKeeper {
-  /** Reads the file again and applies it, if it can be used; says so in the log otherwise. */
+  /** Reads the file again and applies it, if it can be used; otherwise logs the reason. */
   reload(cause: string): Promise<ReloadAnswer>;
   stop(): Promise<void>;
 }
 
 const givenUpMs = 60_000;
-/** How often a file that is watched is looked at. */
+/** Interval for checking a watched file. */
 const lookMs = 1_000;
 
 interface Prepared {
@@ -45,15 +45,15 @@ interface Prepared {
 }
 
 /**
- * Keeps the services of a process by their configuration file: reads it again when told (`reload`), when it changes
- * (where `reload.watch` is on), and when somebody calls for it over Redis. A file that cannot be used changes nothing.
+ * Keeps the services of a process at the current configuration file: reads it again on request (`reload`), when it changes
+ * (if `reload.watch` is on), and on a message over Redis. An invalid file changes nothing.
  */
 export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
   const { store, log, redis } = options;
   const file = store.path;
   let current = options.config;
   let watched: { stop(): void } | undefined;
-  // One after the other: what is applied was compared with what is in use.
+  // Sequentially: the applied one was compared with the one in use.
   let last: Promise<unknown> = Promise.resolve();
   const serially = <T>(act: () => Promise<T>): Promise<T> => {
     const result = last.then(act, act);
@@ -96,7 +96,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     return Array.isArray(next) ? refused(next) : apply(next, cause);
   }
 
-  /** Takes over what came into use unheard; most often it is what is in use. */
+  /** Applies a version whose message was missed; usually it is already in use. */
   async function catchUp(): Promise<void> {
     const next = await read();
     if (Array.isArray(next)) refused(next);
@@ -107,7 +107,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
   async function check(id: string, candidate: boolean): Promise<ReloadAnswer> {
     const next = await read(candidate ? id : undefined);
     if (Array.isArray(next)) return refused(next);
-    // Who called has ended in between, before or after the candidate became the file: the file says which.
+    // The caller crashed in between, before or after the candidate became the file: the file shows which.
     const givenUp = setTimeout(() => {
       take(id);
       if (candidate) void serially(() => reload('a change whose end was not announced'));
