@@ -5,7 +5,7 @@ import { IntermediateCache } from './intermediate/intermediate-cache.ts';
 import { configOf } from './intermediate/testing.ts';
 import { createLedger } from '@dicom-dispatch/state/ledger';
 
-test('ledger and cache work on a Redis Cluster, which refuses keys of several slots in one act', async () => {
+test('ledger and cache work on a Redis Cluster, which rejects keys of several slots in one command', async () => {
   await using server = await startRedisCluster();
   await using folder = await tempFolder('cache');
   const redis = new Cluster([...server.startupNodes]);

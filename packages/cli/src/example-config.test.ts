@@ -8,7 +8,7 @@ import { knownTargetSchemas } from './read-config.ts';
 
 const file = fileURLToPath(new URL('../../../docs/example.yaml', import.meta.url));
 
-it('docs/example.yaml is what the schema says now (else: ./dispatch config example > docs/example.yaml)', async () => {
+it('docs/example.yaml matches the schema (otherwise: ./dispatch config example > docs/example.yaml)', async () => {
   expect(await readFile(file, 'utf8')).toBe(
     exampleConfig(knownTargetSchemas, { ...exampleValues, ...targetExamples(targetAbouts) }),
   );

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { tempFolder } from '@dicom-dispatch/harness';
 import { expect, it } from 'vitest';
 
-it('prints no escape sequence and no mark of direction, wherever it comes from', async () => {
+it('prints no escape sequence and no bidirectional mark, from any source', async () => {
   await using folder = await tempFolder('terminal');
   const file = join(folder.path, 'hostile.yaml');
   // JSON is YAML: the escapes are the characters themselves for the reader.

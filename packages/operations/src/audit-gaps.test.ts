@@ -13,7 +13,7 @@ const done = {
   counts: noCounts,
 };
 
-it('knows everything only of an audit of all studies that has ended and read all of them', () => {
+it('reports no gaps only for an audit of all studies that has ended and read all of them', () => {
   expect(auditGaps(done)).toEqual([]);
   const partial: [Partial<TargetAudit>, string, boolean][] = [
     [{ state: 'running' }, 'in progress', false],

@@ -44,7 +44,7 @@ afterAll(async () => {
   await Promise.all([server.stop(), orthanc.stop()]);
 });
 
-describe('routing by hand', () => {
+describe('manual routing', () => {
   it('adds to the record and changes nothing of what the rules did', async () => {
     const request = { source: 'main', orthancStudyId };
     await routeAgain(operations, request, client, actor);
@@ -58,7 +58,7 @@ describe('routing by hand', () => {
     });
   });
 
-  it('by one rule goes where that rule says, and nowhere when it does not match', async () => {
+  it('by one rule uses the targets of this rule, and none if it does not match', async () => {
     const request = { source: 'main', orthancStudyId };
     const { added } = await routeAgain(operations, { ...request, rule: 'all', nonce: 'batch' }, client, actor);
     expect(added).toMatchObject([{ target: 'a', rules: ['all'] }]);
@@ -70,7 +70,7 @@ describe('routing by hand', () => {
     await expect(routeAgain(operations, { ...request, rule: 'nn' }, client, actor)).rejects.toThrow('no rule "nn"');
   });
 
-  it('says before what the target has confirmed already', async () => {
+  it('shows in advance what the target has already confirmed', async () => {
     const request = { source: 'main', orthancStudyId, targets: ['a'] };
     const total = (await client.studyInstances(orthancStudyId)).length;
     expect(await previewRoute(operations, request, client)).toEqual([{ target: 'a', total, confirmed: 0 }]);
@@ -91,7 +91,7 @@ async function routeVersion() {
 }
 
 describe('a delivery that is sent first', () => {
-  it('comes before all others of its target, also one that waits for its next attempt; held, it stays held', async () => {
+  it('precedes all others of its target, also one that waits for its next attempt; a hold is preserved', async () => {
     const queue = operations.queues.target('b');
     const ids: string[] = [];
     for (const priority of ['stat', 'normal', 'normal'] as const) {

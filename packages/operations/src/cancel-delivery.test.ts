@@ -63,7 +63,7 @@ const stateOf = async (target: string, id: string) => (await operations.queues.t
 const studyState = async (id: string) => (await operations.queues.study().getJob(id))?.getState();
 
 describe('a cancelled delivery', () => {
-  it('has ended at once, in its queue too, wherever it waited; nobody has to take it first', async () => {
+  it('ends immediately, in its queue too, wherever it waited, without a worker', async () => {
     const waiting = await route();
     const delayed = await route();
     const queue = operations.queues.target('a');
@@ -86,7 +86,7 @@ describe('a cancelled delivery', () => {
     });
   });
 
-  it('keeps its study task waiting, until it is retried and has arrived', async () => {
+  it('keeps its study task waiting until it is retried and has succeeded', async () => {
     const study = await route();
     await cancelDelivery(operations, study.a, actor);
     const { prefix } = config.redis;

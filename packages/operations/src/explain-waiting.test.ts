@@ -165,7 +165,7 @@ describe('why a delivery waits', () => {
 });
 
 describe('cancel and retry', () => {
-  it('a waiting delivery that is cancelled never starts, and goes when it is retried', async () => {
+  it('a cancelled waiting delivery never starts, and runs when it is retried', async () => {
     await cancelDelivery(operations, id, actor);
     expect(await redis.exists(operations.keys.cancelled(id))).toBe(1);
     expect((await explain()).text).toBe('An operator cancelled it.');
@@ -178,7 +178,7 @@ describe('cancel and retry', () => {
     ]);
   });
 
-  it('a delivery whose job is gone gets it back', async () => {
+  it('a delivery with a lost job gets it back', async () => {
     await (await operations.queues.target('a').getJob(id))?.remove();
     expect((await explain()).reason).toBe('job-missing');
     await retryDelivery(operations, id, actor);

@@ -175,7 +175,7 @@ async function expectCountsToAgree(): Promise<void> {
   expect(groups.reduce((total, { count }) => total + count, 0)).toBe(records.filter((one) => one['error']).length);
 }
 
-test('nothing of it is left, and nothing of another is touched', async () => {
+test('nothing of it is left, and other studies are unchanged', async () => {
   startWorkers((target) => target === 'b');
   await end(await enqueue('1.2.1', { to: ['any'] }));
   const other = await everything();
@@ -194,7 +194,7 @@ test('nothing of it is left, and nothing of another is touched', async () => {
   expect(await forget('1.2.2')).toMatchObject({ answer: 'unknown', deliveries: 0 });
 });
 
-test('nothing of it is left although the list of its deliveries was lost alone, and what is open keeps it', async () => {
+test('nothing of it is left although its list of deliveries was lost, and open deliveries keep it', async () => {
   const list = (study: string): string => `{dicom-dispatch}:study-deliveries:main:o-${study}`;
   await enqueue('1.2.31');
   await redis.del(list('1.2.31'));
@@ -235,7 +235,7 @@ test('kept: what is recent, waits, is under way, has failed, or is being routed'
   expect((await everything()).size).toBe(0);
 });
 
-test('interrupted, it leaves no shared UIDs that nobody removes; what comes in between keeps them', async () => {
+test('leaves no orphaned shared UIDs after an interruption; new data in between are preserved', async () => {
   startWorkers();
   const enqueued = await enqueue('1.2.31');
   await end(enqueued);
@@ -262,7 +262,7 @@ test('interrupted, it leaves no shared UIDs that nobody removes; what comes in b
   expect((await everything()).size).toBe(0);
 });
 
-test('a failed delivery that a later one has made good keeps nothing', async () => {
+test('a failed delivery that a later one has replaced keeps nothing', async () => {
   let isDown = true;
   startWorkers(() => isDown);
   await end(await enqueue('1.2.4', { instances: 1 }), () => 'failed');
@@ -328,7 +328,7 @@ test('a router that has lost its lease forgets nothing', async () => {
   expect(await forget('1.2.7', { fence })).toMatchObject({ answer: 'forgotten' });
 });
 
-test('what was brought to another source is known while that source has it', async () => {
+test('a study brought to another source is kept while that source has it', async () => {
   startWorkers();
   await end(await enqueue('1.2.8', { to: ['to-other'] }));
   await end(await enqueue('1.2.8', { to: ['a'], source: 'other' }));
@@ -341,7 +341,7 @@ test('what was brought to another source is known while that source has it', asy
   expect((await everything()).size).toBe(0);
 });
 
-test('an operator forgets what came from a source that was taken out, what has failed only when it is said', async () => {
+test('an operator removes studies of a removed source, failed ones only on explicit request', async () => {
   startWorkers((target) => target === 'b');
   for (const uid of ['1.2.9.1', '1.2.9.2', '1.2.9.3']) await end(await enqueue(uid, { source: 'removed' }));
   await end(await enqueue('1.2.9.4', { to: ['b'], source: 'removed' }), () => 'failed');

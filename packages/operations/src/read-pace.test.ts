@@ -32,7 +32,7 @@ afterAll(async () => {
 });
 beforeEach(() => redis.flushall());
 
-it('says when what is left will have ended at the rate of the last minutes', async () => {
+it('returns the expected end of the backlog at the rate of the last minutes', async () => {
   expect(await readPace(context, 'a', { waiting: 0, active: 3 })).toMatchObject({
     deliveriesPerMinute: 0,
     expectedEndAt: undefined,
@@ -50,7 +50,7 @@ it('says when what is left will have ended at the rate of the last minutes', asy
   expect(await readPace(context, 'a', { waiting: 0, active: 0 })).toMatchObject({ expectedEndAt: undefined });
 });
 
-it('says that a target is slower than its usual, and not of a few deliveries or small times', async () => {
+it('reports a slower target, but not for few deliveries or short times', async () => {
   const now = Date.now();
   const ended = async (ms: number, count: number, at: number): Promise<void> => {
     for (let one = 0; one < count; one += 1) await stats.ended('a', 'delivered', new Map([['instance', ms]]), at);

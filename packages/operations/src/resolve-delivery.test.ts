@@ -100,7 +100,7 @@ describe('a delivery that did not arrive', () => {
     await expect(reopenDelivery(operations, id, actor)).rejects.toThrow('only a resolved delivery can be reopened');
   });
 
-  it('is resolved by filter, retried only when asked for, and then open again', async () => {
+  it('is resolved by filter, retried only on explicit request, and then open again', async () => {
     const ids = [await ended('one', 'failed'), await ended('two', 'partial'), await ended('three', 'source-gone')];
     const selection = { code: 'target-full' };
     await expect(actOnMany(operations, 'resolve', selection, actor)).rejects.toThrow('reason is missing');
@@ -138,7 +138,7 @@ describe('a delivery that did not arrive', () => {
     expect(await resolveSuperseded(operations.records, study)).toEqual([]);
   });
 
-  it('is not superseded by one to another place, nor by one of a part of the study', async () => {
+  it('is not superseded by a delivery to another place, nor by one of a part of the study', async () => {
     const study = { source: 'main', orthancStudyId: 'one', target: 'a' };
     const failed = await ended('one', 'failed');
     const later = await ended('one', 'delivered', { nonce: 'again' });

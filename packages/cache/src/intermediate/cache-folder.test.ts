@@ -63,20 +63,23 @@ async function filesIn(path: string): Promise<string[]> {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
-test.each(['transformed-instance', 'compressed-type'])('a stream goes to a file and comes back (%s)', async (type) => {
-  const cache = await open();
-  expect(await cache.putStream(type, 'a', pixels(200))).toBe('stored');
-  const found = await cache.openStream(type, 'a');
-  expect(found?.sizeBytes).toBe(20_000_000);
-  expect(await isAllPixels(found!.body, 200)).toBe(true);
-  expect(await filesIn(folder.path)).toHaveLength(1);
-  const stats = await cache.stats();
-  expect(stats?.bytes).toBeLessThan(2_000);
-  if (type === 'compressed-type') expect(stats?.fileBytes).toBeLessThan(1_000_000);
-  else expect(stats?.fileBytes).toBe(20_000_000);
-  await cache.invalidate(type, 'a');
-  expect(await filesIn(folder.path)).toEqual([]);
-});
+test.each(['transformed-instance', 'compressed-type'])(
+  'stores a stream in a file and returns it (%s)',
+  async (type) => {
+    const cache = await open();
+    expect(await cache.putStream(type, 'a', pixels(200))).toBe('stored');
+    const found = await cache.openStream(type, 'a');
+    expect(found?.sizeBytes).toBe(20_000_000);
+    expect(await isAllPixels(found!.body, 200)).toBe(true);
+    expect(await filesIn(folder.path)).toHaveLength(1);
+    const stats = await cache.stats();
+    expect(stats?.bytes).toBeLessThan(2_000);
+    if (type === 'compressed-type') expect(stats?.fileBytes).toBeLessThan(1_000_000);
+    else expect(stats?.fileBytes).toBe(20_000_000);
+    await cache.invalidate(type, 'a');
+    expect(await filesIn(folder.path)).toEqual([]);
+  },
+);
 
 test('a file that is evicted while it is read is read to its end', async () => {
   const cache = await open();
@@ -89,7 +92,7 @@ test('a file that is evicted while it is read is read to its end', async () => {
   expect(length).toBe(10_000_000);
 });
 
-test('the folder keeps to its size; what is larger than all of it is not kept', async () => {
+test('the folder respects its budget; a larger result is not stored', async () => {
   const cache = await open('1MB');
   for (const key of ['a', 'b', 'c']) await cache.putStream('transformed-instance', key, pixels(4));
   expect(await Promise.all(['a', 'b', 'c'].map((key) => cache.has('transformed-instance', key)))).toEqual([
@@ -125,7 +128,7 @@ test.each([
   expect(await isAllPixels(made.body, 3)).toBe(true);
 });
 
-test('a source that fails leaves nothing behind, and its error is handed on', async () => {
+test('a failing source leaves nothing behind, and its error is passed on', async () => {
   const cache = await open();
   async function* failing() {
     yield* pixels(3);
@@ -157,7 +160,7 @@ test('a folder that fails costs a warning and no result', async () => {
   expect(warnings[2]).toMatchObject({ code: 'folder-failed' });
 });
 
-test('without a folder, what is too large for Redis is handed on as it comes', async () => {
+test('without a folder, a result too large for Redis is returned without being stored', async () => {
   const cache = await IntermediateCache.open(redis, configOf({}), {
     timeoutMs: 30_000,
     maxValueBytes: 250_000,
@@ -185,7 +188,7 @@ test('without a folder, what is too large for Redis is handed on as it comes', a
   expect(made).toBe(2);
 });
 
-test('machines with folders of their own do not see, nor spoil, what the others have', async () => {
+test('machines with separate folders neither see nor damage the results of others', async () => {
   await using second = await tempFolder('cache');
   const [one, two] = [await open(), await open('20MB', second.path)];
   await one.putStream('transformed-instance', 'a', pixels(3));

@@ -50,7 +50,7 @@ test.each([true, false])('patient data is encrypted in Redis, with compression %
   expect(await raw()).toContain('"sealed":true');
 });
 
-test('with another key, or at another address, it is spoilt', async () => {
+test('cannot be read with another key, or at another address', async () => {
   const cache = await open({ secret: testSecret });
   await cache.put('study', 'a', patient, confidential);
   await cache.put('study', 'b', Buffer.from('other'), confidential);
@@ -75,7 +75,7 @@ test('is read with a key that was replaced as long as it is listed, and written 
   expect(await after.lookup('study', 'a')).toEqual({ state: 'corrupt' });
 });
 
-test('without a secret it lies in the folder, whatever its size, and only the owner may read it', async () => {
+test('without a secret it is stored in the folder, whatever its size, readable only by the owner', async () => {
   await using folder = await tempFolder('cache');
   const path = join(folder.path, 'cache');
   const cache = await open({ folder: { path }, compression: false });
@@ -101,7 +101,7 @@ test('without a secret it lies in the folder, whatever its size, and only the ow
   }
 });
 
-test('without a secret and without a folder it is not kept, nor where it has to lie in Redis', async () => {
+test('without a secret and without a folder it is not stored, nor if it must be in Redis', async () => {
   await using folder = await tempFolder('cache');
   const cache = await open();
   expect(await cache.put('study', 'a', patient, confidential)).toBe('dropped');

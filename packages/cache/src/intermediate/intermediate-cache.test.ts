@@ -36,7 +36,7 @@ function open(config: CacheInput = {}, options: CacheOptions = {}): Promise<Inte
 
 const text = (length: number) => Buffer.alloc(length, 'study description ');
 
-test('gives back value, metadata and size; invalidate removes it', async () => {
+test('returns value, metadata and size; invalidate removes it', async () => {
   const cache = await open();
   expect(await cache.put('manifest', 'main/1.2', text(10_000), { metadata: { instances: 7 } })).toBe('stored');
   const found = await cache.get('manifest', 'main/1.2');
@@ -88,7 +88,7 @@ test('hits, misses and evictions are counted by type; clear takes one type or al
   expect(await cache.stats()).toMatchObject({ entries: 0, bytes: 0 });
 });
 
-test('what is too old is said to be expired, once, and takes no place', async () => {
+test('an expired result is reported once, and takes no space', async () => {
   const cache = await open({ types: { brief: { maxAge: '1ms' } } });
   await cache.put('brief', 'a', text(10));
   await waitFor(async () => !(await cache.has('brief', 'a')));
@@ -125,7 +125,7 @@ test('least recently used results go first', async () => {
   expect((await cache.stats())?.types['manifest']?.evictions).toBe(1);
 });
 
-test('persistent results are never evicted, and it is said when they alone exceed the budget', async () => {
+test('persistent results are never evicted, and a warning reports when they alone exceed the budget', async () => {
   const cache = await open({ maxMemory: '10kB', compression: false, types: { kept: { retention: 'persistent' } } });
   await cache.put('manifest', 'a', text(2_000));
   expect(await cache.put('kept', 'a', text(6_000))).toBe('stored');
@@ -149,7 +149,7 @@ test('a result larger than the budget or the largest value is dropped with a war
   expect(await cache.has('manifest', 'small')).toBe(true);
 });
 
-test('transient results stay for their use, and without one are not kept', async () => {
+test('transient results are kept for their use, and without one are not stored', async () => {
   const cache = await open({ types: { scratch: { retention: 'transient' } } });
   expect(await cache.put('scratch', 'a', text(10))).toBe('dropped');
   expect(await cache.getOrCompute('scratch', 'a', async () => 1)).toBe(1);
@@ -172,7 +172,7 @@ test('puts only over what was expected', async () => {
   expect((await cache.get('study', 'a'))?.sizeBytes).toBe(3);
 });
 
-test('a restart of Redis keeps what is persistent', async () => {
+test('persistent results survive a restart of Redis', async () => {
   await using durable = await startRedis();
   const config = configOf({ types: { kept: { retention: 'persistent' } } });
   const first = new Redis(durable.url);
@@ -225,7 +225,7 @@ test('odd keys become hashes, alike for the same key', async () => {
   for (const key of await redis.keys('*entry*')) expect(key).toMatch(/^[\x21-\x7e]+ [\x21-\x7e]+$/);
 });
 
-test('switched off, it keeps and finds nothing', async () => {
+test('when disabled, it stores and finds nothing', async () => {
   const cache = await open({ enabled: false });
   expect(await cache.put('manifest', 'a', text(10))).toBe('dropped');
   expect(await cache.lookup('manifest', 'a')).toEqual({ state: 'unavailable' });

@@ -50,7 +50,7 @@ test('a Redis that dies, and one that hangs, cost one warning and no delivery', 
   redis.disconnect();
 });
 
-test('a Redis that is full keeps nothing new', async () => {
+test('a full Redis stores nothing new', async () => {
   await using server = await startRedis({ appendonly: false });
   const redis = new Redis(server.url);
   const warnings: CacheWarning[] = [];

@@ -34,7 +34,7 @@ test('eight workers in four processes compute a missing value once', async () =>
   expect(await cache.stats()).toMatchObject({ hits: 7, misses: 1 });
 }, 120_000);
 
-test('when the worker that computes is killed, another does it; a stream too', async () => {
+test('if the computing worker is killed, another one computes it, also for a stream', async () => {
   await using folder = await tempFolder('cache');
   const start = (key: string, name: string, durationMs: number, ...rest: string[]) =>
     runChild('compute.child.ts', [server.url, key, name, String(durationMs), '1500', ...rest]);

@@ -19,7 +19,7 @@ test('what is carried over does not become younger', () => {
   expect(mergeStudy({ ...old, expiresAt: 0 }, study({ a: 2 }), false, 200)).toMatchObject({ expiresAt: 200 });
 });
 
-test('only a complete answer takes children away, and an unknown child ends completeness', () => {
+test('only a complete result removes children, and an unknown child ends completeness', () => {
   const old = mergeStudy(undefined, study({}, 'x', 'y'), true, 100);
   expect(mergeStudy(old, study({}, 'y'), false, 100)).toMatchObject({ series: ['y', 'x'], complete: true });
   expect(mergeStudy(old, study({}, 'z'), false, 100)).toMatchObject({ series: ['z', 'x', 'y'], complete: false });

@@ -39,7 +39,7 @@ const whole: StudyObject = {
   ],
 };
 
-test('a study comes back with its children, down to the level that is there', async () => {
+test('a study is returned with its children, down to the available level', async () => {
   expect(await objects.get({ studyInstanceUid: '1' })).toEqual({ state: 'absent' });
   await objects.add(whole, 'instance');
   expect(await objects.get({ studyInstanceUid: '1' })).toEqual({
@@ -73,7 +73,7 @@ test('some children are not all children', async () => {
   expect(await objects.get({ studyInstanceUid: '1' })).toMatchObject({ cachedLevel: 'study' });
 });
 
-test('a branch that is gone takes the level with it', async () => {
+test('a missing branch removes the level', async () => {
   await objects.add(whole, 'instance');
   await cache.invalidate('study', 'main/1/1.2');
   expect(await objects.get({ studyInstanceUid: '1' })).toMatchObject({ cachedLevel: 'study' });
@@ -115,7 +115,7 @@ test('updates at the same time are all kept', async () => {
   });
 });
 
-test('an expired tree is said to be expired, then pruned', async () => {
+test('an expired tree is reported as expired, then pruned', async () => {
   cache = await IntermediateCache.open(redis, configOf({ secret: testSecret, types: { study: { maxAge: '60ms' } } }));
   objects = new DicomObjectCache(cache, 'main');
   await objects.add(whole, 'instance');
@@ -129,7 +129,7 @@ test('an expired tree is said to be expired, then pruned', async () => {
   expect(await cache.stats()).toMatchObject({ entries: 0, bytes: 0 });
 });
 
-test('what another version wrote is absent, and is written over', async () => {
+test('data of another version count as absent, and are overwritten', async () => {
   await cache.put('study', 'main/1', Buffer.from('{"old":true}'));
   expect(await objects.get({ studyInstanceUid: '1' })).toEqual({ state: 'absent' });
   await objects.add(whole, 'instance');

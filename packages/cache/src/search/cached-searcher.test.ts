@@ -60,7 +60,7 @@ const searcher: Searcher<Query> = {
 
 const cached = () => createCachedSearcher(searcher, cache, 'archive');
 
-test('an equal query is answered from the cache, whatever the order of its keys', async () => {
+test('an equal query is answered from the cache, independent of the order of its keys', async () => {
   const first = await cached().search({ modality: 'CT', patientId: '7' });
   const again = await cached().search({ patientId: '7', modality: 'CT' });
   expect(again).toEqual(first);
@@ -72,7 +72,7 @@ test('an equal query is answered from the cache, whatever the order of its keys'
   expect(asked).toHaveLength(3);
 });
 
-test('an answer is gone when one of its objects is, and shows objects as they are now', async () => {
+test('a result is removed with any of its objects, and shows the current state of its objects', async () => {
   const search = cached();
   await search.search({ modality: 'SR' });
   await search.objects.update({ studyInstanceUid: '2' }, { StudyDate: '20260303' });
@@ -87,7 +87,7 @@ test('an answer is gone when one of its objects is, and shows objects as they ar
   expect(asked).toHaveLength(2);
 });
 
-test('an empty answer is asked again', async () => {
+test('an empty result is queried again', async () => {
   archive.clear();
   expect(await cached().search({})).toEqual([]);
   archive.set('3', studyOf('3'));
@@ -106,13 +106,13 @@ test('a study is answered from the tree when it reaches the level', async () => 
   expect(await search.findStudyById('9', 'study')).toBeUndefined();
 });
 
-test('a query with some of the series does not stand for the whole study', async () => {
+test('a query with some of the series does not represent the whole study', async () => {
   const search = cached();
   await search.search({ modality: 'CT' });
   expect((await search.findStudyById('1', 'series'))?.series).toHaveLength(2);
 });
 
-test('who asks freshly gets what is there now, and others then too', async () => {
+test('a fresh query returns the current state, and updates it for others', async () => {
   const search = cached();
   await search.findStudyById('1', 'series');
   archive.delete('1');
@@ -133,7 +133,7 @@ test('no patient data is in a key, and a searcher that fails is heard', async ()
   await expect(failing.search({})).rejects.toThrow('archive away');
 });
 
-test('who has to know what is there since a moment gets no answer from before it', async () => {
+test('a query for the state since a time gets no earlier result', async () => {
   const search = cached();
   await search.search({ modality: 'CT' });
   const since = await search.now();

@@ -68,7 +68,7 @@ const searcher: Searcher<Query> = {
   },
 };
 
-test('what Orthanc was asked once it is not asked again, until someone wants to know what is there now', async () => {
+test('a query is not repeated to Orthanc until a caller needs the current state', async () => {
   const study = makeStudy({ modality: 'CT', series: 2, instancesPerSeries: 3 });
   const uploaded = [];
   for (const instance of study) uploaded.push(await orthanc.upload(instance.bytes));

@@ -37,7 +37,7 @@ it('keeps confidential results with a secret, and reads them after the secret wa
   expect((await after.get('report', 'a'))?.bytes.toString()).toBe('x');
 });
 
-it('leaves a connection open that is not its own, and takes ages and budgets as numbers', async () => {
+it('leaves a given connection open, and accepts ages and budgets as numbers', async () => {
   const redis = new Redis(server.url);
   try {
     const types = { report: { retention: 'persistent', maxAgeMs: 5_000, compression: false } } as const;

@@ -42,7 +42,7 @@ describe('the scrubber of support bundles', () => {
     expect(scrubber.text(text)).toMatch(clean);
   });
 
-  it('takes time that grows with the length alone, whatever a peer has written into a log', () => {
+  it('takes linear time, whatever text a peer has written into a log', () => {
     const length = 200_000;
     const hostile = [
       'a',
@@ -79,7 +79,7 @@ describe('the scrubber of support bundles', () => {
     expect((user + system) / 1000).toBeLessThan(5_000);
   });
 
-  it('hides values by their keys wherever they stand, and keeps numbers and yes or no', () => {
+  it('hides values by their keys at any depth, and keeps numbers and booleans', () => {
     expect(
       scrubber.value({ a: [{ PatientName: 'x', '00100020': 'y', password: 'z', patientData: true, host: 'pacs' }] }),
     ).toEqual({
@@ -88,7 +88,7 @@ describe('the scrubber of support bundles', () => {
   });
 });
 
-it('hides of a configuration who somebody is, and what an expression says of a patient', () => {
+it('hides identifying values of a configuration, and patient data in expressions', () => {
   expect(
     redactConfig({
       console: { users: { anna: { role: 'viewer' } } },

@@ -2,7 +2,7 @@ import { noCounts, type TargetAudit } from '@dicom-dispatch/state/target-audits'
 import { expect, it } from 'vitest';
 import { exitCodeOfAudit } from './audit-target.ts';
 
-it('exits with 0 only when the audit did what was asked and found nothing', () => {
+it('exits with 0 only if the audit was complete and found nothing', () => {
   const audit = { state: 'done', counts: noCounts } as TargetAudit;
   expect(exitCodeOfAudit({ audit, findings: [] })).toBe(0);
   expect(exitCodeOfAudit({ audit, findings: [{} as never] })).toBe(3);

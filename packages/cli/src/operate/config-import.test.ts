@@ -57,7 +57,7 @@ async function printed(act: () => Promise<unknown>): Promise<string> {
 }
 
 describe('config import and export', () => {
-  it('bring a file to Redis without what leads there, and give it back as it was written', async () => {
+  it('bring a file to Redis without the options to reach it, and return it as it was written', async () => {
     const file = await write('whole.yaml', whole);
     const first = await printed(() => importNow(file, { config }));
     expect(first).toContain('left out, since the file of each host has it: redis');
@@ -70,7 +70,7 @@ describe('config import and export', () => {
     expect(await printed(() => showHistory({ config, limit: 10 }))).toMatch(/2 .*fewer attempts\s+1 .*imported from/);
   });
 
-  it('replace one that cannot be used where they are told to', async () => {
+  it('replace an unusable one on request', async () => {
     const file = await write('whole.yaml', whole);
     await printed(() => importNow(file, { config }));
     await redis.hset('{dicom-dispatch}:configuration', 'text', 'half');
@@ -98,7 +98,7 @@ describe('config import and export', () => {
   });
 });
 
-it('the configuration is in a backup, and back with it where Redis has none', async () => {
+it('the configuration is in a backup, and restored if Redis has none', async () => {
   await printed(async () => importNow(await write('whole.yaml', whole), { config }));
   await openFormat(redis, '{dicom-dispatch}');
   const backup = join(folder.path, 'backup.gz');

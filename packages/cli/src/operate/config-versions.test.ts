@@ -47,12 +47,12 @@ async function restoreFirst(...texts: readonly string[]): Promise<string> {
 }
 
 describe('config restore', () => {
-  it('asks services over the Redis of the configuration that they go by, not of the one that is restored', async () => {
+  it('contacts services over the Redis of the configuration in use, not of the restored one', async () => {
     const printed = await restoreFirst(text(nobody), text(server.url));
     expect(printed).toBe('Version 3 is in place. No service is running that could use it.');
   });
 
-  it('says that no service was told where Redis cannot be reached, not that none runs', async () => {
+  it('reports that no service was reached if Redis is unavailable, not that none runs', async () => {
     const printed = await restoreFirst(text(server.url), text(nobody));
     expect(printed).toMatch(
       /^version 1 is in the file; no service was notified: Redis at .*127\.0\.0\.1:1.* cannot be used/,

@@ -294,7 +294,7 @@ describe('what others on the network reach', () => {
 });
 
 describe('files that are no configuration', () => {
-  it('says of UTF-16, and of aliases that unfold without end, what they are', async () => {
+  it('identifies UTF-16, and aliases with unlimited expansion', async () => {
     const file = `${folder.path}/odd.yaml`;
     const wrong = async (): Promise<string> => {
       try {

@@ -42,7 +42,7 @@ describe('studies that would go round', () => {
     expect(problems({ targets, rules: [there, back] })).toEqual([]);
   });
 
-  it('are seen where a target says which source it is', () => {
+  it('are detected if a target names its source', () => {
     const targets = { x: { type: 'disk', source: 'a' } };
     expect(problems({ targets, rules: [{ name: 'r', targets: ['x'] }] })).toHaveLength(1);
   });
@@ -100,7 +100,7 @@ describe('secrets that can be guessed are refused when the configuration is chec
     expect(found).toEqual([expect.stringMatching(/^console: secret has 5 characters/)]);
   });
 
-  it('and a user is a viewer unless the configuration says more', () => {
+  it('and a user is a viewer unless the configuration sets another role', () => {
     const parsed = parseConfig(
       { sources, ...base, console: { users: { anna: { password: new Secret('correct horse battery') } } } },
       schemas,
@@ -122,7 +122,7 @@ it('pseudonyms and new UIDs need a key', () => {
   expect(problems({ ...raw, transforms: { j2k: { transferSyntax: '1.2.840.10008.1.2.4.90' } } })).toEqual([]);
 });
 
-it('names that refer to nothing are found, wherever they stand', () => {
+it('references to unknown names are found at any place', () => {
   expect(
     problems({
       targets: { d: { type: 'disk', transform: 'x', source: 'z', instances: { only: 'instance.' } } },

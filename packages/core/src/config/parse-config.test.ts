@@ -61,7 +61,7 @@ it('finds all problems at once, with value and remedy', () => {
   `);
 });
 
-it('says what an option of a target is called now', () => {
+it('reports the new name of a renamed option of a target', () => {
   const target = { type: 'disk', path: '/data', associations: 3, lanes: 2, answerTimeout: '30s', verifyWait: '5s' };
   const config = {
     sources: { main: { url: 'http://x' } },
@@ -81,12 +81,12 @@ it('says what an option of a target is called now', () => {
   `);
 });
 
-it('refuses a file that is no mapping', () => {
+it('rejects a file that is not a mapping', () => {
   expect(problemsOf('hello').length).toBeGreaterThan(0);
   expect(problemsOf(undefined).length).toBeGreaterThan(0);
 });
 
-it('makes a JSON Schema that knows the targets and the secrets', () => {
+it('generates a JSON Schema with the targets and the secrets', () => {
   const text = JSON.stringify(configJsonSchema(schemas));
   expect(text).toContain('"disk"');
   expect(text).toContain('"file"');

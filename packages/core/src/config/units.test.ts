@@ -37,7 +37,7 @@ it('are shown for people', () => {
   ]);
 });
 
-it('a secret shows itself to nobody but its user', () => {
+it('a secret is only visible through reveal', () => {
   const secret = new Secret('hunter2');
   expect(`${String(secret)} ${JSON.stringify({ secret })} ${inspect({ secret })}`).not.toContain('hunter2');
   expect(secret.reveal()).toBe('hunter2');

@@ -3,7 +3,7 @@ import { contentHash, deliveryId, isUid, studyTaskId } from './ids.ts';
 
 const identity = { source: 'main', orthancStudyId: 'o-3', target: 'pacs', contentHash: 'abc' };
 
-it('the same content to the same target is the same delivery, anything else is another', () => {
+it('the same content to the same target is the same delivery, anything else is a different one', () => {
   expect(deliveryId(identity)).toBe(deliveryId({ ...identity }));
   const others = [
     { ...identity, source: 'other' },

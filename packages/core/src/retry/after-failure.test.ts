@@ -32,7 +32,7 @@ describe('after a failed attempt', () => {
     expect(after('target-error', { failures: 5, attempts: 3 })).toEqual({ kind: 'exhausted' });
   });
 
-  it('a target that is down, silent, busy, or ends the connection before it lets us in opens its circuit', () => {
+  it('a target that is down, silent, busy, or closes the connection before authentication opens its circuit', () => {
     for (const code of ['target-unreachable', 'target-timeout', 'target-busy'] as const) {
       for (const isReached of [true, false])
         expect(after(code, { isReached, failures: 99 })).toEqual({ kind: 'circuit' });
@@ -50,7 +50,7 @@ describe('after a failed attempt', () => {
     }
   });
 
-  it('what no repetition mends ends, whatever arrived', () => {
+  it('an error that no repetition corrects ends the delivery, whatever arrived', () => {
     for (const [code, { disposition }] of Object.entries(errorCodes)) {
       if (disposition !== 'permanent') continue;
       expect(after(code as ErrorCode)).toEqual({ kind: 'end' });

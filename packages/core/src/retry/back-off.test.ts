@@ -8,7 +8,7 @@ it('doubles up to the longest wait', () => {
   expect(waits).toEqual([1000, 2000, 4000, 60_000, 60_000]);
 });
 
-it('is random by the share of jitter, and never less than what the target asked for', () => {
+it('is random by the share of jitter, and at least the wait requested by the target', () => {
   expect(backOffMs(backoff, 1, 0, () => 0)).toBe(500);
   expect(backOffMs(backoff, 1, 30_000, () => 0)).toBe(30_000);
 });

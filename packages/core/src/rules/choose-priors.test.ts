@@ -96,7 +96,7 @@ describe('which earlier studies go along', () => {
     expect(left['other']).toBe('the Patient ID is another one than that of the study');
   });
 
-  it('meet the condition, and say without values why they do not', () => {
+  it('meet the condition, or report without values why they do not', () => {
     const when = 'prior.ModalitiesInStudy.exists(m, m in study.ModalitiesInStudy) && prior.StudyDescription != "Dose"';
     const { chosen, left } = choose(
       [

@@ -58,7 +58,7 @@ describe('an expression', () => {
     expect(compileExpression('age(study) > 3.0').evaluate({ ...facts, study: {} })).toBe(false);
   });
 
-  it('knows the tags that it speaks about', () => {
+  it('knows the tags that it uses', () => {
     const { wanted } = compileExpression(
       'has(study.PatientAge) && study["StudyID"] != "" && series.exists(s, s.KVP == "120") && origin.RemoteAET == "X"',
     );
@@ -96,14 +96,14 @@ describe('an expression', () => {
     expect(() => compileExpression(text)).toThrow(message);
   });
 
-  it('lets names of a private dictionary stand between brackets, and refuses them elsewhere', () => {
+  it('allows names of a private dictionary in brackets, and rejects them elsewhere', () => {
     expect(compileExpression('source == "a" || study["OurDepartmentCode7"] == "x"').wanted.study).toContain(
       'OurDepartmentCode7',
     );
     expect(() => compileInstanceFilter('instance.SizeByte > 1')).toThrow('"SizeByte" is not a DICOM keyword');
   });
 
-  it('says which part decided', () => {
+  it('reports which part decided', () => {
     const explain = (text: string): string => compileExpression(text).explain(facts).because;
     expect(explain('source == "other" || study.StudyDescription == "CT Thorax"')).toContain(
       '`study.StudyDescription == "CT Thorax"` is true',
@@ -140,7 +140,7 @@ describe('an expression', () => {
   });
 });
 
-it('an instance filter looks at instance and series', () => {
+it('an instance filter uses instance and series', () => {
   const filter = compileInstanceFilter('series.Modality == "CT" && instance.SizeBytes < 1000');
   const instance = {
     sopInstanceUid: '1.2',

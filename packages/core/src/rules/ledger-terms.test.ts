@@ -4,7 +4,7 @@ import { ledgerKeyOf, ledgerVersion, transformHash } from './ledger-terms.ts';
 const study = { source: 'main', orthancStudyId: 'o-1', studyInstanceUid: '1.2', target: 'pacs' };
 const transform = (definition: object) => ({ name: 'anon', definition }) as never;
 
-it('confirmations stand by study, place of the target and transform', () => {
+it('confirmations are stored by study, place of the target and transform', () => {
   expect(ledgerKeyOf(study)).toEqual(study);
   expect(ledgerKeyOf({ ...study, ledger: undefined }).target).toBe('pacs');
   expect(ledgerKeyOf({ ...study, ledger: 'pacs~2' }).target).toBe('pacs~2');
@@ -12,7 +12,7 @@ it('confirmations stand by study, place of the target and transform', () => {
   expect(ledgerKeyOf({ ...study, ledger: 'pacs~2', transform: transform({}) }).target).toBe('pacs~2+anon');
 });
 
-it('an instance has another version with another transform, and where late instances send all again', () => {
+it('an instance has another version with another transform, and if late instances send all again', () => {
   const version = (late: 'never' | 'difference' | 'all', definition?: object, contentHash = 'c1'): string =>
     ledgerVersion('v', { late, contentHash, transform: definition && transform(definition) });
   expect(version('difference')).toBe('v');
@@ -24,7 +24,7 @@ it('an instance has another version with another transform, and where late insta
   expect(version('all', { set: { A: '1' } })).toBe(`v ${hash} c1`);
 });
 
-it('a transform has the same hash whatever the order of its keys, and its description', () => {
+it('a transform has the same hash for any order of its keys and any description', () => {
   const hash = transformHash({ set: { A: '1', B: '2' }, remove: ['C', 'D'] });
   expect(hash).toMatch(/^[0-9a-f]{12}$/);
   expect(transformHash({ remove: ['C', 'D'], set: { B: '2', A: '1' } })).toBe(hash);

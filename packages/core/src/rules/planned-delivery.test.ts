@@ -9,7 +9,7 @@ const united = (...some: PlannedDelivery[]): PlannedDelivery => {
   return all[0]!;
 };
 
-it('unites what goes to one target in one shape, and nothing else', () => {
+it('combines deliveries to one target in one form, and nothing else', () => {
   const all = uniteDeliveries([plan(), plan({ transform: 't' }), plan({ to: 'other' }), plan({ rules: ['b', 'a'] })]);
   expect(all.map(({ to, transform, rules }) => [to, transform, rules])).toEqual([
     ['pacs', undefined, ['a', 'b']],
@@ -19,7 +19,7 @@ it('unites what goes to one target in one shape, and nothing else', () => {
   expect(uniteDeliveries([plan(), plan()], () => `${Math.random()}`)).toHaveLength(2);
 });
 
-it('goes as urgently, as soon and as wholly as any of the rules asks', () => {
+it('uses the highest priority, the earliest start and the largest selection of all rules', () => {
   expect(united(plan({ priority: 'background' }), plan({ priority: 'urgent' })).priority).toBe('urgent');
   expect(united(plan({ late: 'never' }), plan({ late: 'all' })).late).toBe('all');
   expect(united(plan({ late: 'difference' }), plan({ late: 'never' })).late).toBe('difference');
@@ -41,7 +41,7 @@ it('has a limit only where every rule has one, each limit once', () => {
   expect(united(plan({ schedules: [night] }), plan())).not.toHaveProperty('schedules');
 });
 
-it('takes along what any rule asks for, each once', () => {
+it('includes the priors of every rule, each once', () => {
   const terms = (max: number) => ({ max }) as unknown as NonNullable<PlannedDelivery['priors']>[number];
   expect(united(plan({ priors: [terms(1)] }), plan({ priors: [terms(2), terms(1)] })).priors).toEqual([
     terms(1),
@@ -51,7 +51,7 @@ it('takes along what any rule asks for, each once', () => {
   expect(united(plan(), plan())).not.toHaveProperty('priors');
 });
 
-it('stays with a target that is asked for by name, and with a group where all ask for the group', () => {
+it('stays with a directly named target, and with a group if all rules name the group', () => {
   const group = { name: 'g', strategy: 'round-robin', members: ['pacs'] } as const;
   const other = { ...group, name: 'h' };
   expect(united(plan({ group }), plan())).not.toHaveProperty('group');

@@ -51,7 +51,7 @@ describe('rules', () => {
     expect(route({ name: 'one', when: mr, targets: ['a'], stop: true }, rest)).toEqual(['b: rest']);
   });
 
-  it('a fallback applies when nothing else matches, wherever it stands', () => {
+  it('a fallback applies if nothing else matches, at any position', () => {
     const fallback = { name: 'else', fallback: true, targets: ['b'] };
     expect(route(fallback, { name: 'one', when: ct, targets: ['a'] })).toEqual(['a: one']);
     expect(route(fallback, { name: 'one', when: mr, targets: ['a'] })).toEqual(['b: else']);
@@ -63,7 +63,7 @@ describe('rules', () => {
     expect(delivery).toMatchObject({ to: 'either', group: { strategy: 'first-available', members: ['a', 'b'] } });
   });
 
-  it('waits for a study that is not whole, and says for what', () => {
+  it('waits for an incomplete study, and reports what is missing', () => {
     const waits = rules(
       { name: 'series', targets: ['a'], complete: { series: 3, timeout: '1m' } },
       { name: 'sr', targets: ['b'], complete: { when: 'series.exists(s, s.Modality == "SR")' } },
@@ -77,7 +77,7 @@ describe('rules', () => {
     expect(explainRules(waits, facts).map(({ outcome }) => outcome)).toEqual(['waits', 'applies']);
   });
 
-  it('a rule that waits still stops, and no fallback takes its place', () => {
+  it('a waiting rule still stops, and no fallback replaces it', () => {
     const waits = { name: 'one', targets: ['a'], complete: { series: 3 }, stop: true };
     expect(route(waits, { name: 'two', targets: ['b'] }, { name: 'else', fallback: true, targets: ['c'] })).toEqual([]);
   });
@@ -107,7 +107,7 @@ describe('rules', () => {
 describe('two rules to one target', () => {
   const night = { timeZone: 'UTC', windows: [{ from: '22:00', to: '06:00' }] };
 
-  it('are one delivery in which each gets what it asks for', () => {
+  it('are one delivery that fulfils each of them', () => {
     const [one, ...others] = routeStudy(
       rules(
         { name: 'held', targets: ['a'], hold: true, late: 'never', instances: { only: 'series.Modality == "CT"' } },
@@ -125,7 +125,7 @@ describe('two rules to one target', () => {
     expect(one?.schedules).toBeUndefined();
   });
 
-  it('the whole study goes where one of them asks for it', () => {
+  it('the whole study is sent if one of them requires it', () => {
     const [one] = routeStudy(
       rules({ name: 'ct', targets: ['a'], instances: { exclude: ['SR/*'] } }, { name: 'all', targets: ['a'] }),
       facts,

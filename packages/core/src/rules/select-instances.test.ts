@@ -32,7 +32,7 @@ function selected(
   return found.map(({ sopInstanceUid }) => sopInstanceUid).join('');
 }
 
-it('lets everything through where nothing is said, as the manifest that it got', () => {
+it('includes everything by default, with the manifest unchanged', () => {
   expect(selected()).toBe('abcd');
   expect(selected(undefined, [])).toBe('abcd');
   expect(selected({ exclude: [] }, [])).toBe('abcd');
@@ -47,7 +47,7 @@ it('excludes series by their description, and by modality and description', () =
   expect(selected({ exclude: ['/'] })).toBe('abc');
 });
 
-it('takes what the target and any of the rules want', () => {
+it('selects the intersection of the target and any of the rules', () => {
   const [ct, report] = [{ exclude: ['SR/*', '/'] }, { exclude: ['CT/*', '/'] }];
   expect(selected(undefined, [ct])).toBe('ab');
   expect(selected(undefined, [ct, report])).toBe('abc');
@@ -56,7 +56,7 @@ it('takes what the target and any of the rules want', () => {
   expect(selected({ exclude: ['Scout'] }, [{}])).toBe('acd');
 });
 
-it('asks for tags of instances only where it needs them, each once', () => {
+it('requests tags of instances only if needed, each once', () => {
   const only = 'instance.ImageType.startsWith("ORIGINAL")';
   expect(compileSelection(undefined, [{ exclude: ['x'] }]).wanted).toEqual([]);
   expect(compileSelection({ only }, [{ only }]).wanted).toEqual(['ImageType']);

@@ -43,7 +43,7 @@ it('a condition that more of the study can make false starts at stable, and name
   }
 });
 
-it('completion, fallbacks, late: all, whole-study targets and tags of instances start at stable', () => {
+it('completion, fallbacks, late: all, whole-study targets and tags of instances start when stable', () => {
   expect(startOf({ complete: { series: 2 } })).toBe('stable');
   expect(startOf({ fallback: true })).toBe('stable');
   expect(startOf({ late: 'all' })).toBe('stable');

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { zonedDate } from './zoned-date.ts';
 
-test('says what the date itself would say, in every zone and on both sides of a change of the clocks', () => {
+test('returns the same as the date itself, in every zone and on both sides of a clock change', () => {
   for (const text of [
     '2026-03-29T00:59:59Z',
     '2026-03-29T01:00:00Z',

@@ -34,14 +34,14 @@ describe('a window', () => {
 });
 
 describe('daylight saving time in Berlin', () => {
-  it('the clock goes forward: a window in the hour that is skipped begins after it', () => {
+  it('the clock goes forward: a window in the skipped hour begins after it', () => {
     // 2024-03-31: 02:00 is 03:00.
     expect(next([{ from: '02:30', to: '04:00' }], '2024-03-31T00:00:00Z')).toBe('2024-03-31T01:00:00Z');
     expect(next([{ from: '01:00', to: '02:30' }], '2024-03-31T00:59:00Z')).toBe('2024-03-31T00:59:00Z');
     expect(next([{ from: '02:10', to: '02:50' }], '2024-03-30T12:00:00Z')).toBe('2024-03-31T01:10:00Z');
   });
 
-  it('the clock goes back: the hour that comes twice is open twice', () => {
+  it('the clock goes back: the repeated hour is open twice', () => {
     // 2024-10-27: 03:00 is 02:00.
     const twice = berlin({ from: '02:00', to: '03:00' });
     expect(isOpen(twice, at('2024-10-27T00:30:00Z'))).toBe(true);
@@ -84,7 +84,7 @@ describe('windows of a target and of rules', () => {
   });
 });
 
-it('a window that lies in an hour that is skipped is open as much later, and not a week later', () => {
+it('a window within a skipped hour is open as much later, and not a week later', () => {
   // The night of 29 March 2026: at 02:00 the clocks of Berlin go to 03:00, which is 01:00 UTC.
   const skipped = berlin({ days: ['sun'], from: '02:30', to: '02:45' });
   for (const now of ['2026-03-28T20:00:00Z', '2026-03-29T00:59:00Z', '2026-03-29T01:10:00Z']) {
@@ -98,7 +98,7 @@ it('a window that lies in an hour that is skipped is open as much later, and not
   expect(isOpen(across, at('2026-03-29T01:30:00Z'))).toBe(false);
 });
 
-describe('an hour that comes twice', () => {
+describe('a repeated hour', () => {
   /** The night of 5 April 2026: at 03:00 the clocks of Melbourne go back to 02:00, which is 16:00 UTC of the day before. */
   const melbourne = (from: string, to: string): Schedule => ({
     timeZone: 'Australia/Melbourne',

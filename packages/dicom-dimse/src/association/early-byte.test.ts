@@ -56,7 +56,7 @@ describe.each([
   const first = opaqueFile(40_000, '2.25.1');
   const second = opaqueFile(50_000, '2.25.2');
 
-  it('goes out when a part of the response and the next instance are here, and is the first of the next PDU', async () => {
+  it('is sent when a part of the response and the next instance are available, and is the first of the next PDU', async () => {
     await against(
       isTls,
       async (peer) => {
@@ -79,7 +79,7 @@ describe.each([
     );
   });
 
-  it('goes out later, when the next instance becomes ready while the response is still in parts', async () => {
+  it('is sent later, when the next instance becomes ready while the response is still incomplete', async () => {
     let give: (file: Buffer) => void = () => {};
     const given = new Promise<Buffer>((resolve) => {
       give = resolve;
@@ -105,7 +105,7 @@ describe.each([
     );
   });
 
-  it('does not go out when it is switched off, nor without a next instance', async () => {
+  it('is not sent when it is switched off, nor without a next instance', async () => {
     const script = async (peer: PeerConnection): Promise<void> => {
       const rest = await answerHalf(peer);
       // Our next request would have to be sent after the response: a marker for which the peer can wait.
@@ -174,7 +174,7 @@ describe.each([
     );
   });
 
-  it('reports an A-ABORT that follows the response at once', async () => {
+  it('reports an A-ABORT that follows the response immediately', async () => {
     await against(
       isTls,
       async (peer) => {
@@ -198,7 +198,7 @@ describe.each([
     );
   });
 
-  it('is used up by another instance when the one it was for is cancelled', async () => {
+  it('is used by another instance if its own one is cancelled', async () => {
     const cancel = new AbortController();
     const third = opaqueFile(3000, '2.25.3');
     await against(
@@ -224,7 +224,7 @@ describe.each([
     );
   });
 
-  it('is used up by a C-ECHO at the release when nothing else comes, if Verification was accepted', async () => {
+  it('is used by a C-ECHO at the release if nothing else follows and Verification was accepted', async () => {
     const cancel = new AbortController();
     await against(
       isTls,
@@ -251,7 +251,7 @@ describe.each([
     );
   });
 
-  it('leaves nothing but the close of the socket when nothing else comes', async () => {
+  it('is followed only by the close of the socket if nothing else follows', async () => {
     const cancel = new AbortController();
     await against(
       isTls,

@@ -13,7 +13,7 @@ import { connect } from './connect.ts';
 const BASE = { host: '127.0.0.1', ...AE_TITLES, presentationContexts: [CT_CONTEXT] };
 const MB = 1024 * 1024;
 
-describe('what goes wrong with a peer', () => {
+describe('failures of a peer', () => {
   it('is a rejection with result, source and reason', async () => {
     const { server, port } = await listen({
       aeTitle: 'OTHER',
@@ -66,7 +66,7 @@ describe('what goes wrong with a peer', () => {
     await peer.finished();
   });
 
-  it('is a peer that takes no more data', async () => {
+  it('is a peer that accepts no more data', async () => {
     await using peer = await startScriptedPeer(async (connection) => {
       await connection.accept();
       connection.socket.pause();
@@ -147,7 +147,7 @@ describe('what goes wrong with a peer', () => {
     await peer.finished();
   });
 
-  it('is a release that both ask for at once, which ends well', async () => {
+  it('is a simultaneous release by both ends, which succeeds', async () => {
     const events: ObserverEvent[] = [];
     await using peer = await startScriptedPeer(async (connection) => {
       await connection.accept();
@@ -213,7 +213,7 @@ describe('what goes wrong with a peer', () => {
     expect(isClosed).toBe(true);
   });
 
-  it('lets the association live when only a response is no longer awaited', async () => {
+  it('keeps the association open when only a response is no longer awaited', async () => {
     const cancel = new AbortController();
     await using pair = await openPair({
       handlers: {
@@ -229,7 +229,7 @@ describe('what goes wrong with a peer', () => {
     expect(await pair.association.store([opaqueFile(100, '2.25.2').file])).toMatchObject({ status: 0 });
   });
 
-  it('lets the association live when a source fails before its first byte is sent', async () => {
+  it('keeps the association open when a source fails before its first byte is sent', async () => {
     await using pair = await openPair({ handlers: { store: () => 0 } });
     const { association } = pair;
     async function* dead(): AsyncGenerator<Buffer> {
@@ -248,7 +248,7 @@ describe('what goes wrong with a peer', () => {
   });
 });
 
-describe('what goes wrong with a peer of our server', () => {
+describe('failures of a peer of our server', () => {
   /** A raw connection to one of our servers. */
   async function dial(port: number): Promise<PeerConnection> {
     const socket = connectTcp(port, '127.0.0.1');
@@ -358,7 +358,7 @@ describe('what goes wrong with a peer of our server', () => {
     expect(reason).toMatchObject({ code: 'aborted', abort: { source: 'service-user' } });
   });
 
-  it('is a handler or a reader that takes longer than any time-out: nobody is aborted for it', async () => {
+  it('is a handler or a reader that takes longer than any timeout: no peer is aborted for it', async () => {
     const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
     await using pair = await openPair(
       {
@@ -399,7 +399,7 @@ describe('what goes wrong with a peer of our server', () => {
     });
   });
 
-  it('is a SOP instance UID that is none', async () => {
+  it('is an invalid SOP Instance UID', async () => {
     await using pair = await openPair({ handlers: { store: () => 0 } });
     expect(await pair.association.store([opaqueFile(100).file], { sopInstanceUid: '../../etc/passwd' })).toMatchObject({
       status: 0x0117,
@@ -407,7 +407,7 @@ describe('what goes wrong with a peer of our server', () => {
     });
   });
 
-  it('is a TLS client that never says a word: the server closes all the same', async () => {
+  it('is a TLS client that sends nothing: the server closes nevertheless', async () => {
     const { ca, server: identity } = await makeCertificates();
     const { server, port } = await listen({ tls: { cert: identity.cert, key: identity.key, ca: ca.cert } });
     const mute = await dial(port);
@@ -416,7 +416,7 @@ describe('what goes wrong with a peer of our server', () => {
     mute.socket.destroy();
   });
 
-  it('is a handler that takes its time: the sender is held back, nothing piles up', async () => {
+  it('is a slow handler: the sender is held back, and nothing accumulates', async () => {
     let go: () => void = () => {};
     const gate = new Promise<void>((resolve) => {
       go = resolve;

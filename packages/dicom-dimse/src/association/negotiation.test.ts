@@ -11,7 +11,7 @@ const { explicitVrLittleEndian, implicitVrLittleEndian, jpegBaseline } = TRANSFE
 const MR_IMAGE = '1.2.840.10008.5.1.4.1.1.4';
 
 describe('an association', () => {
-  it('holds the contexts that both ends agree on, and says why others were refused', async () => {
+  it('has the contexts that both ends accept, and reports why others were rejected', async () => {
     await using pair = await openPair(
       { presentationContexts: [{ abstractSyntax: CT_IMAGE, transferSyntaxes: [explicitVrLittleEndian] }] },
       {
@@ -150,7 +150,7 @@ describe('an association', () => {
   });
 
   it.each([1024, 4096, 16_384, 1_000_000, 0])(
-    'fills PDUs of a peer that takes %i bytes, and no more',
+    'fills PDUs up to the %i bytes that a peer accepts, and no more',
     async (maximum) => {
       const { file, dataSet } = opaqueFile(600_000);
       await using peer = await startScriptedPeer(async (connection) => {
@@ -168,7 +168,7 @@ describe('an association', () => {
     },
   );
 
-  it('refuses PDUs longer than this end takes, and takes any where that is 0', async () => {
+  it('rejects PDUs longer than the maximum, and accepts any if it is 0', async () => {
     await using strict = await openPair({ maxPduLengthBytes: 4096 }, { maxSentPduBytes: 1024 });
     expect(strict.association.peer.maxPduLengthBytes).toBe(4096);
     await using open = await openPair(

@@ -41,7 +41,7 @@ async function trickle(connection: PeerConnection, everyMs: number, act: () => v
 }
 
 describe('the least progress of a peer', () => {
-  it('ends a response that comes byte by byte', async () => {
+  it('ends a response that arrives byte by byte', async () => {
     await using peer = await startScriptedPeer(async (connection) => {
       await connection.accept();
       const { contextId, command } = await connection.nextMessage();
@@ -76,7 +76,7 @@ describe('the least progress of a peer', () => {
     await expect(association.store([opaqueFile(100).file])).rejects.toMatchObject({ code: 'response-timeout' });
   });
 
-  it('ends a peer that takes data in a trickle', async () => {
+  it('ends a peer that accepts data very slowly', async () => {
     await using peer = await startScriptedPeer(async (connection) => {
       await connection.accept();
       const { socket } = connection;
@@ -92,7 +92,7 @@ describe('the least progress of a peer', () => {
     await expect(association.store(endless())).rejects.toMatchObject({ code: 'send-timeout' });
   });
 
-  it('does not end a peer that takes one large write slowly, but quickly enough', async () => {
+  it('does not end a peer that accepts one large write slowly, but fast enough', async () => {
     await using peer = await startScriptedPeer(async (connection) => {
       await connection.accept();
       const { socket } = connection;
@@ -137,7 +137,7 @@ describe('the least progress of a peer', () => {
     await expect(find(slow.port, { responseTimeoutMs: 100 })).rejects.toMatchObject({ code: 'response-timeout' });
   });
 
-  it('ends a search that goes on although it was cancelled', async () => {
+  it('ends a search that continues after its cancellation', async () => {
     await using peer = await startScriptedPeer(async (connection) => {
       await connection.accept();
       const { contextId, command } = await connection.nextMessage();
@@ -163,7 +163,7 @@ describe('the least progress of a peer', () => {
     });
   });
 
-  it('ends an instance that comes in a trickle, at either end of an association', async () => {
+  it('ends an instance that arrives very slowly, at either end of an association', async () => {
     const request = encodeCommandSet([
       [COMMAND_ELEMENT.affectedSopClassUid, CT_IMAGE],
       [COMMAND_ELEMENT.commandField, COMMAND_FIELD.storeRq],

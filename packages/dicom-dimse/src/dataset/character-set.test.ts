@@ -60,7 +60,7 @@ describe('texts of a data set', () => {
     expect(name(terms, bytes)).toBe(expected);
   });
 
-  it('begin anew with the first set after each line end and delimiter, the delimiters of a name only in names', () => {
+  it('start again with the first set after each line end and delimiter, the delimiters of a name only in names', () => {
     const set = characterSetOf(['', 'ISO 2022 IR 149']);
     const bytes = text('\x1b$)C\xb1\xe6^\xb1\xe6\\\xb1\xe6');
     expect(decodeText(bytes, set, true)).toBe('길^\ufffd\ufffd\\\ufffd\ufffd');
@@ -116,7 +116,7 @@ describe('a data set', () => {
 });
 
 describe('any bytes', () => {
-  it('are a text in any set, and a data set that is broken is what comes before the break', async () => {
+  it('are text in any character set, and a broken data set gives the elements before the error', async () => {
     const terms = ['', 'ISO_IR 100', '\\ISO 2022 IR 87', '\\ISO 2022 IR 149', 'GB18030', 'ISO_IR 192', 'ISO_IR 999'];
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), fc.constantFrom(...terms), fc.boolean(), (bytes, term, isName) => {

@@ -86,7 +86,7 @@ describe('what confirms an instance', () => {
     association.abort();
   });
 
-  it('is a response with a data set that has none, once that is whole', async () => {
+  it('is a response with an unexpected data set, once it is complete', async () => {
     await using peer = await answering((connection, contextId, command) => {
       const bytes = response(command, { [COMMAND_ELEMENT.commandDataSetType]: HAS_DATA_SET });
       connection.socket.write(Buffer.concat([pData(contextId, bytes), pData(contextId, Buffer.alloc(100), false)]));
@@ -97,7 +97,7 @@ describe('what confirms an instance', () => {
   });
 });
 
-describe('what comes near and confirms nothing', () => {
+describe('similar responses that confirm nothing', () => {
   const near: readonly (readonly [string, Script])[] = [
     [
       'the response to another message',
@@ -280,7 +280,7 @@ describe('a failure before the last fragment was sent', () => {
 });
 
 describe('other requests', () => {
-  it('are not answered by a response of another kind either, nor by one that is not final', async () => {
+  it('are neither answered by a response of another kind nor by one that is not final', async () => {
     for (const overrides of [
       { [COMMAND_ELEMENT.commandField]: COMMAND_FIELD.storeRsp },
       { [COMMAND_ELEMENT.status]: 0xff00 },

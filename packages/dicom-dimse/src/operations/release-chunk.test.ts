@@ -10,7 +10,7 @@ describe('releaseChunk', () => {
     ['chunks of all sizes', [5000, 10, 700, 262_138, 262_144, 100, 400_000, 69_908]],
   ] as const;
 
-  it.each(sizes)('gives each chunk back once it is sent, and not before: %s', async (_name, lengths) => {
+  it.each(sizes)('releases each chunk when it is sent, and not before: %s', async (_name, lengths) => {
     const received: Buffer[] = [];
     await using pair = await openPair({
       handlers: {

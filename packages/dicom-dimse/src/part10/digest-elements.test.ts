@@ -62,7 +62,7 @@ it('reads pieces of any size alike', async () => {
   for (const size of [1, 13, 4096]) expect(await digestElements(inPieces(bytes, size), options)).toEqual(whole);
 });
 
-it('does not look at lengths of sequences and items, group lengths, padding', async () => {
+it('ignores lengths of sequences and items, group lengths, padding', async () => {
   const file = fileOf();
   // (0002,0000) follows the prefix: PS3.10 section 7.1.
   const head = file.subarray(0, 144 + file.readUInt32LE(140));
@@ -83,7 +83,7 @@ it('does not look at lengths of sequences and items, group lengths, padding', as
   expect((await digestsOf(another)).elements).not.toEqual(first?.elements);
 });
 
-it('tells which element differs, and where a file ends early', async () => {
+it('reports which element differs, and where a file is truncated', async () => {
   const bytes = fileOf();
   const whole = await digestsOf(bytes);
   const altered = Buffer.from(bytes);

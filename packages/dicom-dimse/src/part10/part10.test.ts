@@ -114,7 +114,7 @@ describe('readPart10', () => {
     expect(isClosed).toBe(true);
   });
 
-  it('passes over sequences, and takes no value longer than allowed', async () => {
+  it('skips sequences, and accepts no value longer than allowed', async () => {
     const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex');
     const file = Buffer.concat([
       encodeFileMeta({ sopClassUid: '1.2', sopInstanceUid: '2.25.4', transferSyntaxUid: '1.2.840.10008.1.2.1' }),

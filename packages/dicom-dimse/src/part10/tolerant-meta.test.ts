@@ -33,7 +33,7 @@ async function dataSetOf(file: Buffer, known: KnownFile, size = file.length): Pr
 
 describe('a file that PS3.10 does not allow, of which class, instance and syntax are known', () => {
   it.each(['no-meta.dcm', 'no-preamble.dcm', 'grouplen-small.dcm'])(
-    '%s gives its whole data set, however it is cut',
+    '%s gives its complete data set, in chunks of any size',
     async (name) => {
       const file = await caseFile(name);
       const expected = await caseFile('no-meta.dcm');

@@ -114,7 +114,7 @@ describe('the PDU codec', () => {
     expect(() => decode(hex('040000000006 00000009 01 03'))).toThrowError(/Presentation-data-value needs 7 bytes/);
   });
 
-  it('reads back whatever it writes', () => {
+  it('decodes everything that it encodes', () => {
     fc.assert(
       fc.property(arbitraryPdu, (pdu) => {
         expect(decode(encodePdu(pdu))).toEqual(pdu);

@@ -69,7 +69,7 @@ describe('the PDU stream', () => {
     );
   });
 
-  it('knows when a part of a PDU is here', () => {
+  it('detects an incomplete PDU', () => {
     const release = encodePdu({ type: 'release-rq' });
     expect(read([release])).not.toContain('mid');
     expect(read([release.subarray(0, 1)])).toContain('mid');
@@ -105,7 +105,7 @@ describe('the PDU stream', () => {
     expect(codeOf(() => read([...bytes].map((byte) => Buffer.of(byte))))).toBe(code);
   });
 
-  it('takes P-DATA of any length where it offered to', () => {
+  it('accepts P-DATA of any length if it offered this', () => {
     expect(read([header(4, 0xfffffff0)], { ...LIMITS, maxPDataBytes: 0 })).toEqual(['4 of 4294967280', 'mid']);
   });
 });

@@ -25,7 +25,7 @@ describe('mutated input', () => {
     ]);
   });
 
-  it('of a whole association never harms a server, which serves the next one', async () => {
+  it('of a complete association never harms a server, which serves the next one', async () => {
     const errors: unknown[] = [];
     const { server, port } = await listen({
       artimTimeoutMs: 500,

@@ -139,7 +139,7 @@ async function restoreInto(): Promise<void> {
 }
 
 describe('a backup', () => {
-  it('gives back all that is durable, byte for byte, and the lists by which it is found', async () => {
+  it('restores all durable data, byte for byte, and their indexes', async () => {
     await fill();
     const before = await durable();
     const made = await makeBackup(pipeline.operations, file, options);
@@ -177,7 +177,7 @@ describe('a backup', () => {
     expect((await stat(file)).mode & 0o777).toBe(0o600);
   });
 
-  it('knows of every key in the registry what becomes of it', () => {
+  it('handles every key in the registry', () => {
     const saved = keyTable.filter(({ backup }) => backup !== 'no');
     expect(saved.filter(({ kind }) => kind === 'channel')).toEqual([]);
     const secret = new Set(['session:HASH', 'configuration-draft', 'cache:…']);
@@ -223,7 +223,7 @@ describe('a backup', () => {
     }
   });
 
-  it('that is interrupted leaves no file, and keeps the one before', async () => {
+  it('leaves no file after an interruption, and keeps the previous one', async () => {
     await fill();
     await writeFile(file, 'the one before');
     const stopped = new AbortController();
@@ -234,7 +234,7 @@ describe('a backup', () => {
     expect((await readdir(folder.path)).filter((name) => name.endsWith('.part'))).toEqual([]);
   });
 
-  it('is not made of nothing, nor of data that are lost', async () => {
+  it('is not made without data, nor of lost data', async () => {
     await redis.hset(keys.generation, 'id', 'g', 'lost', '{}');
     await expect(makeBackup(pipeline.operations, file, options)).rejects.toThrow('lost data');
     await redis.flushall();
@@ -243,7 +243,7 @@ describe('a backup', () => {
 });
 
 describe('a restore', () => {
-  it('sends priors whose deliveries are not in the backup, and begins anew where the study itself is not', async () => {
+  it('sends priors whose deliveries are not in the backup, and starts again if the study itself is not', async () => {
     const [{ added: along }, { added: sent }] = [await pipeline.enqueue('1.4.1'), await pipeline.enqueue('1.4.2')];
     const [{ deliveryId = '' } = {}, { deliveryId: sentId = '' } = {}] = [along[0], sent[0]];
     const step = (id: string, more: object): string =>
@@ -290,7 +290,7 @@ describe('a restore', () => {
     }
   });
 
-  it('refuses a Redis that has data or services, unless it is to replace the data', async () => {
+  it('rejects a Redis that has data or services, unless it is to replace the data', async () => {
     await fill();
     await makeBackup(pipeline.operations, file, options);
     await expect(restoreBackup(pipeline.operations, file, notReplacing)).rejects.toThrow('--replace');
@@ -306,7 +306,7 @@ describe('a restore', () => {
     expect(await pipeline.operations.records.studyCount()).toBe(deliveryStates.length);
   });
 
-  it('that was interrupted lets no service start, and is begun anew', async () => {
+  it('prevents services from starting after an interruption, and can be repeated', async () => {
     await fill();
     await makeBackup(pipeline.operations, file, options);
     await redis.flushall();
@@ -318,7 +318,7 @@ describe('a restore', () => {
     expect(await openFormat(redis, prefix)).toEqual({ version: currentFormat, found: currentFormat });
   });
 
-  it('refuses what is cut off, changed, of another program, or newer, before it writes anything', async () => {
+  it('rejects a truncated, changed, foreign or newer file before it writes anything', async () => {
     await fill();
     await makeBackup(pipeline.operations, file, options);
     const whole = await readFile(file);

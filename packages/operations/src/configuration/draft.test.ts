@@ -75,7 +75,7 @@ const apply = (draft: ConfigDraft, to: DraftContext = context) =>
   applyDraft(to, { actor: anna, isEditor: false, reason: '', seen: draftDigest(draft) });
 
 describe('what is decided about deliveries', () => {
-  it('ends when the target gets yet another address', async () => {
+  it('ends when the address of the target changes again', async () => {
     expect((await move('new', samePlace)).after).toEqual([samePlace]);
     expect((await move('elsewhere')).after).toEqual([]);
   });
@@ -91,7 +91,7 @@ describe('what is decided about deliveries', () => {
     expect((await editDraft(context, { ...back, what: 'added', who: anna })).after).toEqual([]);
   });
 
-  it('stays when another target is edited, or it is only switched off', async () => {
+  it('stays when another target is edited, or it is only disabled', async () => {
     await move('new', samePlace);
     for (const path of [
       ['targets', 'copy', 'enabled'],
@@ -102,7 +102,7 @@ describe('what is decided about deliveries', () => {
     }
   });
 
-  it('ends when the draft is edited as YAML, or the target by hand', async () => {
+  it('ends when the draft is edited as YAML, or the target manually', async () => {
     const moved = await move('new', samePlace);
     const replaced = { text: moved.text.replace('new', 'elsewhere'), what: 'YAML', who: anna };
     expect((await replaceDraft(context, { ...replaced, seen: draftDigest(moved) })).after).toEqual([]);
@@ -147,13 +147,13 @@ describe('a draft that is applied', () => {
     who: { name: 'otto' },
   });
 
-  it('is gone', async () => {
+  it('is removed', async () => {
     await apply(await editDraft(context, addTarget('third')));
     expect(await readFile(context.store.path, 'utf8')).toContain('third');
     expect(await readDraft(context)).toBeUndefined();
   });
 
-  it('leaves what somebody else has kept in the meantime, also in the next line', async () => {
+  it('preserves changes of other users in the meantime, also in the next line', async () => {
     const drop: AfterApply = { act: 'drop', target: 'pacs' };
     const seen = await editDraft(context, { ...addTarget('third'), after: drop });
     await apply(
@@ -168,7 +168,7 @@ describe('a draft that is applied', () => {
     expect(left?.text).toMatch(/third[^]*fourth/);
   });
 
-  it('leaves another draft that was begun in the meantime', async () => {
+  it('preserves another draft that was begun in the meantime', async () => {
     const seen = await editDraft(context, addTarget('third'));
     await apply(
       seen,
@@ -184,10 +184,10 @@ describe('a draft that is applied', () => {
   });
 });
 
-describe('what is said of an applied change', () => {
+describe('the result of an applied change', () => {
   const applied = { version: 7, answered: 2, silent: [], notes: [] };
 
-  it('is never that all go by it when one has not answered, or none runs', () => {
+  it('never claims that all processes use it if one has not responded, or none runs', () => {
     expect(appliedWords(applied)).toEqual(['All services use version 7.']);
     const silent = appliedWords({ ...applied, silent: ['router (host-1)'], notes: ['copy: 3 cancelled'] });
     expect(silent).toEqual([
@@ -203,7 +203,7 @@ describe('what is said of an applied change', () => {
     expect(await apply(await editDraft(context, edit))).toMatchObject({ answered: 0, silent: [] });
   });
 
-  it('tells Redis from the file, and that nothing was changed only where it is so', async () => {
+  it('distinguishes Redis from the file, and reports no change only if there was none', async () => {
     const draft = await editDraft(context, { edits: [{ kind: 'remove', path: ['rules', 1] }], what: 'x', who: anna });
     const offer = vi.spyOn(context.store.current, 'offer');
     offer.mockRejectedValueOnce(Object.assign(new Error('lost'), { code: 'ECONNRESET' }));

@@ -43,7 +43,7 @@ const sftp = {
 };
 
 describe('a form of a target', () => {
-  it.each(Object.keys(targetSchemas) as (keyof typeof targetSchemas)[])('of type %s asks for each option', (type) => {
+  it.each(Object.keys(targetSchemas) as (keyof typeof targetSchemas)[])('of type %s contains each option', (type) => {
     const names = (fields: Fields): string[] => fields.flatMap(({ name, fields: inner }) => [name, ...names(inner)]);
     expect(names(fieldsOf(type))).toContain('concurrency');
     expect(fieldsOf(type).map(({ name }) => name)).not.toContain('type');
@@ -55,7 +55,7 @@ describe('a form of a target', () => {
     expect(read).toEqual({ value: options, problems: [], typed: new Set() });
   });
 
-  it('takes numbers, lists, YAML and empty texts for what they are', async () => {
+  it('parses numbers, lists, YAML and empty texts', async () => {
     const values = {
       ...shown(fieldsOf('dicom'), { host: 'a', calledAeTitle: 'A', tls: { ca: 'x' } }),
       port: '11112',
@@ -146,7 +146,7 @@ describe('an editor', () => {
     else expect(problems).toEqual([]);
   });
 
-  it('cannot send a secret of targetDefaults to another place', () => {
+  it('cannot send a secret of targetDefaults to another address', () => {
     const defaults = { ...before, targetDefaults: { sftp: { password: { sealed: 'v1.d' }, username: 'me' } } };
     const targets = { ...before.targets, c: { type: 'sftp', host: 'c' } };
     const all = { ...defaults, targets };
@@ -198,7 +198,7 @@ describe('an editor', () => {
     expect(problems).toEqual([expect.stringContaining(`${name} is changed, and the secret would be sent there`)]);
   });
 
-  it('may type a secret anew beside another one, of a type from outside too', () => {
+  it('may enter a new secret beside another one, also for an external type', () => {
     const target = { type: 'package:./x.js', apiKey: '${KEY}', other: '${OTHER}' };
     const after = { targets: { a: { ...target, apiKey: { sealed: 'v1.new' }, concurrency: 3 } } };
     expect(editorProblems({ targets: { a: target } }, after, new Set(['v1.new']))).toEqual([]);
@@ -211,7 +211,7 @@ describe('an editor', () => {
   });
 });
 
-it('tells changes in words, rules by their names, and no secrets', () => {
+it('describes changes in words, rules by their names, without secrets', () => {
   const before = {
     targets: { a: { port: 1, password: { sealed: 'v1.a' } } },
     rules: [{ name: 'x' }, { name: 'y', hold: true }],

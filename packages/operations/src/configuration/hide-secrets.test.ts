@@ -47,7 +47,7 @@ rules:
   expect(textForEditors('a: [')).toBe('');
 });
 
-it('tells differences without plain secrets', () => {
+it('shows differences without plain secrets', () => {
   const of = (word: string): object => ({
     redis: { url: `redis://me:${word}@x` },
     targets: { a: { url: 'x', headers: { k: word } } },
@@ -60,7 +60,7 @@ it('tells differences without plain secrets', () => {
   ]);
 });
 
-it('keeps headers that a form showed hidden', async () => {
+it('preserves headers that a form showed masked', async () => {
   const fields = optionFields(targetSchemas.orthanc as never).filter(({ name }) => name === 'headers');
   const was = { headers: { a: 'word', b: '${KEY}' } };
   const shown = fieldText(fields[0]!, was.headers);

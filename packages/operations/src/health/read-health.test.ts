@@ -300,7 +300,7 @@ describe('readHealth', () => {
     expect(await readHealth(context, [asked])).toEqual([]);
   });
 
-  it('says once that nobody routes, and why Redis rejects writes', async () => {
+  it('reports once that no router runs, and why Redis rejects writes', async () => {
     await redis.del(keys.process('p-1'), keys.lease('main'));
     expect((await readHealth(context, [asked])).map(({ kind }) => kind)).toEqual(['no-router']);
     const undo = (await wrong['redis-refuses-writes']()) as () => Promise<unknown>;
