@@ -4,7 +4,7 @@ import { resolveOptions } from './client-options.ts';
 import type { OrthancClientOptions } from './client-options.ts';
 
 describe('resolveOptions', () => {
-  it('takes the URL apart', () => {
+  it('parses the URL', () => {
     expect(resolveOptions({ url: 'https://pacs.example/orthanc/' })).toMatchObject({
       secure: true,
       hostname: 'pacs.example',
@@ -16,7 +16,7 @@ describe('resolveOptions', () => {
     expect(resolveOptions({ url: 'http://[::1]:8042' })).toMatchObject({ hostname: '::1', port: 8042, prefix: '' });
   });
 
-  it('takes credentials from options, from the URL, or a token', () => {
+  it('accepts credentials from options, from the URL, or a token', () => {
     const basic = `Basic ${Buffer.from('anna:p@ss:w').toString('base64')}`;
     expect(resolveOptions({ url: 'http://x', username: 'anna', password: 'p@ss:w' }).headers).toEqual({
       authorization: basic,
@@ -42,7 +42,7 @@ describe('resolveOptions', () => {
     );
   });
 
-  it('keeps secrets out of its errors', () => {
+  it('never shows secrets in its errors', () => {
     expect(() => resolveOptions({ url: 'ftp://anna:geheim@x' })).toThrowError(
       expect.objectContaining({ message: expect.not.stringContaining('geheim') }),
     );

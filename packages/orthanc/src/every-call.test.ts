@@ -266,29 +266,29 @@ describe('every call', () => {
     },
   );
 
-  it('says so when it is not authorised (401)', async () => {
+  it('reports missing authorisation (401)', async () => {
     await using client = createOrthancClient({ url: filled.server.url, username: 'anna', password: 'wrong' });
     expect(others(await codes(client), 'unauthorized')).toEqual({});
   });
 
-  it('says so when there is no such thing (404)', async () => {
+  it('reports a missing resource (404)', async () => {
     expect(others(await codes(filled.client), 'not-found')).toEqual(unlike404);
   });
 
-  it('says so when the server fails (500)', async () => {
+  it('reports a server failure (500)', async () => {
     await using broken = await startHttpServer((_request, response) => void response.writeHead(500).end());
     await using client = createOrthancClient({ url: broken.url });
     expect(others(await codes(client), 'server-error')).toEqual({});
   });
 
-  it('says so when the connection is reset', async () => {
+  it('reports a connection reset', async () => {
     await proxy.set({ resetAfterBytesDown: 0 });
     await using client = through();
     expect(others(await codes(client), 'reset')).toEqual({});
     await proxy.heal();
   });
 
-  it('ends when the server says nothing', async () => {
+  it('ends if the server does not respond', async () => {
     await proxy.set({ blackHole: true });
     await using client = through();
     expect(others(await codes(client, { timeoutMs: 500 }), 'timeout')).toEqual({});

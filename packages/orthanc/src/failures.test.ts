@@ -45,7 +45,7 @@ const ways: [string, (client: OrthancClient, signal?: AbortSignal) => Promise<un
 ];
 
 describe.each(ways)('%s', (_, act) => {
-  it('tells wrong credentials, and keeps them to itself', async () => {
+  it('reports wrong credentials without showing them', async () => {
     for (const login of [{ username: 'anna', password: 'falsch' }, {}]) {
       await using stranger = createOrthancClient({ url: filled.server.url, ...login });
       const error = (await act(stranger).catch((error: unknown) => error)) as OrthancError;
@@ -55,7 +55,7 @@ describe.each(ways)('%s', (_, act) => {
     }
   });
 
-  it('tells that nobody is there', async () => {
+  it('reports that the server is unreachable', async () => {
     await proxy.set({ refuse: true });
     proxy.cut();
     await expect(act(client)).rejects.toMatchObject({ code: 'unreachable', message: expect.stringContaining('url') });
@@ -63,7 +63,7 @@ describe.each(ways)('%s', (_, act) => {
     await act(client);
   });
 
-  it('tells a reset, after it tried once more', async () => {
+  it('reports a reset after one retry', async () => {
     await proxy.set({ resetAfterBytesDown: 0 });
     await using fresh = createOrthancClient({ url, username: 'anna', password: users.anna });
     const before = proxy.counters().connections;
@@ -77,13 +77,13 @@ describe.each(ways)('%s', (_, act) => {
     await act(client);
   });
 
-  it('ends its patience with a server that says nothing', async () => {
+  it('times out with a server that does not respond', async () => {
     await proxy.set({ blackHole: true });
     await using impatient = createOrthancClient({ url, username: 'anna', password: users.anna, timeoutMs: 200 });
     await expect(act(impatient)).rejects.toMatchObject({ code: 'timeout' });
   });
 
-  it('is patient with a slow server that goes on', async () => {
+  it('waits for a slow server that continues', async () => {
     await proxy.set({ latencyMs: 100 });
     await act(client);
   });
@@ -110,7 +110,7 @@ describe.each(ways)('%s', (_, act) => {
 });
 
 describe('bodies that break off in the middle', () => {
-  it('fail, also where the server tells no length', async () => {
+  it('fail, also if the server announces no length', async () => {
     await proxy.set({ resetAfterBytesDown: 6000 });
     proxy.cut();
     const file = await client.instanceFile(instanceId);
@@ -121,7 +121,7 @@ describe('bodies that break off in the middle', () => {
     await expect(collect(archive.body)).rejects.toMatchObject({ code: 'reset' });
   });
 
-  it('of an archive fail when the end of the connection looks like the end of the file', async () => {
+  it('of an archive fail if the end of the connection looks like the end of the file', async () => {
     const whole = await collect((await client.studies.archive(filled.studyId)).body);
     await using server = await startHttpServer((_, response) => {
       response.writeHead(200, { connection: 'close', 'content-type': 'application/zip' });
@@ -210,7 +210,7 @@ describe('what must not be done twice', () => {
     }
   });
 
-  it('an upload whose source fails tells that, and leaves nothing half', async () => {
+  it('an upload with a failing source reports this, and leaves nothing incomplete', async () => {
     async function* broken(): AsyncGenerator<Uint8Array> {
       yield Buffer.from('abc');
       throw new Error('disk gone');

@@ -27,7 +27,7 @@ async function failureOf(act: Promise<unknown>): Promise<OrthancError> {
 }
 
 describe('what is not there', () => {
-  it("is told apart from a proxy's 404", async () => {
+  it('is distinguished from a 404 of a proxy', async () => {
     const { client } = filled;
     expect((await failureOf(client.instanceFile(noResource))).isOrthancAnswer).toBe(true);
     // Orthanc answers this with an empty 404, as a proxy could.
@@ -114,7 +114,7 @@ describe('an answer 200 that is not what is due', () => {
     }
   });
 
-  it('an empty DICOM file of Orthanc itself says that it cannot write one', async () => {
+  it('an empty DICOM file of Orthanc itself means that it cannot write one', async () => {
     const file = await readFile(new URL('../../../test/fixtures/cases/tiny-htj2k.dcm', import.meta.url));
     const { ID } = await filled.client.uploadInstance(file);
     expect(await failureOf(filled.client.instances.transcode(present(ID), '1.2.840.10008.1.2.1'))).toMatchObject({
@@ -125,7 +125,7 @@ describe('an answer 200 that is not what is due', () => {
 });
 
 describe('a body', () => {
-  it('ends where its length says, whatever the server sends on', async () => {
+  it('ends at its length, whatever the server sends afterwards', async () => {
     await using server = await startScriptedServer((socket) => {
       socket.write(okAnswer('x'.repeat(1000)));
       const more = setInterval(() => socket.write('y'.repeat(100_000)), 1);
@@ -197,7 +197,7 @@ describe('a body', () => {
 });
 
 describe('an upload', () => {
-  it('that the server takes by trickles is cut off', async () => {
+  it('that the server reads very slowly is aborted', async () => {
     await using proxy = await startFaultProxy({ port: filled.server.httpPort, bytesPerSecond: 20_000 });
     await using client = createOrthancClient({
       url: `http://127.0.0.1:${proxy.port}`,
@@ -256,7 +256,7 @@ describe('a study whose list is long', () => {
 describe('a cache that mixes answers up', () => {
   const studies = ['a', 'b'].map((digit) => Array(5).fill(digit.repeat(8)).join('-')) as [string, string];
 
-  it('is noticed: the answer is about another study', async () => {
+  it('is detected: the response is about another study', async () => {
     const other = await startFilledOrthanc();
     await using _ = other;
     const { studyId } = other;
@@ -282,7 +282,7 @@ describe('a cache that mixes answers up', () => {
     }
   });
 
-  it('a list that is not whole is not taken for the study', async () => {
+  it('an incomplete list is not treated as the study', async () => {
     const { client: direct, server: orthanc, studyId } = filled;
     const all = await direct.studyInstances(studyId);
     await using server = await startHttpServer((request, response) => {

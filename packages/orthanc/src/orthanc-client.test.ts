@@ -19,7 +19,7 @@ afterAll(async () => {
 });
 
 describe('system', () => {
-  it('tells what the server is and can', async () => {
+  it('returns version and features of the server', async () => {
     const { client, server } = filled;
     expect(await client.system()).toMatchObject({ Version: '1.10.1', ApiVersion: 16, DicomAet: server.aet });
     expect(await client.features()).toEqual({
@@ -78,7 +78,7 @@ describe('changes', () => {
     expect(stable).toMatchObject([{ ChangeType: 'StableStudy', ResourceType: 'Study', ID: studyId }]);
   });
 
-  it('have a last one, which an empty page does not tell', async () => {
+  it('have a last one, which an empty page does not contain', async () => {
     const { client } = filled;
     const last = present(await client.lastChange());
     const page = await client.changes({ since: last.Seq + 1000 });
@@ -127,7 +127,7 @@ describe('a study', () => {
     expect(listed[0]?.receptionDate).toMatch(/^\d{8}T\d{6}$/);
   });
 
-  it('is read with others at once; those that do not exist are left out', async () => {
+  it('is read together with others; missing ones are omitted', async () => {
     const { client, studyId, study, patientId } = filled;
     const whole = await client.study(studyId);
     const [read] = await client.studies.many([studyId]);
@@ -165,7 +165,7 @@ describe('instance files', () => {
     }
   });
 
-  it('that are large come in bounded pieces, many at once', async () => {
+  it('that are large arrive in limited pieces, many in parallel', async () => {
     const { client } = filled;
     const [large] = makeStudy({
       seed: 'large',
@@ -208,7 +208,7 @@ describe('instance files', () => {
     }
   });
 
-  it('in another transfer syntax take a newer server here', async () => {
+  it('in another transfer syntax require a newer server here', async () => {
     const { client } = filled;
     await expect(client.instanceFile(noResource, { transcode: '1.2.840.10008.1.2.4.70' })).rejects.toMatchObject({
       code: 'unsupported',
@@ -233,7 +233,7 @@ describe('upload', () => {
     await client.studies.delete(present(first.ParentStudy));
   });
 
-  it('stores all instances of a ZIP that came from here', async () => {
+  it('stores all instances of a ZIP that was downloaded here', async () => {
     const { client, studyId, instances } = filled;
     const archive = await client.studies.archive(studyId);
     const zip = await collect(archive.body);
@@ -243,7 +243,7 @@ describe('upload', () => {
     expect(new Set(results.map((result) => result.ParentStudy))).toEqual(new Set([studyId]));
   });
 
-  it('refuses what is no DICOM file, and a ZIP as an instance', async () => {
+  it('rejects a file that is not DICOM, and a ZIP as an instance', async () => {
     const { client, studyId } = filled;
     await expect(client.uploadInstance(Buffer.from('junk'))).rejects.toMatchObject({
       code: 'bad-request',
@@ -283,7 +283,7 @@ describe('find', () => {
     await expect(find).rejects.toMatchObject({ code: 'unsupported' });
   });
 
-  it('refuses a limit of 0, and what Orthanc refuses', async () => {
+  it('rejects a limit of 0, and what Orthanc rejects', async () => {
     const { client } = filled;
     await expect(client.findIds({ level: 'studies', query: {}, limit: 0 })).rejects.toMatchObject({
       code: 'bad-request',
@@ -293,7 +293,7 @@ describe('find', () => {
     });
   });
 
-  it('looks identifiers up on all levels', async () => {
+  it('looks up identifiers on all levels', async () => {
     const { client, study, studyId, patientId } = filled;
     expect(await client.lookup(study.studyInstanceUid)).toMatchObject([{ ID: studyId, Type: 'Study' }]);
     expect(await client.lookup(study.patientId)).toMatchObject([{ ID: patientId, Type: 'Patient' }]);

@@ -85,7 +85,7 @@ describe('an older server, without /tools/bulk-content and /attachments/info', (
     }
   });
 
-  it('that knows no metadata of an instance is asked for its header', async () => {
+  it('without metadata of an instance is asked for its header', async () => {
     await using filled = await startFilledOrthanc();
     const { client: direct, server, studyId } = filled;
     await using old = await talkTo(await direct.system(), async (request, response) => {
@@ -109,7 +109,7 @@ describe('a newer server', () => {
     expect(newer.asked()).toEqual([['GET', '/changes', 'since=7&limit=3&type=StableStudy', '']]);
   });
 
-  it('is not asked to filter changes where its database cannot', async () => {
+  it('does not filter changes if its database cannot', async () => {
     const system = { ...newest, Capabilities: { HasExtendedChanges: false } };
     const page = { Changes: [{ Seq: 1, ChangeType: 'NewStudy', ResourceType: 'Study', ID: 's', Date: 'd' }] };
     const answer = JSON.stringify({ ...page, Done: false, Last: 1 });
@@ -211,7 +211,7 @@ describe('a newer server', () => {
     ]);
   });
 
-  it('is asked once what it can, and again by system()', async () => {
+  it('is queried once for its features, and again by system()', async () => {
     let asked = 0;
     await using server = await startHttpServer((_, response) => {
       asked += 1;

@@ -58,11 +58,11 @@ it('passes over a member that was moved and waits for a decision, is outside of 
   expect(await choose({})).toBe('b');
 });
 
-it('takes the one whose schedule opens first when none can be used now', async () => {
+it('selects the member whose schedule opens first if none can be used now', async () => {
   expect(await choose({ a: opensIn(11), b: opensIn(3) })).toBe('b');
 });
 
-it('stays with the member that has the study, although the choice was forgotten', async () => {
+it('stays with the member that has the study, although the choice was lost', async () => {
   expect(await choose({ a: opensIn(11) })).toBe('b');
   const { redis, operations } = test;
   const group = { name: 'any', strategy: 'first-available', members: ['a', 'b'], tried: [], keepsTransform: false };
@@ -80,7 +80,7 @@ it('stays with the member that has the study, although the choice was forgotten'
   expect(await choose({})).toBe('b');
 });
 
-describe('a delivery that is handed over', () => {
+describe('a delivery that is moved to another member', () => {
   const group = { name: 'any', strategy: 'first-available', members: ['a', 'b'], tried: [], keepsTransform: false };
 
   /** What somebody does at the moment in which the other delivery has its record. */
@@ -101,7 +101,7 @@ describe('a delivery that is handed over', () => {
     return { handed, former: await records.look(former.deliveryId), next: await records.look(next?.deliveryId ?? '') };
   }
 
-  it('stays held when it is held at this moment, and goes to the other member when it is released', async () => {
+  it('stays held if it is held at this moment, and moves to the other member when it is released', async () => {
     const { records, queues } = test.operations;
     const { handed, former, next } = await handOverWhile((id) =>
       records.change(id, { ...act('hold'), patch: { wake: 'person' } }),
@@ -115,7 +115,7 @@ describe('a delivery that is handed over', () => {
     expect((await records.change(id, { ...act('release'), patch: { wake: 'job' } })).kind).toBe('done');
   });
 
-  it('is sent by nobody when it is cancelled at this moment', async () => {
+  it('is not sent if it is cancelled at this moment', async () => {
     const { handed, former, next } = await handOverWhile((id) =>
       test.operations.records.change(id, { ...act('cancel'), patch: { state: 'cancelled', endedAt: fromNow() } }),
     );

@@ -79,7 +79,7 @@ test('a job that was lost is added again by the same content', async () => {
   expect(await stateOf(id)).toBe('prioritized');
 });
 
-test('and also when the study has grown meanwhile; what has ended stays as it is', async () => {
+test('and also if the study has grown meanwhile; ended deliveries are unchanged', async () => {
   const ended = await enqueue('1.2.3', 1);
   const endedId = ended.added[0]?.deliveryId ?? '';
   await loseJob(ended, endedId);
@@ -93,7 +93,7 @@ test('and also when the study has grown meanwhile; what has ended stays as it is
   expect(await stateOf(endedId)).toBeUndefined();
 });
 
-test('a sweep takes a study for routed only when its jobs are queued', async () => {
+test('a sweep treats a study as routed only if its jobs are queued', async () => {
   const key = { source: 'main', orthancStudyId: 'o-1.2.4' };
   const counter = `${config.redis.prefix}:${studyQueue}:id`;
   const count = (await redis.getdel(counter)) ?? '0';
@@ -107,7 +107,7 @@ test('a sweep takes a study for routed only when its jobs are queued', async () 
 });
 
 test.each(['failed', 'partial', 'resolved', 'moved'] as const)(
-  'a delivery that was begun while the study came and is %s by now does not stand for the whole study',
+  'a delivery that was begun during reception and is %s by now does not represent the whole study',
   async (state) => {
     const studyInstanceUid = `1.2.5.${state.length}`;
     const begun = (await enqueue(studyInstanceUid, 1)).added[0]?.deliveryId ?? '';

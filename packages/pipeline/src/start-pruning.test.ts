@@ -5,7 +5,7 @@ import { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import { startPruning } from './start-pruning.ts';
 
-test('takes away what has expired, while it is for this process to do', async () => {
+test('removes expired entries while this process is responsible', async () => {
   await using server = await startRedis({ appendonly: false });
   const redis = new Redis(server.url);
   const cache = await IntermediateCache.open(redis, cacheConfig.parse({}), { timeoutMs: 30_000 });

@@ -2,7 +2,7 @@ import { startOrthanc } from '@dicom-dispatch/harness';
 import { expect, test } from 'vitest';
 import { demoStudies } from './index.ts';
 
-test('Orthanc takes the demo studies whole and reads their text', async () => {
+test('Orthanc stores the demo studies completely and reads their text', async () => {
   await using orthanc = await startOrthanc();
   const studies = demoStudies({ slices: 4, size: 32, date: '20250131' });
   for (const study of studies) {

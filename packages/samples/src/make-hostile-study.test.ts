@@ -2,7 +2,7 @@ import { startOrthanc } from '@dicom-dispatch/harness';
 import { expect, test } from 'vitest';
 import { hostileKinds, makeHostileStudy } from './index.ts';
 
-test('Orthanc stores every hostile study, so that they reach what stands behind it', async () => {
+test('Orthanc stores every hostile study, so that they reach the following stages', async () => {
   await using orthanc = await startOrthanc();
   for (const kind of hostileKinds) {
     for (const { bytes } of makeHostileStudy({ kind })) {

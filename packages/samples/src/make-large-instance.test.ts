@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { makeLargeInstance } from './index.ts';
 
-test('adds up to what it says, without ever being whole in memory', async () => {
+test('has the announced size, without ever being completely in memory', async () => {
   const large = makeLargeInstance({ sizeBytes: 200 * 1024 * 1024 });
   let sizeBytes = 0;
   let largest = 0;
@@ -27,6 +27,6 @@ test('is the same each time, and no two frames are', async () => {
   expect(new Set(first).size).toBe(large.frames + 1);
 });
 
-test('says what does not fit', () => {
+test('reports options that do not fit', () => {
   expect(() => makeLargeInstance({ sizeBytes: 2 ** 33 })).toThrow('at most 4 GiB');
 });

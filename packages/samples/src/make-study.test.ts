@@ -71,7 +71,7 @@ async function picture(instance: SampleInstance): Promise<Buffer> {
   return readFile(`${file}.pgm`);
 }
 
-test('takes attributes and private tags, in each character set', async () => {
+test('accepts attributes and private tags, in each character set', async () => {
   const [instance] = makeStudy({
     instancesPerSeries: 1,
     characterSet: 'ISO_IR 192',
@@ -92,6 +92,6 @@ test('quick pixels differ in each instance and keep to the bits stored', async (
   }
 });
 
-test('says what frames are not for', () => {
+test('reports modalities without frames', () => {
   expect(() => makeStudy({ modality: 'CT', frames: 2 })).toThrow('frames is 2 for CT');
 });

@@ -45,7 +45,7 @@ describe('opening an instance at an Orthanc', () => {
     expect(Buffer.concat(await Array.fromAsync(body)).equals(stored)).toBe(true);
   });
 
-  it('gives it in another transfer syntax, under the same UIDs', async () => {
+  it('returns it in another transfer syntax, with the same UIDs', async () => {
     const transferSyntaxUid = transferSyntaxes['explicit-le'];
     const { body } = await openInstance(orthanc, 'main', instance, { transferSyntaxUid });
     const bytes = Buffer.concat(await Array.fromAsync(body));
@@ -55,7 +55,7 @@ describe('opening an instance at an Orthanc', () => {
     expect(meta).not.toContain(transferSyntaxes.rle);
   });
 
-  it.each([jpeg2000, '1.2.3'])('says that the source cannot transcode to %s', async (transferSyntaxUid) => {
+  it.each([jpeg2000, '1.2.3'])('reports that the source cannot transcode to %s', async (transferSyntaxUid) => {
     await expect(openInstance(orthanc, 'main', instance, { transferSyntaxUid })).rejects.toMatchObject({
       code: 'instance-unsupported',
       stage: 'transfer',
@@ -64,7 +64,7 @@ describe('opening an instance at an Orthanc', () => {
     });
   });
 
-  it('says that the instance is gone', async () => {
+  it('reports that the instance is gone', async () => {
     const gone = { ...instance, sourceId: Array(5).fill('00000000').join('-') };
     await expect(openInstance(orthanc, 'main', gone)).rejects.toMatchObject({ code: 'source-instance-gone' });
     const transferSyntaxUid = transferSyntaxes['explicit-le'];
@@ -73,7 +73,7 @@ describe('opening an instance at an Orthanc', () => {
     });
   });
 
-  it('asks a newer Orthanc (a stand-in) for the file itself; other failures are not those of a codec', async () => {
+  it('requests the file itself from a newer Orthanc (simulated); other failures are not those of a codec', async () => {
     const [one, full] = ['1', 'f'].map((digit) => Array(5).fill(digit.repeat(8)).join('-')) as [string, string];
     const asked: string[] = [];
     await using newer = await startHttpServer((request, response) => {

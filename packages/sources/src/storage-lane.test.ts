@@ -80,7 +80,7 @@ it('reads by REST what the folder lacks', async () => {
   expect(served()).toBe(1);
 });
 
-it('never uses a folder that has another file under the name', async () => {
+it('never uses a folder that has another file with the name', async () => {
   await using other = await tempFolder('other-storage');
   for (const { fileUuid = '', sizeBytes } of manifest) {
     const file = join(other.path, fileUuid.slice(0, 2), fileUuid.slice(2, 4), fileUuid);
@@ -95,14 +95,14 @@ it('never uses a folder that has another file under the name', async () => {
   ]);
 });
 
-it('says once that a named folder is not there, and looks for no other', async () => {
+it('reports once that a configured folder does not exist, and uses no other', async () => {
   const { lane, events, served } = laneAt('/nowhere/at/all');
   for (const instance of manifest) await read(instance, lane);
   expect(served()).toBe(0);
   expect(events).toEqual([{ kind: 'off', folder: '/nowhere/at/all', reason: expect.stringContaining('ENOENT') }]);
 });
 
-it('is off when told so', async () => {
+it('can be disabled', async () => {
   const { lane, events, served } = laneAt(false);
   for (const instance of manifest) await read(instance, lane);
   expect([served(), events]).toEqual([0, []]);

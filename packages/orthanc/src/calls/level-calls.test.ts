@@ -112,7 +112,7 @@ describe('resources', () => {
     expect(await client.patients.isProtected(patientId)).toBe(false);
   });
 
-  it('refuse computed tags and labels that this server lacks', async () => {
+  it('reject computed tags and labels that this server lacks', async () => {
     const { client, studyId } = filled;
     const unsupported = { code: 'unsupported' };
     const requestedTags = ['ModalitiesInStudy'];
@@ -196,7 +196,7 @@ describe('attachments', () => {
 });
 
 describe('revisions, where they are checked', () => {
-  it('refuse a write on what has changed, and let the last writer win who does not ask', async () => {
+  it('reject a write on a changed value, and overwrite it without a check on request', async () => {
     await using checking = await startFilledOrthanc({ extraConfig: { CheckRevisions: true } });
     const { client, studyId } = checking;
     expect((await client.features()).checksRevisions).toBe(true);
@@ -282,7 +282,7 @@ describe('archives', () => {
 });
 
 describe('modify and anonymise', () => {
-  it('a study, into another one', async () => {
+  it('a study, merged into another one', async () => {
     const { client, studyId } = filled;
     const modified = await client.studies.modify(studyId, { Replace: { StudyDescription: 'changed' } });
     expect((await client.study(modified.ID)).MainDicomTags).toMatchObject({ StudyDescription: 'changed' });
@@ -304,7 +304,7 @@ describe('modify and anonymise', () => {
     expect(await client.statistics()).toEqual(before);
   });
 
-  it('to another transfer syntax, under its own UIDs', async () => {
+  it('to another transfer syntax, with its own UIDs', async () => {
     const { client, instances } = filled;
     const transcoded = await collect((await client.instances.transcode(instanceId, jpegLossless)).body);
     expect(transcoded.includes(jpegLossless)).toBe(true);
@@ -313,7 +313,7 @@ describe('modify and anonymise', () => {
     await expect(client.instances.transcode(instanceId, '1.2.3')).rejects.toMatchObject({ name: 'OrthancError' });
   });
 
-  it('refuse what Orthanc refuses', async () => {
+  it('reject what Orthanc rejects', async () => {
     const { client, studyId } = filled;
     const request = { Replace: { PatientID: 'x' } };
     await expect(client.studies.modify(studyId, request)).rejects.toMatchObject({ code: 'bad-request', status: 400 });
@@ -322,7 +322,7 @@ describe('modify and anonymise', () => {
 });
 
 describe('jobs', () => {
-  it('tell their progress, and what came out', async () => {
+  it('report their progress and result', async () => {
     const { client, studyId } = filled;
     const id = await client.studies.anonymiseJob(studyId);
     const states: string[] = [];

@@ -45,7 +45,7 @@ describe('modalities', () => {
     await expect(client.modalities.delete('brief')).rejects.toMatchObject(missing);
   });
 
-  it('answer an echo, or the failure says why', async () => {
+  it('answer an echo, or the failure contains the reason', async () => {
     const { client } = filled;
     await client.modalities.echo('other', { timeoutSeconds: 5 });
     await expect(client.modalities.echo('gone')).rejects.toMatchObject({
@@ -57,7 +57,7 @@ describe('modalities', () => {
     await expect(client.modalities.echo('nope')).rejects.toMatchObject(missing);
   });
 
-  it('take a study, at once or by a job', async () => {
+  it('accept a study, immediately or by a job', async () => {
     const { client, studyId } = filled;
     expect(await client.modalities.store('other', { Resources: [studyId] })).toMatchObject({
       InstancesCount: 6,
@@ -118,7 +118,7 @@ describe('modalities', () => {
 });
 
 describe('peers', () => {
-  it('are listed, set and deleted, and tell no password', async () => {
+  it('are listed, set and deleted, without showing a password', async () => {
     const { client } = filled;
     expect((await client.peers.names()).sort()).toEqual(['locked', 'other']);
     const peers = await client.peers.list();
@@ -129,7 +129,7 @@ describe('peers', () => {
     await expect(client.peers.delete('brief')).rejects.toMatchObject(missing);
   });
 
-  it('answer, and take a study at once or by a job', async () => {
+  it('respond, and accept a study immediately or by a job', async () => {
     const { client, studyId } = filled;
     expect(await client.peers.system('other')).toMatchObject({ DicomAet: 'OTHER' });
     await otherClient.studies.delete(studyId);
@@ -139,7 +139,7 @@ describe('peers', () => {
     expect(await client.jobs.wait(job, { pollMs: 10 })).toMatchObject({ Type: 'OrthancPeerStore' });
   });
 
-  it('refuse other credentials', async () => {
+  it('reject other credentials', async () => {
     const { client, studyId } = filled;
     await expect(client.peers.system('locked')).rejects.toMatchObject({ name: 'OrthancError' });
     await expect(client.peers.store('locked', { Resources: [studyId] })).rejects.toMatchObject({

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BlockPool } from './block-pool.ts';
 
 describe('BlockPool', () => {
-  it('gives memory of the length asked for, and the same again once it came back', () => {
+  it('returns memory of the requested length, and the same again after its release', () => {
     const pool = new BlockPool();
     const first = pool.take(21_000);
     expect(first.length).toBe(21_000);
@@ -13,7 +13,7 @@ describe('BlockPool', () => {
     expect(second.buffer).toBe(first.buffer);
   });
 
-  it('never lends a block twice, however often it came back', () => {
+  it('never lends a block twice, however often it was released', () => {
     const pool = new BlockPool();
     const block = pool.take(100);
     pool.release(block);
@@ -22,14 +22,14 @@ describe('BlockPool', () => {
     expect(pool.take(100).buffer).not.toBe(pool.take(100).buffer);
   });
 
-  it('takes no memory that is not its own', () => {
+  it('accepts no foreign memory', () => {
     const pool = new BlockPool();
     const foreign = Buffer.alloc(4096);
     pool.release(foreign);
     expect(pool.take(4096).buffer).not.toBe(foreign.buffer);
   });
 
-  it('keeps a bounded amount', () => {
+  it('keeps a limited amount', () => {
     const pool = new BlockPool();
     const blocks = Array.from({ length: 40 }, () => pool.take(1024 * 1024));
     for (const block of blocks) pool.release(block);

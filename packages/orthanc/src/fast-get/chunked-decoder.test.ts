@@ -18,7 +18,7 @@ describe('ChunkedDecoder', () => {
   // "5;x=y" has an extension, "0" is followed by one trailer field.
   const coded = '5;x=y\r\nhello\r\nA \r\n0123456789\r\n0\r\nX-Sum: 1\r\n\r\n';
 
-  it('gives the same whatever the pieces', () => {
+  it('gives the same result for any chunk sizes', () => {
     for (let size = 1; size <= coded.length; size += 1) {
       expect(decode(coded, size)).toEqual({ data: 'hello0123456789', done: true });
     }

@@ -29,7 +29,7 @@ describe('bodies', () => {
     expect(Buffer.concat(parts).equals(content)).toBe(true);
   });
 
-  it('come whole in pieces of any size, by length or in chunks', async () => {
+  it('arrive complete in pieces of any size, by length or chunked', async () => {
     const content = randomBytes(300);
     const half = content.subarray(0, 150);
     const answers = [
@@ -62,7 +62,7 @@ describe('bodies', () => {
     expect(server.connections()).toBe(1);
   });
 
-  it('end with the connection where the server tells no length', async () => {
+  it('end with the connection if the server announces no length', async () => {
     const content = randomBytes(200_000);
     await using server = await startScriptedServer((socket) => {
       socket.write('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n');
@@ -84,7 +84,7 @@ describe('bodies', () => {
     await expect(collect(file.body)).rejects.toMatchObject({ code: 'reset', path: `/instances/${noResource}/file` });
   });
 
-  it('may be kept: chunks are not written again unless given back', async () => {
+  it('may be kept: chunks are not overwritten unless released', async () => {
     let asked = 0;
     await using server = await startScriptedServer((socket) => {
       asked += 1;
@@ -96,7 +96,7 @@ describe('bodies', () => {
     kept.forEach((bytes, index) => expect(bytes.equals(Buffer.alloc(50_000, index + 1))).toBe(true));
   });
 
-  it('use memory again that was given back', async () => {
+  it('reuse released memory', async () => {
     await using server = await startScriptedServer((socket) => socket.write(okAnswer(Buffer.alloc(50_000))));
     await using client = createOrthancClient({ url: server.url });
     const memories = new Set<ArrayBufferLike>();
@@ -112,7 +112,7 @@ describe('bodies', () => {
 });
 
 describe('back-pressure', () => {
-  it('holds no more than the limit for a reader that does not read, and goes on when it does', async () => {
+  it('buffers at most the limit for a reader that does not read, and continues when it does', async () => {
     const pieces = 64;
     const piece = Buffer.alloc(1024 * 1024, 7);
     let peer: Socket | undefined;
@@ -142,7 +142,7 @@ describe('back-pressure', () => {
 });
 
 describe('connections', () => {
-  it('are used again, and no more than allowed at once', async () => {
+  it('are reused, and at most the allowed number in parallel', async () => {
     await using server = await startScriptedServer((socket) => setImmediate(() => socket.write(okAnswer('hello'))));
     await using client = createOrthancClient({ url: server.url, maxConnections: 3 });
     const read = async () => (await collect((await client.instanceFile(noResource)).body)).toString();
@@ -174,7 +174,7 @@ describe('connections', () => {
     expect(server.connections()).toBe(2);
   });
 
-  it('are given up when the server sends what nobody asked for', async () => {
+  it('are closed when the server sends unexpected data', async () => {
     await using server = await startScriptedServer((socket) => {
       socket.write(Buffer.concat([okAnswer('hello', 'Keep-Alive: timeout=100'), okAnswer('again')]));
     });
@@ -227,7 +227,7 @@ describe('answers', () => {
     expect(server.requests.length).toBe(3);
   });
 
-  it('503 are not waited for too long, nor for ever', async () => {
+  it('503 are waited for a limited time', async () => {
     let retryAfter = '3600';
     await using server = await startScriptedServer((socket) => {
       socket.write(`HTTP/1.1 503 Busy\r\nRetry-After: ${retryAfter}\r\nContent-Length: 0\r\n\r\n`);
@@ -242,7 +242,7 @@ describe('answers', () => {
 });
 
 describe('patience', () => {
-  it('ends when no answer comes', async () => {
+  it('ends if there is no response', async () => {
     await using server = await startScriptedServer(() => undefined);
     await using client = createOrthancClient({ url: server.url, timeoutMs: 100 });
     await expect(client.instanceFile(noResource)).rejects.toMatchObject({ code: 'timeout' });
@@ -295,7 +295,7 @@ describe('patience', () => {
     await refused;
   });
 
-  it('of others is not ended by a signal that comes after the end', async () => {
+  it('of others is not ended by a signal that aborts after the end', async () => {
     await using server = await startScriptedServer((socket) => setTimeout(() => socket.write(okAnswer('hello')), 20));
     await using client = createOrthancClient({ url: server.url, maxConnections: 1 });
     const controller = new AbortController();
@@ -318,7 +318,7 @@ describe('patience', () => {
   });
 });
 
-it('asks for no encoding, with the credentials and the path under the prefix', async () => {
+it('requests no encoding, with the credentials and the path under the prefix', async () => {
   await using server = await startScriptedServer((socket) => socket.write(okAnswer('hello')));
   const url = `${server.url}/orthanc/`;
   await using client = createOrthancClient({ url, token: 'abc', headers: { 'X-Who': 'us' } });

@@ -16,13 +16,13 @@ describe('path', () => {
 
   // Orthanc decodes %2F before it splits a path, and a proxy may decode once more.
   it.each(['', '.', '..', '...', '../../tools/now', '..%2F..%2Ftools%2Fnow', 'a/b', 'a\\b', '%2e%2e', 'a\r\nb', 'a\0'])(
-    'refuses %j as a name',
+    'rejects %j as a name',
     (value) => {
       expect(() => path`/modalities/${value}`).toThrowError(refused);
     },
   );
 
-  it.each(['patients', 'studies', 'series', 'instances'])('takes only identifiers of Orthanc after /%s/', (level) => {
+  it.each(['patients', 'studies', 'series', 'instances'])('accepts only Orthanc ids after /%s/', (level) => {
     for (const id of [
       '1',
       'now',
@@ -35,7 +35,7 @@ describe('path', () => {
     }
   });
 
-  it.each(['jobs', 'queries'])('takes only UUIDs after /%s/', (level) => {
+  it.each(['jobs', 'queries'])('accepts only UUIDs after /%s/', (level) => {
     for (const id of ['1', noResource, `${noJob}0`]) expect(() => path`/${level}/${id}`, id).toThrowError(refused);
   });
 

@@ -50,7 +50,7 @@ describe('the storage area of a real Orthanc', () => {
 });
 
 describe('a file of the storage area', () => {
-  it('is read whole in slabs that are used again once they were released', async () => {
+  it('is read completely in slabs that are reused after their release', async () => {
     const content = Buffer.alloc(3_000_001, 'dicom');
     const { folder, area } = await areaWith(content);
     const file = await area.open({ uuid, sizeBytes: content.length });
@@ -90,7 +90,7 @@ describe('a file of the storage area', () => {
     await folder.remove();
   });
 
-  it('that is removed while it is read is still read', async () => {
+  it('that is deleted while it is read is still read', async () => {
     const { folder, file, area } = await areaWith(Buffer.alloc(4_000_000, 7));
     const opened = await area.open({ uuid, sizeBytes: 4_000_000 });
     await rm(file);
@@ -98,7 +98,7 @@ describe('a file of the storage area', () => {
     await folder.remove();
   });
 
-  it('with a compressed content that is longer than it says fails, and reads no further', async () => {
+  it('with compressed content longer than announced fails, and is not read further', async () => {
     const bomb = deflateSync(Buffer.alloc(50_000_000));
     const declared = Buffer.alloc(8);
     declared.writeBigUInt64LE(1000n);
@@ -141,7 +141,7 @@ describe('a file of the storage area', () => {
     },
   );
 
-  it('in a folder that cannot be listed is an error at once', async () => {
+  it('in a folder that cannot be listed is an error immediately', async () => {
     await expect(StorageArea.at('/nowhere/at/all')).rejects.toThrow('ENOENT');
     const folder = await tempFolder('storage-area');
     await chmod(folder.path, 0o755);

@@ -41,7 +41,7 @@ function work(run: (job: Job, token: string) => Promise<unknown>, lockMs = 15_00
 }
 
 describe('where a job is', () => {
-  it('is told for every list that BullMQ has', async () => {
+  it('is returned for every list of BullMQ', async () => {
     expect(await place()).toBe('ready');
     const job = await queue.getJob(id);
     await queue.pause();
@@ -78,7 +78,7 @@ describe('a call', () => {
     expect(await callJob(test.redis, queue, id, 0)).toBe('live');
   });
 
-  it('lets a job go again that has ended, also one that BullMQ had given up', async () => {
+  it('restarts an ended job, also one that BullMQ had failed', async () => {
     const worker = work(async () => {
       throw new UnrecoverableError('no');
     });
@@ -92,7 +92,7 @@ describe('a call', () => {
     expect(await callJob(test.redis, queue, id, 0)).toBe('revived');
   });
 
-  it('says that there is none, also of one that no list names', async () => {
+  it('returns that it does not exist, also for a job in no list', async () => {
     await test.redis.zrem(queue.toKey('prioritized'), id);
     expect(await place()).toBe('nowhere');
     expect(await callJob(test.redis, queue, id, 0)).toBe('missing');
@@ -110,7 +110,7 @@ describe('a call', () => {
   });
 });
 
-describe('a worker that lets go of a job', () => {
+describe('a worker that releases a job', () => {
   async function settle(end: JobEnd, before: (job: Job) => Promise<void> = async () => {}): Promise<boolean> {
     let isBack = false;
     let isOver = false;
@@ -147,7 +147,7 @@ describe('a worker that lets go of a job', () => {
     await worker.close(true);
   });
 
-  it('ends it, and leaves one that another has by now', async () => {
+  it('ends it, and leaves one that another worker has by now', async () => {
     expect(await settle({ kind: 'failed', reason: 'no more' })).toBe(false);
     expect(await place()).toBe('failed');
     expect((await queue.getJob(id))?.failedReason).toBe('no more');
@@ -161,7 +161,7 @@ describe('a worker that lets go of a job', () => {
     await Promise.all(workers.splice(0).map((worker) => worker.close(true)));
   });
 
-  it('tries until Redis takes it', async () => {
+  it('retries until Redis accepts it', async () => {
     const failing = { left: 2 };
     let calls = 0;
     const job = {
@@ -181,7 +181,7 @@ it('a waiting job is ended where it is; one that a worker has is not', async () 
   expect(await endWaitingJob(queue, test.redis, id, 'cancelled')).toBe(false);
 });
 
-it('a study task is let go whose deliveries BullMQ still waits for', async () => {
+it('a study task is released whose deliveries BullMQ still waits for', async () => {
   const { studyTaskId, added } = await test.enqueue('1.2.77', { to: ['a', 'b'] });
   const studies = test.operations.queues.study();
   expect((await jobPlace(test.redis, studies, studyTaskId)).state).toBe('waiting-children');

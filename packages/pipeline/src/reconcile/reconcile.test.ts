@@ -49,7 +49,7 @@ describe('an open delivery', () => {
     expect((await reconcile(test.reconciling)).checked).toBeLessThan(2);
   });
 
-  it('gets a job when it has none: removed, obliterated, or never added', async () => {
+  it('gets a job if it has none: removed, obliterated, or never added', async () => {
     const first = await deliver('1.2.2');
     await test.operations.queues.target('a').remove(first);
     const second = await deliver('1.2.3', { to: ['b'] });
@@ -74,7 +74,7 @@ describe('an open delivery', () => {
     for (const id of [failed, completed, nowhere]) expect(await place(id)).toBe('ready');
   });
 
-  it('whose job would come too late is brought forward; one that is put off keeps its time', async () => {
+  it('whose job would run too late is brought forward; a postponed one keeps its time', async () => {
     const queue = test.operations.queues.target('a');
     const [due, later, opened] = [await deliver('1.2.7'), await deliver('1.2.8'), await deliver('1.2.9')];
     for (const id of [due, later, opened]) {
@@ -95,7 +95,7 @@ describe('an open delivery', () => {
     expect([await place(due), await place(later), await place(opened)]).toEqual(['ready', 'delayed', 'ready']);
   });
 
-  it('that was put off while the clock of Redis was a day ahead goes on when it is set back, unless it is held', async () => {
+  it('that was postponed while the clock of Redis was a day ahead continues when it is set back, unless it is held', async () => {
     const { operations, redis, reconciling } = test;
     const keys = redisKeys(prefix);
     const queue = operations.queues.target('a');
@@ -130,7 +130,7 @@ describe('an open delivery', () => {
     expect((await readReconcileReport(redis, prefix)).ageMs).toBeLessThan(60_000);
   });
 
-  it('whose dispatcher is gone goes on; one whose lock is held is left alone', async () => {
+  it('whose dispatcher is gone continues; one whose lock is held is unchanged', async () => {
     const [gone, alive] = [await deliver('1.2.9'), await deliver('1.2.10')];
     const queue = test.operations.queues.target('a');
     for (const id of [gone, alive]) {
@@ -149,7 +149,7 @@ describe('an open delivery', () => {
     expect((await test.operations.records.events(gone)).at(-1)?.text).toBe('the dispatcher host-1 is gone');
   });
 
-  it('that an operator has cancelled ends, when the record did not say so yet', async () => {
+  it('that an operator has cancelled ends, if its record was not cancelled yet', async () => {
     const id = await deliver('1.2.11');
     await test.redis.set(`${prefix}:cancelled:${id}`, '1');
     expect(await pass()).toEqual({ 'cancel-finished': 1 });
@@ -157,7 +157,7 @@ describe('an open delivery', () => {
     expect(await place(id)).toBe('failed');
   });
 
-  it('that is held waits for a person and needs no job; released, it goes', async () => {
+  it('that is held waits for an operator and needs no job; after its release it continues', async () => {
     const id = await deliver('1.2.12', { hold: true });
     await test.operations.queues.target('a').remove(id);
     expect(await pass()).toEqual({});
@@ -205,7 +205,7 @@ describe('one key that is lost alone', () => {
   });
 
   it.each(['delivered', 'partial', 'failed', 'source-gone', 'cancelled', 'moved', 'resolved'] as const)(
-    'the record of a delivery that has ended as %s is made again as ended, and does not begin anew',
+    'the record of a delivery that has ended as %s is restored as ended, and does not start again',
     async (state) => {
       const { redis, operations } = test;
       const id = await deliver('1.2.51');
@@ -328,7 +328,7 @@ describe('one key that is lost alone', () => {
     expect(ids).toHaveLength(2);
   });
 
-  it('a study that nothing knows leaves the indexes, a few in a pass', async () => {
+  it('an unknown study is removed from the indexes, a few per pass', async () => {
     const { redis } = test;
     await deliver('1.2.60');
     const gone = Array.from({ length: 700 }, (_, index) => `main o-gone-${String(index).padStart(3, '0')}`);
@@ -353,7 +353,7 @@ describe('one key that is lost alone', () => {
     expect(await test.operations.records.study(key)).toMatchObject({ studyInstanceUid: '1.2.61' });
   });
 
-  it('a record that cannot be read is a problem, and keeps no other from being made again', async () => {
+  it('a record that cannot be read is a problem, and does not prevent others from being restored', async () => {
     const { redis, operations } = test;
     const [broken, lost] = [await deliver('1.2.62'), await deliver('1.2.63')];
     await redis.hset(keys().delivery(broken), 'data', 'no JSON');
@@ -367,7 +367,7 @@ describe('one key that is lost alone', () => {
     expect(await operations.records.delivery(lost)).toMatchObject({ state: 'waiting' });
   });
 
-  it('what is held stays held', async () => {
+  it('held deliveries stay held', async () => {
     const [first, byHand] = [await deliver('1.2.57', { hold: true }), await deliver('1.2.58')];
     const hold = { ...act('hold'), patch: { wake: 'person' } } as const;
     await test.operations.records.change(byHand, hold);
@@ -390,7 +390,7 @@ describe('one key that is lost alone', () => {
     expect(await pass()).not.toHaveProperty('entry-restored');
   });
 
-  it('a target that is paused stays paused, and keeps its limits', async () => {
+  it('a paused target stays paused, and keeps its limits', async () => {
     const queue = test.operations.queues.target('a');
     await applyLimits({ ...test.operations, keys: keys() }, 'a', test.config.targets['a']!);
     await queue.pause();
@@ -422,7 +422,7 @@ describe('a study task', () => {
   const taskPlace = async (id: string): Promise<string> =>
     (await jobPlace(test.redis, test.operations.queues.study(), id)).state;
 
-  it('whose deliveries have all arrived runs, whatever became of their jobs', async () => {
+  it('whose deliveries have all succeeded runs, whatever happened to their jobs', async () => {
     const study = await test.enqueue('1.2.20', { to: ['a', 'b'], onSuccess });
     const [first = '', second = ''] = study.added.map(({ deliveryId }) => deliveryId);
     await test.operations.records.update(first, { state: 'delivered' });
@@ -433,7 +433,7 @@ describe('a study task', () => {
     expect(await taskPlace(study.studyTaskId)).toBe('ready');
   });
 
-  it('that was removed is added again for what is to be done in the source', async () => {
+  it('that was removed is added again for the actions in the source', async () => {
     const study = await test.enqueue('1.2.21', { onSuccess });
     await (await test.operations.queues.study().getJob(study.studyTaskId))?.remove({ removeChildren: false });
     await test.operations.records.update(study.added[0]?.deliveryId ?? '', { state: 'delivered' });
@@ -443,7 +443,7 @@ describe('a study task', () => {
     expect(await pass()).toEqual({});
   });
 
-  it('waits for a person while a delivery has failed, and says so when the source does not do it', async () => {
+  it('waits for an operator while a delivery has failed, and reports if the source does not execute it', async () => {
     const study = await test.enqueue('1.2.22', { onSuccess });
     await test.operations.records.update(study.added[0]?.deliveryId ?? '', { state: 'failed' });
     expect(await pass()).toEqual({});
@@ -467,7 +467,7 @@ describe('a study task', () => {
     expect(await test.tasks.read(study.studyTaskId)).toMatchObject({ state: 'waiting' });
   });
 
-  it('of an earlier version gets a record of what is to be done', async () => {
+  it('of an earlier version gets a record of its actions', async () => {
     const study = await test.enqueue('1.2.23', { onSuccess });
     await test.redis.del(`${prefix}:task:${study.studyTaskId}`, `${prefix}:index:tasks`);
     await pass();
@@ -475,7 +475,7 @@ describe('a study task', () => {
   });
 });
 
-it('a limit that a receiver asked for is tried no longer after a day', async () => {
+it('a limit that a receiver required is removed after a day', async () => {
   const queue = test.operations.queues.target('a');
   await queue.setGlobalConcurrency(1);
   const learnt = (at: number) => test.redis.hset(`${prefix}:learnt`, 'a', JSON.stringify({ concurrency: 1, at }));
@@ -486,7 +486,7 @@ it('a limit that a receiver asked for is tried no longer after a day', async () 
   expect(await queue.getGlobalConcurrency()).toBe(test.config.targets['a']?.concurrency);
 });
 
-it('looks at a bounded number of 100,000 open deliveries, and writes no key that is not in the registry', async () => {
+it('checks a limited number of 100,000 open deliveries, and writes only keys of the registry', async () => {
   const id = await deliver('1.2.30');
   const members = Array.from({ length: 100_000 }, (_, index) => [0, `d-gone-${index}`]).flat();
   for (let from = 0; from < members.length; from += 20_000) {
@@ -501,7 +501,7 @@ it('looks at a bounded number of 100,000 open deliveries, and writes no key that
 });
 
 describe('ledgers of finished deliveries', () => {
-  it('that an older version has left in hashes are folded a few in a pass, and say the same', async () => {
+  it('that an older version left in hashes are folded a few per pass, with the same content', async () => {
     const ids = await Promise.all(['1.3.1', '1.3.2', '1.3.3'].map((study) => deliver(study)));
     const ledger = createLedger(test.redis, { prefix });
     const keys = [];

@@ -13,7 +13,7 @@ it('is named by the environment, and in one line', () => {
   expect(buildText({ version: '1.2.3', build: undefined })).toBe('1.2.3');
 });
 
-it('is the commit of a clone: of a branch, of a packed branch, of none, of a work tree', async () => {
+it('is the commit of a clone: of a branch, of a packed branch, detached, of a work tree', async () => {
   await using folder = await tempFolder('build');
   const put = async (path: string, text: string): Promise<void> => {
     await mkdir(join(folder.path, path, '..'), { recursive: true });

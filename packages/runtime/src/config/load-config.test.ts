@@ -24,7 +24,7 @@ targets:
     attempts: 4
 `;
 
-it('understands merge keys and x- keys, and puts nothing in where nobody reads it', async () => {
+it('supports merge keys and x- keys, and resolves nothing in ignored parts', async () => {
   const { targets } = await checkConfig('dispatch.yaml', file, options);
   expect(targets['a']).toMatchObject({ attempts: 3, timeout: 7, concurrency: 5 });
   expect(targets['b']).toMatchObject({ attempts: 4, timeout: 60, description: 'slow' });
@@ -43,7 +43,7 @@ it('names the line of what is wrong in targetDefaults, and of a target that merg
   ]);
 });
 
-it('says of a change that is not here what the processes have to have in common', async () => {
+it('reports for a missing candidate what the processes must share', async () => {
   const candidate = { ...options, candidate: '0123456789abcdef' };
   const error = await loadConfig(import.meta.filename, candidate).catch((thrown: unknown) => thrown);
   expect((error as ConfigError).format()).toMatch(

@@ -11,7 +11,7 @@ function service(ok: boolean): RunningService {
   return { name: 'test', dependencies: async () => [{ name: 'redis', ok, detail: '' }], stop: async () => {} };
 }
 
-it('tells that the process is alive, what it waits for, and its metrics', async () => {
+it('reports that the process is alive, its dependencies, and its metrics', async () => {
   let ok = false;
   const server = await startHealthServer('127.0.0.1:0', { services: () => [service(ok)], metrics });
   const get = (path: string) => httpRequest(`${server.url}${path}`);
@@ -29,7 +29,7 @@ it('tells that the process is alive, what it waits for, and its metrics', async 
   await expect(get('/healthz')).rejects.toThrow();
 });
 
-it('answers 500 when a dependency cannot tell its state', async () => {
+it('answers 500 if a dependency cannot report its state', async () => {
   const failing: RunningService = { ...service(true), dependencies: () => Promise.reject(new Error('no answer')) };
   const server = await startHealthServer('127.0.0.1:0', { services: () => [failing], metrics });
   expect((await httpRequest(`${server.url}/readyz`)).status).toBe(500);
@@ -65,7 +65,7 @@ it('lets one address take few connections and answers a second, so that the proc
   await server.stop();
 });
 
-it('refuses an address that is taken', async () => {
+it('rejects an address in use', async () => {
   const first = await startHealthServer('127.0.0.1:0', { services: () => [], metrics });
   await expect(startHealthServer(new URL(first.url).host, { services: () => [], metrics })).rejects.toMatchObject({
     code: 'EADDRINUSE',
@@ -73,7 +73,7 @@ it('refuses an address that is taken', async () => {
   await first.stop();
 });
 
-it('serves localhost, whatever addresses it stands for', async () => {
+it('serves localhost on all its addresses', async () => {
   const server = await startHealthServer('localhost:0', { services: () => [], metrics });
   expect((await httpRequest(`${server.url}/healthz`)).status).toBe(200);
   await server.stop();

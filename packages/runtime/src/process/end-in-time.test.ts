@@ -23,7 +23,7 @@ test('what hangs or fails is left behind and named; the others are ended all the
   expect(ended).toEqual(['quick', 'other']);
 });
 
-test('what fails after it was left behind harms nobody', async () => {
+test('a failure after it was left behind has no effect', async () => {
   let fail: (error: Error) => void = () => {};
   const late = new Promise<void>((_, reject) => {
     fail = reject;

@@ -3,7 +3,7 @@ import { Redis } from 'ioredis';
 import { expect, it } from 'vitest';
 import { batchWrites } from './batch-writes.ts';
 
-it('sends what is asked for in one turn of the event loop in one write and in order, also after a reconnection', async () => {
+it('sends commands of one event loop iteration in one write and in order, also after a reconnection', async () => {
   await using server = await startRedis({ appendonly: false });
   const redis = new Redis(server.url);
   batchWrites(redis);

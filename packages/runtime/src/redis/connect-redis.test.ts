@@ -3,7 +3,7 @@ import { Secret } from '@dicom-dispatch/core';
 import { expect, it } from 'vitest';
 import { openRedis } from './connect-redis.ts';
 
-it('says of a Redis that does not let us in what is wrong, and never what was tried', async () => {
+it('reports the reason for a rejected Redis login, and never the credentials', async () => {
   await using server = await startRedis({ appendonly: false, password: 'the right one' });
   const { host } = new URL(server.url);
   const url = `redis://${host}`;

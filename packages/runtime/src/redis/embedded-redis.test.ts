@@ -8,7 +8,7 @@ import { findEmbeddedRedis, startEmbeddedRedis } from './embedded-redis.ts';
 import { addressOf } from './redis-options.ts';
 
 describe.each(['redis-server', 'valkey-server'] as const)('a %s of our own', (program) => {
-  it.skipIf(!isInstalled(program))('keeps its data, and goes on with what the same program wrote', async () => {
+  it.skipIf(!isInstalled(program))('persists its data, and continues with files of the same program', async () => {
     await using folder = await tempFolder('embedded');
     await mkdir(join(folder.path, 'redis'));
     await writeFile(join(folder.path, 'redis', 'program'), program);
@@ -47,7 +47,7 @@ it('works in a folder whose name has spaces, signs and letters of any language',
   }
 });
 
-it('refuses a folder whose name is longer than a socket may have', async () => {
+it('rejects a folder whose path is too long for a socket', async () => {
   await using folder = await tempFolder('embedded');
   const long = join(folder.path, 'a'.repeat(100));
   await expect(startEmbeddedRedis(long)).rejects.toThrow(

@@ -140,7 +140,7 @@ describe('a change of the configuration', () => {
     expect(await change()).toMatchObject({ outcome: 'applied', answers: [], silent: [] });
   });
 
-  it('that is made and cannot be noted is applied, and says so', async () => {
+  it('that is made and cannot be recorded is applied, and reports this', async () => {
     await serve({});
     const add = versions.add.bind(versions);
     vi.spyOn(versions, 'add').mockImplementation(async (entry) => {
@@ -153,7 +153,7 @@ describe('a change of the configuration', () => {
     expect(await text()).toBe(next);
   });
 
-  it('that services cannot be told of is not said to be nothing', async () => {
+  it('of which services cannot be notified is not reported as unchanged', async () => {
     await serve({});
     vi.spyOn(redis, 'incr').mockRejectedValue(Object.assign(new Error('connection lost'), { code: 'ECONNRESET' }));
     const result = await change();
@@ -169,7 +169,7 @@ describe('a change of the configuration', () => {
     expect(await text()).toBe(former);
   });
 
-  it('says when it cannot be undone: the file was edited, or a service refuses the former one too', async () => {
+  it('reports when it cannot be undone: the file was edited, or a service rejects the former one too', async () => {
     await serve({
       async apply() {
         await writeFile(file.path, 'by hand: true\n');

@@ -52,7 +52,7 @@ describe('an edit of a configuration file', () => {
     expect(changed(file, host).come).toEqual([expect.stringMatching(/host: new\.example +# CNAME/)]);
   });
 
-  it('of a whole target keeps what is equal, with its comments', () => {
+  it('of a whole target preserves equal parts, with their comments', () => {
     const pacs = { ...(configValue(file) as { targets: { pacs: object } }).targets.pacs, port: 105, attempts: 3 };
     const after = editConfig(file, [{ kind: 'set', path: ['targets', 'pacs'], value: pacs }]);
     expect(changed(file, after)).toEqual({
@@ -61,7 +61,7 @@ describe('an edit of a configuration file', () => {
     });
   });
 
-  it('adds, removes and renames, and keeps the order', () => {
+  it('adds, removes and renames, and preserves the order', () => {
     const added = editConfig(file, [
       { kind: 'set', path: ['targets', 'web'], value: { type: 'dicomweb', url: 'https://x' } },
     ]);
@@ -144,7 +144,7 @@ targets:
       (configValue(text) as { targets: Record<string, object> }).targets;
     const { a = {} } = targets(merging);
 
-    it('keeps them while nothing is changed that they bring', () => {
+    it('preserves them while their content is unchanged', () => {
       expect(a).toEqual({ type: 'dummy', attempts: 3, backoff: { first: '1s', max: '1h' } });
       const one = editConfig(merging, [{ kind: 'set', path: ['targets', 'a', 'enabled'], value: false }]);
       const whole = editConfig(merging, [{ kind: 'set', path: ['targets', 'a'], value: { ...a, enabled: false } }]);
@@ -153,12 +153,12 @@ targets:
       expect(editConfig(merging, [{ kind: 'set', path: ['targets', 'a'], value: a }])).toBe(merging);
     });
 
-    it('sets an option anew beside them', () => {
+    it('sets an option in addition to them', () => {
       const after = editConfig(merging, [{ kind: 'set', path: ['targets', 'a'], value: { ...a, attempts: 9 } }]);
       expect(changed(merging, after)).toEqual({ gone: [], come: ['    attempts: 9'] });
     });
 
-    it('writes them out where an edit takes away what they bring, or a part of it', () => {
+    it('expands them if an edit removes a part of their content', () => {
       const { attempts: _, ...fewer } = a as { attempts: number };
       for (const after of [
         editConfig(merging, [{ kind: 'remove', path: ['targets', 'a', 'attempts'] }]),
@@ -178,12 +178,12 @@ targets:
     });
   });
 
-  it('keeps the line ends of Windows', () => {
+  it('preserves Windows line ends', () => {
     const after = editConfig('a: 1\r\nb: 2 # two\r\n', [{ kind: 'set', path: ['a'], value: 3 }]);
     expect(after).toBe('a: 3\r\nb: 2 # two\r\n');
   });
 
-  it('refuses what is no YAML', () => {
+  it('rejects invalid YAML', () => {
     expect(() => editConfig('a: [', [{ kind: 'set', path: ['a'], value: 1 }])).toThrow();
   });
 });
@@ -206,7 +206,7 @@ const value = fc.letrec<{ any: unknown }>((tie) => ({
 })).any;
 const root = fc.dictionary(key, value, { minKeys: 1, maxKeys: 5 }).map((one) => ({ ...one }));
 
-it('says after an edit what was asked for, whatever the file says and however it is written', () => {
+it('gives the requested value after an edit, for any file and notation', () => {
   fc.assert(
     fc.property(
       root,

@@ -124,7 +124,7 @@ describe('a configuration in Redis', () => {
     expect(await targets(first)).toEqual(['b']);
   });
 
-  it('is refused when somebody without the key of the installation, or a newer version, has written it', async () => {
+  it('is rejected if it was written without the installation key, or by a newer version', async () => {
     const first = await host('first');
     await change(first, 'a');
     await redis.hset(keys.configuration, { text: textOf('evil'), digest: configDigest(textOf('evil')) });
@@ -149,7 +149,7 @@ describe('a configuration in Redis', () => {
 });
 
 describe('a configuration in Redis that cannot be used', () => {
-  it('is replaced by an import that is told to, in one step, with its history', async () => {
+  it('is replaced by an import on request, in one step, with its history', async () => {
     const first = await host('first');
     await change(first, 'a');
     await change(first, 'b');
@@ -179,7 +179,7 @@ describe('a configuration in Redis that cannot be used', () => {
   });
 });
 
-it('a change is made once, and told as made, when the connection is lost before the answer', async () => {
+it('a change is made once, and reported as made, if the connection is lost before the response', async () => {
   const twice = async (run: () => Promise<unknown>) => {
     await run();
     return run();
@@ -230,7 +230,7 @@ describe('a Redis that has lost the configuration', () => {
     expect(await targets(first)).toEqual(['b']);
   });
 
-  it('and rejects writes, leaves a host with what it knows, and gets that later', async () => {
+  it('and rejects writes, leaves a host with its own version, which is restored later', async () => {
     const first = await host('first');
     await change(first, 'a');
     const old = await redis.hgetall(keys.configuration);
@@ -296,7 +296,7 @@ describe('a Redis that has lost the configuration', () => {
     }
   });
 
-  it('keeps what was changed after the loss, and what was imported anew', async () => {
+  it('keeps changes after the loss, and new imports', async () => {
     const first = await host('first');
     await change(first, 'a');
     const saved = await redis.hgetall(keys.configuration);
@@ -312,7 +312,7 @@ describe('a Redis that has lost the configuration', () => {
     expect(await targets(first)).toEqual(['new']);
   });
 
-  it('gets nothing from a command, from a copy of another Redis, or from one that is damaged', async () => {
+  it('gets nothing from a command, from a copy of another Redis, or from a damaged one', async () => {
     const first = await host('first');
     await change(first, 'a');
     const copy = join(folder.path, 'first-data', 'recovery', 'configuration-dicom-dispatch.json');

@@ -35,7 +35,7 @@ describe.runIf(isRoot)('a key that root makes', () => {
     expect(await made(`${file}.key`)).toBe(`${service}:${group} 600`);
   });
 
-  it('goes by its folder where no configuration file is beside it', async () => {
+  it('uses its folder if there is no configuration file beside it', async () => {
     await chown(folder.path, 0, group);
     await chmod(folder.path, 0o750);
     expect(await made(`${folder.path}/elsewhere`)).toBe(`0:${group} 640`);
@@ -43,8 +43,8 @@ describe.runIf(isRoot)('a key that root makes', () => {
   });
 });
 
-describe.runIf(!isRoot)('a key of somebody else', () => {
-  it('names what lets the service read it', async () => {
+describe.runIf(!isRoot)('a key of another installation', () => {
+  it('names what allows the service to read it', async () => {
     const path = `${folder.path}/closed.key`;
     await writeFile(path, '', { mode: 0o000 });
     await expect(new SealKey(path).seal('a secret')).rejects.toThrow(

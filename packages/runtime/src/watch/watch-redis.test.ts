@@ -70,7 +70,7 @@ describe('a process that watches Redis', () => {
     await expect(one.watch.confirm()).rejects.toThrow(RedisLost);
   });
 
-  it('notices that everything is gone; goes on when it is recovered', async () => {
+  it('detects that everything is lost; continues when it is recovered', async () => {
     const [one, two] = await Promise.all([watch(), watch()]);
     await redis.flushall();
     await expect(one.watch.confirm()).rejects.toThrow(RedisLost);
@@ -90,7 +90,7 @@ describe('a process that watches Redis', () => {
     expect(await recover()).toBe(false);
   });
 
-  it('notices data of a second ago, whoever of several processes looks first', async () => {
+  it('detects data of a second ago, whichever of several processes checks first', async () => {
     const all = await Promise.all([watch(), watch(), watch()]);
     await waitFor(async () => Number(await redis.hget(keys.generation, 'count')) >= 6);
     const copies = await Promise.all([keys.generation, keys.beats].map((key) => redis.dumpBuffer(key)));
@@ -104,7 +104,7 @@ describe('a process that watches Redis', () => {
     await until(...all).are('good');
   });
 
-  it('notices data of another generation, also by what a former process remembered', async () => {
+  it('detects data of another generation, also with the memory of a previous process', async () => {
     const one = await watch({ known: { id: 'of the file', count: 10 } });
     expect(one.watch.standing).toMatchObject({ kind: 'lost', loss: { kind: 'gone' } });
     await redis.flushall();
@@ -117,7 +117,7 @@ describe('a process that watches Redis', () => {
     expect(three.watch.standing).toMatchObject({ kind: 'lost', loss: { kind: 'another' } });
   });
 
-  it('goes on after a restart of Redis that lost nothing, and after an absence', async () => {
+  it('continues after a restart of Redis that lost nothing, and after an outage', async () => {
     const one = await watch();
     await redis.client('PAUSE', 4_500, 'ALL');
     await until(one).are('away');
@@ -125,7 +125,7 @@ describe('a process that watches Redis', () => {
     expect(one.events).toEqual([]);
   });
 
-  it('says that Redis takes no writes, and that it does again', async () => {
+  it('reports that Redis rejects writes, and when it accepts them again', async () => {
     const one = await watch();
     await redis.config('SET', 'maxmemory', '1');
     await waitFor(() => one.watch.standing.kind === 'refuses');
@@ -136,7 +136,7 @@ describe('a process that watches Redis', () => {
     expect(one.events).toEqual([]);
   });
 
-  it('knows the time of Redis, and what each process tells of itself', async () => {
+  it('has the time of Redis, and the data of each process', async () => {
     const one = await watch();
     const [seconds = 0] = await redis.time();
     expect(Math.abs(one.watch.clock.now() - Number(seconds) * 1000)).toBeLessThan(2_000);

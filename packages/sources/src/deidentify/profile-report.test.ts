@@ -16,7 +16,7 @@ it('the profile as it is, met', () => {
   );
 });
 
-it('an option that keeps attributes, whole or in part', () => {
+it('an option that keeps attributes, completely or in part', () => {
   const found = report({ anonymise: {}, uids: 'keep', keep: ['PatientSex', '0010,1010', 'StudyDate'] });
   expect(found.isMet).toBe(true);
   expect(found.options.map(({ value }) => value)).toEqual(['113106', '113108', '113110']);
@@ -34,6 +34,6 @@ it.each([
   expect(report({ anonymise: {}, ...more })).toMatchObject({ isMet: false, exceptions: [exception] });
 });
 
-it('says nothing of a transform that does not de-identify', () => {
+it('reports nothing for a transform that does not de-identify', () => {
   expect(profileReport(transformConfig.parse({ set: { PatientName: 'X' } }))).toBeUndefined();
 });

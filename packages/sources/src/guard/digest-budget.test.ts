@@ -14,7 +14,7 @@ function digested(sizeBytes: number, everyMs: number, tookMs?: (now: number) => 
   return counts;
 }
 
-it('takes as many as cost 1 % of the time, and a few at the begin', () => {
+it('selects as many as cost 1 % of the time, and a few at the beginning', () => {
   // 20 kB: 0.54 ms each.
   expect(digested(20_000, 1)[0]).toBeGreaterThan(150);
   expect(digested(20_000, 1)[0]).toBeLessThan(210);
@@ -24,7 +24,7 @@ it('takes as many as cost 1 % of the time, and a few at the begin', () => {
   expect(digested(200_000_000, 1000)[0]).toBe(0);
 });
 
-it('counts what the answers of the source really take, so that they stay at 1 %', () => {
+it('counts the actual duration of the responses, so that they stay at 1 %', () => {
   // 100 ms of each ten seconds, at 10 ms an answer.
   const [, slow] = digested(20_000, 1, () => 10);
   expect(slow).toBeGreaterThanOrEqual(9);
@@ -33,7 +33,7 @@ it('counts what the answers of the source really take, so that they stay at 1 %'
   expect(digested(20_000, 1, () => 0)[1]).toBeLessThan(190);
 });
 
-it('takes samples again after answers that hang', () => {
+it('selects samples again after stalled responses', () => {
   // A minute for the first answer counts as a tenth of a second at most.
   const [first, later] = digested(20_000, 1, (now) => (now === 0 ? 60_000 : 1));
   expect(first).toBeGreaterThan(0);

@@ -43,7 +43,7 @@ it.each([1, 700, bytes.length - 1])('a file that ends after %d bytes never ends'
   }
 });
 
-it('hands on the very memory that came, so that it can be given back', async () => {
+it('passes on the received memory, so that it can be released', async () => {
   const pieces = [bytes.subarray(0, 1000), bytes.subarray(1000)];
   async function* body(): AsyncGenerator<Uint8Array> {
     yield* pieces;
@@ -66,7 +66,7 @@ it('never believes random bytes', async () => {
 describe('identity', () => {
   const read = (changed: Buffer) => readHead(changed, true, sample.transferSyntaxUid);
 
-  it('a UID that the source reads otherwise, since it is none, is left to the digest', () => {
+  it('for an invalid UID that the source reads differently, the digest decides', () => {
     const odd = Buffer.from(bytes);
     odd.write('REM\\', odd.indexOf(Buffer.from(sample.seriesInstanceUid)), 'latin1');
     const found = read(odd);

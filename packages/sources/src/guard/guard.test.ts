@@ -140,7 +140,7 @@ describe('a source that answers otherwise than it lists', () => {
     expect((failed as Error).message).not.toContain('Password');
   });
 
-  it('says what was expected and what came', async () => {
+  it('reports the expected and the received value', async () => {
     const { instance, bytes } = await storeSample('words');
     lieAboutFiles({ kind: 'short', bytes: 1000, framing: 'chunked' });
     await expect(read(instance)).rejects.toThrow(
@@ -148,7 +148,7 @@ describe('a source that answers otherwise than it lists', () => {
     );
   });
 
-  it('is never taken at its word for an instance of the same size: other UIDs, another series, another patient', async () => {
+  it('is never accepted for an instance of the same size: other UIDs, another series, another patient', async () => {
     const one = await storeSample('mixed one');
     const other = await storeSample('mixed two');
     const padded = { ...one.instance, sizeBytes: other.bytes.length };
@@ -178,7 +178,7 @@ describe('a source that answers otherwise than it lists', () => {
     expect(await read(instance, { digest: true })).toEqual(bytes);
   });
 
-  it('that answers nothing but a login page is at fault as a whole', async () => {
+  it('that returns only a login page is at fault as a whole', async () => {
     const { instance } = await storeSample('login');
     proxy.lie(() => ({ kind: 'status', status: 404, body: loginPage }));
     await expect(read(instance)).rejects.toMatchObject({
@@ -187,7 +187,7 @@ describe('a source that answers otherwise than it lists', () => {
     });
   });
 
-  it('an instance is gone when Orthanc says so, twice', async () => {
+  it('an instance is gone if Orthanc reports it twice', async () => {
     const { instance } = await storeSample('gone');
     await server.send('DELETE', `/instances/${instance.sourceId}`);
     await expect(read(instance)).rejects.toMatchObject({ code: 'source-instance-gone' });
@@ -219,7 +219,7 @@ describe('a file that is damaged in the storage', () => {
 
 describe('files that Orthanc stores although they are not quite Part 10', () => {
   it.each(['no-meta', 'no-preamble', 'grouplen-small'])(
-    '%s comes as it is stored, or with a right header',
+    '%s is returned as stored, or with a correct header',
     async (name) => {
       const { instance, bytes } = await storeCase(name);
       expect(await read(instance)).toEqual(bytes);
@@ -250,7 +250,7 @@ describe('files that Orthanc stores although they are not quite Part 10', () => 
     expect(await read(instance)).toEqual(bytes);
   });
 
-  it('of an element that comes twice the first one counts, as in Orthanc', async () => {
+  it('of a duplicate element the first one counts, as in Orthanc', async () => {
     const [sample] = makeStudy({ seed: 'twice', series: 1, instancesPerSeries: 1, rows: 16, columns: 16 });
     const at = sample!.bytes.indexOf(Buffer.from([8, 0, 0x20, 0]));
     const second = Buffer.concat([Buffer.from([8, 0, 0x18, 0, 0x55, 0x49, 6, 0]), Buffer.from('1.2.3\0')]);
@@ -260,12 +260,12 @@ describe('files that Orthanc stores although they are not quite Part 10', () => 
     expect(await read(instance)).toEqual(bytes);
   });
 
-  it('a whole Part 10 file stays as it is', async () => {
+  it('a complete Part 10 file is unchanged', async () => {
     const { instance, bytes } = await storeSample('whole');
     expect(await read(instance, { asPart10: true })).toEqual(bytes);
   });
 
-  it('what cannot be read is taken when its digest is the right one, and not otherwise', async () => {
+  it('an unreadable file is accepted if its digest is correct, and not otherwise', async () => {
     const { instance, bytes } = await storeSample('odd');
     // As the source would list a file whose data set only DCMTK can read.
     const odd = { ...instance, sopClassUid: undefined, transferSyntaxUid: '1.2.840.10008.1.2.1.99' };

@@ -129,7 +129,7 @@ describe('anonymisation', () => {
     },
   );
 
-  it('finds sequences of undefined length, and those that came as UN', async () => {
+  it('finds sequences of undefined length, and those received as UN', async () => {
     const [sample] = makeStudy({
       instancesPerSeries: 1,
       rows: 16,
@@ -223,7 +223,7 @@ describe('anonymisation', () => {
     expect([...walk(out).keys()].filter((path) => /^(60|ff)/.test(path))).toEqual(['6000,0010', '6000,0011']);
   });
 
-  it('what neither the Standard nor a private creator defines goes, at every depth', async () => {
+  it('removes attributes defined neither by the Standard nor by a private creator, at every level', async () => {
     const unknown = element(0x00189998, 'LO', 'made up for Erika');
     const instance = await storeSample('unknown tags', {
       attributes: patient,
@@ -292,7 +292,7 @@ describe('anonymisation', () => {
     proxy.beHonest();
   });
 
-  it('says in (0012,0063) and (0012,0064) which options it meets, and claims nothing else', async () => {
+  it('lists the options that it meets in (0012,0063) and (0012,0064), and claims nothing else', async () => {
     const instance = await storeSample('method', {
       attributes: { ...patient, PatientSex: 'F', StudyDescription: 'Thorax' },
     });
@@ -309,8 +309,8 @@ describe('anonymisation', () => {
   });
 });
 
-describe('a cache that mixes up what the source is asked', () => {
-  it.each(['tags', 'modify'])('%s of another instance are no answer, even with the same UIDs', async (what) => {
+describe('a cache that mixes up responses of the source', () => {
+  it.each(['tags', 'modify'])('%s of another instance are rejected, even with the same UIDs', async (what) => {
     const first = await storeCase('tiny-same-uids-patient-A');
     const second = await storeCase('tiny-same-uids-patient-B');
     const other = await storeSample('mixed up', { attributes: patient });
@@ -394,7 +394,7 @@ describe('texts that the character set of the instance cannot hold', () => {
     expect(out.get('0010,0010')).toBe('Yamada^Tarou=山田^太郎=やまだ^たろう');
   });
 
-  it('and long texts that Orthanc does not tell, the longest if they are plain', async () => {
+  it('and long texts that Orthanc does not return, the longest if they are plain', async () => {
     const long = (text: string) => ({
       attributes: { SpecificCharacterSet: 'ISO_IR 100', ImageComments: Buffer.from(text, 'latin1') },
       extraTags: [
@@ -509,7 +509,7 @@ describe('transcoding', () => {
   const lossless = '1.2.840.10008.1.2.4.70';
 
   it.each(['tiny-htj2k', 'tiny-deflated-frame'])(
-    '%s: an empty file of the source is none, and is not supported when it comes again',
+    '%s: an empty file of the source is an error, and is not supported if it is repeated',
     async (name) => {
       const instance = await storeCase(name);
       const transform = transformOf({ transferSyntax: '1.2.840.10008.1.2.1' });
@@ -520,7 +520,7 @@ describe('transcoding', () => {
     },
   );
 
-  it('a file in the syntax in which it is stored is not what was asked for; a 404 of a listed instance says why', async () => {
+  it('a file in its stored transfer syntax is not the requested one; a 404 of a listed instance contains the reason', async () => {
     const instance = await storeCase('tiny-j2k');
     const stored = await server.getBytes(`/instances/${instance.sourceId}/file`);
     // As Orthanc 1.12.7 answers.
@@ -581,7 +581,7 @@ describe('transcoding', () => {
   );
 });
 
-it('what is kept in a cache under the name of an instance is compared with it, and forgotten when it is another', async () => {
+it('a cached value under the name of an instance is compared with it, and removed if it is another', async () => {
   const [one, other] = [await storeSample('kept one', {}), await storeSample('kept other', {})];
   const transform = { set: { InstitutionName: 'X' } };
   const bytes = await bytesOf(transformOf(transform), other);

@@ -89,7 +89,7 @@ describe('tag morphing', () => {
     expect(transform.show(instance)).toEqual(instance);
   });
 
-  it('gives new UIDs that are always the same, and keeps what belongs together', async () => {
+  it('gives reproducible new UIDs, and preserves references', async () => {
     const { manifest } = await upload({ seed: 'uids', series: 2, instancesPerSeries: 2 });
     const transform = transformOf({ ...plain, uids: 'new' });
     const outs = [];
@@ -151,7 +151,7 @@ describe('anonymisation', () => {
     expect(two?.['StudyInstanceUID']).not.toBe(one?.['StudyInstanceUID']);
   });
 
-  it('comes out byte for byte the same again', async () => {
+  it('gives the same bytes again', async () => {
     const { manifest } = await upload({ seed: 'again', modality: 'SR' });
     const hash = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
     const one = hash(await bytesOf(transformOf(anonymise), manifest[0] as ManifestInstance));
@@ -159,7 +159,7 @@ describe('anonymisation', () => {
     expect(two).toBe(one);
   });
 
-  it('references between instances still hold', async () => {
+  it('references between instances stay valid', async () => {
     const target = '1.2.826.0.1.3680043.8.498.77';
     const { manifest } = await upload({ seed: 'refs', modality: 'CT', instancesPerSeries: 2 });
     const [one, two] = manifest;
@@ -190,7 +190,7 @@ describe('anonymisation', () => {
     expect(JSON.stringify(out)).not.toContain(target);
   });
 
-  it('keeps and sets what it is told to', async () => {
+  it('keeps and sets attributes as configured', async () => {
     const { manifest } = await upload({ seed: 'keep', attributes: { StudyDescription: 'CT Thorax' } });
     const transform = transformOf({
       ...anonymise,
@@ -264,7 +264,7 @@ describe('transcoding', () => {
     expect(hashDataset(bytes)).toBe(firstHash('already'));
   });
 
-  it('does not go together with anonymisation, and says so', async () => {
+  it('cannot be combined with anonymisation, and reports this', async () => {
     const { manifest } = await upload({ seed: 'both' });
     await expect(
       transformOf(anonymise).open(manifest[0] as ManifestInstance, { transferSyntaxUid: lossless }),
@@ -281,7 +281,7 @@ describe('transcoding', () => {
   });
 });
 
-it('an instance that is gone is told as such', async () => {
+it('an instance that is gone is reported as such', async () => {
   const { manifest } = await upload({ seed: 'gone' });
   const [instance] = manifest as [ManifestInstance];
   await orthanc.instances.delete(instance.sourceId);

@@ -20,7 +20,7 @@ afterAll(async () => {
 });
 
 describe('a batch', () => {
-  it('gives its studies one after the other, counts what came of each once, and ends with the last', async () => {
+  it('returns its studies one by one, counts the result of each once, and ends with the last', async () => {
     await batches.create('b-1', order, ['one', 'two', 'three']);
     expect(await batches.open()).toMatchObject([{ id: 'b-1', ...order, state: 'running', total: 3 }]);
     expect(await batches.next('b-1', 1)).toBe('one');
@@ -51,7 +51,7 @@ describe('a batch', () => {
     expect(await batches.next('b-1', 1)).toBe('two');
   });
 
-  it('keeps nothing of what is left when it is cancelled', async () => {
+  it('keeps no remaining studies after its cancellation', async () => {
     await batches.create('b-1', order, ['one', 'two']);
     await batches.change('b-1', ['running', 'paused'], 'cancelled');
     expect(await batches.next('b-1', 1)).toBeUndefined();

@@ -41,7 +41,7 @@ it('opens for longer and longer, and closes when the target answers', async () =
   expect(await circuits.state('pacs')).toMatchObject({ state: 'closed' });
 });
 
-it('lets another delivery probe than the one that failed last, but does not wait for one that never comes', async () => {
+it('lets another delivery probe than the one that failed last, but does not wait for one that never arrives', async () => {
   await redis.zadd(`${prefix}:index:target:pacs:waiting`, 1, 'd-1', 2, 'd-2');
   await circuits.fail('pacs', error, { deliveryId: 'd-1' });
   await untilDue();
@@ -57,7 +57,7 @@ it('lets another delivery probe than the one that failed last, but does not wait
   expect(await circuits.check('pacs', 'd-1')).toEqual({ kind: 'probe' });
 });
 
-it('goes by the clock of Redis, whatever the local one says', async () => {
+it('uses the clock of Redis, whatever the local one shows', async () => {
   vi.useFakeTimers({ now: Date.now() + 86_400_000, toFake: ['Date'] });
   await circuits.fail('pacs', error, { deliveryId: 'd-1' });
   const { nextProbeAt = 0, retryInMs } = await circuits.state('pacs');

@@ -31,7 +31,7 @@ describe('the registry of keys', () => {
     expect(built.filter((key) => rowOfKey(prefix, key) === undefined)).toEqual([]);
   });
 
-  it('finds no row for what nobody has entered', () => {
+  it('finds no row for an unknown key', () => {
     for (const key of ['other', `${prefix}:`, `${prefix}:unknown`, `${prefix}:delivery:d-1:more`]) {
       expect(rowOfKey(prefix, key)).toBeUndefined();
     }
@@ -53,7 +53,7 @@ describe('the format version', () => {
   });
   beforeEach(() => redis.flushall());
 
-  it('migrates step by step, once for all that start together, and goes on after a step that failed', async () => {
+  it('migrates step by step, once for all processes that start together, and continues after a failed step', async () => {
     const ran: number[] = [];
     let fails = true;
     const migrations: Migration[] = [1, 2, 3].map((to) => ({
@@ -98,7 +98,7 @@ describe('the format version', () => {
     expect(await redis.keys('*')).toEqual([keys.format]);
   });
 
-  it('refuses data of a newer version', async () => {
+  it('rejects data of a newer version', async () => {
     await redis.set(redisKeys(prefix).format, 99);
     await expect(openFormat(redis, prefix)).rejects.toThrow('the data in Redis has format 99');
   });

@@ -32,13 +32,13 @@ test.each([
   expect(decodeField(study, field)).toBe(instanceKey(name));
 });
 
-test('what is far too long for a UID takes no more room than a hash', () => {
+test('a value far too long for a UID takes no more space than a hash', () => {
   const long = 'x'.repeat(100_000);
   expect(encodeField(study, { sopInstanceUid: long }).length).toBeLessThan(64);
   expect(encodeField(study, { sopInstanceUid: `${long}y` })).not.toBe(encodeField(study, { sopInstanceUid: long }));
 });
 
-test('the longest UID and the longest value stay below the 64 bytes of the compact encoding', () => {
+test('the longest UID and the longest value are below the 64 bytes of the compact encoding', () => {
   expect(encodeField('2.25.1', { sopInstanceUid: '1'.repeat(64) }).length).toBeLessThanOrEqual(64);
   const instance = { sopInstanceUid: '1', version: 'v'.repeat(999) };
   const value = encodeValue('delivered', { ...instance, attempt: 1_000_000, deliveryId: 'd'.repeat(99) });
@@ -49,7 +49,7 @@ test('the longest UID and the longest value stay below the 64 bytes of the compa
   });
 });
 
-test('what nobody of ours wrote counts as not delivered', () => {
+test('an entry in an unknown format counts as not delivered', () => {
   expect(decodeEntry('', undefined)).toBeUndefined();
   expect(decodeEntry('x abc 1 lz 1', undefined)).toBeUndefined();
   expect(decodeEntry('d abc', undefined)).toBeUndefined();

@@ -51,7 +51,7 @@ async function keysAndBytes(): Promise<{ keys: string[]; bytes: number }> {
   return { keys, bytes: sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0) };
 }
 
-test('of two copies with one version the ledger knows which was sent, until the version says it alone', async () => {
+test('of two copies with one version the ledger shows which was sent, until the version alone is sufficient', async () => {
   const [one, two] = [instance(1), instance(2)];
   const copies = (fileUuid: string) => [
     { ...one, fileUuid },
@@ -80,7 +80,7 @@ test('of two copies with one version the ledger knows which was sent, until the 
 });
 
 describe('a folded ledger', () => {
-  test('gives back what went in', async () => {
+  test('returns its input', async () => {
     const entry: fc.Arbitrary<FoldedEntry> = fc
       .record({
         field: fc.string({ maxLength: 70 }),
@@ -107,7 +107,7 @@ describe('a folded ledger', () => {
     );
   });
 
-  test('of 500 instances takes less than 2 kB and one key, and says the same', async () => {
+  test('of 500 instances takes less than 2 kB and one key, with the same content', async () => {
     const instances = Array.from({ length: 500 }, (_, index) => instance(index));
     await deliver(instances);
     const [before, entries] = [await keysAndBytes(), await ledger.entries(key)];
@@ -120,7 +120,7 @@ describe('a folded ledger', () => {
     expect((await ledger.compare(key, instances)).delivered).toEqual(instances);
   });
 
-  test('that was written by an older version, whose versions nobody knows, is folded with their hashes', async () => {
+  test('that was written by an older version, with unknown versions, is folded with their hashes', async () => {
     const instances = Array.from({ length: 500 }, (_, index) => instance(index));
     await deliver(instances);
     await ledger.fold(key, []);
@@ -130,7 +130,7 @@ describe('a folded ledger', () => {
     expect((await ledger.compare(key, changed)).pending).toEqual(changed);
   });
 
-  test('takes late and changed instances on top, and folds them in', async () => {
+  test('accepts late and changed instances, and folds them', async () => {
     const first = Array.from({ length: 20 }, (_, index) => instance(index));
     await deliver(first);
     await ledger.fold(key, first);
@@ -157,7 +157,7 @@ describe('a folded ledger', () => {
     expect((await ledger.compare(key, instances)).pending).toEqual([instances[7]]);
   });
 
-  test('keeps warnings, and does not bring back what a quarantine has replaced', async () => {
+  test('keeps warnings, and does not restore entries that a quarantine has replaced', async () => {
     const instances = Array.from({ length: 8 }, (_, index) => instance(index));
     await deliver(instances.slice(1));
     const outcomes = { attempt: 1, deliveryId: 'd-0123456789', at: 1 };

@@ -267,7 +267,7 @@ test('nothing is confirmed that was not, nothing that was is lost, and an old fe
   );
 });
 
-test('a version that comes back after another one was confirmed is sent again', async () => {
+test('a version that returns after another one was confirmed is sent again', async () => {
   const names = [
     { sopInstanceUid: '2.25.7', seriesInstanceUid: '2.25.8' },
     { sopInstanceUid: '2.25.7', seriesInstanceUid: '2.25.8', sharesSopInstanceUid: true as const },

@@ -34,7 +34,7 @@ async function scriptCalls(): Promise<number> {
   return Number(/cmdstat_evalsha:calls=(\d+)/.exec(text)?.[1] ?? 0);
 }
 
-test('gives back what was confirmed and quarantined', async () => {
+test('returns confirmed and quarantined instances', async () => {
   await ledger.confirm(key, [
     confirmation(`${study}.1`),
     { ...confirmation('2.25.7'), warning: { code: 'B000', message: 'coerced an attribute' } },
@@ -67,7 +67,7 @@ test('a confirmation replaces a quarantine, and its note with it', async () => {
   expect(await redis.exists(`${prefix}:ledger:main:o-1:pacs:notes`)).toBe(0);
 });
 
-test('what is pending: unknown, changed, taken back; the quarantined only until asked for', async () => {
+test('pending instances: unknown, changed, taken back; quarantined only until requested', async () => {
   await ledger.confirm(
     key,
     ['1.1', '1.2', '1.3'].map((uid) => confirmation(uid)),
@@ -151,7 +151,7 @@ test('many lanes share one round trip; a lock that is lost fails its own lanes o
   expect(await ledger.summary(key)).toEqual({ delivered: 65, quarantined: 0 });
 });
 
-test('a study of 20,000 instances, confirmed at once', async () => {
+test('a study of 20,000 instances, confirmed together', async () => {
   const uids = Array.from({ length: 20_000 }, (_, number) => `${study}.${number % 40}.${number}`);
   await ledger.confirm(
     key,
@@ -166,7 +166,7 @@ test('a study of 20,000 instances, confirmed at once', async () => {
   ).toEqual([]);
 });
 
-test('a study of 1,500 instances stays in the compact encoding', async () => {
+test('a study of 1,500 instances keeps the compact encoding', async () => {
   await ledger.confirm(
     key,
     Array.from({ length: 1500 }, (_, number) => confirmation(`${study}.${number}`)),

@@ -25,7 +25,7 @@ beforeEach(async () => {
   await redis.mset(first.lockKey, first.token, second.lockKey, second.token);
 });
 
-test('one delivery of a study at a time; who waits is told at the end', async () => {
+test('one delivery of a study at a time; waiting ones are returned at the end', async () => {
   expect(await locks.isFree(key)).toBe(true);
   expect(await locks.take(key, 'd-1', first)).toEqual({ kind: 'taken' });
   expect(await locks.isFree(key)).toBe(false);
@@ -46,7 +46,7 @@ test('the turn of a dead dispatcher ends with its lock, and its late end changes
   expect(await locks.isFree(key)).toBe(false);
 });
 
-test('a job that is taken up again takes its own turn over', async () => {
+test('a resumed job takes over its own lock', async () => {
   await locks.take(key, 'd-1', first);
   await redis.set(first.lockKey, 'again');
   expect(await locks.take(key, 'd-1', { ...first, token: 'again' })).toEqual({ kind: 'taken' });
@@ -54,7 +54,7 @@ test('a job that is taken up again takes its own turn over', async () => {
   expect(await locks.isFree(key)).toBe(false);
 });
 
-test('a worker that has lost its job takes no turn', async () => {
+test('a worker that has lost its job takes no lock', async () => {
   await redis.set(first.lockKey, 'of another worker');
   await expect(locks.take(key, 'd-1', first)).rejects.toMatchObject({ code: 'lock-lost' });
   expect(await locks.isFree(key)).toBe(true);

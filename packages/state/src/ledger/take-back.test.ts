@@ -23,7 +23,7 @@ beforeEach(() => redis.flushall());
 
 const confirmation = { version: 'v1', attempt: 1, deliveryId: 'd-0123456789', seriesInstanceUid: '1.2.840.1.1' };
 
-test('a confirmation is taken back only while it is the one that was read', async () => {
+test('a confirmation is removed only if it has not changed since it was read', async () => {
   const shared = { ...confirmation, sopInstanceUid: '2.25.9', sharesSopInstanceUid: true as const, at: 1_003 };
   await ledger.confirm(key, [
     { ...confirmation, sopInstanceUid: '1.2.840.1.7', at: 1_001 },
@@ -47,7 +47,7 @@ test('what is quarantined was never confirmed', async () => {
   expect(await ledger.takeBack(key, [{ name: '1.2.3', versionHash: entry?.versionHash ?? '', at: 5 }])).toBe(0);
 });
 
-test('of a folded ledger it is taken back all the same', async () => {
+test('it is also removed from a folded ledger', async () => {
   const instances = Array.from({ length: 6 }, (_, index) => ({
     ...confirmation,
     sopInstanceUid: `1.2.840.1.${index}`,

@@ -31,7 +31,7 @@ const delivery = (more: object = {}) =>
     Priors['open']
   >[0];
 
-it('a step begins once for a study and target, whatever comes late, and again for other terms', async () => {
+it('a step starts once for a study and target, also with late instances, and again for other terms', async () => {
   const step = await priors.open(delivery());
   expect(step).toMatchObject({ state: 'looking', deliveryId: 'd-1', terms: [terms], chosen: [] });
   expect(step.waitUntil).toBe(step.openedAt + 60_000);
@@ -65,7 +65,7 @@ it('is worked on by one at a time; who has lost it writes nothing', async () => 
   expect([await priors.goWithout(step), await priors.goWithout(step)]).toEqual([true, false]);
 });
 
-it('begins anew when it was dropped', async () => {
+it('starts again after it was dropped', async () => {
   const step = await priors.open(delivery());
   await priors.claim('one');
   await priors.goWithout(step);

@@ -57,7 +57,7 @@ function sample(index: number, more: Partial<ReceiptEntry> = {}): ReceiptEntry {
 }
 
 describe('a packed receipt', () => {
-  test('gives back what went in', async () => {
+  test('returns its input', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(entry, { maxLength: 40 }), async (entries) => {
         expect(await decodeReceipt(await encodeReceipt(entries))).toEqual(entries);
@@ -65,14 +65,14 @@ describe('a packed receipt', () => {
     );
   });
 
-  test('takes little more than the digests', async () => {
+  test('takes little more space than the digests', async () => {
     const packed = await encodeReceipt(Array.from({ length: 500 }, (_, index) => sample(index)));
     expect(packed.length).toBeLessThan(500 * 32 + 2_500);
     const without = Array.from({ length: 500 }, (_, index) => sample(index, { sha256: undefined }));
     expect((await encodeReceipt(without)).length).toBeLessThan(2_500);
   });
 
-  test('is nothing when it is of another version, or spoilt', async () => {
+  test('is empty if it is of another version, or damaged', async () => {
     expect(await decodeReceipt(Buffer.alloc(0))).toEqual([]);
     expect(await decodeReceipt(Buffer.from([9, 0, 0, 0, 1, 1]))).toEqual([]);
   });
@@ -119,7 +119,7 @@ test('several that pack at the same time, while more is confirmed, lose nothing'
   expect(await receipts.read(deliveryId)).toEqual(all);
 });
 
-test('in a folder they are whole files by day, and go when they are old', async () => {
+test('in a folder they are complete files by day, and are removed after their retention', async () => {
   await using folder = await tempFolder('receipts');
   const store = receiptsInFolder(folder.path, 30 * 86_400_000);
   const receipts = new Receipts(redis, prefix, store);

@@ -75,7 +75,7 @@ it('each act is in docs/delivery-life.md', async () => {
   for (const wake of wakeKinds) expect(page).toContain(`| \`${wake}\` |`);
 });
 
-it('notes what two attempts find out at once a single time', async () => {
+it('records the same finding of two simultaneous attempts once', async () => {
   const change = {
     patch: { notice: 'shared' },
     event: { kind: 'noticed', text: 'shared' },
@@ -105,7 +105,7 @@ describe('an act', () => {
     }
   });
 
-  it('is refused to who has lost the lock, and to another one while the lock is held', async () => {
+  it('is rejected without the lock, and for another job while the lock is held', async () => {
     await begin();
     const patch = { state: 'delivered' } as const;
     const other = { lockKey: `${prefix}:target-pacs:d-1-again:lock`, token: 'other' };
@@ -143,7 +143,7 @@ describe('an act', () => {
     expect(await records.look('d-1')).toMatchObject({ isCancelled: false, record: { state: 'waiting' } });
   });
 
-  it('of what was held or outside its schedule makes it no older; what goes on after its end begins anew', async () => {
+  it('while held or outside its schedule does not increase its age; after its end the age starts again', async () => {
     const hour = 3_600_000;
     const ageMs = async (): Promise<number> => Date.now() - ((await records.delivery('d-1'))?.since ?? 0);
     const before = async (field: string, ms: number): Promise<unknown> =>
@@ -198,7 +198,7 @@ describe('an act', () => {
 });
 
 describe('the index of open deliveries', () => {
-  it('has what waits or is under way, with the time at which somebody should look', async () => {
+  it('contains waiting and running deliveries, with the time of their next check', async () => {
     const now = Date.now();
     expect(await openScore()).toBeGreaterThanOrEqual(now + 59_000);
     await records.change('d-1', {
@@ -228,7 +228,7 @@ describe('the index of open deliveries', () => {
     expect(record).toMatchObject({ wake: undefined, failures: 0, losses: 0, since: record?.routedAt });
   });
 
-  it('takes an attempt of an earlier version, which did not name its lock, for alive while its job is locked', async () => {
+  it('treats an attempt of an earlier version, which did not name its lock, as running while its job is locked', async () => {
     await records.update('d-1', { state: 'active' });
     await redis.set(lock, 'of the earlier version');
     expect(await records.change('d-1', { ...act('lose'), patch: { state: 'waiting' } })).toMatchObject({

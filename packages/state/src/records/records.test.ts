@@ -94,7 +94,7 @@ async function every(selection: DeliverySelection, limit: number): Promise<strin
   return found;
 }
 
-it('the record of a study that is known stays as it is where that is asked for, and its new deliveries are added', async () => {
+it('the record of a known study is preserved on request, and its new deliveries are added', async () => {
   await route(1, { rules: ['whole'], contentHash: 'whole' });
   const key = { source: 'main', orthancStudyId: 'o-1' };
   const before = await records.study(key);
@@ -120,7 +120,7 @@ describe('lists of deliveries', () => {
     expect((await every({ target: 'cloud' }, 7)).length).toBe(40);
   });
 
-  it('say that more follows only when something does', async () => {
+  it('have a next page only if there is more', async () => {
     for (let index = 0; index < 4; index += 1) await route(index);
     expect((await records.deliveries({ limit: 4 })).next).toBeUndefined();
     expect((await records.deliveries({ limit: 3 })).next).toMatchObject({ score: start + 1 });
@@ -164,7 +164,7 @@ describe('lists of deliveries', () => {
     expect(await records.counts('pacs')).toMatchObject({ delivered: 1, waiting: 1, failed: 0 });
   });
 
-  it('end a long search early and go on from there', async () => {
+  it('end a long search early and continue from there', async () => {
     for (let index = 0; index < 20; index += 1) {
       await route(index, { rules: [index === 0 ? 'rare' : 'all'], source: index === 0 ? 'main' : 'other' });
     }
@@ -188,7 +188,7 @@ describe('lists of deliveries', () => {
     expect(await records.countDeliveries({ state: 'waiting', target: 'pacs' })).toBe(3);
   });
 
-  it('tell which wait longest, however often they changed since, without those that are held or outside their schedule', async () => {
+  it('return the longest-waiting ones, however often they changed since, without held ones and those outside their schedule', async () => {
     const [oldest = ''] = await route(1);
     const [next = ''] = await route(2);
     const waiting = (): Promise<string[]> => records.waitingLongest('pacs', Date.now() + 1, 10);
@@ -229,7 +229,7 @@ describe('lists of studies', () => {
   });
 });
 
-it('writes nothing for a worker whose lock has gone to another', async () => {
+it('writes nothing for a worker that has lost its lock to another', async () => {
   const [id = ''] = await route(1);
   const fence = { lockKey: `${prefix}:target-pacs:${id}:lock`, token: 'mine' };
   await redis.set(fence.lockKey, 'mine');

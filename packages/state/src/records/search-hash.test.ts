@@ -50,7 +50,7 @@ async function find(text: string): Promise<string[]> {
 }
 
 describe('a search by keyed hashes', () => {
-  it('finds studies by whole accession number, Patient ID and series UID, whatever their case and padding', async () => {
+  it('finds studies by complete accession number, Patient ID and series UID, ignoring case and padding', async () => {
     await records.routed(
       study(1, { accessionNumber: 'a4711 ', patientId: 'PAT-1', seriesInstanceUids: ['1.2.1.5'] }),
       [],
@@ -75,7 +75,7 @@ describe('a search by keyed hashes', () => {
     for (const hash of searchHashes(key, { accessionNumber: 'A4711' }).hashes) expect(kept).toContain(hash);
   });
 
-  it('goes by the values of the last routing, and by the key that a record has', async () => {
+  it('uses the values of the last routing, and the key of each record', async () => {
     await records.routed(study(1, { accessionNumber: 'WRONG' }), []);
     await records.routed(study(1, { accessionNumber: 'RIGHT' }), []);
     expect([await find('WRONG'), await find('RIGHT')]).toEqual([[], ['o-1']]);

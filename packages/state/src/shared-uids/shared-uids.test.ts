@@ -26,7 +26,7 @@ const series = (root: string, count: number, from = 1): string[] =>
   Array.from({ length: count }, (_, index) => `${root}.${from + index}`);
 
 describe('studies that may share a SOP Instance UID', () => {
-  it('are named to the one that comes later, however the UIDs end', async () => {
+  it('are returned to the later one, for any form of the UIDs', async () => {
     const uids = [
       '1.2.3',
       '1.2.33',
@@ -43,7 +43,7 @@ describe('studies that may share a SOP Instance UID', () => {
     }
   });
 
-  it('are named to who only looks, which adds nothing', async () => {
+  it('are returned to a caller that only checks, which adds nothing', async () => {
     await shared.add(study('a'), series('1.2', 150));
     const before = await redis.dbsize();
     expect(await shared.find(study('b'), ['1.2.120', '1.3.1'])).toEqual([study('a')]);
@@ -59,7 +59,7 @@ describe('studies that may share a SOP Instance UID', () => {
     expect(await shared.add(study('late'), ['1.2.10'])).toEqual([study('s1')]);
   });
 
-  it('of two that are added at the same time at least one is told', async () => {
+  it('of two added at the same time at least one gets the other', async () => {
     for (let round = 0; round < 20; round += 1) {
       const uids = series(`1.2.${round}`, 900);
       const answers = await Promise.all(['a', 'b'].map((name) => shared.add(study(`${name}${round}`), uids)));
@@ -115,7 +115,7 @@ describe('studies that may share a SOP Instance UID', () => {
     expect(found).toContainEqual(study('s119'));
   });
 
-  it('are all that do, in whatever order they come and go', async () => {
+  it('are all that share them, in any order of addition and removal', async () => {
     const uid = fc.tuple(fc.constantFrom('1.2.', '1.2.1', '9.'), fc.nat(400)).map(([head, tail]) => `${head}${tail}`);
     const step = fc.record({
       who: fc.nat(6),
@@ -186,7 +186,7 @@ describe('SOP Instance UIDs that are on their way', () => {
   });
   const take = (id: string, uids: readonly string[], place = 'pacs') => claims.take(place, id, new Set(uids), lock(id));
 
-  it("are one delivery's, all of an attempt or none, until it releases them", async () => {
+  it('belong to one delivery, all of an attempt or none, until it releases them', async () => {
     expect(await take('d-a', ['1', '2'])).toEqual({ kind: 'taken' });
     expect(await take('d-a', ['2', '3'])).toEqual({ kind: 'taken' });
     expect(await take('d-b', ['4', '3', '5'])).toEqual({ kind: 'held', by: 'd-a', sopInstanceUid: '3' });
@@ -220,7 +220,7 @@ describe('SOP Instance UIDs that are on their way', () => {
     expect(await take('d-b', ['2', '3'])).toEqual({ kind: 'taken' });
   });
 
-  it('are not taken over from one that sends again', async () => {
+  it('are not taken over from a delivery that sends again', async () => {
     await take('d-a', ['1', '2']);
     expect(await claims.take('pacs', 'd-b', new Set(['3', '2']), lock('d-b'), ['d-a'])).toEqual({
       kind: 'held',

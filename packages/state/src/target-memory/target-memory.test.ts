@@ -14,7 +14,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-test('keeps values with a target by its name, and fails by name without Redis', async () => {
+test('stores values with a target by its name, and fails with a specific error without Redis', async () => {
   const [first, second] = ['one', 'two'].map((name) => createTargetMemory(redis, '{dicom-dispatch}', name));
   await first!.set('place', { id: 'a', device: 7 });
   expect(await first!.get('place')).toEqual({ id: 'a', device: 7 });

@@ -28,7 +28,7 @@ async function ledgerAt(config: TargetConfig): Promise<string> {
   return verdict.kind === 'known' ? verdict.ledger : verdict.kind;
 }
 
-test('the first place has the ledger of the target, and every option that says nothing about where leaves it', async () => {
+test('the first place has the ledger of the target, and options without an address do not change it', async () => {
   expect(await ledgerAt(pacs('one'))).toBe('pacs');
   expect(await ledgerAt(pacs('ONE', { maxParallel: 7, type: 'dicom-tls', attempts: 3 }))).toBe('pacs');
   for (const other of [pacs('two'), pacs('one', { port: 105 }), pacs('one', { calledAeTitle: 'PACS2' })]) {
@@ -36,7 +36,7 @@ test('the first place has the ledger of the target, and every option that says n
   }
 });
 
-test('another place has to be decided on; what was said stays', async () => {
+test('another place needs a decision, which is kept', async () => {
   await ledgerAt(pacs('one'));
   const verdict = await places.look('pacs', pacs('two'));
   if (verdict.kind !== 'undecided') throw new Error('it was decided');
@@ -77,7 +77,7 @@ test('an identity in the configuration decides by itself', async () => {
   expect(await ledgerAt(pacs('two', { identity: 'archive' }))).toBe('pacs');
 });
 
-test('a first identity together with a new address says nothing about the contents', async () => {
+test('a first identity together with a new address proves nothing about the contents', async () => {
   await ledgerAt(pacs('one'));
   expect(await ledgerAt(pacs('two', { identity: 'archive' }))).toBe('undecided');
   expect(await places.decide('pacs', pacs('two', { identity: 'archive' }), 'same')).toBe('pacs');

@@ -18,7 +18,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-it('keeps what went through by the minute and the hour, and durations of today apart from those of the days before', async () => {
+it('stores throughput per minute and hour, and durations of today separately from those of earlier days', async () => {
   const stats = new TargetStats(redis, prefix);
   const now = Date.UTC(2026, 2, 1, 12, 30);
   const took = (ms: number) => new Map([['transfer', ms]] as const);
@@ -55,6 +55,6 @@ it('keeps what went through by the minute and the hour, and durations of today a
   }
 });
 
-it('knows nothing of what was never counted', () => {
+it('returns nothing for unknown values', () => {
   expect(summarizeDurations(new Map())).toBeUndefined();
 });

@@ -18,7 +18,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-it('is written once, tried until it is done, and then left alone, unless another target comes', async () => {
+it('is written once, tried until it succeeds, and then kept, unless another target is added', async () => {
   const data = { studyTaskId: 's-1', source: 'main', targets: ['a'] } as unknown as StudyTaskData;
   const error = {
     code: 'source-unreachable',

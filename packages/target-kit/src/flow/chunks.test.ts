@@ -9,7 +9,7 @@ function lender() {
   return { back, bytes: { body: body(), releaseChunk: (chunk: Uint8Array) => void back.push(chunk[0] ?? 0) } };
 }
 
-it('gives each chunk back when the next is asked for, not before', async () => {
+it('releases each chunk when the next is requested, not before', async () => {
   const { back, bytes } = lender();
   const seen: (readonly number[])[] = [];
   for await (const _ of borrowed(bytes)) seen.push([...back]);
@@ -17,7 +17,7 @@ it('gives each chunk back when the next is asked for, not before', async () => {
   expect(back).toEqual([1, 2, 3]);
 });
 
-it('keeps the chunk of a reader that leaves: a write may still be under way with it', async () => {
+it('does not release the chunk of a reader that leaves: a write may still use it', async () => {
   const { back, bytes } = lender();
   for await (const chunk of borrowed(bytes)) if (chunk[0] === 2) break;
   expect(back).toEqual([1]);

@@ -58,7 +58,7 @@ async function drain(bytes: InstanceBytes): Promise<InstanceOutcome> {
 }
 
 describe('inLanes', () => {
-  it('sends every instance once, never opens more than lanes and prefetch allow, and lets all go', async () => {
+  it('sends every instance once, never opens more than lanes and prefetch allow, and releases all', async () => {
     const { run, reported } = countingRun(40);
     let atOnce = 0;
     let maxAtOnce = 0;
@@ -78,7 +78,7 @@ describe('inLanes', () => {
     expect(run.sentBytes).toBe(160);
   });
 
-  it('quarantines what will never arrive, and goes on', async () => {
+  it('quarantines instances that will never arrive, and continues', async () => {
     const { run, reported } = countingRun(5);
     const { quarantined } = await inLanes(run, { lanes: 2 }, async ({ instance, bytes }) => {
       if (instance.instanceNumber === 1) throw new DispatchError('instance-refused', 'status C000');
@@ -129,7 +129,7 @@ describe('inLanes', () => {
     expect(tried).toBe(4);
   });
 
-  it('stops all lanes at the first error of the target, and lets go of what was opened ahead', async () => {
+  it('stops all lanes at the first error of the target, and releases instances opened ahead', async () => {
     const { run, reported } = countingRun(50);
     const sending = inLanes(run, { lanes: 2, prefetch: 4 }, async ({ instance, bytes }, { signal }) => {
       if (instance.instanceNumber === 4) throw new DispatchError('target-full', 'no space');
@@ -143,7 +143,7 @@ describe('inLanes', () => {
     await vi.waitFor(() => expect(run.openNow).toBe(0));
   });
 
-  it('names the source when its stream breaks, whatever the handler makes of it', async () => {
+  it('reports the source when its stream fails, whatever the handler throws', async () => {
     const { run } = countingRun(1, async function* () {
       yield new Uint8Array(2);
       throw new DispatchError('source-error', 'the source closed the connection');

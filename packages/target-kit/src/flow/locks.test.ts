@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { Permits } from './locks.ts';
 
-it('lets so many act at the same time, in order', async () => {
+it('runs the allowed number in parallel, in order', async () => {
   const permits = new Permits(2);
   const { signal } = new AbortController();
   const order: number[] = [];
@@ -21,7 +21,7 @@ it('lets so many act at the same time, in order', async () => {
   expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
 });
 
-it('gives the permit of whoever gave up waiting to the next', async () => {
+it('passes the permit of a waiter that gave up to the next', async () => {
   const permits = new Permits(1);
   const { signal } = new AbortController();
   await permits.take(signal);

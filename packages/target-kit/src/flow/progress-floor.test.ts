@@ -11,7 +11,7 @@ function floor(more: object = {}) {
   return { seen, floor: new ProgressFloor({ ...options, ...callbacks, ...more }) };
 }
 
-it('notices silence while requests are under way, and none while there are none', () => {
+it('detects a stall while requests are running, and none otherwise', () => {
   const { seen, floor: one } = floor({ minBytesPerSecond: 0 });
   vi.advanceTimersByTime(60_000);
   one.begin();
@@ -28,7 +28,7 @@ it('notices silence while requests are under way, and none while there are none'
   expect(seen).toEqual(['silent']);
 });
 
-it('notices a peer that answers each time and takes too little, and none that takes enough', () => {
+it('detects a peer that always responds but is too slow, and accepts one that is fast enough', () => {
   const slow = floor();
   slow.floor.begin();
   for (let second = 0; second < 9; second += 3) {

@@ -42,8 +42,8 @@ function delivery(names: string) {
   return { attempt, ended, quarantined };
 }
 
-describe('a target that says it is out of resources', () => {
-  it('is full while it takes nothing, however often; no instance is blamed', async () => {
+describe('a target that reports that it is out of resources', () => {
+  it('is full while it accepts nothing, however often; no instance is quarantined', async () => {
     const { attempt, ended } = delivery('abc');
     for (const _ of [1, 2, 3, 4, 5]) expect(await attempt(full)).toBe('target-full');
     expect(ended.size).toBe(0);
@@ -100,7 +100,7 @@ it('an instance that brings the connection down is quarantined at the third time
   expect(quarantined()).toEqual(['b']);
 });
 
-it('an error that says something else passes as it is', async () => {
+it('another error is passed on unchanged', async () => {
   const { attempt } = delivery('ab');
   expect(await attempt(() => new DispatchError('instance-failed', 'not now'))).toBe('instance-failed');
 });
