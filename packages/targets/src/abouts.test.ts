@@ -8,15 +8,15 @@ import { targetSchemas, type BuiltInType } from './schemas.ts';
 
 const types = Object.keys(targetSchemas) as BuiltInType[];
 
-describe.each(types)('what %s says of itself', (type) => {
+describe.each(types)('the description of %s', (type) => {
   const about = targetAbouts[type] as TargetAbout;
   const names = new Set(optionFields(targetSchemas[type] as z.ZodType).map(({ name }) => name));
 
-  it('is what its handler says', async () => {
+  it('is that of its handler', async () => {
     expect((await builtInHandlers[type]()).about).toBe(about);
   });
 
-  it('names only options that there are, and asks first for those that it needs', () => {
+  it('names only existing options, and lists required ones first', () => {
     const named = [...Object.values(about.groups).flat(), ...Object.keys(about.example)];
     expect(named.filter((name) => !names.has(name))).toEqual([]);
     const required = optionFields(targetSchemas[type] as z.ZodType).filter(({ isRequired }) => isRequired);
@@ -42,7 +42,7 @@ it('gives one line of a configured target', () => {
   expect(of({ type: 'dummy' })).toBe('dummy');
 });
 
-it('names a handler from outside by what it says, or by its type', () => {
+it('describes an external handler by its own description, or by its type', () => {
   expect(aboutType('package:lab').displayName).toBe('lab');
   const own = { displayName: 'Lab', purpose: 'For the lab.', icon: 'M0 0h1', groups: {}, example: {} };
   expect(aboutType('package:lab', own).displayName).toBe('Lab');

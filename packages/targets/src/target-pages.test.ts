@@ -32,7 +32,7 @@ function examples(page: string): { readonly type: string }[] {
 describe.each(Object.keys(targetSchemas) as BuiltInType[])('the page of %s', (type) => {
   const page = read(type);
 
-  it('has an example that the schema takes', () => {
+  it('has an example that the schema accepts', () => {
     const found = examples(page);
     expect(found.length, `docs/targets/${pageOf(type)}.md has no example`).toBeGreaterThan(0);
     for (const example of found) {

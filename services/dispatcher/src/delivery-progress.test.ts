@@ -18,7 +18,7 @@ describe('the stages of an attempt', () => {
     return { tracker, left };
   }
 
-  it('are told once each with how long they took, the last one at the end', async () => {
+  it('are reported once each with their duration, the last one at the end', async () => {
     const { tracker, left } = tracked();
     for (const stage of ['resolve', 'manifest', 'connect', 'transfer', 'transfer', 'verify'] as const) {
       tracker.enter(stage);
@@ -30,7 +30,7 @@ describe('the stages of an attempt', () => {
     expect([...tracker.durationsMs]).toEqual(left);
   });
 
-  it('are not told of an attempt that never entered one', async () => {
+  it('are not reported for an attempt that never entered one', async () => {
     const { tracker, left } = tracked();
     await tracker.end();
     expect(left).toEqual([]);

@@ -8,7 +8,7 @@ const mebibyte = 1024 * 1024;
 const instance = (sourceId: string, sizeBytes: number): ManifestInstance =>
   ({ sourceId, sizeBytes }) as ManifestInstance;
 
-it('takes for an instance what is held of it, until its end or, where it is kept, its release', async () => {
+it('reserves the memory of an instance until its end or, if it is kept, its release', async () => {
   const budget = new MemoryBudget(100 * mebibyte);
   const rooms = new InstanceRooms(budget.share(), 8 * mebibyte);
   const [small, large] = [
@@ -25,7 +25,7 @@ it('takes for an instance what is held of it, until its end or, where it is kept
   expect(budget.usedBytes).toBe(0);
 });
 
-it('lets nobody wait who opens an instance a second time, with its room in hand', async () => {
+it('does not wait when an instance is opened a second time while it holds memory', async () => {
   const budget = new MemoryBudget(mebibyte);
   const rooms = new InstanceRooms(budget.share());
   const first = await rooms.take(instance('a', 1e9), signal);

@@ -24,7 +24,7 @@ const byUid = { keyedBy: 'sop-instance-uid' } as const;
 const nobody = async () => new Map();
 const ids = ({ pending }: Pick<DeliveryRun<TargetConfig>, 'pending'>) => pending.map(({ sourceId }) => sourceId);
 
-it('what another study has brought is quarantined with its name, the others go', async () => {
+it('instances that another study has sent are quarantined, the others are sent', async () => {
   const pending = [instance('a', '1.1'), instance('b', '1.2')];
   const { run, reported } = runOf(pending);
   const other = { source: 'ct', orthancStudyId: 'o-1' };
@@ -36,7 +36,7 @@ it('what another study has brought is quarantined with its name, the others go',
   ]);
 });
 
-it('of two series that share a UID the one that is there keeps it, else the first by its address', async () => {
+it('of two series that share a UID the existing one keeps it, otherwise the first by its id', async () => {
   const pending = [instance('b', '1.1', true), instance('a', '1.1', true), instance('c', '1.2')];
   const first = runOf(pending);
   expect(ids(await leaveOutConflicts(first.run, byUid, { pending, delivered: [] }, nobody))).toEqual(['a', 'c']);
@@ -50,7 +50,7 @@ it('of two series that share a UID the one that is there keeps it, else the firs
   expect(part.reported.size).toBe(0);
 });
 
-it('asks nobody where the target sends both, or has a place for each', async () => {
+it('does not query if the target sends both, or has a place for each', async () => {
   const pending = [instance('a', '1.1')];
   const never = async (): Promise<never> => {
     throw new Error('asked');

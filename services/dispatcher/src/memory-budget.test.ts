@@ -13,7 +13,7 @@ async function ask(order: string[], name: string, share: MemoryShare, bytes: num
 /** Everything that can continue has continued. */
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-it('lends what there is, and the rest when something comes back', async () => {
+it('lends the available memory, and the rest when some is released', async () => {
   const budget = new MemoryBudget(100);
   const order: string[] = [];
   using share = budget.share();
@@ -27,7 +27,7 @@ it('lends what there is, and the rest when something comes back', async () => {
   expect(budget.usedBytes).toBe(0);
 });
 
-it('never lets a delivery wait that holds nothing, whatever the others hold', async () => {
+it('a delivery that holds nothing never waits, whatever the others hold', async () => {
   const budget = new MemoryBudget(100);
   const order: string[] = [];
   using greedy = budget.share();
@@ -40,7 +40,7 @@ it('never lets a delivery wait that holds nothing, whatever the others hold', as
   expect(budget.usedBytes).toBe(250);
 });
 
-it('serves first who holds least, and lets nobody pass a large one', async () => {
+it('serves the delivery that holds least first, and no request overtakes a large one', async () => {
   const budget = new MemoryBudget(100);
   const order: string[] = [];
   const [much, little] = [budget.share(), budget.share()];
@@ -60,7 +60,7 @@ it('serves first who holds least, and lets nobody pass a large one', async () =>
   expect(order.at(-1)).toBe('small for little');
 });
 
-it('takes back all that an attempt holds when it ends', async () => {
+it('releases everything that an attempt holds when it ends', async () => {
   const budget = new MemoryBudget(100);
   const share = budget.share();
   const releaseMemory = await share.take(80, 'instance', signal);
@@ -84,7 +84,7 @@ it('forgets who gives up while waiting', async () => {
   await expect(share.take(1, 'instance', giving.signal)).rejects.toThrow();
 });
 
-it('comes to an end with any deliveries that take in any order, and exceeds its size by one of each kind for each at most', async () => {
+it('ends with any deliveries that reserve in any order, and exceeds its size by at most one of each kind for each', async () => {
   const budget = new MemoryBudget(50);
   let seed = 7;
   const random = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below;

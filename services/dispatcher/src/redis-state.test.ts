@@ -14,7 +14,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-it('a worker that has lost its job does not write over what the next one keeps', async () => {
+it('a worker that has lost its job does not overwrite the state of the next one', async () => {
   const lockKey = '{test}:target-pacs:d-1:lock';
   const before = redisState(redis, '{test}', 'd-1', { lockKey, token: 'before' });
   const next = redisState(redis, '{test}', 'd-1', { lockKey, token: 'next' });

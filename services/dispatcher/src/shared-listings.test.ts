@@ -37,7 +37,7 @@ async function ask(): Promise<Set<string>> {
   return new Set(held);
 }
 
-test('two looks of an attempt share an answer, as long as nothing leaves in between', async () => {
+test('two queries of an attempt share a result, if nothing is sent in between', async () => {
   const one = listings();
   expect(await one.list(series, ask)).toEqual(held);
   expect(await one.list(series, ask)).toEqual(held);
@@ -49,7 +49,7 @@ test('two looks of an attempt share an answer, as long as nothing leaves in betw
   expect(asked).toBe(3);
 });
 
-test('what an earlier attempt was told never confirms what this one has sent', async () => {
+test('a result of an earlier attempt never confirms instances that this one has sent', async () => {
   await listings().list(series, ask);
   const retry = listings();
   retry.sending();
@@ -60,7 +60,7 @@ test('what an earlier attempt was told never confirms what this one has sent', a
   expect(await listings().list(series, ask)).toEqual(new Set());
 });
 
-test('another delivery shares what was asked since its last instance left', async () => {
+test('another delivery shares a result from after its last transfer', async () => {
   const [one, other] = [listings(), listings()];
   await other.list(series, ask);
   await one.list(series, ask, { fresh: true });
@@ -72,7 +72,7 @@ test('another delivery shares what was asked since its last instance left', asyn
   expect(asked).toBe(3);
 });
 
-test('fresh asks in any case, and without Redis everybody asks', async () => {
+test('fresh always queries, and without Redis all do', async () => {
   const one = listings();
   await one.list(series, ask);
   held.add('1.3');
@@ -87,7 +87,7 @@ test('fresh asks in any case, and without Redis everybody asks', async () => {
   expect(asked).toBe(4);
 });
 
-test('a series that is too large to be shared is listed whole', async () => {
+test('a series that is too large to be shared is listed completely', async () => {
   held = new Set(Array.from({ length: 1_500 }, (_, index) => `1.${index}`));
   const one = listings();
   expect((await one.list(series, ask)).size).toBe(1_500);

@@ -43,7 +43,7 @@ it('an instance that fails in each attempt is quarantined at the fifth, however 
   expect(await next.judge(instance('a'), wrong(), 'transcode')).toMatchObject({ code: 'instance-unsupported' });
 });
 
-it('at the last attempt, where there are fewer; never at the only one, nor while the source is not well', async () => {
+it('at the last attempt, if there are fewer; never at the only one, nor while the source is unavailable', async () => {
   const few = memory();
   expect(await (await attempt(few, 2)).judge(instance('a'), wrong(), 'none')).toMatchObject({ disposition: 'retry' });
   const unwell = await attempt(few, 2, false);
@@ -56,7 +56,7 @@ it('at the last attempt, where there are fewer; never at the only one, nor while
   });
 });
 
-it('what is not about one instance stays as it is', async () => {
+it('an error that does not concern one instance is unchanged', async () => {
   const suspects = await attempt(memory(), 2);
   for (const error of [new DispatchError('source-unreachable', 'x'), new DispatchError('instance-unsupported', 'x')]) {
     expect(await suspects.judge(instance('a'), error, 'none')).toBe(error);

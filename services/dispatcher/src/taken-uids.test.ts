@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import type { Attempt } from './delivery-job-run.ts';
 import { takenUids } from './taken-uids.ts';
 
-it('enters what a killed attempt has confirmed before it takes its claims over, also when it is interrupted in that', async () => {
+it('adds confirmations of a killed attempt before it takes its claims over, also after an interruption', async () => {
   const calls: string[] = [];
   let isDown = true;
   const context = {

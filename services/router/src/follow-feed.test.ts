@@ -23,7 +23,7 @@ function feedOf(count: number, changes = Array.from({ length: count }, (_, index
   } as unknown as OrthancClient;
 }
 
-it('tells how far it is behind while it catches up with a source for the first time', async () => {
+it('reports its lag while it catches up with a source for the first time', async () => {
   const stopping = new AbortController();
   const lags: number[] = [];
   const routed: string[] = [];
@@ -92,7 +92,7 @@ it('routes studies that come while it catches up before those that were there', 
   expect(new Set(routed).size).toBe(5_001);
 });
 
-it('routes what came after it began with "now", also what a clock that was set back for a moment dates before', async () => {
+it('routes studies that arrived after the start with "now", also those that a clock set back for a moment dates before it', async () => {
   const stopping = new AbortController();
   const routed: string[] = [];
   const state: FeedState = { epoch: 1, seq: 3, beganAt: 3, fingerprint: undefined, since: '20261129T120001' };
@@ -117,7 +117,7 @@ it('routes what came after it began with "now", also what a clock that was set b
   expect(routed.sort()).toEqual(['study-3', 'study-4']);
 });
 
-it('takes nothing for new that was there before, and that a clock which was ahead dates after the beginning', async () => {
+it('does not treat existing studies as new that a clock which was ahead dates after the start', async () => {
   const stopping = new AbortController();
   const routed: string[] = [];
   const ahead = Array.from({ length: 5 }, (_, index) => ({ ...changeOf(index), Date: '20271129T120000' }));
@@ -145,7 +145,7 @@ it('takes nothing for new that was there before, and that a clock which was ahea
   expect(routed).toEqual(['study-5']);
 });
 
-it('notes what came after it began, and was dated before by a wrong clock: it is no old study', async () => {
+it('records studies that arrived after the start with an earlier date from a wrong clock: they are not old', async () => {
   const stopping = new AbortController();
   const noted: number[] = [];
   const instances = Array.from({ length: 5 }, (_, at) => ({ ...changeOf(at), ChangeType: 'NewInstance' }) as Change);
@@ -178,7 +178,7 @@ it('notes what came after it began, and was dated before by a wrong clock: it is
   expect(noted).toEqual([4, 5]);
 });
 
-it('takes no study of another database for an old one', async () => {
+it('treats no study of another database as old', async () => {
   const stopping = new AbortController();
   const written: FeedState[] = [];
   const fingerprint = { seq: 3, id: 'another', date: '20261101T120000' };

@@ -120,7 +120,7 @@ test('a study is forgotten when it is old, and its source has lacked it for a we
   expect(await redis.zcard(operations.keys.left('main'))).toBe(0);
 });
 
-test('a study that was missing for a while, and is there again, counts anew', async () => {
+test('a study that was missing for some time, and has returned, is counted again', async () => {
   const first = await upload('returns');
   await route(first.uid, first.id);
   await orthancServer.send('DELETE', `/studies/${first.id}`);
@@ -132,7 +132,7 @@ test('a study that was missing for a while, and is there again, counts anew', as
   expect(await run(118)).toMatchObject({ studies: 1, forgotten: 1 });
 });
 
-test('a source that cannot be asked loses nothing of what is known', async () => {
+test('a source that cannot be queried loses no records', async () => {
   await route('1.2.3.5', noId);
   await run(101);
   const away = await openSource({ ...config.sources['main'], url: 'http://127.0.0.1:1', timeout: 500 } as never);
@@ -146,7 +146,7 @@ test('a source that cannot be asked loses nothing of what is known', async () =>
   expect(await operations.records.studyCount()).toBe(1);
 });
 
-test('a lead that is lost in the middle ends it; the next router goes on there, and comes to the same end', async () => {
+test('a lost lease ends it; the next router continues there, with the same result', async () => {
   const there = await upload('stays');
   // The oldest: it is checked first.
   await route(there.uid, there.id, start - 1);

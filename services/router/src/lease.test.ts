@@ -15,7 +15,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-it('a lease that lasts longer than any, since the clock of Redis was set back, is taken from who had it', async () => {
+it('a lease with a too long remaining time, because the clock of Redis was set back, is taken from its owner', async () => {
   const prefix = '{lease}';
   await redis.hset(redisKeys(prefix).generation, 'id', 'g');
   const lease = new Lease({ redis, prefix, source: 'main', durationMs: 60_000, generation: () => 'g' });

@@ -33,7 +33,7 @@ function source(isUp = true): OrthancClient {
   } as unknown as OrthancClient;
 }
 
-it('studies that came with an early date are kept until they were routed as they are', async () => {
+it('studies with an early date are kept until their current content was routed', async () => {
   const studies = new MisdatedStudies(redis, '{misdated}', 'main', log);
   const came = (...all: [string, number][]): Promise<void> =>
     studies.note(

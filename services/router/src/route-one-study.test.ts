@@ -18,7 +18,7 @@ const isPulled = (record: object | undefined, value = hash): Promise<boolean> =>
     manifest,
   );
 
-it('a study that was pulled stays so when its record was lost, or was made again from its deliveries', async () => {
+it('a pulled study is recognised when its record was lost, or was restored from its deliveries', async () => {
   expect(await isPulled(undefined)).toBe(true);
   expect(await isPulled({ contentHash: hash, lastUpdate: undefined })).toBe(true);
   expect(await isPulled({ contentHash: 'another', lastUpdate: '20260101T000000' })).toBe(true);

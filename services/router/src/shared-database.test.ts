@@ -54,14 +54,14 @@ it('of two on one database follows the one that is named first, when both are ne
   expect(await find('second', feeds, both)).toBe('first');
 });
 
-it('keeps to the one that was followed while the first did not answer: what it sent is not sent again', async () => {
+it('keeps the one that was followed while the first did not respond: its studies are not sent again', async () => {
   expect(await find('second', { first: undefined, second: one })).toBeUndefined();
   const feeds = { first: one, second: one };
   expect(await find('first', feeds, { second: at(one) })).toBe('second');
   expect(await find('second', feeds, { second: at(one) })).toBeUndefined();
 });
 
-it('knows one that does not answer by what was seen of it', async () => {
+it('recognises one that does not respond by its previously seen feed', async () => {
   const away = { first: undefined, second: one };
   expect(await find('second', away, { first: at(one) })).toBe('first');
   expect(await find('second', away, { first: at(one.slice(0, 2)) })).toBe('first');
@@ -69,7 +69,7 @@ it('knows one that does not answer by what was seen of it', async () => {
   expect(await find('second', away, { first: at(other) })).toBeUndefined();
 });
 
-it('takes neither a copy that has gone on nor another database for the same', async () => {
+it('treats neither a copy that has continued nor another database as the same', async () => {
   for (const second of [copy, other]) {
     expect(await find('second', { first: one, second })).toBeUndefined();
     expect(await find('second', { first: undefined, second }, { first: at(one) })).toBeUndefined();

@@ -39,7 +39,7 @@ function routers(prefix: string) {
   };
 }
 
-it('a router that ended without being stopped is missing until one takes its place', async () => {
+it('a router that ended without being stopped is missing until another one replaces it', async () => {
   const { start, crash, known } = routers('{crash}');
   await start('a');
   await start('b');
@@ -81,7 +81,7 @@ it('the restart of the one that is left does not hide the other, which is given 
   expect(await known()).toEqual({ expected: 1, isMissing: false });
 });
 
-it('one that crashed and is started again at once is not counted twice', async () => {
+it('one that crashed and is restarted immediately is not counted twice', async () => {
   const { start, beat, crash, known } = routers('{again}');
   await start('a');
   // The crashed one is not yet known to be gone.

@@ -49,7 +49,7 @@ function routerOf(prefix: string, isSourceWell: () => boolean, route: () => Prom
   return { router, putOff };
 }
 
-it('a study that the source takes long to show is noted down and read on beside others', async () => {
+it('a study that the source returns slowly is recorded and read in parallel with others', async () => {
   const { router, putOff, finish } = slowRouter('{slow}', () => true);
   expect(await router.routeSoon('s-1', 1)).toBe('put-off');
   // No try has failed, and nothing else reads it meanwhile.
@@ -59,7 +59,7 @@ it('a study that the source takes long to show is noted down and read on beside 
   await waitFor(async () => (await putOff.read('s-1')) === undefined);
 });
 
-it('is waited for where it is the source as a whole that does not answer', async () => {
+it('is waited for if the source as a whole does not respond', async () => {
   const { router, putOff, finish } = slowRouter('{away}', () => false);
   const running = router.routeSoon('s-1', 1);
   await sleep(150);
@@ -68,7 +68,7 @@ it('is waited for where it is the source as a whole that does not answer', async
   expect(await running).toBe('enqueued');
 });
 
-it('a study that brings its source down each time it is asked for is put off alone', async () => {
+it('a study that crashes its source at each request is postponed alone', async () => {
   const reset = new OrthancError('reset', 'the connection was reset');
   const { router, putOff } = routerOf(
     '{falls}',

@@ -37,7 +37,7 @@ it('finds what a source had before it was followed, and that is dated later', as
   expect(await find?.(studies)).toEqual(new Set(['old']));
 });
 
-it('leaves it to the dates where the feed cannot tell', () => {
+it('leaves it to the dates if the feed is not conclusive', () => {
   const signal = AbortSignal.timeout(5_000);
   const { beganAt: _, ...another } = feed;
   expect(thereBefore(orthancOf([]), another, () => 1, signal)).toBeUndefined();
@@ -46,7 +46,7 @@ it('leaves it to the dates where the feed cannot tell', () => {
   expect(thereBefore(orthancOf([]), { ...feed, floor: 5 }, () => 1, signal)).toBeUndefined();
 });
 
-it('takes nothing as old once the feed is shorter than what was read, or another one', async () => {
+it('treats nothing as old if the feed is shorter than before, or another one', async () => {
   const signal = AbortSignal.timeout(5_000);
   const suspects = [study('one', ahead), study('two', ahead)];
   // Another database, whose numbers start again; and one whose changes were all deleted.

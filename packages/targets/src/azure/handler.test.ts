@@ -259,7 +259,7 @@ describe('the azure target', () => {
   const parse = (more: object = {}): AzureTarget => azureTarget.parse(configOf('cases', more));
   beforeAll(() => makeContainer('cases'));
 
-  it('goes on with an upload in blocks where an earlier attempt ended, and the blob has the MD5 of the whole', async () => {
+  it('continues an upload in blocks of an earlier attempt, and the blob has the MD5 of the whole', async () => {
     const config = parse({ blockSize: '4MiB', prefix: 'resume/', maxParallel: 2 });
     const study = largeStudy(52_000_000);
     const delivery = new TestDelivery(azureHandler, study);
@@ -306,7 +306,7 @@ describe('the azure target', () => {
     expect(refusal.error?.message).not.toContain('sig=');
   });
 
-  it('delivers over https with client credentials of Entra, asked for once, and says when they are refused', async () => {
+  it('delivers over https with client credentials of Entra, requested once, and reports their rejection', async () => {
     const certificates = await makeCertificates();
     await using secured = await startAzurite({ tls: certificates.server });
     const ask: string[] = [];
@@ -352,7 +352,7 @@ describe('the azure target', () => {
     );
   });
 
-  it('says what it has of a study: what was removed is not there, what was altered is different, the rest by its MD5', async () => {
+  it('reports its content for a study: removed instances are missing, altered ones different, the rest is compared by MD5', async () => {
     const config = parse({ prefix: 'held/' });
     const client = clientOf('cases');
     const study = fixtureStudy({ seed: 'held', series: 1, instancesPerSeries: 3 });
@@ -399,7 +399,7 @@ describe('the azure target', () => {
     expect(requests).toBe(3);
   });
 
-  it('refuses two kinds of credentials, none, and a token over http', () => {
+  it('rejects two kinds of credentials, none, and a token over http', () => {
     const problems = (more: object): string[] =>
       azureTarget.safeParse(configOf('cases', more)).error?.issues.map(({ message }) => message) ?? [];
     const entra = {
@@ -416,7 +416,7 @@ describe('the azure target', () => {
     expect(problems({ accountKey: undefined, entra })).toEqual(['with entra the endpoint has to be https']);
   });
 
-  it('takes the page of a proxy for no confirmation', async () => {
+  it('does not treat the page of a proxy as a confirmation', async () => {
     await using page = await startHttpServer((_, response) => {
       response.writeHead(200, { 'content-type': 'text/html' }).end('<html>sign in</html>');
     });

@@ -9,7 +9,7 @@ function* inPieces(bytes: Buffer, size: number): Generator<Uint8Array> {
 }
 
 describe('readIdentity', () => {
-  it('tells two patients with the same UIDs apart', async () => {
+  it('distinguishes two patients with the same UIDs', async () => {
     const [first, second] = await Promise.all(
       ['tiny-same-uids-patient-A.dcm', 'tiny-same-uids-patient-B.dcm'].map(async (name) =>
         readIdentity([await caseFile(name)]),
@@ -53,7 +53,7 @@ describe('readIdentity', () => {
     expect(await readIdentity([bytes])).toBeUndefined();
   });
 
-  it('asks for no more than it needs, and stops at its limit', async () => {
+  it('requests no more than it needs, and stops at its limit', async () => {
     const study = fixtureStudy({ series: 1, instancesPerSeries: 1 });
     let read = 0;
     function* counted(chunks: Iterable<Uint8Array>): Generator<Uint8Array> {

@@ -13,7 +13,7 @@ import { settles } from './settles.ts';
 /** The contract of every handler, tested with a real server. Call it in the handler's test file. */
 export function handlerContract<Config extends TargetConfig>(contract: HandlerContract<Config>): void {
   const { handler, keeps = 'file' } = contract;
-  describe(`${contract.name} keeps the contract`, () => {
+  describe(`${contract.name} fulfils the contract`, () => {
     let target: StartedTarget;
     beforeAll(async () => {
       target = await contract.start();
@@ -113,7 +113,7 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
       await expectArrived(study);
     });
 
-    it('quarantines an instance that the source has no more, and goes on', async () => {
+    it('quarantines an instance that the source no longer has, and continues', async () => {
       const study = fixtureStudy({ seed: `${contract.name} gone` });
       const gone = study.instances[2]?.manifest.sopInstanceUid;
       const delivery = new TestDelivery(handler, {
@@ -234,7 +234,7 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
       it(`hostile tags: not in names here, ${contract.hostile.notApplicable}`, () => {});
     } else {
       const { config } = contract.hostile;
-      it('hostile tags never leave the folder or prefix, and stay readable', async () => {
+      it('hostile tags never leave the folder or prefix, and remain readable', async () => {
         const before = new Set(await target.names?.());
         const cases = hostileTags.map((hostile) => ({ ...hostile, study: hostileStudy(contract.name, hostile) }));
         const queue = [...cases];
@@ -264,7 +264,7 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
       await expectArrived(study);
     }, 300_000);
 
-    it('every check of testConnection passes, and each has a fault of its own in this suite', async () => {
+    it('every check of testConnection passes, and fails for its own fault in this suite', async () => {
       const checks = await allChecks(handler, parse());
       for (const check of checks) {
         expect(check, check.detail).toMatchObject({ result: 'passed' });

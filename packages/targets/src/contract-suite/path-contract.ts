@@ -33,7 +33,7 @@ export function pathContract<Config extends TargetConfig>({
   option,
   place,
 }: PathContract<Config>): void {
-  describe(`${name} keeps two contents apart that would take one path`, () => {
+  describe(`${name} separates two contents with the same path`, () => {
     const parse = ({ config }: EmptyPlace, more: object = {}): Config => handler.schema.parse({ ...config, ...more });
     const deliver = async (
       study: FixtureStudy,
@@ -45,7 +45,7 @@ export function pathContract<Config extends TargetConfig>({
     };
     const flat = { [option]: '{SOPInstanceUID}.dcm' };
 
-    it('of two patients with the same UIDs the second is quarantined by name, and the first stays', async () => {
+    it('of two patients with the same UIDs the second is quarantined, and the first is kept', async () => {
       const there = await place();
       const [first, second] = twoPatients('patients');
       expectNoError(await deliver(first, parse(there)));
@@ -86,7 +86,7 @@ export function pathContract<Config extends TargetConfig>({
       expect(asked.sort()).toEqual(other.instances.map(({ manifest }) => manifest.sopInstanceUid).sort());
     });
 
-    it('of two patients at the same time each path has one whole instance, and its delivery alone is told so', async () => {
+    it('of two simultaneous patients each path has one complete instance, and only its delivery is confirmed', async () => {
       const there = await place();
       const [first, second] = twoPatients('race', 8);
       const [one, other] = await Promise.all([deliver(first, parse(there)), deliver(second, parse(there), 'other')]);
@@ -101,7 +101,7 @@ export function pathContract<Config extends TargetConfig>({
       }
     });
 
-    it('replaces them when told so', async () => {
+    it('replaces them if configured', async () => {
       const there = await place();
       const [first, second] = twoPatients('told');
       expectNoError(await deliver(first, parse(there)));
@@ -180,7 +180,7 @@ export function pathContract<Config extends TargetConfig>({
       expect((await there.names()).filter((path) => path.endsWith('.dcm'))).toHaveLength(3);
     });
 
-    it('UIDs that are no UIDs have paths of their own', async () => {
+    it('invalid UIDs have separate paths', async () => {
       const there = await place();
       const study = fixtureStudy({ ...small, instancesPerSeries: 7, seed: 'odd' });
       const uids = ['..', '...', '....', '1.2.', '1.2', ' 1.2', '1.2\0'];
@@ -194,7 +194,7 @@ export function pathContract<Config extends TargetConfig>({
       }
     });
 
-    it('a marker does not take the place of that of another patient', async () => {
+    it('a marker does not replace that of another patient', async () => {
       const there = await place();
       const [first, second] = twoPatients('marker');
       const more = { marker: {}, [option]: '{PatientID}/{SOPInstanceUID}.dcm' };

@@ -126,7 +126,7 @@ describe('a receiver that is not there, behind something that is', () => {
     }
   });
 
-  it('aborts on every C-STORE (storescp): nothing is blamed, whatever the number of attempts', async () => {
+  it('aborts on every C-STORE (storescp): no instance is quarantined, for any number of attempts', async () => {
     await using scp = await startStorescp({ args: ['--abort-after'] });
     const delivery = new TestDelivery(dicomHandler, study('storage is down', 5));
     const config = configAt(scp.port, { calledAeTitle: scp.aet });
@@ -151,7 +151,7 @@ describe('a receiver that is not there, behind something that is', () => {
   });
 });
 
-describe('a receiver that takes one association at a time', () => {
+describe('a receiver that accepts one association at a time', () => {
   it('is served with one, and that is remembered for the next delivery', async () => {
     let rejected = 0;
     await using scp = await receiver(undefined, {
@@ -175,7 +175,7 @@ describe('a receiver that takes one association at a time', () => {
     expect(scp.maxAtOnce()).toBe(1);
   });
 
-  it('lets a second delivery wait for the first, or says what it takes', async () => {
+  it('lets a second delivery wait for the first, or reports the limit', async () => {
     await using scp = await receiver(undefined, { maxAssociations: 1 });
     const first = new TestDelivery(dicomHandler, study('a', 30));
     const second = new TestDelivery(dicomHandler, study('b', 30));
@@ -229,7 +229,7 @@ describe('a receiver that ends associations', () => {
     expect(scp.accepted()).toBeGreaterThan(5);
   });
 
-  it('because of the network: what was on its way goes on new ones', async () => {
+  it('because of the network: instances in transit are sent on new ones', async () => {
     await using scp = await receiver();
     await using proxy = await startFaultProxy({ port: scp.port });
     const delivery = new TestDelivery(dicomHandler, study('network', 40));
@@ -247,7 +247,7 @@ describe('a receiver that ends associations', () => {
   });
 
   it.each(['abort', 'hang'] as const)(
-    'on one instance, always (%s): the others arrive at once, that one is found out',
+    'on one instance, always (%s): the others arrive immediately, this one is identified',
     async (how) => {
       const one = study(`guilty ${how}`, 12);
       const bad = one.instances[3]!.manifest.sopInstanceUid;
@@ -285,7 +285,7 @@ describe('maxParallel: auto', () => {
     expect(associationsFor(2, openMs)).toBe(2);
   });
 
-  it('sends all to a receiver that takes fewer', async () => {
+  it('sends all to a receiver that accepts fewer', async () => {
     await using scp = await receiver(undefined, { maxAssociations: 2 });
     const delivery = new TestDelivery(dicomHandler, study('auto', 12));
     const { error } = await delivery.attempt(scp.config({ maxParallel: 'auto' }));

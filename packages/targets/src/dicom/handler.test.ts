@@ -65,7 +65,7 @@ const uidsOf = (study: FixtureStudy): string[] => study.instances.map(({ manifes
 const uidAt = (study: FixtureStudy, index: number): string => uidsOf(study)[index] ?? '';
 
 describe('associations', () => {
-  it('opens several where the receiver lets it', async () => {
+  it('opens several if the receiver accepts them', async () => {
     await using scp = await receiver();
     const attempt = await new TestDelivery(dicomHandler, fixtureStudy({ instancesPerSeries: 8 })).attempt(scp.config);
     expect(attempt.error).toBeUndefined();
@@ -166,7 +166,7 @@ describe('a receiver without space', () => {
     },
   );
 
-  it('in the middle of a study: what arrived stays, the rest waits until there is space', async () => {
+  it('during a study: arrived instances stay, the rest waits until there is space', async () => {
     const study = fixtureStudy({ seed: 'fills up', instancesPerSeries: 6 });
     let room = 5;
     await using scp = await receiver({}, () => (--room < 0 ? 0xa700 : 0));
@@ -244,7 +244,7 @@ describe('presentation contexts', () => {
     }
   });
 
-  it('names what the source does not know', async () => {
+  it('reports elements that the source does not know', async () => {
     await using scp = await receiver();
     const study = fixtureStudy({ series: 1 });
     const instances = study.instances.map((one, index) =>
@@ -315,7 +315,7 @@ describe('transfer syntaxes', () => {
   });
 
   it.each(['never', 'fallback', 'always'] as const)(
-    'transcode: %s re-encodes what is uncompressed for a receiver that takes Implicit VR only',
+    'transcode: %s re-encodes uncompressed instances for a receiver that accepts Implicit VR only',
     async (transcode) => {
       await using scp = await startStorescp({ args: ['+xi'] });
       const target = { type: 'dicom', host: scp.host, port: scp.port, calledAeTitle: scp.aet, transcode };
@@ -343,7 +343,7 @@ describe('transfer syntaxes', () => {
     },
   );
 
-  it('offers Implicit VR always, and does not send it where the target says that it may not', async () => {
+  it('always proposes Implicit VR, and does not send it if the target forbids it', async () => {
     await using scp = await receiver({ transferSyntaxes: [explicit] }, undefined, {
       presentationContexts: ({ transferSyntaxes }) => transferSyntaxes.find((uid) => uid === implicit),
     });
@@ -412,7 +412,7 @@ describe('transfer syntaxes', () => {
     expect(scp.stored.map(({ syntax }) => syntax)).toEqual([expected, expected]);
   });
 
-  it('fallback leaves alone what the receiver accepts, unless the list of the target says otherwise', async () => {
+  it('fallback leaves instances unchanged that the receiver accepts, unless the list of the target excludes them', async () => {
     const study = await uploaded('accepted');
     await using all = await receiver({ transcode: 'fallback' });
     expect((await new TestDelivery(dicomHandler, study).attempt(all.config, { run: { open } })).error).toBeUndefined();
@@ -440,7 +440,7 @@ describe('transfer syntaxes', () => {
     ]);
   });
 
-  it('quarantines what would get another SOP Instance UID', async () => {
+  it('quarantines instances that would get another SOP Instance UID', async () => {
     await using scp = await receiver({ transcode: 'always', transferSyntaxes: [implicit] });
     const study = await uploaded('lossy');
     const [first, second] = study.instances.map(({ manifest }) => manifest);

@@ -36,8 +36,8 @@ async function studyWith(
   return { ...good, instances: [...more, ...good.instances] };
 }
 
-describe('files that an archive keeps although PS3.10 does not allow them', () => {
-  it('are delivered: the manifest knows class, UID and syntax', async () => {
+describe('files that an archive stores although PS3.10 does not allow them', () => {
+  it('are delivered: the manifest has class, UID and transfer syntax', async () => {
     await using scp = await startStorescp();
     const study = await studyWith([
       ['no-meta.dcm', {}],
@@ -90,7 +90,7 @@ describe('an instance that cannot be proposed', () => {
     expect((await receivedFiles(scp.receivedFolder)).length).toBe(2);
   });
 
-  it('is quarantined before the target is connected to, and keeps it from nothing', async () => {
+  it('is quarantined before the target is connected to, and does not affect the others', async () => {
     const lease = await leasePort();
     const config = dicomTarget.parse({ type: 'dicom', host: '127.0.0.1', port: lease.port, calledAeTitle: 'PACS' });
     const study = await studyWith([['bad-sop-class.dcm', { sopClassUid: '1.2.840.GE.5' }]]);

@@ -241,14 +241,14 @@ describe('an Orthanc that limits its answers', () => {
 describe('an archive that cuts its lists', () => {
   const study = makeStudy({ seed: 'cut', series: 2, instancesPerSeries: 6, ...small });
 
-  it.each([false, true])('is asked by number for what they lack (without a word: %s)', async (isSilent) => {
+  it.each([false, true])('is queried by number for missing matches (silently cut: %s)', async (isSilent) => {
     await using archive = await archiveOf(study, { limit: 4, isSilent });
     const { came, ...result } = await pull(targetAt(archive.port), study.studyInstanceUid);
     expect(result).toEqual({ completed: 12, failed: 0, remaining: 0 });
     expect(came.size).toBe(12);
   });
 
-  it('and cannot be asked by number is asked for whole series, and what it has beside its list is taken', async () => {
+  it('and cannot be queried by number is asked for complete series, and unlisted instances are stored', async () => {
     await using archive = await archiveOf(study, { limit: 4, isSilent: true, numbers: false });
     const { came, ...result } = await pull(targetAt(archive.port), study.studyInstanceUid);
     expect(result).toEqual({ completed: 12, failed: 0, remaining: 0 });
@@ -258,7 +258,7 @@ describe('an archive that cuts its lists', () => {
     expect(again).toMatchObject({ completed: 12, failed: 0 });
   });
 
-  it('and lacks some of what it counts leaves a part, and says so', async () => {
+  it('and lacks some of the instances that it counts gives an incomplete result, and reports this', async () => {
     await using archive = await archiveOf(study, { lacks: [...study][3]!.sopInstanceUid });
     const { came, ...result } = await pull(targetAt(archive.port), study.studyInstanceUid);
     expect(came.size).toBe(11);
@@ -270,7 +270,7 @@ describe('an archive that cuts its lists', () => {
     });
   });
 
-  it('and does not count never lets a part pass for the whole', async () => {
+  it('and does not report counts never gives an incomplete result as complete', async () => {
     await using archive = await archiveOf(study, { limit: 4, counts: false });
     const { came, ...result } = await pull(targetAt(archive.port), study.studyInstanceUid);
     // All instances that arrived with its series were stored, but whether they are complete is unknown.
@@ -281,7 +281,7 @@ describe('an archive that cuts its lists', () => {
     ]);
   });
 
-  it('down to nothing: no confirmation is taken back, and the delivery says what it waits for', async () => {
+  it('down to nothing: no confirmation is removed, and the delivery reports what it waits for', async () => {
     const delivered = fixtureStudy({ seed: 'cut to nothing', series: 1, ...small });
     const instances = makeStudy({ seed: 'cut to nothing', series: 1, ...small });
     await using archive = await archiveOf(instances, {
@@ -299,7 +299,7 @@ describe('an archive that cuts its lists', () => {
     expect(delivery.pending).toEqual([]);
   });
 
-  it('to some: what it does not list is asked for alone', async () => {
+  it('to some: unlisted instances are queried individually', async () => {
     const delivered = fixtureStudy({ seed: 'cut to some', series: 1, instancesPerSeries: 8, ...small });
     const instances = makeStudy({ seed: 'cut to some', series: 1, instancesPerSeries: 8, ...small });
     await using archive = await archiveOf(instances, { limit: 3, isSilent: true });
@@ -317,7 +317,7 @@ describe('an archive that has a SOP Instance UID twice', () => {
     Buffer.from(one.bytes.toString('latin1').replaceAll(from, to), 'latin1');
   const otherStudy = `${study.studyInstanceUid.slice(0, -1)}${study.studyInstanceUid.endsWith('1') ? 2 : 1}`;
 
-  it('and sends that of another study: it is not taken, and named', async () => {
+  it('and sends that of another study: it is rejected and named', async () => {
     await using archive = await archiveOf(study, {
       answers: (one) => [
         one.sopInstanceUid === first!.sopInstanceUid ? replaced(one, study.studyInstanceUid, otherStudy) : one.bytes,
@@ -367,7 +367,7 @@ describe('an archive that has a SOP Instance UID twice', () => {
     expect(stored.sort()).toEqual([second!.seriesInstanceUid, '2.25.77'].sort());
   });
 
-  it('of two patients: one is taken, and it is said that there is another', async () => {
+  it('of two patients: one is stored, and the other is reported', async () => {
     const patient = Buffer.from(study.patientId, 'latin1');
     await using archive = await archiveOf(study, {
       answers: (one) =>
@@ -406,7 +406,7 @@ describe('an archive that gives little away', () => {
     expect([...syntaxes]).toEqual(['rle']);
   });
 
-  it('no answer to role selection, but instances: they are taken', async () => {
+  it('no response to role selection, but instances: they are stored', async () => {
     const study = makeStudy({ seed: 'roleless', series: 1, ...small });
     await using archive = await archiveOf(study);
     const proxy = await proxyTo(archive.port, withoutRoles);
@@ -415,7 +415,7 @@ describe('an archive that gives little away', () => {
     await proxy.close();
   });
 
-  it('no answer to role selection, and a first series that does not come: the others are taken', async () => {
+  it('no response to role selection, and a first series that does not arrive: the others are stored', async () => {
     const study = makeStudy({ seed: 'roleless in part', series: 2, ...small });
     const instances = [...study];
     const offline = instances[0]?.seriesInstanceUid;
@@ -483,7 +483,7 @@ describe('one odd instance', () => {
     });
   });
 
-  it('with texts in ISO 2022 is read, whatever stands beside it', async () => {
+  it('with texts in ISO 2022 is read, with any other values', async () => {
     const qr = await startDcmqrscp();
     const like = fixtureStudy({ series: 1, instancesPerSeries: 1 });
     const instances = await Promise.all(

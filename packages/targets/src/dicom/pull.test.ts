@@ -148,7 +148,7 @@ describe.each(['Orthanc', 'dcmqrscp'] as const)('pulling from %s', (kind) => {
     expect(came).toEqual(await digests(first));
   });
 
-  it.each(['get', 'move'])('retrieves by C-%s only what is missing, and only the series asked for', async (how) => {
+  it.each(['get', 'move'])('retrieves by C-%s only missing instances, and only the requested series', async (how) => {
     const config = how === 'move' ? moving() : configured();
     const all = [...first];
     const came = new Map([all[0], all[4]].map((one) => [one?.sopInstanceUid ?? '', 0]));
@@ -183,7 +183,7 @@ describe.each(['Orthanc', 'dcmqrscp'] as const)('pulling from %s', (kind) => {
     expect(result).toEqual({ completed: 0, failed: 0, remaining: 0 });
   });
 
-  it.each(['get', 'move'])('by C-%s, stops when what comes cannot be kept, with the reason', async (how) => {
+  it.each(['get', 'move'])('by C-%s, stops if instances cannot be stored, with the reason', async (how) => {
     const config = how === 'move' ? moving() : configured();
     const store = async (): Promise<void> => {
       throw new Error('no space');
@@ -192,7 +192,7 @@ describe.each(['Orthanc', 'dcmqrscp'] as const)('pulling from %s', (kind) => {
     await expect(pulling).rejects.toMatchObject({ code: 'internal', message: 'received instances cannot be stored' });
   });
 
-  it.each(['get', 'move'])('by C-%s, can be cancelled and goes on later', async (how) => {
+  it.each(['get', 'move'])('by C-%s, can be cancelled and continues later', async (how) => {
     const config = how === 'move' ? moving() : configured();
     const stop = new AbortController();
     const came = new Map<string, number>();
@@ -214,7 +214,7 @@ describe.each(['Orthanc', 'dcmqrscp'] as const)('pulling from %s', (kind) => {
     expect(came).toEqual(await digests(first));
   });
 
-  it('says that the archive cannot be reached, refuses us, or does not know our destination', async () => {
+  it('reports that the archive is unreachable, rejects us, or does not know our destination', async () => {
     const request = { studyInstanceUid: first.studyInstanceUid };
     await expect(pull(configured({ port: lease.port }), request)).rejects.toMatchObject({ code: 'target-unreachable' });
     const proxy = await startFaultProxy({ port: Number(base['port']), blackHole: true });
@@ -253,7 +253,7 @@ it('pulls by DICOM TLS with our certificate, from an Orthanc', async () => {
 describe('pulling from an archive that', () => {
   const instances = [...first];
 
-  it('cannot give some instances: they are asked for alone, then counted as failed', async () => {
+  it('does not return some instances: they are requested individually, then counted as failed', async () => {
     const bad = instances[1]?.sopInstanceUid ?? '';
     const asked: unknown[] = [];
     const server = createServer({

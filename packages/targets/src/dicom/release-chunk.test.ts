@@ -81,7 +81,7 @@ async function expected(study: FixtureStudy): Promise<Map<string, string>> {
 const plain = (port: number, more: object = {}): DicomTarget =>
   dicomTarget.parse({ type: 'dicom', host: '127.0.0.1', port, calledAeTitle: 'RECEIVER', ...more });
 
-describe('chunks that are given back and used again at once', () => {
+describe('chunks that are released and reused immediately', () => {
   const shapes = [
     ['in pieces of 16 kB', { chunkBytes: 16_384 }],
     ['cut in the file meta', { chunkBytes: 200, rows: 32, columns: 32 }],

@@ -243,7 +243,7 @@ const cases: readonly Case[] = [
   },
 ];
 
-describe('the test of a target says what its deliveries meet', () => {
+describe('the test of a target reports the same problems as its deliveries', () => {
   it.each(cases)('$name', async ({ port, tls, detail, remedy, code = 'target-tls', check = 'tls' }) => {
     const config = dicomTarget.parse({
       type: 'dicom',

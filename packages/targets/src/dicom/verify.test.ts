@@ -73,7 +73,7 @@ describe('verify: find', () => {
     };
   }
 
-  it('takes confirmations back that the archive does not bear out; the next attempt sends just these', async () => {
+  it('removes confirmations that the archive contradicts; the next attempt sends only these', async () => {
     const study = fixtureStudy({ seed: 'lost' });
     const [first = '', , third = ''] = uidsOf(study);
     let losing = true;
@@ -211,7 +211,7 @@ describe('verify: commitment', () => {
 
   const listener = () => ({ listen: `127.0.0.1:${lease.port}` });
 
-  it('is confirmed by Orthanc, which reports on an association of its own; what it lost is sent again', async () => {
+  it('is confirmed by Orthanc, which reports on its own association; lost instances are sent again', async () => {
     await using orthanc = await startOrthanc({ modalities: { us: ['DISPATCH', '127.0.0.1', lease.port] } });
     const config = dicomTarget.parse({
       type: 'dicom',
@@ -283,7 +283,7 @@ describe('verify: commitment', () => {
     );
   }
 
-  it('takes the report on the association that asked, and asks for all at once', async () => {
+  it('accepts the report on the requesting association, and requests all together', async () => {
     await using scp = await committing((request, association) => report(request, association));
     const study = fixtureStudy({ seed: 'same association' });
     const attempt = await new TestDelivery(dicomHandler, study).attempt(scp.config);
@@ -319,7 +319,7 @@ describe('verify: commitment', () => {
     expect(second?.transactionUid).not.toBe(scp.requests[0]?.transactionUid);
   });
 
-  it('a duplicate Transaction UID in the response is answered with a new one at once', async () => {
+  it('a duplicate Transaction UID in the response is answered with a new one immediately', async () => {
     await using scp = await committing((request, association, count) => {
       if (count > 1) report(request, association);
       return count === 1 ? 0x0131 : 0;
@@ -329,7 +329,7 @@ describe('verify: commitment', () => {
     expect(new Set(scp.requests.map(({ transactionUid }) => transactionUid)).size).toBe(2);
   });
 
-  it('while no answer came it is pending; the next attempt asks anew and takes the old report too', async () => {
+  it('without a report it is pending; the next attempt sends a new request and accepts the old report too', async () => {
     await using scp = await committing(() => {}, { commitment: { timeout: '300ms', listener: listener() } });
     const delivery = new TestDelivery(dicomHandler, fixtureStudy({ seed: 'no answer', series: 1 }));
     await using _dispatcher = serving(scp.config, delivery);
@@ -346,7 +346,7 @@ describe('verify: commitment', () => {
     expect(scp.arrived.length).toBe(3);
   });
 
-  it('goes on waiting for the same transaction after a restart of ours', async () => {
+  it('continues to wait for the same transaction after a restart', async () => {
     await using scp = await committing(() => {}, { commitment: { timeout: '20s', listener: listener() } });
     const delivery = new TestDelivery(dicomHandler, fixtureStudy({ seed: 'restart', series: 1 }));
     const stop = new AbortController();
@@ -390,7 +390,7 @@ describe('verify: commitment', () => {
     taken.close();
   });
 
-  it('an address on which a dispatcher of ours listens is good', async () => {
+  it('an address on which one of our dispatchers listens passes the test', async () => {
     const ours = createServer({ presentationContexts: [] });
     const { port } = await ours.listen({ port: 0, host: '127.0.0.1' });
     await using scp = await committing(() => {}, { commitment: { listener: { listen: `127.0.0.1:${port}` } } });
@@ -403,7 +403,7 @@ describe('verify: commitment', () => {
     await ours.close();
   });
 
-  it('takes reports by TLS, from whom it can identify', async () => {
+  it('accepts reports by TLS, from an identified peer', async () => {
     const { ca, server, client } = await makeCertificates();
     const tls = { cert: server.certFile, key: server.keyFile, ca: ca.certFile };
     await using scp = await committing(() => {}, { commitment: { timeout: '20s', listener: { ...listener(), tls } } });
@@ -417,7 +417,7 @@ describe('verify: commitment', () => {
     expect((await attempt).error?.message).toBeUndefined();
   });
 
-  it('refuses a report that nobody asked for', async () => {
+  it('rejects an unexpected report', async () => {
     await using scp = await committing(() => {}, { commitment: { timeout: '20s', listener: listener() } });
     const stop = new AbortController();
     const delivery = new TestDelivery(dicomHandler, fixtureStudy({ series: 1 }));
@@ -428,7 +428,7 @@ describe('verify: commitment', () => {
     await attempt;
   });
 
-  it('a report that comes to another dispatcher while nobody waits here reaches the delivery by the mailbox', async () => {
+  it('a report that arrives at another dispatcher while nothing waits here reaches the delivery through the mailbox', async () => {
     await using scp = await committing(() => {}, { commitment: { timeout: '300ms', listener: listener() } });
     const delivery = new TestDelivery(dicomHandler, fixtureStudy({ seed: 'elsewhere', series: 1 }));
     // This one never requests, it only listens.
@@ -444,7 +444,7 @@ describe('verify: commitment', () => {
     expect(await delivery.mailbox.leave(`storage-commitment:${request.transactionUid}`, {})).toBe(false);
   });
 
-  it('a report that cannot be kept now is refused, so that it comes again', async () => {
+  it('a report that cannot be stored now is rejected, so that it is sent again', async () => {
     await using scp = await committing(() => {}, { commitment: { timeout: '20s', listener: listener() } });
     const delivery = new TestDelivery(dicomHandler, fixtureStudy({ seed: 'no redis', series: 1 }));
     const { leave } = delivery.mailbox;
@@ -469,7 +469,7 @@ describe('verify: commitment', () => {
     }
     const silent = () => committing(() => {}, { commitment: { timeout: '300ms', listener: listener() } });
 
-    it.each(['first', 'last'])('on one transaction: the failure stands, if it comes %s', async (when) => {
+    it.each(['first', 'last'])('on one transaction: the failure stands, if it arrives %s', async (when) => {
       await using scp = await silent();
       const { delivery, uids } = await pending(scp, `contradiction ${when}`);
       await using _dispatcher = serving(scp.config, delivery);
@@ -486,7 +486,7 @@ describe('verify: commitment', () => {
       expect(await reportFromOutside(request!)).toBe(0x0110);
     });
 
-    it('on two transactions: the word on the newer one counts, in whatever order they come', async () => {
+    it('on two transactions: the result of the newer one counts, in any order of arrival', async () => {
       for (const isOldFirst of [true, false]) {
         await using scp = await silent();
         const { delivery, uids } = await pending(scp, `two transactions ${isOldFirst}`);
@@ -503,7 +503,7 @@ describe('verify: commitment', () => {
       }
     });
 
-    it('an instance of another class, or of nobody, is not what was asked for', async () => {
+    it('an instance with another class, or without one, is not the requested one', async () => {
       await using scp = await silent();
       const { delivery } = await pending(scp, 'another class');
       await using _dispatcher = serving(scp.config, delivery);

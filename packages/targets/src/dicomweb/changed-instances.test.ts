@@ -88,7 +88,7 @@ describe('instances that are changed on their way', () => {
     expect(kinds).toEqual(study.instances.map((_, index) => (index === 7 ? 'quarantined' : 'delivered')));
   });
 
-  it('are written down once where the target asks for a length (411), and still made once', async () => {
+  it('are written to a file once if the target requires a length (411), and still created once', async () => {
     const study = newStudy('length', 50);
     const { hooks, opened } = changing(study);
     let refused = 0;

@@ -137,7 +137,7 @@ describe('a Store Instances Response', () => {
     }
   });
 
-  it('that says two things of an instance: a search decides', async () => {
+  it('with two results for an instance: a search decides', async () => {
     const content: Answer = ({ uids: sent }) => [
       json,
       response(
@@ -181,7 +181,7 @@ describe('a Store Instances Response', () => {
     expect(kinds).toEqual(allDelivered);
   });
 
-  it('that is compressed unasked is read; a lie about it, or a bomb, confirms nothing', async () => {
+  it('with unrequested compression is read; a false one, or a bomb, confirms nothing', async () => {
     const gzip = { 'content-encoding': 'gzip' };
     const honest = await service(200, (stow) => [json, gzipSync(whole(stow)), gzip], 'no search');
     expect((await deliver(study, honest.config)).kinds).toEqual(allDelivered);
@@ -201,7 +201,7 @@ describe('a Store Instances Response', () => {
 });
 
 describe('searches', () => {
-  it('that answer with a page, JSON of its own, or to a login are no DICOMweb service', async () => {
+  it('with a page, JSON of another format, or for a login are not from a DICOMweb service', async () => {
     for (const [status, type, body] of [
       [200, 'text/html', '<html>'],
       [200, 'application/json', '{"status":"ok"}'],

@@ -120,7 +120,7 @@ describe('a gateway in front of a DICOMweb service', () => {
     await expectThere(study);
   });
 
-  it('that answers 504 to batches and takes small ones: sent in halves, down to what it takes', async () => {
+  it('that answers 504 to batches and accepts small ones: sent in halves, down to the accepted size', async () => {
     const study = newStudy(16);
     fateOf = (uids) => (uids.length > 2 ? { status: 504, stores: false } : 'pass');
     const { attempt, kinds } = await deliver(study, config());
@@ -185,7 +185,7 @@ describe('a gateway in front of a DICOMweb service', () => {
     expect(uploads.at(-1)).toEqual([changing]);
   });
 
-  it('that cuts its lists: what it had before is not taken for what was sent', async () => {
+  it('that cuts its lists: earlier instances are not treated as sent ones', async () => {
     const study = newStudy(3);
     for (const { read } of study.instances) await orthanc.upload(Buffer.concat(await Array.fromAsync(read())));
     // Its lists have one instance for any query; single ones are found.
@@ -225,7 +225,7 @@ describe('a gateway in front of a DICOMweb service', () => {
     expect(uploads.length).toBe(1);
   });
 
-  it('that says when to come back is not pressed', async () => {
+  it('with Retry-After is not sent further requests', async () => {
     const study = newStudy(8);
     fateOf = () => ({ status: 503, stores: false, headers: { 'retry-after': '30' } });
     const { attempt } = await deliver(study, config());
@@ -234,7 +234,7 @@ describe('a gateway in front of a DICOMweb service', () => {
     expect(searches).toBeGreaterThan(1);
   });
 
-  it('that does not answer batches in time: asked, halved', async () => {
+  it('that does not respond to batches in time: searched, halved', async () => {
     const study = newStudy(4);
     fateOf = (uids) => (uids.length > 2 ? { status: 0, stores: false } : 'pass');
     const { attempt, kinds } = await deliver(study, config({ timeout: '1500ms' }));
@@ -257,7 +257,7 @@ describe('a gateway in front of a DICOMweb service', () => {
     expect(delivery.ledger.get(bad)).toMatchObject({ kind: 'quarantined' });
   });
 
-  it('a dispatcher that was killed while an answer was due asks before it sends again', async () => {
+  it('a dispatcher that was killed while a response was due searches before it sends again', async () => {
     const study = newStudy(4);
     const delivery = new TestDelivery(dicomwebHandler, study);
     const stop = new AbortController();

@@ -73,7 +73,7 @@ describe('pulling by DICOMweb, from an Orthanc', () => {
     expect(await Array.fromAsync(pull.find({ accessionNumber: 'no such' }, context()))).toEqual([]);
   });
 
-  it('does not take another instance, or a page, for the one that it asked for', async () => {
+  it('rejects another instance than requested, or a page', async () => {
     const uids = mr.instances.map(({ manifest }) => manifest.sopInstanceUid);
     const other = ct.instances[0]?.manifest;
     // A cache that mixes up two instances, and a series that cannot be retrieved as a whole.
@@ -174,7 +174,7 @@ describe('pulling by DICOMweb, from an Orthanc', () => {
     expect(none).toEqual({ completed: 0, failed: 0, remaining: 0 });
   });
 
-  it('whose lists are cut brings what comes with the series, counts the rest as failed, and finds are not complete', async () => {
+  it('with cut lists stores unlisted instances of the series, counts the rest as failed, and reports incomplete results', async () => {
     const first = ct.instances[0]!.manifest;
     // Two results of a search at most; of the first series it gives one instance.
     await using cutting = await startHttpServer(async ({ path, query, headers }, response) => {
@@ -214,7 +214,7 @@ describe('pulling by DICOMweb, from an Orthanc', () => {
     await expect(full).rejects.toThrow('disk full');
   });
 
-  it('counts what the service cannot give as failed, after asking for it alone (a stand-in before the server)', async () => {
+  it('counts instances that the service does not return as failed, after requesting them individually (a simulated server in between)', async () => {
     const bad = ct.instances[1]?.manifest.sopInstanceUid ?? '';
     // Breaks every answer off that carries the instance.
     await using broken = await startHttpServer(async (request, response) => {

@@ -90,7 +90,7 @@ describe('readOutcomes', () => {
     for (const type of [json, xml]) expect(readOutcomes(body, type)).toBeUndefined();
   });
 
-  it('takes a response for one only under a media type of the Standard, present or past, and in its form', () => {
+  it('accepts a response only with a media type of the Standard, current or former, and in its form', () => {
     const asJson = '{"00081199":{"vr":"SQ","Value":[{"00081155":{"vr":"UI","Value":["1.2"]}}]}}';
     const asXml = `<NativeDicomModel xmlns="${model}"><DicomAttribute tag="00081199" vr="SQ"/></NativeDicomModel>`;
     for (const type of [json, 'application/json']) {
@@ -169,7 +169,7 @@ describe('BatchQueue', () => {
     return all;
   };
 
-  it('keeps to both limits; what is larger goes alone', () => {
+  it('respects both limits; a larger instance is sent alone', () => {
     expect(drain(new BatchQueue(instances, { instances: 2, bytes: 50 }))).toEqual(['01', '2', '34', '5']);
     expect(drain(new BatchQueue(instances, { instances: 9, bytes: 30 }))).toEqual(['01', '2', '345']);
     expect(drain(new BatchQueue([], { instances: 9, bytes: 30 }))).toEqual([]);
@@ -180,7 +180,7 @@ describe('BatchQueue', () => {
     expect(drain(new BatchQueue(twins, { instances: 9, bytes: 99 }))).toEqual(['ab', 'ac']);
   });
 
-  it('hands out halves first, the first of them down to one, and shrinks for all', () => {
+  it('returns halves first, the first of them down to one, and reduces the limits for all', () => {
     const queue = new BatchQueue(instances, { instances: 4, bytes: 1000 });
     const batch = queue.next() ?? [];
     expect(names(batch)).toBe('0123');

@@ -23,7 +23,7 @@ import {
   type StowService,
 } from './stow-stand-in.ts';
 
-describe('answers to STOW-RS, from a scripted stand-in', () => {
+describe('STOW-RS responses, from a scripted server', () => {
   const running: AsyncDisposable[] = [];
   afterEach(async () => {
     for (const one of running.splice(0)) await one[Symbol.asyncDispose]();
@@ -39,7 +39,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
   const uids = study.instances.map(({ manifest }) => manifest.sopInstanceUid);
   const [first = '', second = '', third = '', fourth = ''] = uids;
 
-  it('announces the length of each request and keeps to the limits of a batch', async () => {
+  it('announces the length of each request and respects the limits of a batch', async () => {
     const { stows, config } = await service(allStored);
     await deliver(study, { ...config, batch: { instances: 3 }, maxParallel: 1 });
     expect(stows.map((stow) => stow.uids)).toEqual([[first, second, third], [fourth]]);
@@ -53,7 +53,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     expect(small.stows.map((stow) => stow.uids.length)).toEqual([2, 2]);
   });
 
-  it('202: resends only what 00081198 names, keeps the warnings of 00081199', async () => {
+  it('202: resends only instances in 00081198, and stores the warnings of 00081199', async () => {
     const { stows, config } = await service(({ uids: sent, count }, response) => {
       if (count > 1) return answer(response, 200, { stored: sent });
       answer(response, 202, { stored: [first, third], warnings: { [fourth]: 0xb000 }, failed: { [second]: 0xa700 } });
@@ -184,7 +184,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
   });
 
   it.each([400, 409, 422])(
-    '%i to one without a reason, while others are taken: that one is quarantined',
+    '%i to one without a reason, while others are accepted: this one is quarantined',
     async (status) => {
       const { config } = await service(({ uids: sent }, response) =>
         sent.includes(second) ? void response.writeHead(status).end() : answer(response, 200, { stored: sent }),
@@ -195,7 +195,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     },
   );
 
-  it.each([400, 409, 422])('%i to everything from some instance on: none of them is blamed', async (status) => {
+  it.each([400, 409, 422])('%i to everything from some instance on: none of them is quarantined', async (status) => {
     let quota = 2;
     const { config } = await service(({ uids: sent }, response) => {
       if (sent.length > quota) return void response.writeHead(status).end();
@@ -220,7 +220,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     expect((await deliver(study, { ...config, maxParallel: 1 }, delivery)).kinds).toEqual(Array(4).fill('delivered'));
   });
 
-  it('409 to one that goes last: it is sent again, and quarantined at the third time', async () => {
+  it('409 to the last one: it is sent again, and quarantined at the third time', async () => {
     const { config } = await service(({ uids: sent }, response) =>
       sent.includes(fourth) ? void response.writeHead(409).end() : answer(response, 200, { stored: sent }),
     );
@@ -231,7 +231,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     expect(last).toEqual(['delivered', 'delivered', 'delivered', 'quarantined']);
   });
 
-  it('409 to the reports at the end of a study: they are quarantined, an image that goes after them tells', async () => {
+  it('409 to the reports at the end of a study: they are quarantined because an image sent after them is accepted', async () => {
     const long = fixtureStudy({ seed: 'reports', series: 1, instancesPerSeries: 14, rows: 16, columns: 16 });
     const reports = new Set(long.instances.slice(-2).map(({ manifest }) => manifest.sopInstanceUid));
     const { config } = await service(({ uids: sent }, response) =>
@@ -255,7 +255,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     expect(kinds).toEqual(['delivered', 'quarantined', 'delivered', 'delivered']);
   });
 
-  it.each([200, 202])('%i without a body: a search tells', async (status) => {
+  it.each([200, 202])('%i without a body: a search decides', async (status) => {
     const listed = { uids: [first, second] };
     const { stows, config } = await service((_, response) => void response.writeHead(status).end(), listed);
     const { attempt, delivery, kinds } = await deliver(study, config);
@@ -301,7 +301,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     ]);
   });
 
-  it('413: halves the batch, keeps to the smaller size, quarantines what is too large alone', async () => {
+  it('413: halves the batch, uses the smaller size, quarantines a single instance that is too large', async () => {
     const { stows, config } = await service(({ uids: sent }, response) => {
       if (sent.length > 2 || sent.includes(first)) return void response.writeHead(413).end();
       answer(response, 200, { stored: sent });
@@ -315,7 +315,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     expect(stows.at(-1)?.uids.length).toBeLessThanOrEqual(2);
   });
 
-  it('413 while the request is still on its way', async () => {
+  it('413 during the request', async () => {
     // A server that answers after the head and closes, as proxies do.
     const server = createServer((request, response) => {
       if (request.method === 'GET') return void response.writeHead(204).end();
@@ -386,7 +386,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     expect((await deliver(study, quick, delivery)).kinds[1]).toBe('quarantined');
   });
 
-  it('verify: qido takes confirmations back that the search does not bear out', async () => {
+  it('verify: qido removes confirmations that the search contradicts', async () => {
     const listed = { uids: [first, second, third] };
     const { stows, config } = await service(({ uids: sent, count }, response) => {
       if (count === 2) listed.uids = uids;
@@ -466,7 +466,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
       expect(tokens.requests.length).toBe(4);
     });
 
-    it('OAuth 2: what is wrong with the token server is said as such', async () => {
+    it('OAuth 2: errors of the token server are reported as such', async () => {
       const { config } = await guarded();
       const wrong = { ...config, auth: { ...config.auth, clientSecret: new Secret('wrong') } };
       const { attempt } = await deliver(study, wrong);

@@ -26,7 +26,7 @@ describe('the dummy target', () => {
     expect(reported.size).toBe(left);
   });
 
-  it('fails the share of attempts that is asked for, the same ones each time', async () => {
+  it('fails the configured share of attempts, the same ones each time', async () => {
     const outcomes = async () => {
       const failed: number[] = [];
       for (let attempt = 1; attempt <= 200; attempt += 1) {
@@ -41,7 +41,7 @@ describe('the dummy target', () => {
     expect(await outcomes()).toEqual(first);
   });
 
-  it('rejects instances, and takes another code', async () => {
+  it('rejects instances, and uses another code', async () => {
     const { run, reported } = runOf({ quarantineRate: 1, failureRate: 1, failCode: 'target-full' }, 4);
     await expect(dummyHandler.deliver(run)).rejects.toMatchObject({ code: 'target-full', stage: 'transfer' });
     expect([...reported.values()].map(({ kind }) => kind)).toEqual(['quarantined', 'quarantined']);
@@ -66,7 +66,7 @@ describe('the dummy target', () => {
     expect(after.every(({ result }) => result === 'skipped')).toBe(true);
   });
 
-  it('refuses options that it does not know', () => {
+  it('rejects unknown options', () => {
     expect(dummyTarget.safeParse({ type: 'dummy', failCode: 'nonsense' }).success).toBe(false);
     expect(dummyTarget.safeParse({ type: 'dummy', failureRate: 2 }).success).toBe(false);
     expect(dummyTarget.safeParse({ type: 'dummy', delays: '1s' }).success).toBe(false);

@@ -166,7 +166,7 @@ describe('the folder target', () => {
   });
   const parse = (more: object = {}) => folderTarget.parse({ type: 'folder', path, minFree: 0, ...more });
 
-  it('takes flat and templated layouts', async () => {
+  it('supports flat and templated layouts', async () => {
     const study = fixtureStudy({ series: 1, instancesPerSeries: 2 });
     await new TestDelivery(folderHandler, study).attempt(parse({ layout: 'flat' }));
     const uids = study.instances.map(({ manifest }) => manifest.sopInstanceUid).sort();
@@ -224,7 +224,7 @@ describe('the folder target', () => {
     );
   });
 
-  it('writes no marker for a partial study unless asked', async () => {
+  it('writes no marker for a partial study unless configured', async () => {
     const study = fixtureStudy({ series: 1, instancesPerSeries: 3 });
     const gone = study.instances[1]?.manifest.sopInstanceUid;
     const hooks = {
@@ -239,7 +239,7 @@ describe('the folder target', () => {
     expect(JSON.parse(text)).toMatchObject({ complete: false, missing: [gone] });
   });
 
-  it('blames neither target nor instance when the dispatcher may open no more files', () => {
+  it('attributes the error neither to target nor instance when the dispatcher cannot open more files', () => {
     const script = fileURLToPath(new URL('out-of-files.child.ts', import.meta.url));
     const node = `ulimit -n 60 && exec "${process.execPath}" --disable-warning=ExperimentalWarning "${script}" "${path}"`;
     const out = JSON.parse(run('sh', '-c', node).toString()) as Record<string, unknown>;

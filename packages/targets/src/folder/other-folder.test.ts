@@ -59,8 +59,8 @@ it('first deliveries that come at the same time keep one mark', async () => {
   expect((await readdir(path)).filter((name) => name.startsWith('.'))).toEqual([mark]);
 });
 
-describe('a folder target knows the folder that it was set up with', () => {
-  it.runIf(canMount)('refuses a mount point whose share is not mounted, until it is', async () => {
+describe('a folder target identifies the folder with which it was set up', () => {
+  it.runIf(canMount)('rejects a mount point whose share is not mounted, until it is', async () => {
     const share = join(root.path, `share-${count}`);
     await mkdir(share);
     expect(await placeCheck()).toMatchObject({ result: 'passed', detail: expect.stringContaining('not marked yet') });
@@ -102,7 +102,7 @@ describe('a folder target knows the folder that it was set up with', () => {
     expect((await filesUnder(share)).length).toBeGreaterThan(0);
   });
 
-  it.runIf(canMount)('refuses a mount point within it whose share is not mounted, or is another', async () => {
+  it.runIf(canMount)('rejects a mount point within it whose share is not mounted, or is different', async () => {
     const layout = 'archive/images/{PatientID}/{SOPInstanceUID}.dcm';
     const point = join(path, 'archive');
     await mkdir(join(point, 'images'), { recursive: true });
@@ -141,7 +141,7 @@ describe('a folder target knows the folder that it was set up with', () => {
     expect((await deliver(study, { layout, path: moved })).error).toBeUndefined();
   });
 
-  it.runIf(canMount && canLockMounts)('marks a folder below where the mounted one is not ours', async () => {
+  it.runIf(canMount && canLockMounts)('marks a subfolder if the mounted folder has another owner', async () => {
     const layout = 'archive/images/{PatientID}/{SOPInstanceUID}.dcm';
     const [point, share] = [join(path, 'archive'), join(root.path, `share-${count}`)];
     const images = join(point, 'images');
@@ -165,7 +165,7 @@ describe('a folder target knows the folder that it was set up with', () => {
     expect(await readdir(point)).toEqual([]);
   });
 
-  it.runIf(canMount)('refuses another disk in its place, unless an operator says that it is meant', async () => {
+  it.runIf(canMount)('rejects another disk in its place, unless an operator confirms it', async () => {
     expect((await deliver()).error).toBeUndefined();
     const other = join(root.path, `other-${count}`);
     await mkdir(other);
@@ -196,7 +196,7 @@ describe('a folder target knows the folder that it was set up with', () => {
     else expect(attempt.error).toBeUndefined();
   });
 
-  it('refuses a folder that was made anew in its place', async () => {
+  it('rejects a folder that was created again in its place', async () => {
     expect((await deliver()).error).toBeUndefined();
     await rename(path, `${path}-before`);
     await mkdir(path);
@@ -206,7 +206,7 @@ describe('a folder target knows the folder that it was set up with', () => {
     expect((await deliver()).error).toBeUndefined();
   });
 
-  it('follows a target that was given another path, and takes a folder over whose mark it does not know', async () => {
+  it('follows a target with a new path, and adopts a folder with an unknown mark', async () => {
     expect((await deliver()).error).toBeUndefined();
     const moved = `${path}-moved`;
     await mkdir(moved);
@@ -222,7 +222,7 @@ describe('a folder target knows the folder that it was set up with', () => {
     expect(await placeCheck({ path: moved, rememberPlace: false })).toMatchObject({ result: 'skipped' });
   });
 
-  it('says that a mark is none of ours, and follows no link for it', async () => {
+  it('reports an invalid mark, and follows no link for it', async () => {
     await writeFile(join(path, mark), '{"id": 7}');
     expect((await deliver()).error).toMatchObject({ code: 'target-misconfigured', stage: 'connect' });
     await rm(join(path, mark));
@@ -279,7 +279,7 @@ describe('a folder target writes nothing outside of its folder', () => {
     expect((await stat(join(outside, 'precious'))).size).toBe(7);
   });
 
-  it('but through links to elsewhere in it, and outside when told so', async () => {
+  it('but through links to other places in it, and outside if configured', async () => {
     const study = aStudy();
     await mkdir(join(path, 'disk-2'));
     await symlink('disk-2', join(path, uidOf(study)));
@@ -307,7 +307,7 @@ describe('a folder target writes nothing outside of its folder', () => {
     expect(await readdir(outside)).toEqual([]);
   });
 
-  it('goes on when a folder is removed while it is used', async () => {
+  it('continues when a folder is removed while in use', async () => {
     const study = fixtureStudy({ ...small, instancesPerSeries: 4, seed: 'removed' });
     const delivery = new TestDelivery(folderHandler, study);
     delivery.memory = memory;
@@ -321,7 +321,7 @@ describe('a folder target writes nothing outside of its folder', () => {
     expect(await filesUnder(path)).toHaveLength(3);
   });
 
-  it.runIf(canLock)('quarantines what goes to a folder without access; a target without access stops', async () => {
+  it.runIf(canLock)('quarantines instances for a folder without access; a target without access stops', async () => {
     const study = aStudy();
     await mkdir(join(path, uidOf(study)));
     run('chattr', '+i', join(path, uidOf(study)));

@@ -49,7 +49,7 @@ describe('HttpConnection', () => {
   });
   afterAll(() => server.stop());
 
-  it('sends headers and credentials, and asks for no compression', async () => {
+  it('sends headers and credentials, and requests no compression', async () => {
     const http = await open({
       url: `${server.url}/base/`,
       auth: { type: 'basic', username: 'ada', password: new Secret('pass:word') },
@@ -64,7 +64,7 @@ describe('HttpConnection', () => {
     await http.close();
   });
 
-  it('refuses an answer that is longer than allowed', async () => {
+  it('rejects a response that is longer than allowed', async () => {
     const http = await open({ url: server.url });
     const answer = await http.request({ method: 'GET', path: '/', signal });
     await expect(answer.text(10)).rejects.toMatchObject({ code: 'target-error' });
@@ -122,7 +122,7 @@ describe('HttpConnection', () => {
     expect(await failureOf({ url, timeout: '300ms' })).toMatchObject({ code: 'target-timeout' });
   });
 
-  it('cuts off a peer that takes or gives bytes by trickles, and not one that is only slow', async () => {
+  it('aborts a peer that transfers bytes very slowly, and not one that is only slow', async () => {
     const options = { timeout: '1s', minBytesPerSecond: '20kB' };
     await using trickling = await startHttpServer((_request, response) => {
       const trickle = setInterval(() => response.write('x'), 20);
@@ -164,7 +164,7 @@ describe('HttpConnection', () => {
     expect(await failureOf(options, { method: 'POST', body: slowly })).toBeUndefined();
   });
 
-  it('does not take success for an answer while it is still sending; a refusal it does', async () => {
+  it('does not accept a success while it is still sending; a rejection is accepted', async () => {
     for (const [status, code] of [
       [200, 'target-connection-lost'],
       [413, undefined],
@@ -196,7 +196,7 @@ describe('HttpConnection', () => {
     }
   });
 
-  it('takes an answer to the last byte, though the source has not said that it was the last', async () => {
+  it('accepts a response to the last byte, although the source has not reported that it was the last', async () => {
     async function* body() {
       yield new Uint8Array(300_000);
       await pause(300);
@@ -204,7 +204,7 @@ describe('HttpConnection', () => {
     expect(await failureOf({ url: server.url }, { method: 'POST', body, bodyBytes: 300_000 })).toBeUndefined();
   });
 
-  it('does not wait for a body that nobody wants', async () => {
+  it('does not wait for an unwanted body', async () => {
     await using trickling = await startHttpServer((_request, response) => {
       const trickle = setInterval(() => response.write('x'), 100);
       response.once('close', () => clearInterval(trickle));
@@ -269,7 +269,7 @@ describe('HttpConnection', () => {
     await http.close();
   });
 
-  it('ends at once when cancelled', async () => {
+  it('ends immediately when cancelled', async () => {
     await using proxy = await startFaultProxy({ port: server.port, blackHole: true });
     const stop = new AbortController();
     const failure = failureOf({ url: `http://127.0.0.1:${proxy.port}` }, { signal: stop.signal });
@@ -278,7 +278,7 @@ describe('HttpConnection', () => {
     expect(await failureOf({ url: server.url }, { signal: AbortSignal.abort() })).toMatchObject({ code: 'cancelled' });
   });
 
-  it('says what is wrong with the network', async () => {
+  it('reports network errors', async () => {
     const of = async (url: string) => failureOf({ url });
     expect(await of('http://no-such-host.invalid')).toMatchObject({
       code: 'target-unreachable',
@@ -298,7 +298,7 @@ describe('HttpConnection', () => {
     other.close();
   });
 
-  it('says what is wrong with certificates', async () => {
+  it('reports certificate errors', async () => {
     const all = await makeCertificates();
     const { ca, server: good, otherServer, expiredServer, wrongHostServer } = all;
     const cases = [
@@ -324,7 +324,7 @@ describe('HttpConnection', () => {
     expect(await failureOf({ url: named.url, tls })).toBeUndefined();
   });
 
-  it('says what is wrong with certificate files', async () => {
+  it('reports errors of certificate files', async () => {
     await using folder = await tempFolder('pem');
     const wrong = join(folder.path, 'wrong.pem');
     await writeFile(wrong, 'no PEM');
@@ -340,7 +340,7 @@ describe('ProgressTimeout', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  it('ends with a silent peer, begins anew with each step, and rests while it is our turn', async () => {
+  it('times out with a stalled peer, restarts with each step, and pauses while the peer waits for us', async () => {
     let over = false;
     const progressTimeout = new ProgressTimeout({ silenceMs: 1000, minBytesPerSecond: 0 }, () => {
       over = true;
@@ -399,7 +399,7 @@ describe('Retry-After', () => {
     expect(retryAfterMs(header, now)).toBe(expected);
   });
 
-  it('goes with the error', () => {
+  it('is removed with the error', () => {
     expect(statusError(503, { what: 'a search', retryAfterMs: 9 })).toMatchObject({
       code: 'target-busy',
       retryAfterMs: 9,
@@ -408,7 +408,7 @@ describe('Retry-After', () => {
 });
 
 describe('Gate', () => {
-  it('lets so many through, the others in order, and forgets those that were cancelled', async () => {
+  it('admits the allowed number, the others in order, and forgets cancelled ones', async () => {
     const gate = new Gate(1);
     const order: number[] = [];
     const first = await gate.enter(signal);

@@ -20,7 +20,7 @@ const cases = ['http', 'https'].flatMap((scheme) => [
 ]);
 
 it.each(cases)(
-  '$scheme: $chunks chunks of $chunkBytes bytes reach $reader reader whole, though their memory is used again',
+  '$scheme: $chunks chunks of $chunkBytes bytes reach $reader reader unchanged, although their memory is reused',
   async ({ scheme, chunkBytes, chunks, reader }) => {
     await using folder = await tempFolder('give-back');
     const { ca, server: certificate } = await makeCertificates();

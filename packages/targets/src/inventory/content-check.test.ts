@@ -34,15 +34,15 @@ const gone = async () => {
 };
 const [first, second, third] = study() as [SampleInstance, SampleInstance, SampleInstance];
 
-describe('comparing what came with what was sent', () => {
+describe('comparing received with sent content', () => {
   const compare = async (bytes: Buffer, instance = listed(first), ignore: readonly string[] = []) =>
     compareDataSets(instance, streamed(bytes), await ignoredTags(ignore));
 
-  it('takes the bytes of the receipt, without asking the source', async () => {
+  it('accepts the bytes of the receipt, without querying the source', async () => {
     expect(await compare(first.bytes, listed(first, { open: gone }))).toEqual({ content: 'same' });
   });
 
-  it('takes the same content in another uncompressed transfer syntax, and behind another file meta information', async () => {
+  it('accepts the same content in another uncompressed transfer syntax, and with other file meta information', async () => {
     const [implicit] = study({ transferSyntax: 'implicit-le' });
     expect(await compare(implicit!.bytes)).toEqual({ content: 'same' });
     const meta = Buffer.from(first.bytes);
@@ -50,7 +50,7 @@ describe('comparing what came with what was sent', () => {
     expect(await compare(meta)).toEqual({ content: 'same' });
   });
 
-  it('names the elements that differ, and none of their values', async () => {
+  it('names differing elements without their values', async () => {
     const pixels = Buffer.from(first.bytes);
     pixels.writeUInt8(pixels.readUInt8(pixels.length - 9) ^ 0xff, pixels.length - 9);
     expect(await compare(pixels)).toEqual({ content: 'different', detail: 'differs in PixelData' });
@@ -64,7 +64,7 @@ describe('comparing what came with what was sent', () => {
     expect((await compare(second.bytes)).detail).toMatch(/SOPInstanceUID/);
   });
 
-  it('tells what ends early from what is no data set', async () => {
+  it('distinguishes truncated data from data that are not a data set', async () => {
     const words = 'the retrieved data set ends early or is damaged, at PixelData';
     expect(await compare(first.bytes.subarray(0, -20))).toEqual({ content: 'different', detail: words });
     const html = Buffer.from('<html>please sign in</html>');
@@ -114,7 +114,7 @@ describe('retrieving', () => {
     ListedInstance,
   ];
 
-  it('finds an instance different that does not come while another one does', async () => {
+  it('finds an instance different that is missing while another one is returned', async () => {
     const { check, asked } = checkOf((instance) => instance === one);
     expect(await check.compare(one, [one, two])).toEqual({
       content: 'different',
@@ -124,7 +124,7 @@ describe('retrieving', () => {
     expect(await check.compare(three, [one, two, three])).toEqual({ content: 'same' });
   });
 
-  it('asks for instances of other studies where the study has no other one', async () => {
+  it('requests instances of other studies if the study has no other one', async () => {
     const { check, asked } = checkOf((instance) => instance === one || instance === two, {
       elsewhere: [one, two, three],
     });
@@ -132,7 +132,7 @@ describe('retrieving', () => {
     expect(asked).toEqual([one, one, two, three].map(({ instance }) => instance.sopInstanceUid));
   });
 
-  it('calls nothing different at a target that sends none, and soon asks for no more', async () => {
+  it('reports no difference at a target that returns none, and soon stops requesting', async () => {
     const { check, asked } = checkOf(() => true);
     const all = [one, two, three];
     for (const instance of all) {
@@ -146,7 +146,7 @@ describe('retrieving', () => {
     expect(asked.length).toBe(before);
   });
 
-  it('ends when a target fails that has sent others before, or cannot be asked', async () => {
+  it('ends if a target fails that has returned others before, or cannot be queried', async () => {
     let isDown = false;
     const { check } = checkOf(() => isDown);
     expect(await check.compare(one, [one, two])).toEqual({ content: 'same' });

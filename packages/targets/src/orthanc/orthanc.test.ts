@@ -144,7 +144,7 @@ describe('the orthanc target', () => {
   });
   const parse = (more: object = {}) => orthancTarget.parse({ type: 'orthanc', url: plain.url, ...more });
 
-  it('compares the file itself when the target keeps no MD5', async () => {
+  it('compares the file itself if the target stores no MD5', async () => {
     const delivery = new TestDelivery(orthancHandler, fixtureStudy({ seed: 'no md5' }));
     expect((await delivery.attempt(parse({ verify: 'md5' }))).error).toBeUndefined();
     expect(delivery.pending).toEqual([]);
@@ -195,7 +195,7 @@ describe('the orthanc target', () => {
       expect((await plain.getBytes(`/instances/${id}/file`)).equals(await bytesOf(study, 0))).toBe(true);
     });
 
-    it('is not compared with onConflict: keep, and that is said', async () => {
+    it('is not compared with onConflict: keep, and this is reported', async () => {
       const { study, delivery } = await corrected('keep');
       expect((await delivery.attempt(parse({ onConflict: 'keep' }))).error).toBeUndefined();
       expect(delivery.ledger.get(uidsOf(study)[0] ?? '')).toEqual({
@@ -205,7 +205,7 @@ describe('the orthanc target', () => {
       });
     });
 
-    it('with the same data set behind another file meta information, as received by DICOM, is delivered', async () => {
+    it('with the same data set and other file meta information, as received by DICOM, is delivered', async () => {
       const study = fixtureStudy({ seed: 'other meta', series: 1, instancesPerSeries: 1 });
       const received = await bytesOf(study, 0);
       // Implementation Class UID (0002,0012): its last digit.
@@ -311,13 +311,13 @@ describe('the orthanc target', () => {
     ]);
   });
 
-  it('says so when something else than an Orthanc answers', async () => {
+  it('reports a server that is not an Orthanc', async () => {
     const url = `${plain.url}/app`;
     const attempt = await new TestDelivery(orthancHandler, fixtureStudy()).attempt(parse({ url }));
     expect(attempt.error).toMatchObject({ code: 'target-misconfigured', stage: 'connect' });
   });
 
-  it('refuses options that it does not know, and addresses with a password in them', () => {
+  it('rejects unknown options, and URLs with a password', () => {
     expect(() => parse({ lane: 3 })).toThrow(/lane/);
     expect(() => parse({ url: 'http://ada:secret@host:8042' })).toThrow(/without user/);
     expect(() => parse({ auth: { type: 'basic', username: 'ada', password: 'plain' } })).toThrow(/secret/);
@@ -325,7 +325,7 @@ describe('the orthanc target', () => {
   });
 });
 
-describe('pulling from a newer Orthanc (a stand-in)', () => {
+describe('pulling from a newer Orthanc (simulated)', () => {
   const idOf = (digit: string) => Array(5).fill(digit.repeat(8)).join('-');
   const file = (uid: string, length = 100) => Buffer.alloc(length, uid);
   const instance = (digit: string, more: object = {}) => ({
@@ -383,7 +383,7 @@ describe('pulling from a newer Orthanc (a stand-in)', () => {
     ]);
   });
 
-  it('counts what the target does not name, or gives in another size, as failed and brings the rest', async () => {
+  it('counts instances that the target does not name, or returns with another size, as failed and retrieves the rest', async () => {
     const nameless = instance('3', { MainDicomTags: { RequestAttributesSequence: [{}] } });
     const files = {
       [idOf('1')]: file('1'),

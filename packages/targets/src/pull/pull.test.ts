@@ -59,7 +59,7 @@ describe('readParts', () => {
   });
 });
 
-it('a part is not read further than it declares, however long it goes on', async () => {
+it('a part is not read beyond its declared length, even if it continues', async () => {
   let given = 0;
   async function* endless() {
     yield Buffer.from('--b1\r\nContent-Length: 1000\r\n\r\n');
@@ -76,7 +76,7 @@ it('a part is not read further than it declares, however long it goes on', async
 });
 
 describe('peekSopInstanceUid', () => {
-  it('finds the UID however the file is cut, and gives back every byte', async () => {
+  it('finds the UID in chunks of any size, and returns every byte', async () => {
     const [instance] = fixtureStudy({ rows: 4, columns: 4 }).instances;
     if (!instance) throw new Error('the sample study has no instance');
     const file = Buffer.concat(await Array.fromAsync(instance.read()));
@@ -87,7 +87,7 @@ describe('peekSopInstanceUid', () => {
     }
   });
 
-  it('finds none in what is no Part 10 file', async () => {
+  it('finds none in data that are not a Part 10 file', async () => {
     for (const text of ['', 'short', 'x'.repeat(5000), `${'\0'.repeat(128)}DICM${'\xff'.repeat(500)}`]) {
       expect(await peekSopInstanceUid(pieces(Buffer.from(text, 'latin1'), 100))).toBeUndefined();
     }
@@ -95,7 +95,7 @@ describe('peekSopInstanceUid', () => {
 });
 
 describe('retrieveInstances', () => {
-  it('brings the others where one cannot be named, fetched, or kept, and says which', async () => {
+  it('retrieves the others if one cannot be named, retrieved, or stored, and reports which', async () => {
     const kept: string[] = [];
     const tally = new RetrieveTally(() => {});
     tally.total(4);
@@ -134,7 +134,7 @@ describe('expectInstance', () => {
   const asked = { studyInstanceUid, seriesInstanceUid, sopInstanceUid };
   const came = () => ({ sizeBytes: undefined, body: pieces(bytes, 100) });
 
-  it('gives the bytes of what was asked for', async () => {
+  it('returns the bytes of the requested instance', async () => {
     for (const one of [asked, { ...asked, seriesInstanceUid: undefined }]) {
       const { body } = await expectInstance(one, came());
       expect(Buffer.concat(await Array.fromAsync(body)).equals(bytes)).toBe(true);

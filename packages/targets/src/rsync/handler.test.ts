@@ -278,7 +278,7 @@ describe('over ssh', () => {
       expect(wrong.error).toMatchObject({ stage: 'connect', disposition: 'halt' });
     });
 
-    it('knows the server by a fingerprint or a known_hosts file, and any only when told so', async () => {
+    it('verifies the server by a fingerprint or a known_hosts file, and accepts any only if configured', async () => {
       const { fingerprint } = sshd.hostKey;
       expect((await deliver({}, { hostKey: { fingerprint } })).error).toBeUndefined();
       const direct = { port: sshd.port };
@@ -304,7 +304,7 @@ describe('over ssh', () => {
       }
     });
 
-    it('the check program tells of a missing ssh', async () => {
+    it('the check program reports a missing ssh', async () => {
       // A PATH with rsync, but without ssh.
       await using folder = await tempFolder('no-ssh');
       const { stdout } = await run('sh', ['-c', 'command -v rsync']);
@@ -328,7 +328,7 @@ describe('over ssh', () => {
       expect(checks.find(({ result }) => result === 'failed')).toMatchObject({ name: 'login' });
     });
 
-    it('names an ssh that has only old algorithms, and uses it when told so, with a warning', async () => {
+    it('reports an ssh with only old algorithms, and uses it if configured, with a warning', async () => {
       const old = await startSshd({
         config: ['KexAlgorithms diffie-hellman-group14-sha1', 'Ciphers aes128-cbc', 'HostKeyAlgorithms ssh-rsa'],
         hostKeyType: 'rsa',
@@ -597,7 +597,7 @@ describe('at a daemon', () => {
       expect(delivery.logged).toContainEqual(expect.objectContaining({ text: 'leftover temporary files removed' }));
     });
 
-    it('gives a daemon up that takes a little within each limit of time', async () => {
+    it('aborts a daemon that accepts little within each timeout', async () => {
       await proxy.set({ bytesPerSecond: 20_000 });
       try {
         const attempt = await new TestDelivery(rsyncHandler, largeStudy(3_000_000)).attempt(
@@ -610,7 +610,7 @@ describe('at a daemon', () => {
       }
     });
 
-    it('knows its folder by a mark when told so', async () => {
+    it('recognises its folder by a mark if configured', async () => {
       const memory = new Map<string, unknown>();
       const config = parse({ rememberPlace: true });
       const deliver = () => {
@@ -633,7 +633,7 @@ describe('at a daemon', () => {
       expect(await readdir(join(rsyncd.filesFolder, path))).toEqual([]);
     });
 
-    it('takes modes, compression, and does without partial folder and delayed updates', async () => {
+    it('supports modes and compression, and works without partial folder and delayed updates', async () => {
       const study = fixtureStudy({ series: 1, instancesPerSeries: 2 });
       const config = parse({
         mode: '0640',

@@ -100,7 +100,7 @@ const deliver = (standIn: HttpStandIn, study: FixtureStudy, more: object = {}, i
   new TestDelivery(s3Handler, study, id).attempt(parse(standIn, more));
 const puts = ({ requests }: HttpStandIn): number => requests.filter(({ method }) => method === 'PUT').length;
 
-describe('an upload in parts is confirmed by what the server has, whatever its ETags are', () => {
+describe('an upload in parts is confirmed by the content of the server, with any ETags', () => {
   it.each([
     ['of the parts and their number', ofParts],
     ['the MD5 of the whole', (parts: readonly Buffer[]) => md5(Buffer.concat(parts))],
@@ -235,7 +235,7 @@ describe('completing an upload in parts', () => {
     }
   });
 
-  it('takes no older object of the same size for its own, though its ETag says nothing', async () => {
+  it('does not accept an older object of the same size, although its ETag is not conclusive', async () => {
     const study = largeStudy(6_000_000);
     const { standIn, store } = await startStore({
       etag: () => 'opaque',
@@ -283,7 +283,7 @@ describe('a source that is short', () => {
     expect(store.objects.size).toBe(0);
   });
 
-  it('sends a result in parts that is longer than the source could say', async () => {
+  it('sends a result in parts that is longer than the source announced', async () => {
     const { standIn, store } = await startStore();
     await using _ = standIn;
     const study = largeStudy(6_000_000);
@@ -346,7 +346,7 @@ describe('servers that lack something', () => {
     expect(attempt.error?.remedy).toContain('set conditionalWrites to false');
   });
 
-  it('that list but do not let us store halt the target', async () => {
+  it('that allow listing but not storing halt the target', async () => {
     const { standIn } = await startStore(refusing(403, 'AccessDenied', () => true));
     await using _ = standIn;
     const attempt = await deliver(standIn, fixtureStudy({ series: 1 }));
@@ -364,7 +364,7 @@ describe('servers that lack something', () => {
 });
 
 describe('conditional writes', () => {
-  it('find what another dispatcher has stored in the meantime', async () => {
+  it('detect objects that another dispatcher has stored in the meantime', async () => {
     const [one, other] = ['PAT-A', 'PAT-B'].map((PatientID) => (size: number) => ({
       small: fixtureStudy({ series: 1, instancesPerSeries: 1, seed: size, attributes: { PatientID } }),
     }));
@@ -402,7 +402,7 @@ describe('conditional writes', () => {
   });
 });
 
-it('gives a server up that takes or gives less than a byte in each limit of time', async () => {
+it('aborts a server that transfers less than a byte within each timeout', async () => {
   const { standIn } = await startStore({
     async instead({ method }, answer) {
       if (method !== 'PUT') return false;

@@ -281,7 +281,7 @@ describe('the s3 target', () => {
   const parse = (more: object) => s3Target.parse(configOf('cases', more));
   beforeAll(() => makeBucket('cases'));
 
-  it('delivers over https with an authority of its own, and checks it', async () => {
+  it('delivers over https with a private authority, and verifies it', async () => {
     const front = await tlsFront({ trusted: true });
     try {
       const config = parse(front.config ?? {});
@@ -310,7 +310,7 @@ describe('the s3 target', () => {
     },
   );
 
-  it('goes on with an upload in parts where an earlier attempt ended', async () => {
+  it('continues an upload in parts of an earlier attempt', async () => {
     const config = parse({ partSize: '5MiB', prefix: 'resume/', maxParallel: 2 });
     const study = largeStudy(52_000_000);
     const delivery = new TestDelivery(s3Handler, study);
@@ -343,7 +343,7 @@ describe('the s3 target', () => {
     expect(proxy.counters().bytesUp - after).toBeLessThan(50_000);
   });
 
-  it('begins anew when the server has forgotten the upload, or the instance has changed', async () => {
+  it('starts again if the server has removed the upload, or the instance has changed', async () => {
     const config = parse({ partSize: '5MiB', prefix: 'forgotten/' });
     const study = largeStudy(11_000_000);
     const uid = String(study.instances[0]?.manifest.sopInstanceUid);
@@ -365,7 +365,7 @@ describe('the s3 target', () => {
     expect(delivery.state.size).toBe(0);
   });
 
-  it('replaces what has a key without looking when told so', async () => {
+  it('replaces an existing object without comparison if configured', async () => {
     const study = fixtureStudy({ seed: 'replace', series: 1, instancesPerSeries: 1 });
     const key = `replace/${study.instances[0]?.manifest.sopInstanceUid}`;
     for (const more of [{ onConflict: 'overwrite' }, { existing: 'overwrite' }]) {
@@ -377,7 +377,7 @@ describe('the s3 target', () => {
     }
   });
 
-  it('needs no right to look at objects when it is told not to verify', async () => {
+  it('needs no read permission without verification', async () => {
     const policy = await startPolicy('HEAD');
     try {
       const study = fixtureStudy({ seed: 'blind' });
@@ -397,7 +397,7 @@ describe('the s3 target', () => {
     }
   });
 
-  it('keeps metadata, readable in any script', async () => {
+  it('stores metadata, readable in any script', async () => {
     const study = fixtureStudy({
       seed: 'meta',
       series: 1,
@@ -425,7 +425,7 @@ describe('the s3 target', () => {
     });
   });
 
-  it('asks for encryption, storage class and tags in every way of storing (stand-in that looks at the requests)', async () => {
+  it('requests encryption, storage class and tags for every kind of upload (simulated server that checks the requests)', async () => {
     await using standIn = await startHttpServer((request, answer) => {
       if (request.method === 'HEAD') return void answer.writeHead(404).end();
       if (request.query.has('uploads')) {
@@ -467,7 +467,7 @@ describe('the s3 target', () => {
     }
   });
 
-  it('notices an object that is not what was sent (stand-in)', async () => {
+  it('detects an object that differs from the sent data (simulated)', async () => {
     const study = fixtureStudy({ series: 1, instancesPerSeries: 1 });
     const size = String(study.instances[0]?.manifest.sizeBytes);
     let stored = false;
@@ -493,7 +493,7 @@ describe('the s3 target', () => {
     expect((await deliver({ ...wrong, 'x-amz-server-side-encryption': 'aws:kms' })).error).toBeUndefined();
   });
 
-  it('takes the MD5 in the answer for a proof, a wrong one for none, and looks only at keys that are listed (stand-in)', async () => {
+  it('accepts the MD5 in the response as proof, rejects a wrong one, and checks only listed keys (simulated)', async () => {
     const study = fixtureStudy({ seed: 'answers', series: 1, instancesPerSeries: 4 });
     const stored = new Map<string, Buffer>();
     let isHonest = true;
@@ -529,7 +529,7 @@ describe('the s3 target', () => {
     expect(count()).toEqual({ PUT: 8, HEAD: 8 });
   });
 
-  it('assumes a role with the configured keys (token service: stand-in)', async () => {
+  it('assumes a role with the configured keys (simulated token service)', async () => {
     const until = new Date(Date.now() + 3_600_000).toISOString();
     await using sts = await startHttpServer((_request, answer) => {
       answer.writeHead(200, { 'content-type': 'text/xml' });
@@ -557,7 +557,7 @@ describe('the s3 target', () => {
     });
   });
 
-  it('takes credentials from the environment when none are configured', async () => {
+  it('uses credentials from the environment if none are configured', async () => {
     const before = { ...process.env };
     process.env['AWS_ACCESS_KEY_ID'] = swift.accessKeyId;
     process.env['AWS_SECRET_ACCESS_KEY'] = swift.secretAccessKey;

@@ -32,7 +32,7 @@ it('reserves room for each piece of memory once, and uses it again', async () =>
   expect(room.state).toEqual({ held: 2, max: 2 });
 });
 
-it('goes on where there is room for one piece only: what comes back serves who waits', async () => {
+it('continues with memory for only one buffer: a released one serves waiting deliveries', async () => {
   const room = roomFor(1);
   const memory = new PartPool(new Permits(4), 100, room.reserve).memory(signal);
   const first = await memory.take(100);

@@ -38,7 +38,7 @@ it('keeps an object within ten thousand parts', () => {
   expect(Math.ceil(500e9 / part)).toBeLessThanOrEqual(10_000);
 });
 
-it('knows the ETags that servers compute', () => {
+it('recognises the ETags that servers compute', () => {
   const md5 = (data: Buffer): Buffer => createHash('md5').update(data).digest();
   const single = new Tally();
   single.add(bytes);

@@ -216,7 +216,7 @@ describe('the sftp target', () => {
       expect((await deliver({ ...byKey, privateKey: new Secret(sshd.clientKey.privateKey) })).error).toBeUndefined();
     });
 
-    it('with a key and its passphrase, and says so when that is wrong', async () => {
+    it('with a key and its passphrase, and reports a wrong one', async () => {
       await using folder = await tempFolder('sftp-key');
       const file = join(folder.path, 'key');
       await writeFile(file, sshd.clientKey.privateKey, { mode: 0o600 });
@@ -246,7 +246,7 @@ describe('the sftp target', () => {
     });
   });
 
-  describe('knows the server', () => {
+  describe('verifies the server', () => {
     const direct = (): object => ({ port: sshd.port });
 
     it('by a known_hosts file, with names in clear, hashed, and as a pattern', async () => {
@@ -291,14 +291,14 @@ describe('the sftp target', () => {
       expect(attempt.error?.message).toContain(`ssh-ed25519 ${fingerprint}`);
     });
 
-    it('accepts any only when told so, and says so in its checks', async () => {
+    it('accepts any only if configured, and reports this in its checks', async () => {
       expect((await deliver({ hostKey: 'insecure-any' })).error).toBeUndefined();
       const checks = await allChecks(sftpHandler, parse({ hostKey: 'insecure-any' }));
       expect(checks.find(({ name }) => name === 'host-key')?.detail).toContain('NOT verified');
     });
   });
 
-  it('takes flat layouts, modes, and a folder relative to the login', async () => {
+  it('supports flat layouts, modes, and a folder relative to the login', async () => {
     const attempt = await deliver({ layout: 'flat', mode: '0640', directoryMode: '0750' });
     expect(attempt.error).toBeUndefined();
     const [name = ''] = await filesUnder(path);
@@ -314,7 +314,7 @@ describe('the sftp target', () => {
     }
   });
 
-  it('replaces a file of another content when told so, with and without looking', async () => {
+  it('replaces a file with other content if configured, with and without comparison', async () => {
     const study = fixtureStudy({ series: 1, instancesPerSeries: 1 });
     const { sopInstanceUid, sizeBytes } = study.instances[0]?.manifest ?? { sopInstanceUid: '', sizeBytes: 0 };
     const file = join(path, `${sopInstanceUid}.dcm`);

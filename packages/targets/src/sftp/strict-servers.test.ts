@@ -137,7 +137,7 @@ describe('a file that is written under its own name', () => {
   });
   const direct = { temporaryName: 'none', layout: 'flat' };
 
-  it('is removed when it is not whole, and found to be a part when it could not be', async () => {
+  it('is removed if it is incomplete, and recognised as partial if it could not be', async () => {
     const [first] = study().instances;
     const delivery = new TestDelivery(sftpHandler, study());
     const broken = await delivery.attempt(server.parse({ ...direct, maxParallel: 1 }), {
@@ -154,7 +154,7 @@ describe('a file that is written under its own name', () => {
     expect(await filesUnder(server.path)).toHaveLength(2);
   });
 
-  it('has another temporary name when the target says so', async () => {
+  it('has another temporary name if configured', async () => {
     const more = { temporaryName: 'upload-{id}.tmp', layout: 'flat' };
     const seen: string[] = [];
     const attempt = await new TestDelivery(sftpHandler, study()).attempt(server.parse(more), {
@@ -167,7 +167,7 @@ describe('a file that is written under its own name', () => {
     expect((await readdir(server.path)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
 
-  it('of a target that remembers its folder is not written to another', async () => {
+  it('of a target with a folder mark is not written to another', async () => {
     const more = { rememberPlace: true };
     expect((await server.deliver(study(), more)).error).toBeUndefined();
     expect((await server.checks(more)).find(({ name }) => name === 'place')).toMatchObject({ result: 'passed' });
@@ -270,13 +270,13 @@ describe('a server that is no OpenSSH', () => {
     await expectWhole(await rogue({}));
   });
 
-  it('and says nothing of files but their sizes can be used', async () => {
+  it('and reports only the sizes of files can be used', async () => {
     const server = await rogue({ reportsSizesOnly: true });
     expect((await server.deliver(study())).error).toBeUndefined();
     await expectArrived(server, study());
   });
 
-  it('and refuses names with a leading dot is named with the option that helps', async () => {
+  it('and rejects names with a leading dot is reported with the option that helps', async () => {
     const server = await rogue({ refusesHidden: true });
     const attempt = await server.deliver(study());
     expect(attempt.error).toMatchObject({ code: 'target-misconfigured', disposition: 'halt' });
@@ -287,7 +287,7 @@ describe('a server that is no OpenSSH', () => {
     await expectWhole(server, { temporaryName: 'dispatch-{id}.part' });
   });
 
-  it('and renames onto what is there lets nothing replace another patient, also at the same time', async () => {
+  it('and renames onto existing files cannot replace another patient, also at the same time', async () => {
     const server = await rogue({ renamesOver: true });
     const [one, other] = [study({ instancesPerSeries: 6 }), study({ instancesPerSeries: 6, ...otherPatient })];
     const attempts = await Promise.all([server.deliver(one), server.deliver(other)]);
@@ -297,7 +297,7 @@ describe('a server that is no OpenSSH', () => {
     }
   });
 
-  it('and says another size than was written is not believed', async () => {
+  it('and reports another size than written is not trusted', async () => {
     const server = await rogue({ addsBytes: 7 });
     const attempt = await server.deliver(study());
     expect(attempt.error).toMatchObject({ code: 'verify-missing', stage: 'verify' });
@@ -305,7 +305,7 @@ describe('a server that is no OpenSSH', () => {
     expect(await filesUnder(server.path)).toEqual([]);
   });
 
-  it('and takes a little within each limit of time is given up', async () => {
+  it('and accepts little within each timeout is aborted', async () => {
     const server = await rogue({ writeDelayMs: 20 });
     const slow = fixtureStudy({
       seed: 'slow',

@@ -43,7 +43,7 @@ describe('instanceTemplate', () => {
     expect(instanceTemplate.safeParse(text).error?.issues[0]?.message).toMatch(message);
   });
 
-  it('takes a hash of 16 digits for the UID', () => {
+  it('accepts a hash of 16 digits for the UID', () => {
     expect(instanceTemplate.safeParse('{PatientID#12}/{SOPInstanceUID#16}.dcm').success).toBe(true);
   });
 });
@@ -87,7 +87,7 @@ describe('renderTemplate', () => {
     );
   });
 
-  it('writes digits of a hash where asked', () => {
+  it('writes digits of a hash if requested', () => {
     expect(render('{PatientID#8}/{SOPInstanceUID}', { PatientID: 'P1' })).toMatch(/^[0-9a-f]{8}\/1\.2\.3\.4\.5$/);
   });
 
@@ -119,7 +119,7 @@ describe('renderTemplate', () => {
     expect(render('{PatientID}/{SOPInstanceUID}', { PatientID: value })).toBe(`${expected}/1.2.3.4.5`);
   });
 
-  it('cuts a long value at a whole character, and keeps different ones apart', () => {
+  it('cuts a long value after a whole character, and keeps different ones distinct', () => {
     const long = '山'.repeat(300);
     const [first = ''] = render('{PatientID}/{SOPInstanceUID}', { PatientID: `${long}a` }).split('/');
     const [second = ''] = render('{PatientID}/{SOPInstanceUID}', { PatientID: `${long}b` }).split('/');
@@ -128,7 +128,7 @@ describe('renderTemplate', () => {
     expect(first).not.toBe(second);
   });
 
-  it('keeps segments and the path within their limits, the UID and the extension whole', () => {
+  it('keeps segments and the path within their limits, the UID and the extension complete', () => {
     const value = 'ß'.repeat(300);
     const tags = { PatientID: value, StudyDate: value, AccessionNumber: value, StudyDescription: value };
     const segment = '{PatientID}{StudyDate}{AccessionNumber}{StudyDescription}';
@@ -168,21 +168,24 @@ describe('renderTemplate', () => {
     },
   );
 
-  it('tells instances without a UID apart by their address in the source', () => {
+  it('distinguishes instances without a UID by their id in the source', () => {
     expect(pathOf('', 'a')).toMatch(/^unknown~[0-9a-f]{16}\.dcm$/);
     expect(pathOf('', 'a')).not.toBe(pathOf('', 'b'));
     expect(pathOf('', 'a')).toBe(pathOf('', 'a'));
   });
 
-  it.each(['../../x', 'a/b', '1.2.3\0', `${'9'.repeat(300)}`, ''])('never lets the UID %j out', (sopInstanceUid) => {
-    const tags: StudyTags = { studyInstanceUid: '../../y', study: {}, series: new Map() };
-    const path = renderTemplate(parseTemplate('{StudyInstanceUID}/{SOPInstanceUID}.dcm'), tags, {
-      ...instance,
-      sopInstanceUid,
-    });
-    expect(path).toMatch(/^_{3}\.\._y~[0-9a-f]{16}\/[0-9a-zA-Z_. ~]+\.dcm$/);
-    expect(path.split('/')).toHaveLength(2);
-  });
+  it.each(['../../x', 'a/b', '1.2.3\0', `${'9'.repeat(300)}`, ''])(
+    'never lets the UID %j leave the folder',
+    (sopInstanceUid) => {
+      const tags: StudyTags = { studyInstanceUid: '../../y', study: {}, series: new Map() };
+      const path = renderTemplate(parseTemplate('{StudyInstanceUID}/{SOPInstanceUID}.dcm'), tags, {
+        ...instance,
+        sopInstanceUid,
+      });
+      expect(path).toMatch(/^_{3}\.\._y~[0-9a-f]{16}\/[0-9a-zA-Z_. ~]+\.dcm$/);
+      expect(path.split('/')).toHaveLength(2);
+    },
+  );
 
   it('gives UIDs that clean to the same text different paths', () => {
     const paths = ['a/b', 'a\\b', 'a:b', 'a_b'].map((sopInstanceUid) =>
@@ -195,7 +198,7 @@ describe('renderTemplate', () => {
     expect(new Set(paths).size).toBe(4);
   });
 
-  it('stays inside whatever the values are', () => {
+  it('stays inside for any values', () => {
     const alphabet = ['.', '/', '\\', '\0', ' ', '-', '~', 'a', 'ü', '山', '\n', '\u202E', ':', '\uD800', '😀', 'CON'];
     let seed = 7;
     const random = (below: number): number => {

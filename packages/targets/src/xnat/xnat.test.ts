@@ -97,7 +97,7 @@ handlerContract<XnatTarget>({
   hostile: { notApplicable: 'labels of XNAT are plain ASCII; see the tests of labels below' },
 });
 
-describe('the xnat target (against a stand-in)', () => {
+describe('the xnat target (against a simulated server)', () => {
   let xnat: XnatStandIn;
   beforeEach(async () => {
     xnat = await startXnat();
@@ -127,7 +127,7 @@ describe('the xnat target (against a stand-in)', () => {
     ).toBe(1);
   });
 
-  it('leaves the session in the prearchive when told to, and commits it', async () => {
+  it('leaves the session in the prearchive if configured, and commits it', async () => {
     expect((await deliver(study, { destination: 'prearchive' })).error).toBeUndefined();
     expect(xnat.archive.size).toBe(0);
     const [path = ''] = xnat.prearchive.keys();
@@ -191,7 +191,7 @@ describe('the xnat target (against a stand-in)', () => {
     expect((await deliver(study, {}, delivery)).error).toBeUndefined();
   });
 
-  it('is not filed by a page, nor by a 404 of what stands in front', async () => {
+  it('is not archived by a page, nor by a 404 of a proxy', async () => {
     for (const [status, body] of [
       [200, '<html>sign in</html>'],
       [404, 'not here'],
@@ -207,7 +207,7 @@ describe('the xnat target (against a stand-in)', () => {
     }
   });
 
-  it('takes no confirmation back for a 404 while nothing of XNAT answers', async () => {
+  it('removes no confirmation for a 404 while XNAT itself does not respond', async () => {
     const delivery = new TestDelivery(xnatHandler, study);
     xnat.faults.any = ({ method }, response) => method === 'GET' && Boolean(response.writeHead(404).end('not here'));
     expect((await deliver(study, {}, delivery)).error?.code).not.toBe('verify-missing');
@@ -241,7 +241,7 @@ describe('the xnat target (against a stand-in)', () => {
     expect(xnat.archive.get(label())?.size).toBe(6);
   });
 
-  it('overwrite: none refuses a session that is there, append adds, delete replaces what came as a whole', async () => {
+  it('overwrite: none rejects an existing session, append adds, delete replaces a complete one', async () => {
     const half = { ...study, instances: study.instances.slice(0, 3) };
     await deliver(half);
     const { error } = await deliver(study, { overwrite: 'none' });
@@ -279,7 +279,7 @@ describe('the xnat target (against a stand-in)', () => {
     expect(xnat.archive.get(label())?.size).toBe(5);
   });
 
-  it('says so when instances do not go into the project', async () => {
+  it('reports instances that do not go into the project', async () => {
     expect((await deliver(study, { project: 'NOWHERE' })).error).toMatchObject({ code: 'target-misconfigured' });
   });
 });
@@ -319,7 +319,7 @@ describe('labels of XNAT', () => {
     expect(new Set(labels).size).toBe(values.length);
   });
 
-  it('are of the whole study', () => {
+  it('are of the complete study', () => {
     const config = { type: 'xnat', url: 'http://x', project };
     expect(() => xnatTarget.parse({ ...config, session: '{SOPInstanceUID}' })).toThrow(/not a tag of the study/);
     expect(() => xnatTarget.parse({ ...config, subject: '{Modality}' })).toThrow(/not a tag of the study/);

@@ -28,8 +28,8 @@ const rules = async (): Promise<{ name: string; enabled?: boolean; description?:
   (parse((await draft()).text) as { rules: { name: string }[] }).rules;
 const put = (path: string, body: unknown) => ask('PUT', `/api/configuration/${path}`, body);
 
-describe('two who change the configuration at once', () => {
-  it('change the rules that they named, whatever its place is by then', async () => {
+describe('two users who change the configuration at the same time', () => {
+  it('change the named rules, whatever their current position', async () => {
     const answers = await Promise.all([
       ...['r1', 'r2', 'r4'].map((name) => ask('POST', `/api/configuration/rules/${name}/remove`)),
       ask('POST', '/api/configuration/rules/r5/enabled', { enabled: false }),
@@ -55,7 +55,7 @@ describe('two who change the configuration at once', () => {
     }
   });
 
-  it('switch nothing that is gone', async () => {
+  it('change nothing that was removed', async () => {
     const [removed] = await Promise.all([
       ask('POST', '/api/configuration/targets/new/remove', {}),
       ask('POST', '/api/configuration/targets/new/enabled', { enabled: false }),

@@ -88,7 +88,7 @@ function breaches(method: string, path: string, status: number, body: unknown): 
 }
 
 describe('the API and its document', () => {
-  it('is a document of OpenAPI 3.1 in which every operation has a summary and says who may', () => {
+  it('is an OpenAPI 3.1 document in which every operation has a summary and its permissions', () => {
     expect(document.openapi).toBe('3.1.0');
     for (const [path, methods] of Object.entries(document.paths)) {
       for (const [method, operation] of Object.entries(methods)) {
@@ -100,7 +100,7 @@ describe('the API and its document', () => {
     }
   });
 
-  it('answers every GET as the document says', async () => {
+  it('responds to every GET according to the document', async () => {
     const others = new Set([
       '/api/events',
       '/api/studies.csv',
@@ -120,7 +120,7 @@ describe('the API and its document', () => {
     }
   });
 
-  it('answers what cannot be done as the document says', async () => {
+  it('responds to impossible requests according to the document', async () => {
     const cases = [
       ['get', '/api/deliveries/{deliveryId}', '/api/deliveries/d-none', undefined, 404],
       ['post', '/api/deliveries/{deliveryId}/release', '/api/deliveries/d-none/release', undefined, 404],
@@ -156,7 +156,7 @@ describe('the API and its document', () => {
     }
   });
 
-  it('answers every change as the document says, and no change is left out', async () => {
+  it('responds to every change according to the document, without omissions', async () => {
     const failed = { target: 'b', state: 'failed' };
     const search = studyInstanceUid;
     const seenNow = async (): Promise<{ seen: string }> => {
@@ -252,7 +252,7 @@ describe('the API and its document', () => {
     expect((await test.operations.records.deliveriesOfUid(studyInstanceUid, 'main')).length).toBeGreaterThan(1);
   });
 
-  it('has a small image of a study, and says when a source is silent', async () => {
+  it('has a small image of a study, and reports an unavailable source', async () => {
     const image = await test.ask('GET', fill('/api/studies/{source}/{study}/thumbnail'), { headers });
     expect([image.status, image.headers.get('content-type')]).toEqual([200, 'image/jpeg']);
     await using silent = await startTestConsole({ console: signIn });
@@ -261,7 +261,7 @@ describe('the API and its document', () => {
     expect(breaches('post', '/api/rules/dry-run', 503, body)).toEqual([]);
   });
 
-  it('does what it says: hold, release, bulk with a preview, cancel, retry', async () => {
+  it('executes the documented action: hold, release, bulk with a preview, cancel, retry', async () => {
     const post = (path: string, body?: unknown) =>
       test.ask('POST', path, { headers, ...(body !== undefined && { body }) });
     expect((await post(`/api/deliveries/${deliveryId}/hold`)).body).toMatchObject({
@@ -284,7 +284,7 @@ describe('the API and its document', () => {
     );
   });
 
-  it('tells of changes as they happen (server-sent events)', async () => {
+  it('reports changes as they happen (server-sent events)', async () => {
     const stop = new AbortController();
     const answer = await fetch(`${test.url}/api/events`, { headers, signal: stop.signal });
     const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();

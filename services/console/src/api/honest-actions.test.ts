@@ -35,8 +35,8 @@ async function whenProbed(act: () => Promise<unknown>): Promise<void> {
   await act();
 }
 
-describe('a button says what it did', () => {
-  it('probes a target that cannot be used, and tells the result', async () => {
+describe('a button reports its result', () => {
+  it('probes an unusable target, and reports the result', async () => {
     const { a } = await test.route();
     await fail('nobody listens');
     for (const _ of [1, 2, 3]) {
@@ -55,7 +55,7 @@ describe('a button says what it did', () => {
     expect(usable.did).toBe('a probed now: it can be used again.');
   });
 
-  it('tells that a delivery waits for its schedule, and starts it anyway', async () => {
+  it('reports that a delivery waits for its schedule, and starts it anyway', async () => {
     const { b } = await test.route();
     const waits = await post(`/api/deliveries/${b}/retry`);
     expect(waits.did).toMatch(/^It waits for its schedule, which opens in \dd/);
@@ -71,7 +71,7 @@ describe('a button says what it did', () => {
     expect((await post(`/api/deliveries/${b}/retry`)).asks).toBeDefined();
   });
 
-  it('cancels and resumes, holds and releases, and says what undoes it', async () => {
+  it('cancels and resumes, holds and releases, and names the reverse action', async () => {
     const { a } = await test.route();
     const cancelled = await post(`/api/deliveries/${a}/cancel`);
     expect(cancelled).toMatchObject({
@@ -87,7 +87,7 @@ describe('a button says what it did', () => {
     expect((await post(held.undo?.path ?? '')).did).toMatch(/^Released\. /);
   });
 
-  it('closes the circuit when a connection test has passed: what waited goes on', async () => {
+  it('closes the circuit after a passed connection test: waiting deliveries continue', async () => {
     const { a } = await test.route();
     await test.operations.circuits.fail('a', { ...error, message: 'nobody listens' }, { deliveryId: a });
     const passed = (await test.ask('POST', '/api/targets/a/test')).body as { did: string };
@@ -97,7 +97,7 @@ describe('a button says what it did', () => {
     expect(again.did).toBe('The target can be used.');
   });
 
-  it('says what a pause, a resumption and a call for all that wait do', async () => {
+  it('reports the effect of a pause, a resumption and of trying all waiting ones', async () => {
     await test.route();
     const did = async (path: string) => ((await test.ask('POST', path)).body as { did: string }).did;
     expect(await did('/api/targets/a/pause')).toBe('a is paused: nothing is started any more.');

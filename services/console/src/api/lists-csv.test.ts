@@ -58,7 +58,7 @@ it('gives lists as files, with the filters of their pages, and notes who had the
   expect(entries.filter(({ action }) => action.startsWith('export ')).length).toBe(5);
 });
 
-it('ends a file that leaves something out with a line that says what', async () => {
+it('ends an incomplete file with a line that describes what is missing', async () => {
   const { studyInstanceUid } = await test.route();
   expect((await lines('/api/studies.csv')).at(-1)).not.toContain('# incomplete');
   await orthanc.stop();

@@ -22,7 +22,7 @@ interface Event {
 }
 
 describe('roles', () => {
-  it('has only known routes that change nothing open to viewers with another method than GET', async () => {
+  it('allows viewers only known read-only routes with another method than GET', async () => {
     const { body } = await test.ask('GET', '/api/openapi.json', { headers: bearer(testToken.viewer) });
     const { paths } = body as { paths: Record<string, Record<string, { description: string }>> };
     const open = Object.entries(paths).flatMap(([path, methods]) =>
@@ -33,7 +33,7 @@ describe('roles', () => {
     expect(open.sort()).toEqual(['/api/bulk/preview', '/api/route/preview', '/api/rules/dry-run', '/api/sign-out']);
   });
 
-  it('lets an operator act, and writes it down', async () => {
+  it('allows an operator to act, and records it', async () => {
     const headers = bearer(testToken.operator);
     expect((await test.ask('POST', '/api/targets/a/pause', { headers })).status).toBe(200);
     expect((await test.ask('POST', '/api/targets/a/resume', { headers })).status).toBe(200);

@@ -34,7 +34,7 @@ const facts = (action: string): AuditFacts => ({
 const verify = async (audit: AuditLog) => verifyAudit(audit.all(), await audit.head());
 
 describe('the chain of the audit log', () => {
-  it('holds when several consoles write at once', async () => {
+  it('is consistent if several consoles write at the same time', async () => {
     const consoles = [open(), open(), open()];
     await Promise.all(Array.from({ length: 90 }, (_, count) => consoles[count % 3]!.write(facts(`act ${count}`))));
     expect(await verify(open())).toMatchObject({ entries: 90, unchained: 0, broken: [] });
@@ -62,7 +62,7 @@ describe('the chain of the audit log', () => {
     expect((await verify(audit)).broken.length).toBeGreaterThan(0);
   });
 
-  it('tells that the end was cut off to who has kept a hash, also when all of Redis was rewritten', async () => {
+  it('shows a truncated end to the owner of a hash, also if all of Redis was rewritten', async () => {
     const audit = open();
     for (let count = 0; count < 5; count += 1) await audit.write(facts(`act ${count}`));
     const kept = (await audit.head())!;
@@ -95,7 +95,7 @@ describe('the chain of the audit log', () => {
     expect((await verify(audit)).broken).toEqual([]);
   });
 
-  it('keeps no character that a terminal would obey, and nothing without end', async () => {
+  it('stores no control characters, and only texts of limited length', async () => {
     const audit = open();
     await audit.write({ ...facts('x'), subject: '\u001b[2J\u0007gone', detail: 'y'.repeat(5000) });
     const [entry] = await audit.read({ limit: 1 });

@@ -51,7 +51,7 @@ describe('without sign-in', () => {
   });
   afterAll(() => open[Symbol.asyncDispose]());
 
-  it('a change can be prepared, and read as a patch, but not applied, restored or given as a whole', async () => {
+  it('a change can be prepared, and read as a patch, but not applied, restored or submitted as a whole', async () => {
     expect(
       await open.ask('POST', '/api/configuration/targets/first/enabled', { body: { enabled: false } }),
     ).toMatchObject({ status: 200 });
@@ -69,7 +69,7 @@ describe('without sign-in', () => {
     expect((await open.ask('GET', '/api/configuration')).body).toMatchObject({ editing: false });
   });
 
-  it('pages say so, with the remedy, and offer none of it', async () => {
+  it('pages report this, with the remedy, and offer no editing', async () => {
     const { text } = await open.ask('GET', '/configuration', { headers: { accept: 'text/html' } });
     expect(text).toContain('The console has no sign-in');
     expect(text).toContain('console.users');
@@ -90,7 +90,7 @@ describe('without sign-in', () => {
   });
 });
 
-it('a typed secret that cannot be stored encrypted is told at its field, with what to do', async () => {
+it('an entered secret that cannot be stored encrypted is reported at its field, with the remedy', async () => {
   const env = { ...secrets, DICOM_DISPATCH_KEY_FILE: join(folder, 'no-folder', 'key') };
   await using other = await startTestConsole({ console: signIn, file, env });
   const headers = { authorization: `Bearer ${testToken.administrator}` };
@@ -105,7 +105,7 @@ it('a typed secret that cannot be stored encrypted is told at its field, with wh
   expect(kept).toMatchObject({ status: 400, text: expect.stringContaining('cannot be stored encrypted') });
 });
 
-it('the form of a rule has its priors, and keeps them as they are written', async () => {
+it('the form of a rule has its priors, and preserves them', async () => {
   const values = { targets: 'first', 'priors.count': '3', 'priors.maxAge': '5y', 'priors.first': 'true' };
   const when = '"CT" in prior.ModalitiesInStudy';
   const saved = await as('editor', 'PUT', '/api/configuration/rules/all', {
@@ -142,7 +142,7 @@ describe('an editor', () => {
     }
   });
 
-  it('cannot tell whether a file is there', async () => {
+  it('cannot determine whether a file exists', async () => {
     const answerFor = async (path: string): Promise<string> => {
       const values = { host: 'a', calledAeTitle: 'A', 'tls.ca': path, 'tls.passphrase': `file:${path}` };
       const { text } = await as('editor', 'POST', '/api/configuration/targets/new/check', { type: 'dicom', values });
@@ -153,7 +153,7 @@ describe('an editor', () => {
     expect(there).toContain('only an administrator may set programs, files and folders');
   });
 
-  it('is told nothing of what a change of an administrator refers to, but that it is theirs', async () => {
+  it('sees no content of references in a change of an administrator, only that it is theirs', async () => {
     const text = file.replace('first: { type: dummy }', "first: { type: dummy, transform: '${REDIS_PASSWORD}' }");
     expect(await as('administrator', 'PUT', '/api/configuration/draft', { text, seen: await digest() })).toMatchObject({
       status: 200,
@@ -184,7 +184,7 @@ describe('an editor', () => {
     expect(text).toContain('plain-word-4');
   });
 
-  it('may still change what is theirs', async () => {
+  it('may still change their own sections', async () => {
     const values = { host: 'files.example', username: 'me', path: '/other', hostKey: 'insecure-any' };
     const form = { was: 'pacs', type: 'sftp', values };
     expect(await as('editor', 'PUT', '/api/configuration/targets/pacs', form)).toMatchObject({ status: 200 });

@@ -61,7 +61,7 @@ describe('the form of each part', () => {
     expect([page.status, page.text.includes('data-error-of=')]).toEqual([200, true]);
   });
 
-  it('says at its field what is wrong, as config check does', async () => {
+  it('shows problems at its field, like config check', async () => {
     expect(await fieldsOf('groups/g', { targets: 'nowhere' })).toEqual(['targets']);
     expect(await fieldsOf('groups/g', { targets: 'a\nb' })).toEqual([]);
     expect(await fieldsOf('sources/s', { url: 'ftp://x' })).toEqual(['url']);
@@ -73,7 +73,7 @@ describe('the form of each part', () => {
     expect(await fieldsOf('cache/cache', { maxMemory: 'much' })).toEqual(['maxMemory']);
   });
 
-  it('keeps what it does not ask for, and comments', async () => {
+  it('preserves options that are not in the form, and comments', async () => {
     await ask('PUT', entry('notifications/notifications'), {
       was: 'notifications',
       values: { backlogOlderThan: '3h', 'smtp.host': 'mail', 'smtp.from': 'a@b.example' },
@@ -93,14 +93,14 @@ describe('the form of each part', () => {
     expect(text).toContain('# asks Anna');
   });
 
-  it('of a section that loses its last option takes it out', async () => {
+  it('removes a section that loses its last option', async () => {
     await ask('PUT', entry('cache/cache'), { values: { maxMemory: '1GB' } });
     expect(parse((await draft()).text)).toMatchObject({ cache: { maxMemory: '1GB' } });
     await ask('PUT', entry('cache/cache'), { was: 'cache', values: { maxMemory: '' } });
     expect((await ask('GET', '/api/configuration/draft')).status, 'nothing is changed').toBe(404);
   });
 
-  it('of a duplicate asks for its secrets again', async () => {
+  it('of a duplicate requires its secrets again', async () => {
     const values = { url: 'http://127.0.0.1:7', 'tls.passphrase': 'a secret word', password: 'another word' };
     await ask('PUT', entry('sources/second'), { values });
     const kept = async (query: string): Promise<number> =>
@@ -108,7 +108,7 @@ describe('the form of each part', () => {
     expect([await kept('name=second'), await kept('copy=second')]).toEqual([2, 0]);
   });
 
-  it('of a duplicate has no header whose value is hidden, and takes none', async () => {
+  it('of a duplicate has no header with a masked value, and accepts none', async () => {
     const url = 'http://127.0.0.1:7';
     await ask('PUT', entry('webhooks/second'), { values: { url, headers: 'x-key: word\nx-ref: ${ADA}' } });
     const shown = async (query: string): Promise<string> =>
@@ -129,7 +129,7 @@ describe('the form of each part', () => {
   });
 });
 
-describe('another name', () => {
+describe('a new name', () => {
   it('of a target, group, source or transform is followed by all that names it', async () => {
     await ask('PUT', entry('transforms/t'), { values: { remove: 'PatientID' } });
     await ask('PUT', entry('groups/g'), { values: { targets: 'a\nb' } });
@@ -192,7 +192,7 @@ describe('another name', () => {
 });
 
 describe('defaults of a type of target', () => {
-  it('have a form, count in its targets, and are taken away with their last option', async () => {
+  it('have a form, apply to their targets, and are removed with their last option', async () => {
     const form = await ask('GET', '/configuration/target-defaults/form?type=dummy');
     expect([form.status, form.text.includes('name="attempts"')]).toEqual([200, true]);
     const put = (was: string | undefined, attempts: string): Promise<Answer> =>
@@ -230,7 +230,7 @@ describe('users', () => {
     expect(shown.text).not.toContain(sealed);
   });
 
-  it('are never left without an administrator, and nobody locks themselves out', async () => {
+  it('always have an administrator, and users cannot lock themselves out', async () => {
     for (const name of ['ada', 'bob']) expect((await ask('POST', entry(`users/${name}/remove`))).status).toBe(200);
     const own = await ask('POST', entry('tokens/administrator/remove'));
     expect([own.status, own.text]).toEqual([409, expect.stringContaining('there would be no administrator')]);

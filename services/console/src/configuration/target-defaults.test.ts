@@ -43,7 +43,7 @@ it('the form shows what a target has from targetDefaults, and of a secret only w
   expect(text).not.toContain('pacs-secret-3');
 });
 
-it('a change writes no default into the target, and keeps merge key, comment and x- key', async () => {
+it('a change writes no default into the target, and preserves merge key, comment and x- key', async () => {
   const form = { was: 'pacs', type: 'sftp', values: { ...values, maxParallel: '3' } };
   expect((await as('editor', 'POST', `${path}/check`, form)).body).toMatchObject({ problems: [] });
   expect(await as('editor', 'PUT', path, form)).toMatchObject({ status: 200 });
@@ -71,7 +71,7 @@ it('an editor cannot send the default secret to another host', async () => {
     expect((await as('editor', method, to, form)).text).toMatch(/host is changed.*enter the secret again/);
 });
 
-it('the form of a new target is not made for a page of another site, which could name a program to load', async () => {
+it('the form of a new target is rejected for a page of another site, which could name a program to load', async () => {
   const headers = {
     authorization: `Bearer ${testToken.administrator}`,
     accept: 'text/html',

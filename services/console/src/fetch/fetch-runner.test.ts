@@ -82,7 +82,7 @@ function unzip(file: Buffer): Map<string, Buffer> {
 }
 
 describe('a study that is fetched', () => {
-  it('is downloaded as a ZIP file, streamed, with what came of it in the list and the audit log', async () => {
+  it('is downloaded as a ZIP file, streamed, with its result in the list and the audit log', async () => {
     const page = (await test.ask('GET', `/fetch?target=pacs&study=${study.studyInstanceUid}`)).text;
     expect(page).toContain(`href="${downloadPath('pacs').replace('&', '&amp;')}"`);
     const answer = await fetch(test.url + downloadPath('pacs'));
@@ -109,7 +109,7 @@ describe('a study that is fetched', () => {
     expect(fetches[0]?.source).toBeUndefined();
   });
 
-  it('is not downloaded when it is not there, for a page of another site, or when it is cancelled', async () => {
+  it('is not downloaded if it does not exist, for a page of another site, or if it is cancelled', async () => {
     expect(await test.ask('GET', downloadPath('pacs', '1.2.3'))).toMatchObject({ status: 404 });
     const headers = { 'sec-fetch-site': 'cross-site' };
     expect(await test.ask('GET', downloadPath('pacs'), { headers })).toMatchObject({ status: 400 });
@@ -150,7 +150,7 @@ describe('a study that is fetched', () => {
     expect(last.problem).not.toContain('cancel');
   });
 
-  it('is one of four that are under way at the same time, also when many are asked for at once', async () => {
+  it('is one of four that run at the same time, also if many are requested together', async () => {
     lying.lie(() => ({ kind: 'silence' }));
     const begun = await Promise.all(
       Array.from({ length: 6 }, () =>
@@ -164,7 +164,7 @@ describe('a study that is fetched', () => {
     for (const { id } of running) await test.ask('POST', `/api/fetches/${id}/cancel`);
   });
 
-  it('is found at its target, gets into the source, and says how far it is', async () => {
+  it('is found at its target, retrieved into the source, and reports its progress', async () => {
     const body = { target: 'pacs', accession: study.accessionNumber };
     const found = (await test.ask('POST', '/api/fetches/find', { body })).body;
     expect(found).toMatchObject({ studies: [{ studyInstanceUid: study.studyInstanceUid }], more: false });
@@ -174,7 +174,7 @@ describe('a study that is fetched', () => {
     expect(instances).toHaveLength(study.instanceCount);
   });
 
-  it('says why it could not be had', async () => {
+  it('reports why it could not be retrieved', async () => {
     const { id } = await start('pacs', '1.2.3');
     expect(await ended(id)).toMatchObject({ state: 'failed', problem: expect.stringContaining('1.2.3') as string });
   });

@@ -18,7 +18,7 @@ describe('the metrics', () => {
   });
   afterAll(() => test[Symbol.asyncDispose]());
 
-  it.each(['dashboard.json', 'alerts.yaml'])('that %s asks for are there', async (file) => {
+  it.each(['dashboard.json', 'alerts.yaml'])('used by %s exist', async (file) => {
     const text = await readFile(join(folder, file), 'utf8');
     const asked = new Set(text.match(/\b(dispatch|nodejs|process)_[a-z0-9_]+/g));
     const { text: metrics } = await test.ask('GET', '/metrics');
@@ -26,7 +26,7 @@ describe('the metrics', () => {
     for (const name of asked) if (!ofOthers.test(name)) expect(metrics, name).toContain(`# TYPE ${name} `);
   });
 
-  it('tell of the cache by type of result, as does its page', async () => {
+  it('report the cache by type of result, as does its page', async () => {
     const cache = await IntermediateCache.open(test.redis, test.config.cache, { prefix: test.config.redis.prefix });
     await cache.put('manifest', 'one', Buffer.from('kept'));
     await cache.get('manifest', 'one');
@@ -46,7 +46,7 @@ describe('the metrics', () => {
     expect(page).toMatch(/manifest[\s\S]*50 %/);
   });
 
-  it('tell the age of what waits, and no name of a study', async () => {
+  it('report the age of waiting deliveries, and no name of a study', async () => {
     const { text } = await test.ask('GET', '/metrics');
     expect(text).toMatch(/dispatch_oldest_waiting_seconds\{target="a"\} [\d.]+/);
     expect(text).toContain('dispatch_workers 0');

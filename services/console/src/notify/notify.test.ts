@@ -34,14 +34,14 @@ const failed: Notification = {
 };
 
 describe('compose', () => {
-  it('says in one line what happened, however often', () => {
+  it('describes an event in one line, for any number', () => {
     const many = Array.from({ length: 12 }, () => failed);
     expect(summarize([...many, { id: 'circuit cloud opened 0', kind: 'circuit-opened', at: 0, target: 'cloud' }])).toBe(
       'pacs: 12 deliveries failed (target-full); cloud: cannot be reached',
     );
   });
 
-  it('lists a hundred at most, and says how many more there are', () => {
+  it('lists at most a hundred, and the number of further ones', () => {
     const message = compose(
       'm1',
       Array.from({ length: 130 }, () => failed),
@@ -120,7 +120,7 @@ describe('compose', () => {
     });
   });
 
-  it('fills templates, and leaves what it does not know', () => {
+  it('fills templates, and leaves unknown names unchanged', () => {
     expect(fill('{count} of {what}: {summary}', { count: '2', summary: 'x {count}' })).toBe('2 of {what}: x {count}');
   });
 });
@@ -218,7 +218,7 @@ describe('notifications', () => {
     );
   }
 
-  it('tells of many failures at once in one message, signed, and again with the same key until it is taken', async () => {
+  it('reports many failures in one message, signed, and repeats it with the same key until it is accepted', async () => {
     answers.set('/desk', [503]);
     const routed = [await test.route(), await test.route(), await test.route()];
     for (const { a, b } of routed) await Promise.all([end(a, 'failed'), end(b, 'failed')]);
@@ -247,7 +247,7 @@ describe('notifications', () => {
     expect(text).not.toMatch(/patient/i);
   });
 
-  it('tells of a dead target with a thousand deliveries in one message', async () => {
+  it('reports an unreachable target with a thousand deliveries in one message', async () => {
     const before = sent('/desk').length;
     const routed = await Promise.all(Array.from({ length: 250 }, () => test.route()));
     await test.operations.circuits.fail('a', { ...error, code: 'target-unreachable', stage: 'connect' });
@@ -269,7 +269,7 @@ describe('notifications', () => {
 
   // Those below wait for the same checks: together.
   it.concurrent.each(['delivered', 'partial', 'failed', 'source-gone'] as const)(
-    'tells that a delivery is %s, once',
+    'reports that a delivery is %s, once',
     async (state) => {
       const { b, studyInstanceUid } = await test.route();
       await end(b, state);
@@ -284,7 +284,7 @@ describe('notifications', () => {
     },
   );
 
-  it.concurrent('tells of a backlog that is too old, once', async () => {
+  it.concurrent('reports a backlog that is too old, once', async () => {
     const { b } = await test.route();
     const since = Date.now() - 2 * 3_600_000;
     const { prefix } = test.config.redis;
@@ -337,7 +337,7 @@ describe('notifications', () => {
     expect(text).toContain('Look:');
   });
 
-  it.concurrent('gives up on an endpoint that says never', async () => {
+  it.concurrent('gives up on an endpoint that responds never', async () => {
     const before = sent('/closed').length;
     answers.set('/closed', [410]);
     const { b } = await test.route();
@@ -413,7 +413,7 @@ describe('notifications', () => {
     expect(await look(monday + 60_000)).toEqual([]);
   });
 
-  it('sends a test to one receiver, and tells what it responded', async () => {
+  it('sends a test to one receiver, and reports its response', async () => {
     const { notifications } = test.config.console;
     await sendTestNotification(notifications, 'webhook:each', 'https://console');
     expect(messages('/each').at(-1)).toMatchObject({ summary: 'test', events: [{ kind: 'test' }] });

@@ -105,7 +105,7 @@ it('a mail server that sends a byte now and then is given up', async () => {
 });
 
 describe('a mail server that offers STARTTLS', () => {
-  it('gets mails over it when its certificate is trusted, and none otherwise', async () => {
+  it('receives mails over it if its certificate is trusted, and none otherwise', async () => {
     const { ca, server, otherServer } = await makeCertificates();
     await using mail = await startMailServer({ startTls: server });
     await sendEmail(email(true), smtp(mail.port, { ca: ca.certFile }), message, 'http://c');

@@ -87,7 +87,7 @@ describe('the actions after success', () => {
 });
 
 describe('without Redis', () => {
-  it('a browser gets a page that says so, and readiness lists it', async () => {
+  it('a browser gets a page that reports this, and readiness lists it', async () => {
     await using other = await startTestConsole();
     await other.server.kill('SIGKILL');
     const page = await other.ask('GET', '/targets', { headers: { accept: 'text/html' } });

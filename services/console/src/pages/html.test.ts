@@ -13,7 +13,7 @@ describe('html', () => {
     );
   });
 
-  it('lets pieces through, lists too, and leaves out what is not there', () => {
+  it('inserts fragments, lists too, and omits missing ones', () => {
     const rows = ['a', '<b>'].map((one) => html`<li>${one}</li>`);
     const list = html`<ul>
       ${rows}
@@ -22,7 +22,7 @@ describe('html', () => {
     expect(html`${undefined}${null}${false}${true}${0}`.text).toBe('0');
   });
 
-  it('never lets a text end its element or attribute, whatever it is', () => {
+  it('never lets a text end its element or attribute', () => {
     assert(
       property(string({ unit: 'binary' }), (text) => {
         const inside = html`<p title="${text}">${text}</p>`.text.slice('<p title="'.length, -'</p>'.length);
@@ -33,16 +33,16 @@ describe('html', () => {
   });
 });
 
-describe('what pages say', () => {
+describe('texts of pages', () => {
   it('marks code between backticks, and nothing else', () => {
     expect(withCode('`a < b` is true').text).toBe('<code>a &lt; b</code> is true');
   });
 
-  it('keeps what is set in an address', () => {
+  it('preserves parameters of a URL', () => {
     expect(withQuery('/studies', { search: 'A & B', state: undefined, cursor: '' })).toBe('/studies?search=A+%26+B');
   });
 
-  it('says times as people do', () => {
+  it('formats times for users', () => {
     const now = 1_000_000_000;
     expect([ago(now - 61_500, now), ago(now + 5_000, now), ago(now - 10, now)]).toEqual([
       '1m 1s ago',
@@ -63,7 +63,7 @@ describe('what pages say', () => {
     expect(personName(value)).toBe(expected);
   });
 
-  it('draws a plot with axes, values and failures of their own, and says so when there is nothing to draw', () => {
+  it('draws a plot with axes, values and failures, and reports if there is nothing to draw', () => {
     const points = [
       { at: 0, bytes: 2_000_000, delivered: 3, failed: 0 },
       { at: 60_000, bytes: 0, delivered: 0, failed: 1 },

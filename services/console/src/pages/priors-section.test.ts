@@ -19,7 +19,7 @@ function textOf(...priors: readonly object[]): string {
 
 const chosen = { studyInstanceUid: '1.2.3', from: 'archive', why: 'rule ct: the newest earlier study' };
 
-it('says which earlier studies go along and why, and which do not', () => {
+it('shows which earlier studies are sent along and why, and which are not', () => {
   const text = textOf({
     chosen: [
       {
@@ -50,7 +50,7 @@ it('says which earlier studies go along and why, and which do not', () => {
   expect(text).toContain('The first 1 are shown.');
 });
 
-it('says what they wait for, and that the study has gone without them', () => {
+it('shows what they wait for, and that the study was sent without them', () => {
   const looking = textOf({ state: 'looking', note: 'connection refused', nextAttemptAt: 5, waitUntil: 9 });
   expect(looking).toContain('still to be chosen: connection refused; the next try is');
   expect(looking).toContain('The study waits for them until');
@@ -60,6 +60,6 @@ it('says what they wait for, and that the study has gone without them', () => {
   expect(textOf({ note: 'the study has no Patient ID' })).toContain('none: the study has no Patient ID.');
 });
 
-it('says nothing where no rule asks for any', () => {
+it('shows nothing if no rule requests any', () => {
   expect(textOf()).toBe('');
 });

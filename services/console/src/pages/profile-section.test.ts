@@ -21,7 +21,7 @@ function pageOf(transforms: object): string | false {
   return section && section.text.replaceAll(/<[^>]*>/g, ' ').replaceAll(/\s+/g, ' ');
 }
 
-it('says for each rule what its de-identification meets', () => {
+it('shows for each rule what its de-identification meets', () => {
   const text = pageOf({ anonymous: { anonymise: {}, keep: ['PatientSex'] } });
   expect(text).toContain('all research anonymous met for attributes Retain Patient Characteristics Option, in part');
   expect(text).toContain('Clean Pixel Data');
@@ -30,6 +30,6 @@ it('says for each rule what its de-identification meets', () => {
   );
 });
 
-it('says nothing where nothing is de-identified', () => {
+it('shows nothing if nothing is de-identified', () => {
   expect(pageOf({ anonymous: { set: { PatientName: 'X' } } })).toBe(false);
 });

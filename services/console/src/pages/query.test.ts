@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { daysInLinks, readDays, startOfDay } from './query.ts';
 
-it('takes days as those of the reader: each from its beginning, the last one to its end', () => {
+it('interprets days in the time zone of the reader: each from its beginning, the last one to its end', () => {
   const { times, days } = readDays({ from: '2026-03-28', to: '2026-03-29', zone: 'Europe/Berlin' });
   expect(times).toEqual({ since: Date.UTC(2026, 2, 27, 23), until: Date.UTC(2026, 2, 29, 22) });
   expect(daysInLinks(days)).toEqual({
@@ -18,7 +18,7 @@ it('takes days as those of the reader: each from its beginning, the last one to 
   expect(startOfDay('2026-07-01', 'Asia/Kolkata')).toBe(Date.UTC(2026, 5, 30, 18, 30));
 });
 
-it('refuses what is no day and no time zone', () => {
+it('rejects invalid days and time zones', () => {
   expect(() => readDays({ from: '2026-02-30' })).toThrow('a day such as 2026-03-01');
   expect(() => readDays({ from: '2026-02-03', zone: 'Mars/Olympus' })).toThrow('a time zone such as');
 });

@@ -45,7 +45,7 @@ describe('Bull Board', () => {
     expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
   });
 
-  it('offers no buttons to those who may only look', async () => {
+  it('has no buttons for viewers', async () => {
     await using signedIn = await startTestConsole({ console: signIn });
     for (const [role, readOnlyMode] of [
       ['viewer', true],
@@ -123,7 +123,7 @@ describe('Bull Board', () => {
     expect(await test.redis.hgetall(queue.toKey('meta'))).toEqual(meta);
   });
 
-  it('says who removed a job', async () => {
+  it('records who removed a job', async () => {
     const { a } = await test.route();
     expect((await test.ask('PUT', `/queues/api/queues/target-a/${a}/clean`)).status).toBe(204);
     const record = await test.operations.records.delivery(a);
@@ -183,7 +183,7 @@ describe('Bull Board', () => {
     }
   });
 
-  it('refuses to remove, promote or put off what it would leave without its record', async () => {
+  it('rejects removing, promoting or postponing a job contrary to its record', async () => {
     const { a } = await test.route();
     const { operations, redis } = test;
     const queue = operations.queues.target('a');
@@ -221,7 +221,7 @@ describe('Bull Board', () => {
     expect(nextAttemptAt - Date.now()).toBeGreaterThan(500_000);
   });
 
-  it('removes a study task that is over alone, and not while something is to be done in the source', async () => {
+  it('removes a completed study task alone, and not while actions in the source remain', async () => {
     const { a } = await test.route();
     const { operations, redis, config } = test;
     const record = await operations.records.delivery(a);
@@ -240,13 +240,13 @@ describe('Bull Board', () => {
     expect(await operations.queues.target('a').getJob(a)).toBeDefined();
   });
 
-  it('tells nothing of Redis itself', async () => {
+  it('reveals nothing about Redis itself', async () => {
     expect((await test.ask('GET', '/queues/api/redis/stats')).status).toBe(403);
     const { text } = await test.ask('GET', '/queues', { headers: { accept: 'text/html' } });
     expect(text).toMatch(/"hideRedisDetails":\s*true/);
   });
 
-  it('shows jobs that say nothing of a patient', async () => {
+  it('shows jobs without patient data', async () => {
     const { a } = await test.route();
     const { body } = await test.ask('GET', `/queues/api/queues/target-a/${a}`);
     const { job } = body as { job: { data: Record<string, unknown> } };
@@ -303,7 +303,7 @@ describe('Bull Board', () => {
     expect(await queue.getGlobalConcurrency()).toBeNull();
   });
 
-  it('takes a limit that lets something through', async () => {
+  it('accepts a limit above zero', async () => {
     for (const [path, body] of [
       ['/concurrency', { concurrency: 3 }],
       ['/rate-limit', { max: 10, duration: 60_000 }],
@@ -318,7 +318,7 @@ describe('Bull Board', () => {
 });
 
 describe('health and metrics', () => {
-  it('tells that it lives, that it is ready, and what is in the queues', async () => {
+  it('reports that it is alive and ready, and the content of the queues', async () => {
     expect((await test.ask('GET', '/healthz')).body).toEqual({ status: 'ok' });
     expect((await test.ask('GET', '/readyz')).body).toMatchObject({ status: 'ready' });
     const { text } = await test.ask('GET', '/metrics');
@@ -328,7 +328,7 @@ describe('health and metrics', () => {
 });
 
 describe('without Redis', () => {
-  it('says so on every page, lives, and goes on when Redis is back', async () => {
+  it('reports it on every page, stays alive, and continues when Redis is available again', async () => {
     await using other = await startTestConsole();
     await other.server.kill('SIGKILL');
     const answer = await other.ask('GET', '/studies');

@@ -39,7 +39,7 @@ describe('names that every object has', () => {
 });
 
 describe('answers', () => {
-  it('are kept by browsers only where their address says so, not where a question does', async () => {
+  it('are cached by browsers only if their URL allows it, not because of a query', async () => {
     for (const path of [
       '/api/overview?x=/static/',
       '/studies?search=/static/',
@@ -71,7 +71,7 @@ describe('answers', () => {
       expect([path, await get(path)]).toEqual([path, usual]);
   });
 
-  it('show marks that turn the direction of writing, and obey none', async () => {
+  it('escape bidirectional marks', async () => {
     const text = 'exe.\u202egpj \u2066x\u2069 \u001b[31mred\u009b0m';
     const { text: page } = await test.ask('GET', `/studies?search=${encodeURIComponent(text)}`, {
       headers: { ...headers, accept: 'text/html' },

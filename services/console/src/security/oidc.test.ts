@@ -152,7 +152,7 @@ describe('sign-in with OpenID Connect', () => {
     return { status: end.status, location: end.headers.get('location'), cookie: session, text: await end.text() };
   }
 
-  it('gives the role that the groups give, and leads to where somebody wanted to go', async () => {
+  it('gives the role of the groups, and redirects to the requested page', async () => {
     provider.claims = { preferred_username: 'anna', groups: ['radiology', 'pacs-team', 'other'] };
     const { status, location, cookie } = await goThrough();
     expect([status, location]).toEqual([303, '/targets']);
@@ -163,7 +163,7 @@ describe('sign-in with OpenID Connect', () => {
     });
   });
 
-  it('keeps nothing of sign-ins that are only begun', async () => {
+  it('stores nothing of unfinished sign-ins', async () => {
     // Of each key: what expires meanwhile may go.
     const bytesByKey = async () =>
       new Map(
@@ -183,7 +183,7 @@ describe('sign-in with OpenID Connect', () => {
     expect(grown).toEqual([]);
   });
 
-  it('takes no ID token whose signature is not right', async () => {
+  it('accepts no ID token with an invalid signature', async () => {
     provider.claims = { preferred_username: 'anna', groups: ['pacs-team'] };
     expect((await goThrough()).status).toBe(303);
     provider.forgesSignature = true;
@@ -281,14 +281,14 @@ describe('sign-in with OpenID Connect', () => {
     test.console.reload(test.config);
   });
 
-  it('refuses somebody without a role here', async () => {
+  it('rejects a user without a role', async () => {
     provider.claims = { preferred_username: 'eve', groups: ['canteen'] };
     const { status, cookie, text } = await goThrough();
     expect([status, cookie]).toEqual([401, '']);
     expect(text).toContain('eve has no role in this console');
   });
 
-  it('refuses an answer to another question: state, nonce, another browser', async () => {
+  it('rejects a response to another request: state, nonce, another browser', async () => {
     provider.claims = { preferred_username: 'anna', groups: ['pacs-team'] };
     expect((await goThrough((callback) => callback.searchParams.set('state', 'forged'))).status).toBe(401);
     provider.nonce = 'forged';
@@ -298,7 +298,7 @@ describe('sign-in with OpenID Connect', () => {
     expect(answer.headers.get('location')).toBe('/sign-in');
   });
 
-  it('takes the highest of several roles, and a claim that is a single text', () => {
+  it('uses the highest of several roles, and accepts a claim that is a single text', () => {
     const oidc = {
       userClaim: 'email',
       roleClaim: 'role',

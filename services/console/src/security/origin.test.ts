@@ -42,7 +42,7 @@ describe('a console without sign-in', () => {
     expect(await test.operations.queues.target('a').isPaused()).toBe(false);
   });
 
-  it('takes changes of its own pages', async () => {
+  it('accepts changes from its own pages', async () => {
     const { host, origin } = new URL(test.url);
     const headers = { host, origin, 'sec-fetch-site': 'same-origin' };
     expect(await raw('/api/targets/b/pause', 'POST', headers)).toBe(200);

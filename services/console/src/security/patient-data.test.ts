@@ -109,7 +109,7 @@ function leaks(answers: Map<string, string>): string[] {
 }
 
 describe('patient data', () => {
-  it('stand in no answer of any route where they are switched off', async () => {
+  it('are in no response of any route if they are switched off', async () => {
     const { uids } = scenes[0]!;
     const texts = [tags.AccessionNumber, tags.PatientID, 'Geheim', 'Nora', 'ACC-QQ', '*', '?', 'Knie', ...uids];
     const answers = await everything(scenes[0]!, texts);
@@ -117,7 +117,7 @@ describe('patient data', () => {
     for (const uid of scenes[0]!.uids) expect(answers.get(`GET /api/studies?search=${uid} ""`)).toContain(uid);
   }, 180_000);
 
-  it('stand in answers where they are shown, so that this test would see them', async () => {
+  it('are in responses if they are shown, so that this test would detect them', async () => {
     expect(leaks(await everything(scenes[1]!, scenes[1]!.uids)).length).toBeGreaterThan(20);
   });
 

@@ -85,7 +85,7 @@ describe('a console without sign-in, behind a proxy that names this machine', ()
       expect([header, await status(test, '/api/overview', { host, [header]: '1' })]).toEqual([header, 200]);
   });
 
-  it('nor with one that sends no such header, but HTTP 1.0 or the page of its own name', async () => {
+  it('nor with one that sends no such header, but HTTP 1.0 or the page with its own name', async () => {
     const { host } = new URL(test.url);
     const get = 'GET /api/overview HTTP';
     expect(await rawStatus(test, `${get}/1.0\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)).toMatch(/ 403 /);

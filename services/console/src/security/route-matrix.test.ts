@@ -173,7 +173,7 @@ async function picture(): Promise<unknown> {
 }
 
 describe('every route', () => {
-  it('has somebody who may use it, or is known as refused', () => {
+  it('has a role that may use it, or is known as rejected', () => {
     expect(routes.filter(({ needs }) => needs === undefined).map(({ name }) => name)).toEqual([]);
     expect(routes.filter(({ name }) => name.includes(' /api/')).length).toBeGreaterThan(30);
     expect(routes.filter(({ name }) => name.includes(' /queues/api/')).length).toBeGreaterThan(30);
@@ -202,7 +202,7 @@ describe('every route', () => {
     expect(await picture()).toEqual({ ...(before as object), audit: signedIn.audit });
   });
 
-  it('that changes something is closed to a page of somebody else, and without the right CSRF token', async () => {
+  it('that changes something rejects a foreign page, and requests without the right CSRF token', async () => {
     const { csrf: ofAnother } = await session('vera');
     const { cookie, csrf } = await session('ada');
     const before = await picture();
@@ -222,7 +222,7 @@ describe('every route', () => {
     expect(await picture()).toEqual(before);
   });
 
-  it('of another target, or of all, is closed to a token that is limited to one', async () => {
+  it('of another target, or of all, rejects a token that is limited to one', async () => {
     const before = await picture();
     const free = new Set(['GET /api/me', 'GET /api/openapi.json']);
     const found = await statuses(({ name, needs }) => needs !== 'public' && !free.has(name), bearer(limitedToken));
@@ -240,7 +240,7 @@ describe('every route', () => {
   });
 
   // The last: it executes every action.
-  it.each(roles)('that the role %s is enough for lets it in', async (role) => {
+  it.each(roles)('accessible with the role %s accepts it', async (role) => {
     const found = await statuses(
       // The sign-in answers 401 itself.
       ({ name, needs }) => name !== 'POST /sign-in' && needs !== 'nobody' && rank(needs) <= roles.indexOf(role),

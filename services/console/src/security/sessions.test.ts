@@ -80,7 +80,7 @@ describe('a session', () => {
     ).toBe(403);
   });
 
-  it('ends on every console, with its streams, when somebody signs out on one', async () => {
+  it('ends on every console, with its streams, when the user signs out on one', async () => {
     const other = await startConsole({
       config: test.config,
       redis: test.redis,
@@ -102,7 +102,7 @@ describe('a session', () => {
     }
   });
 
-  it('can be ended by an administrator, all of one person at once', async () => {
+  it('can be ended by an administrator, all of one user together', async () => {
     const [one, two] = [await signedIn('otto'), await signedIn('otto')];
     const stream = await listen(one);
     const headers = { authorization: `Bearer ${testToken.administrator}` };

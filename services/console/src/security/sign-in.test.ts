@@ -81,7 +81,7 @@ describe('sign-in', () => {
     expect((await test.ask('GET', '/api/me', { headers: { cookie } })).status).toBe(401);
   });
 
-  it('keeps no cookie and no password in Redis', async () => {
+  it('stores no cookie and no password in Redis', async () => {
     const { cookies } = await attempt('vera', passwordOf('vera'));
     const id = /dispatch=([^;]+)/.exec(cookies.join())?.[1] ?? 'nothing';
     const keys = await test.redis.keys('*');
@@ -95,7 +95,7 @@ describe('sign-in', () => {
     expect((await attempt('__proto__', 'x')).status).toBe(401);
   });
 
-  it('stops guessing however many guesses come at once, and counts them before it looks at them', async () => {
+  it('stops parallel guesses, and counts them before it checks them', async () => {
     const guess = (count: number) => attempt('ada', `guess-${count}`);
     const answers = await Promise.all(Array.from({ length: 120 }, (_, count) => guess(count)));
     for (let count = 0; count < 20; count += 1) answers.push(await guess(count));
@@ -106,7 +106,7 @@ describe('sign-in', () => {
     expect((await attempt('vera', passwordOf('vera'))).status).toBe(303);
   });
 
-  it('lets in who has signed in with this browser before, whatever others guess under the name', async () => {
+  it('admits a user who has signed in with this browser before, whatever others guess under the name', async () => {
     const { cookies } = await attempt('otto', passwordOf('otto'));
     const device = cookies.find((one) => one.startsWith('dispatch-device-')) ?? '';
     expect(device).toMatch(/; HttpOnly/);
@@ -141,7 +141,7 @@ describe('sign-in', () => {
     test.console.reload(test.config);
   });
 
-  it('hashes few passwords at a time: what else needs threads goes on', async () => {
+  it('hashes few passwords at a time: other work in threads continues', async () => {
     let hashed = 0;
     const guesses = Array.from({ length: 200 }, async (_, count) => {
       const { status } = await attempt(`nobody-${count}`, 'x'.repeat(20));
@@ -156,7 +156,7 @@ describe('sign-in', () => {
     expect(statuses.filter((status) => status === 401).length).toBeLessThan(30);
   });
 
-  it('keeps nothing in Redis of names that were tried', async () => {
+  it('stores no tried names in Redis', async () => {
     const size = async (): Promise<number> => {
       const keys = await test.redis.keys('*:sign-in:*');
       const sizes = await Promise.all(keys.map((key) => test.redis.strlen(key)));
@@ -167,7 +167,7 @@ describe('sign-in', () => {
     expect(await size()).toBeLessThanOrEqual(4 * 16_384);
   });
 
-  it('takes no form larger than a form is', async () => {
+  it('rejects a form larger than expected', async () => {
     expect((await attempt('vera', 'x'.repeat(20_000))).status).toBe(413);
   });
 });

@@ -19,7 +19,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-describe('what the console asks of a source', () => {
+describe('queries of the console to a source', () => {
   it('finds studies by accession number, part of a name, patient, description and UID', async () => {
     const { found } = await lookup.search('*');
     expect(found.length).toBe(studies.length);
@@ -59,7 +59,7 @@ describe('what the console asks of a source', () => {
     await blind.reset();
   });
 
-  it('reads labels of many at once, and leaves out those that are gone', async () => {
+  it('reads labels of many together, and omits deleted ones', async () => {
     const { found } = await lookup.search('*');
     const ids = found.map(({ orthancStudyId }) => orthancStudyId);
     const fresh = new SourceLookup(() => testConfig({ sourceUrl: server.url }));
@@ -68,7 +68,7 @@ describe('what the console asks of a source', () => {
     await fresh.reset();
   });
 
-  it('has a small picture of a study, and none of one that is gone', async () => {
+  it('has a small image of a study, and none of a deleted one', async () => {
     const [study] = (await lookup.search('*')).found;
     const image = await lookup.thumbnail('main', study?.orthancStudyId ?? '');
     expect(image?.type).toBe('image/jpeg');
@@ -77,7 +77,7 @@ describe('what the console asks of a source', () => {
     expect(await lookup.thumbnail('main', 'nope')).toBeUndefined();
   });
 
-  it('says which source is silent', async () => {
+  it('reports which source is unavailable', async () => {
     const away = new SourceLookup(() => testConfig({ sourceUrl: 'http://127.0.0.1:1' }));
     expect(await away.search('A1')).toEqual({ found: [], silent: ['main'], cut: [] });
     expect(await away.labels('main', ['x'])).toEqual(new Map());

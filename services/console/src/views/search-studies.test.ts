@@ -25,7 +25,7 @@ async function search(from: TestConsole, text: string): Promise<StudyList> {
 }
 
 describe('a search for a study', () => {
-  it('finds it in its source, after it has left, and while the source is silent, and says what was not asked', async () => {
+  it('finds it in its source, after it has left, and while the source is unavailable, and reports what was not searched', async () => {
     const study = makeStudy({ seed: 'leaves', instancesPerSeries: 1 });
     let orthancStudyId = '';
     for (const { bytes } of study) ({ ParentStudy: orthancStudyId } = await orthanc.upload(bytes));
@@ -59,7 +59,7 @@ describe('a search for a study', () => {
     );
   });
 
-  it('says what it would take to find what has left, where there is no key', async () => {
+  it('reports how to find studies that have left, if there is no key', async () => {
     await using bare = await startTestConsole();
     const { studyInstanceUid } = await bare.route({ tags: { AccessionNumber: 'A4712' } });
     const nothing = await search(bare, 'A4712');

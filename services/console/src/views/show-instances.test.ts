@@ -44,7 +44,7 @@ describe('the instances of a delivery', () => {
 });
 
 describe('a source', () => {
-  it('tells which router leads it, how far it is, and of the last sweep', async () => {
+  it('reports which router leads it, its position, and the last sweep', async () => {
     const { redis, operations } = test;
     await redis.set(operations.keys.lease('main'), 'router-7:4711 0a1b');
     await redis.set(operations.keys.feed('main'), JSON.stringify({ epoch: 2, seq: 1234, since: 'x' }));

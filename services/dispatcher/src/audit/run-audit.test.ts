@@ -93,7 +93,7 @@ const unreadable = [
   new DispatchError('source-error', 'the source answered 500'),
 ];
 
-it.each(unreadable)('keeps what is known of a study that cannot be read now: $code', async (error) => {
+it.each(unreadable)('preserves earlier findings of a study that cannot be read now: $code', async (error) => {
   const audits = new TargetAudits(redis, 'test');
   const field = fieldOf(record);
   const token = error.code;
@@ -118,7 +118,7 @@ it.each(unreadable)('keeps what is known of a study that cannot be read now: $co
   await audits.release('pacs', token);
 });
 
-it('leaves different contents as they were found where it compares none', () => {
+it('preserves findings of different content if it compares none', () => {
   const details = { '1.2.3.1': 'differs in PixelData' };
   const nothing = { missing: [], missingCount: 0 };
   const former = { ...finding, ...nothing, content: true, different: ['1.2.3.1'], differentCount: 1, details };

@@ -67,7 +67,7 @@ const context = (takeBack = pipeline.ledger.takeBack.bind(pipeline.ledger)) => (
   ledger: { takeBack },
 });
 
-it('takes back what a target lacks, and lets its delivery go on at once', async () => {
+it('removes confirmations of instances that a target lacks, and continues its delivery immediately', async () => {
   expect(await sendStudy(context(), lacked)).toBe(2);
   expect(await confirmed()).toBe(0);
   expect(await record()).toMatchObject({ state: 'waiting', wake: 'job' });
@@ -108,7 +108,7 @@ it('opens a delivery again that ended before the ledger had changed', async () =
   expect(await record()).toMatchObject({ state: 'waiting', wake: 'job' });
 });
 
-it('takes nothing back where the delivery cannot be opened', async () => {
+it('removes nothing if the delivery cannot be opened', async () => {
   await pipeline.records.change(deliveryId, { ...act('sendAgain'), patch: { state: 'waiting' } });
   await is({ state: 'moved' });
   expect(await sendStudy(context(), lacked)).toBeUndefined();

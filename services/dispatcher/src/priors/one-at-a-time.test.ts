@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { oneAtATime } from './one-at-a-time.ts';
 
-it('one act of a name at a time; another one is not done meanwhile, and does not wait', async () => {
+it('one function of a name at a time; another one is skipped, without waiting', async () => {
   const exclusively = oneAtATime();
   const first = Promise.withResolvers<string>();
   const running = exclusively('archive', () => first.promise);

@@ -281,7 +281,7 @@ it('a prior that the router has read during its pull is no new arrival after the
   expect(await isMarked()).toBe(false);
 });
 
-it('a step does not wait where another one pulls from the target: it is due again', async () => {
+it('a step does not wait while another one pulls from the target: it is due again', async () => {
   const { orthancStudyId } = await begin('B');
   await run(undefined, { exclusively: async () => undefined });
   const [step] = await new Priors(redis, config.redis.prefix).of({ source: 'main', orthancStudyId });

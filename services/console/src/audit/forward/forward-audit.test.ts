@@ -122,7 +122,7 @@ describe('audit messages', () => {
     );
   });
 
-  it('on searches say what was searched for, which Redis holds encrypted', async () => {
+  it('on searches contain the search text, which Redis stores encrypted', async () => {
     await test.ask('GET', '/api/studies?search=M%C3%BCller', { headers: administrator });
     const message = await arrived('Query', 'token:administrator');
     const query = /<ParticipantObjectQuery>([^<]+)</.exec(message.text)?.[1] ?? '';
@@ -168,7 +168,7 @@ describe('audit messages', () => {
     expect((await arrived('Audit Log Used', 'token:administrator')).text).toContain('ParticipantObjectID="audit-log"');
   });
 
-  it('wait for a receiver that is away, and then come, none of them lost', async () => {
+  it('wait for an unavailable receiver, and then arrive, without loss', async () => {
     await rsyslog.kill('SIGTERM');
     for (const name of ['vera', 'otto']) expect((await attempt(name, passwordOf(name))).status).toBe(303);
     // Some passes happen meanwhile.
