@@ -10,7 +10,7 @@ afterAll(() => scene?.[Symbol.asyncDispose]());
 
 /** Of the long run (`./dispatch chaos apply`). */
 it.each([1, 4, 6, 8, 14, 20])(
-  'somebody is killed while a change is applied, seed %i: all services go by one version in the end',
+  'a process is killed while a change is applied, seed %i: all services use the same version in the end',
   { timeout: 120_000 },
   async (seed) => {
     const verdict = await scene.run(seed);
@@ -19,7 +19,7 @@ it.each([1, 4, 6, 8, 14, 20])(
 );
 
 it(
-  'a whole router, dispatcher or console is killed while a change is applied: all go by one version in the end',
+  'a complete router, dispatcher or console is killed while a change is applied: all use the same version in the end',
   { timeout: 240_000 },
   async () => {
     await using whole = await startWholeScene();

@@ -6,7 +6,7 @@ import { runSchedule } from './run-schedule.ts';
 const seeds = [1, 2, 3, 4, 5, 6];
 
 it.each(seeds)(
-  'schedule %i: nothing missing, nothing falsely delivered or gone, status true, duplicates only of what was in flight',
+  'schedule %i: nothing missing, nothing falsely delivered or gone, status correct, duplicates only of instances in transit',
   { timeout: 400_000 },
   async (seed) => {
     const verdict = await runSchedule(makeSchedule(seed, { studies: 3, faults: 5, exam: seed % 3 === 0 }));

@@ -73,7 +73,7 @@ function only(deliveries: readonly DeliveryRecord[]): DeliveryRecord {
 }
 
 describe('a rule that starts at arrival', () => {
-  it('sends what comes as it comes, once, in one delivery, which ends when the study is stable', async () => {
+  it('sends instances as they arrive, once, in one delivery, which ends when the study is stable', async () => {
     await using pacs = await startFaultScp();
     await using run = await system.start(
       config({
@@ -224,7 +224,7 @@ describe('while a study arrives', () => {
     expect(got(pacs, study, more)).toHaveLength(3);
   });
 
-  it('a rule that does not want the whole study ends the delivery, and says what was sent', async () => {
+  it('a rule that does not match the complete study ends the delivery, and reports what was sent', async () => {
     await using pacs = await startFaultScp();
     const raw = config({
       targets: { pacs: pacsTarget(pacs) },
@@ -245,7 +245,7 @@ describe('while a study arrives', () => {
 });
 
 describe('a rule that starts with each series', () => {
-  it('sends a series that is stable while another one still comes', async () => {
+  it('sends a stable series while another one is still being received', async () => {
     const url = `http://127.0.0.1:${port}`;
     await using orthanc = await startOrthanc({
       plugins: ['python'],

@@ -127,7 +127,7 @@ describe('the command line', { timeout: 300_000 }, () => {
   let failedStudy = '';
   let goodStudy = '';
 
-  it('shows a delivered, a failed and a paused delivery, and says why', async () => {
+  it('shows a delivered, a failed and a paused delivery, with reasons', async () => {
     const paused = await dispatch('target', 'pause', 'archive');
     expect(paused, system.output()).toMatchObject({ code: 0 });
     expect(paused.out).toContain('archive is paused');
@@ -279,7 +279,7 @@ describe('the command line', { timeout: 300_000 }, () => {
     expect(actions).toEqual(expect.arrayContaining(['pause', 'hold', 'cancel', 'resume', 'bulk']));
   });
 
-  it('retries what failed, after saying what it would reach, and routes again', async () => {
+  it('retries failed deliveries, after showing their number, and routes again', async () => {
     const filter = ['retry', '--target', 'pacs', '--since', '1h'];
     const [dry, unasked] = await Promise.all([dispatch(...filter, '--dry-run'), dispatch(...filter)]);
     expect(dry).toMatchObject({ code: 0, out: 'retry would affect 1 delivery (pacs: 1)\n' });
@@ -303,7 +303,7 @@ describe('the command line', { timeout: 300_000 }, () => {
     await waitFor(() => scp.stores.length === before + 3, { message: () => system.output() });
   });
 
-  it('forgets what has left its source, after saying what that is, and nothing that is still there', async () => {
+  it('removes studies that have left their source, after listing them, and no others', async () => {
     const uid = await upload('ACC-OLD');
     for (const target of ['pacs', 'archive']) await until(uid, target, 'delivered');
     const [record] = await records.studiesOfUid(uid, 'main');
@@ -329,7 +329,7 @@ describe('the command line', { timeout: 300_000 }, () => {
     expect(entries).toContainEqual(expect.objectContaining({ action: 'forget', subject: uid, outcome: 'done' }));
   });
 
-  it('says by its exit code what is wrong', async () => {
+  it('reports problems by its exit code', async () => {
     const elsewhere = join(desk.path, 'elsewhere.yaml');
     await writeFile(
       elsewhere,
@@ -371,7 +371,7 @@ describe('the command line', { timeout: 300_000 }, () => {
     for (const shell of ['zsh', 'fish']) expect((await dispatch('completion', shell)).out).toContain('concurrency');
   });
 
-  it('hashes a password that the console then takes', async () => {
+  it('hashes a password that the console then accepts', async () => {
     const { code, out } = await spawnCommand(surroundings(), ['config', 'password'], 'a long enough one\n');
     expect(code).toBe(0);
     expect(out).toMatch(/^scrypt:32768:8:1:[\w-]+:[\w-]+\n$/);
@@ -381,7 +381,7 @@ describe('the command line', { timeout: 300_000 }, () => {
     expect(short).toMatchObject({ code: 2, out: '', err: expect.stringContaining('at least 15') });
   });
 
-  it('checks that nobody has changed the audit log', async () => {
+  it('verifies that the audit log was not changed', async () => {
     const { code, out } = await dispatch('audit-log', 'verify', '--json');
     const verdict = JSON.parse(out) as { entries: number; broken: unknown[]; head: string };
     expect([code, verdict.broken]).toEqual([0, []]);
@@ -394,7 +394,7 @@ describe('the command line', { timeout: 300_000 }, () => {
     expect((await dispatch('audit-log', 'verify', '--file', file)).err).toContain('audit.jsonl:2: not an entry');
   });
 
-  it('says that nothing is running, and still packs what there is', async () => {
+  it('reports that nothing is running, and still creates the support bundle', async () => {
     await system.kill('SIGTERM');
     const file = join(desk.path, 'afterwards.tar.gz');
     const [status, diagnosed] = await Promise.all([spawned('status'), spawned('diagnose', '--output', file)]);

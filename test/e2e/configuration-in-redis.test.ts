@@ -97,7 +97,7 @@ describe('two hosts with one configuration in Redis', { timeout: 120_000 }, () =
     expect((await ask('POST', '/reload')).status).toBe(200);
   });
 
-  it('it is put back into a Redis that has lost it, and all go on', async () => {
+  it('it is restored into a Redis that has lost it, and all continue', async () => {
     await untilNoted(a, delivered, ['first delivered', 'second delivered']);
     await system.client.flushall();
     await waitFor(async () => (await version()) === '2', { timeoutMs: 60_000, message: () => a.output() });
@@ -108,7 +108,7 @@ describe('two hosts with one configuration in Redis', { timeout: 120_000 }, () =
     expect(a.output(), 'Redis has answered at the start').not.toContain('starting with the configuration used last');
   });
 
-  it('a host starts without Redis by what it was on last, and looks again when Redis answers', async () => {
+  it('a host starts without Redis with its last version, and checks again when Redis responds', async () => {
     await Promise.all([b.kill('SIGKILL'), system.redis.kill('SIGKILL')]);
     await b.restart();
     expect((await b.get('/readyz')).status).toBe(503);

@@ -140,7 +140,7 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     expect(left).toEqual([]);
   });
 
-  it('a former version is restored, and every version is told', async () => {
+  it('a former version is restored, and every version is listed', async () => {
     const { body } = await ask('GET', '/api/configuration/versions');
     const versions = body['versions'] as { number: number; reason: string; author: string }[];
     expect(versions[0]).toMatchObject({ reason: 'the new PACS', author: 'ada' });
@@ -192,7 +192,7 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     await discard();
   });
 
-  it('an edit by hand in between is kept; in the same lines, it is told and never overwritten', async () => {
+  it('a manual edit in between is preserved; in the same lines, it is reported and never overwritten', async () => {
     await ask('POST', '/api/configuration/targets/first/enabled', { enabled: false });
     await writeFile(up.configFile, (await text()).replace('# the end', '# by hand'));
     const { seen } = (await draft()) as { seen: string };
@@ -242,7 +242,7 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     await discard();
   });
 
-  it('when one process cannot take it over, none does, and it is named', async () => {
+  it('if one process cannot apply it, none does, and it is named', async () => {
     const config = parse(await text()) as Readonly<Record<string, unknown>>;
     const dispatcher = await startDispatch({
       command: 'dispatcher',

@@ -159,7 +159,7 @@ describe('the console in a browser', () => {
     await page.close();
   });
 
-  it('the receipt of a study is found on its page, says what each instance became, and is kept as a file', async () => {
+  it('the receipt of a study is found on its page, shows the result of each instance, and can be saved as a file', async () => {
     const page = await signIn('vera');
     const { deliveryId } = (await scene.system.records.deliveries({ state: 'delivered', limit: 1 })).records[0]!;
     const { orthancStudyId, target, total } = (await scene.system.records.delivery(deliveryId))!;
@@ -217,7 +217,7 @@ describe('the console in a browser', () => {
     await page.close();
   });
 
-  it('a study is sent to another target whatever the rules say, and the rules are tried dry', async () => {
+  it('a study is sent to another target independent of the rules, and the rules are tested in a dry run', async () => {
     const page = await signIn('otto');
     await page.goto(`${scene.url}/rules`);
     await page.getByLabel('Study').fill('CT');
@@ -231,7 +231,7 @@ describe('the console in a browser', () => {
     await page.close();
   });
 
-  it('a viewer sees all and can change nothing; without the token of the page nobody can', async () => {
+  it('a viewer sees everything and can change nothing; without the token of the page nobody can', async () => {
     const viewer = await signIn('vera');
     for (const path of [
       '/studies',
@@ -281,7 +281,7 @@ describe('the console in a browser', () => {
     await page.close();
   });
 
-  it('a wrong password is refused in words that tell nothing, and written down', async () => {
+  it('a wrong password is rejected without details, and recorded', async () => {
     const page = await open();
     await page.goto(`${scene.url}/sign-in`);
     await page.getByLabel('Name').fill('otto');
@@ -434,7 +434,7 @@ describe('the console in a browser', () => {
     expect(await checkedByPrometheus(answerText)).toBe('');
   });
 
-  it('Bull Board shows its pages, asks no other host, and offers neither editing of job data nor what Redis says', async () => {
+  it('Bull Board shows its pages, contacts no other host, and offers neither editing of job data nor details of Redis', async () => {
     const page = await signIn('ada');
     const [delivery] = (await scene.system.records.deliveries({ target: 'pacs', state: 'delivered', limit: 1 }))
       .records;
@@ -472,7 +472,7 @@ describe('the console in a browser', () => {
     await page.close();
   });
 
-  it('no page asks anything of another host', () => {
+  it('no page contacts another host', () => {
     expect([...hosts]).toEqual([new URL(scene.url).host]);
   });
 });

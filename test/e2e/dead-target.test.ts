@@ -5,7 +5,7 @@ import { pacsTarget } from './support/pacs-target.ts';
 import { startInProcess } from './support/start-in-process.ts';
 import { startSystem } from './support/system.ts';
 
-it('one delivery for a dead target waits with default settings, however long it takes, and goes when the target is back', async () => {
+it('one delivery for an unreachable target waits with default settings for any time, and continues when the target is available', async () => {
   await using system = await startSystem();
   await using scp = await startFaultScp();
   await scp.down();

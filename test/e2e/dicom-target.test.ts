@@ -9,7 +9,7 @@ import { startSystem } from './support/system.ts';
 
 const { implicitVrLittleEndian, explicitVrLittleEndian } = TRANSFER_SYNTAX;
 
-describe('a DICOM target in the whole system', () => {
+describe('a DICOM target in the complete system', () => {
   it('gets what it does not accept as stored in a syntax that it does, transcoded by the source', async () => {
     await using system = await startSystem();
     await using pacs = await startStorescp();
@@ -44,7 +44,7 @@ describe('a DICOM target in the whole system', () => {
     );
   });
 
-  it('goes on waiting for a storage commitment after a restart, without asking again', async () => {
+  it('continues to wait for a storage commitment after a restart, without a new request', async () => {
     await using system = await startSystem();
     const lease = await leasePort();
     const requests: CommitmentRequest[] = [];

@@ -54,7 +54,7 @@ describe("the change feed's traps", () => {
     expect(scp.stores.length, dispatch.output()).toBe(3);
   });
 
-  it('5: a change that is committed after later ones were read is found in the trailing window; what already at the target comes last', async () => {
+  it('5: a change that is committed after later ones were read is found in the trailing window; content already at the target is sent last', async () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
     await using feed = await startFeedStandIn(system.orthanc.url);
@@ -84,7 +84,7 @@ describe("the change feed's traps", () => {
     expect([old.priority, priority]).toEqual(['background', 'normal']);
   });
 
-  it('6: a wiped database starts a new epoch: what comes afterwards is routed, under lower numbers too', async () => {
+  it('6: an emptied database starts a new epoch: later studies are routed, with lower numbers too', async () => {
     await using storage = await tempFolder('wiped-orthanc');
     await using system = await startSystem({ storageDir: storage.path });
     await using scp = await startFaultScp();
@@ -166,7 +166,7 @@ describe("the change feed's traps", () => {
     expect(scp.stores.length, dispatch.output()).toBe(4);
   });
 
-  it('13: of two routers one leads; the other takes over when it is killed, and a paused leader does no harm when it wakes', async () => {
+  it('13: of two routers one leads; the other takes over when it is killed, and a paused leader does no harm when it continues', async () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
     const config = system.config({ pacs: pacsTarget(scp) });

@@ -8,7 +8,7 @@ import { startSystem } from './support/system.ts';
 
 const small = { instancesPerSeries: 2, rows: 16, columns: 16 };
 
-it('router, dispatcher and console survive that no file can be opened: said by name, and nobody else is blamed', async () => {
+it('router, dispatcher and console survive that no file can be opened: reported by name, and no other part is held responsible', async () => {
   await using system = await startSystem();
   await using scp = await startFaultScp();
   await using folder = await tempFolder('few-files');

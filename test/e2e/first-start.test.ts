@@ -65,7 +65,7 @@ afterAll(async () => {
 });
 
 describe('up in an empty folder', { timeout: 120_000 }, () => {
-  it('lets nobody in without the link that it prints', async () => {
+  it('rejects browsers without the printed link', async () => {
     const { origin } = new URL(link);
     for (const path of ['/setup', '/setup?token=guessed', '/setup/start'])
       expect((await fetch(`${origin}${path}`)).status, path).toBe(403);
@@ -74,7 +74,7 @@ describe('up in an empty folder', { timeout: 120_000 }, () => {
     expect(await readdir(folder.path)).toEqual([]);
   });
 
-  it('asks for Orthanc, and goes on when it answers', async () => {
+  it('asks for Orthanc, and continues when it responds', async () => {
     await page.goto(link);
     expect(page.url()).not.toContain('token');
     await page.locator('[name="url"]').fill('http://127.0.0.1:1');
@@ -85,7 +85,7 @@ describe('up in an empty folder', { timeout: 120_000 }, () => {
     await page.getByText('Where do studies go?').waitFor();
   });
 
-  it('lets no second browser in by the same link', async () => {
+  it('rejects a second browser with the same link', async () => {
     const other = await browser.newContext();
     const refused = await other.newPage();
     await refused.goto(link);
@@ -102,7 +102,7 @@ describe('up in an empty folder', { timeout: 120_000 }, () => {
     expect(await answer.text()).toContain('sent by a page of another site');
   });
 
-  it('asks for a target, and goes on when it takes studies', async () => {
+  it('asks for a target, and continues when it accepts studies', async () => {
     const receiver = page.getByRole('link', { name: /^DICOM receiver Sends/ });
     await receiver.click();
     await page.getByRole('link', { name: 'Another kind' }).click();
@@ -118,7 +118,7 @@ describe('up in an empty folder', { timeout: 120_000 }, () => {
     await page.getByText('Which studies go to pacs?').waitFor();
   });
 
-  it('asks for a rule, and says at once what is wrong with it', async () => {
+  it('asks for a rule, and reports its errors immediately', async () => {
     await page.getByText('matches 0 of 0 studies in Orthanc').waitFor();
     const when = page.locator('[name="when"]');
     await when.fill('study.StudyDescripton == "x"');
@@ -129,7 +129,7 @@ describe('up in an empty folder', { timeout: 120_000 }, () => {
     await page.getByText('Who administers it?').waitFor();
   });
 
-  it('asks for a password that cannot be guessed', async () => {
+  it('requires a password that cannot be guessed', async () => {
     await page.locator('[name="password"]').fill('password');
     await page.locator('[data-error-of="password"]', { hasText: 'use at least 15' }).waitFor();
     await page.locator('[name="password"]').fill(password);

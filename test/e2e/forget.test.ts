@@ -39,7 +39,7 @@ async function restart(run: RunningRouting, done: (result: Record<string, string
   );
 }
 
-it('a study that left its source long ago is forgotten, one that is there is not; one that comes back is a new study', async () => {
+it('data of a study that left its source long ago are removed, those of others are not; a returning study is new', async () => {
   await using scp = await startFaultScp();
   const raw = { targets: { pacs: pacsTarget(scp) }, records: { keep: '30d' } };
   await using run = await system.start(raw);

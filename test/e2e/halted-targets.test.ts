@@ -18,7 +18,7 @@ function valuesOf(text: string, tag: string): string[] {
     .map((rest) => /^[\d.]+/.exec(rest.slice(2))?.[0] ?? '');
 }
 
-it('a study that a target refuses alone keeps no other from it, and fails once others get through', async () => {
+it('a study that a target rejects alone does not block others, and fails once others succeed', async () => {
   await using system = await startSystem();
   let forbidden = '';
   let isForbidden = true;

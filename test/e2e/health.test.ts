@@ -94,7 +94,7 @@ const banner = (text: string) => untilBanner((shown) => shown.includes(text));
 const noBanner = () => untilBanner((shown) => shown === '');
 
 describe('the health of the system', { timeout: 120_000 }, () => {
-  it('says that all is well, with the last arrival and delivery; status --check agrees', async () => {
+  it('reports that all is well, with the last arrival and delivery; status --check agrees', async () => {
     const study = await upload();
     await system.untilDelivery(study, 'pacs', ['delivered']);
     await untilFront('No findings');
@@ -103,7 +103,7 @@ describe('the health of the system', { timeout: 120_000 }, () => {
     expect(code, out).toBe(0);
   });
 
-  it('names a target that is down first; a probe says what came of it; a passed test closes its circuit', async () => {
+  it('names an unreachable target first; a probe reports its result; a passed test closes its circuit', async () => {
     await scp.down();
     const study = await upload();
     await untilFront('the target pacs cannot be used');
@@ -145,7 +145,7 @@ describe('the health of the system', { timeout: 120_000 }, () => {
     await untilFront('No findings');
   });
 
-  it('asks by patient, accession and target before it cancels, and undoes it; rows keep their places', async () => {
+  it('names patient, accession number and target before it cancels, and can undo it; rows keep their positions', async () => {
     await scp.down();
     const study = await upload({ PatientName: 'Musterfrau^Erika', AccessionNumber: '4711' });
     await system.untilDelivery(study, 'pacs', ['waiting']);
@@ -177,7 +177,7 @@ describe('the health of the system', { timeout: 120_000 }, () => {
     await system.untilDelivery(study, 'pacs', ['delivered']);
   });
 
-  it('says on the page and by status --check that Redis takes no writes, and why', async () => {
+  it('reports on the page and by status --check that Redis rejects writes, and why', async () => {
     await page.goto(dispatch.url);
     const ills: [reason: string, ill: [string, ...string[]], well: [string, ...string[]]][] = [
       ['NOREPLICAS', ['CONFIG', 'SET', 'min-replicas-to-write', '1'], ['CONFIG', 'SET', 'min-replicas-to-write', '0']],
@@ -196,7 +196,7 @@ describe('the health of the system', { timeout: 120_000 }, () => {
     await untilFront('No findings');
   });
 
-  it('says when the session, the network, Redis and the console are gone, and when they are back', async () => {
+  it('reports when the session, the network, Redis and the console are unavailable, and when they are available again', async () => {
     await page.goto(`${dispatch.url}/rules`);
     await noBanner();
     const cookies = await page.context().cookies();

@@ -17,7 +17,7 @@ const quick = { attempts: 2, backoff: { first: '200ms', max: '200ms', jitter: 0 
 const padding = Buffer.from([0xfc, 0xff, 0xfc, 0xff, 0x4f, 0x42, 0, 0, 2, 0, 0, 0, 0, 0]);
 const small = { series: 1, rows: 16, columns: 16 };
 
-describe('HTTP targets in the whole system', () => {
+describe('HTTP targets in the complete system', () => {
   it('instances that a transform changes are made once and sent once, in full batches', async () => {
     await using system = await startSystem();
     await using source = await startCountingProxy(system.orthanc.url);
@@ -72,7 +72,7 @@ describe('HTTP targets in the whole system', () => {
     expect((await target.sopInstanceUids()).length).toBe(5);
   });
 
-  it('a study that was corrected in the source arrives, or it is said', async () => {
+  it('a study that was corrected in the source arrives, or this is reported', async () => {
     await using system = await startSystem({ overwriteInstances: true });
     await using kept = await startOrthanc();
     await using replaced = await startOrthanc();

@@ -217,7 +217,7 @@ it('two studies with one Study Instance UID are each routed once, listed each, a
   for (const id of await archive.studies()) await archive.send('DELETE', `/studies/${id}`);
 });
 
-it('a study that is moved to another patient is another study, is sent, and says with whom it shares its UIDs', async () => {
+it('a study that is moved to another patient is another study, is sent, and reports with which it shares its UIDs', async () => {
   const study = await system.upload({ seed: 'moved patient', instancesPerSeries: 2 });
   await using run = await system.start({ sources: fromTheBeginning(), targets: targets('corrected') });
   await untilDelivered(run, study.orthancStudyId);
@@ -300,7 +300,7 @@ it('one SOP Instance UID in two studies is noted with both, and what is noted is
   for (const left of await archive.studies()) await archive.send('DELETE', `/studies/${left}`);
 });
 
-it('two patients with the same UIDs never share a file, however alike they look or are made', async () => {
+it('two patients with the same UIDs never share a file, even if they are very similar', async () => {
   const attributes = { PatientID: 'SAM' };
   const [plain] = [...makeStudy({ seed: 'odd patient', series: 1, instancesPerSeries: 1, attributes })];
   const pairs = [
@@ -383,7 +383,7 @@ it('an instance that is overwritten in its series is sent again, the others are 
   await system.orthanc.send('DELETE', `/studies/${study.orthancStudyId}`);
 });
 
-it('one series UID in two studies keeps them apart', async () => {
+it('one series UID in two studies keeps them separate', async () => {
   const attributes = { SeriesInstanceUID: '2.25.424242' };
   const one = await system.upload({ seed: 'series one', instancesPerSeries: 2, attributes });
   const two = await system.upload({ seed: 'series two', instancesPerSeries: 2, attributes });
@@ -434,7 +434,7 @@ it('with onConflict: error one of two deliveries at the same moment waits, and i
   for (const one of [study.orthancStudyId, other]) await system.orthanc.send('DELETE', `/studies/${one}`);
 });
 
-it('one study that comes from two sources is noted where its files differ, and not where they are the same', async () => {
+it('one study from two sources has a note if its files differ, and none if they are the same', async () => {
   const [same, first] = ['twin same', 'twin other'].map((seed) => [
     ...makeStudy({ seed, series: 1, instancesPerSeries: 2, rows: 16, columns: 16 }),
   ]);
@@ -468,7 +468,7 @@ it('one study that comes from two sources is noted where its files differ, and n
   }
 });
 
-it('a receiver that keeps what it has (0111H) has not got an instance that was corrected in the source', async () => {
+it('a receiver that keeps its version (0111H) does not have an instance that was corrected in the source', async () => {
   await using keeper = await startFaultScp();
   keeper.answer = (uid) => (keeper.stores.some(({ sopInstanceUid }) => sopInstanceUid === uid) ? 0x0111 : 0);
   const study = await system.upload({ seed: 'kept', series: 1, instancesPerSeries: 2 });

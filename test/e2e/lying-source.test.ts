@@ -97,8 +97,8 @@ function isFile(path: string): boolean {
   return path.endsWith('/file');
 }
 
-describe('lies that end', () => {
-  it('files that end early, without a length: nothing is confirmed until they are whole', async () => {
+describe('temporary false responses', () => {
+  it('truncated files, without a length: nothing is confirmed until they are complete', async () => {
     proxy.lie(({ path, times }) =>
       isFile(path) && times < 3 ? { kind: 'short', bytes: 900, framing: 'chunked' } : undefined,
     );
@@ -107,7 +107,7 @@ describe('lies that end', () => {
     expect(proxy.lies.some(({ kind }) => kind === 'short')).toBe(true);
   });
 
-  it('answers that are right by HTTP and another representation of the file', async () => {
+  it('valid HTTP responses with another representation of the file', async () => {
     const other = await system.upload({ ...small, seed: 'representation of another', instancesPerSeries: 1 });
     await bothDelivered(other);
     const [otherId] = (await system.orthanc.get(`/studies/${other.orthancStudyId}/instances`)) as { ID: string }[];
@@ -135,7 +135,7 @@ describe('lies that end', () => {
     await bothDelivered(study);
   });
 
-  it('all kinds of lies, as a seed says', async () => {
+  it('all kinds of false responses, chosen by a seed', async () => {
     proxy.lie(({ path, times, method }) =>
       times > 1
         ? undefined
@@ -166,7 +166,7 @@ describe('one instance for which the source has no good answer', () => {
     expect(await arrived(study)).toEqual({ files: others, pacs: others });
   }
 
-  it('a mixed-up cache gives that of another patient: it is named, the others arrive', async () => {
+  it('a mixed-up cache returns that of another patient: it is named, the others arrive', async () => {
     const other = await system.upload({ ...small, seed: 'other patient', instancesPerSeries: 1 });
     await bothDelivered(other);
     const [otherId] = (await system.orthanc.get(`/studies/${other.orthancStudyId}/instances`)) as { ID: string }[];
@@ -202,7 +202,7 @@ describe('one instance for which the source has no good answer', () => {
     expect(delivery.confirmed).toBeGreaterThanOrEqual(small.instancesPerSeries - 2);
   });
 
-  it('a 404 that is not of Orthanc never says that it is gone', async () => {
+  it('a 404 that is not from Orthanc never means that it is gone', async () => {
     proxy.lie(({ path, times }) => (isFile(path) && times < 2 ? { kind: 'status', status: 404 } : undefined));
     const study = await system.upload({ ...small, seed: 'a proxy says 404' });
     await bothDelivered(study);

@@ -48,7 +48,7 @@ describe('the main job', () => {
     );
   }, 180_000);
 
-  it('an instance that the receiver refuses fails the job with stage and reason; a retry in Bull Board sends only that one', async () => {
+  it('an instance that the receiver rejects fails the job with stage and reason; a retry in Bull Board sends only that one', async () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
     await using dispatch = await startDispatch({ config: system.config({ pacs: pacsTarget(scp) }) });
@@ -78,7 +78,7 @@ describe('the main job', () => {
     });
   });
 
-  it('a receiver that dies in the middle of a study and comes back gets the rest, and nothing twice', async () => {
+  it('a receiver that crashes during a study and restarts gets the rest, and nothing twice', async () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
     await using dispatch = await startFollowing({
@@ -155,7 +155,7 @@ describe('a killed dispatcher', () => {
 });
 
 describe('what is not there', () => {
-  it('an unreachable Redis is said in one line, reported by /readyz, and waited for', async () => {
+  it('an unreachable Redis is reported in one line and by /readyz, and waited for', async () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
     await system.redis.kill('SIGKILL');
@@ -179,7 +179,7 @@ describe('what is not there', () => {
     await system.untilDelivery(study, 'pacs', ['delivered']);
   });
 
-  it('an unreachable Orthanc is said in one line, reported by /readyz, and followed when it is there', async () => {
+  it('an unreachable Orthanc is reported in one line and by /readyz, and followed when it is available', async () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
     await system.orthanc.kill('SIGKILL');

@@ -50,7 +50,7 @@ async function untilDelivered(run: RunningRouting, id: string): Promise<unknown>
   );
 }
 
-it('another archive under the same name gets all of a study; back at the first, only what that one lacks', async () => {
+it('another archive with the same name gets all of a study; back at the first, only missing instances are sent', async () => {
   await using run = await system.start(at(first));
   const old = await system.upload({ seed: 'moved', series: 1, ...small });
   await run.until(old, 'pacs', 'delivered');

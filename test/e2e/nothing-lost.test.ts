@@ -67,7 +67,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     expect(b.stores.length).toBe(20);
   });
 
-  it('3: a dispatcher killed while it sends is taken over; what was confirmed is not sent again', async () => {
+  it('3: a dispatcher killed during a transfer is replaced; confirmed instances are not sent again', async () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
     scp.delayMs = 20;
@@ -89,7 +89,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     expect(scp.stores.slice(atKill).filter(({ sopInstanceUid }) => confirmed.has(sopInstanceUid))).toEqual([]);
   }, 90_000);
 
-  it('4: SIGTERM during 500 instances hands the delivery back; the next process finishes it, and nothing comes twice', async () => {
+  it('4: SIGTERM during 500 instances returns the delivery to the queue; the next process completes it, and nothing is sent twice', async () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
     scp.delayMs = 5;
@@ -269,7 +269,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     expect(scp.stores.length).toBe(5);
   }, 90_000);
 
-  it('instances that come late, while the first ones are on their way, wait for their turn: nothing comes twice', async () => {
+  it('late instances wait for the running delivery of the first ones: nothing is sent twice', async () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
     scp.delayMs = 100;

@@ -5,7 +5,7 @@ import { quick } from './support/pacs-target.ts';
 import { startFollowing } from './support/start-in-process.ts';
 import { startSystem } from './support/system.ts';
 
-it('only what was delivered, and is still the same, is deleted at the source', async () => {
+it('only delivered and unchanged instances are deleted at the source', async () => {
   await using system = await startSystem();
   await using folder = await tempFolder('deleted');
   await using proxy = await startLyingProxy({ url: system.orthanc.url });

@@ -124,7 +124,7 @@ const storesOf = ({ datasets }: UploadedStudy) =>
   pacs.stores.filter(({ sopInstanceUid }) => datasets.has(sopInstanceUid)).length;
 
 describe('an operator in a browser', () => {
-  it('finds a study by its accession number and sends it again, told that it is there already', async () => {
+  it('finds a study by its accession number and sends it again, after showing that it is already there', async () => {
     await task(async (page, click) => {
       await search(page, 'A4711');
       await click(page.locator('tbody tr').getByRole('link').first());
@@ -180,7 +180,7 @@ describe('an operator in a browser', () => {
     );
   }, 150_000);
 
-  it('tells who retried a delivery', async () => {
+  it('shows who retried a delivery', async () => {
     await task(async (page, click) => {
       await search(page, 'F7');
       await click(page.locator('tbody tr').getByRole('link').first());
@@ -204,7 +204,7 @@ describe('an operator in a browser', () => {
     expect(await system.records.counts('pacs')).toMatchObject({ failed: 0, resolved: 1 });
   });
 
-  it('tells which rule sent a study', async () => {
+  it('shows which rule sent a study', async () => {
     await task(async (page, click) => {
       await search(page, 'A4711');
       await click(page.locator('tbody tr').getByRole('link').first());
@@ -376,7 +376,7 @@ describe('an operator in a browser', () => {
     expect(batches).toMatchObject([{ state: 'done', total: oldStudies, routed: oldStudies, skipped: 0, failed: 0 }]);
   }, 300_000);
 
-  it('sees that a source is down, and what a search cannot say then', async () => {
+  it('shows that a source is down, and what a search could not find out', async () => {
     await system.orthanc.kill('SIGKILL');
     await waitFor(
       async () => {

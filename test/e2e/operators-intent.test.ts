@@ -44,7 +44,7 @@ async function deliveryOf(study: UploadedStudy): Promise<string> {
   ).deliveryId;
 }
 
-it('a release wakes up at once, whatever a distant dispatcher is just doing with the delivery', async () => {
+it('a release takes effect immediately, whatever a remote dispatcher is doing with the delivery', async () => {
   await using scp = await startFaultScp();
   await using link = await startFaultProxy({ port: system.redis.port, latencyMs: 75 });
   const base = system.config({ release: pacsTarget(scp, { concurrency: 8 }) }, ruleFor('release', { hold: true }));
@@ -95,7 +95,7 @@ it('a cancel holds although the link of the dispatcher to Redis is cut at that m
   await operations.close();
 });
 
-it('a hold stands until it is released, whatever is retried meanwhile', async () => {
+it('a hold lasts until its release, whatever is retried meanwhile', async () => {
   await using scp = await startFaultScp();
   await using running = await startInProcess({
     config: system.config({ hold: pacsTarget(scp) }, ruleFor('hold', { hold: true })),
@@ -114,7 +114,7 @@ it('a hold stands until it is released, whatever is retried meanwhile', async ()
   await operations.close();
 });
 
-it('what is to be done in the source after success is done when the source is back, and shown meanwhile', async () => {
+it('actions in the source after success are executed when the source is available again, and shown meanwhile', async () => {
   await using scp = await startFaultScp();
   await using source = await startFaultProxy({ port: system.orthanc.httpPort });
   const sources = { main: { url: `http://127.0.0.1:${source.port}`, pollInterval: '200ms', timeout: '2s' } };
@@ -150,7 +150,7 @@ it('what is to be done in the source after success is done when the source is ba
   expect(running.redis.status).toBe('ready');
 });
 
-it('what is to be done in the source after success is not given up for the answer of a proxy', async () => {
+it('actions in the source after success are not abandoned because of the response of a proxy', async () => {
   await using scp = await startFaultScp();
   await using proxy = await startLyingProxy({ url: system.orthanc.url });
   const sources = { main: { url: proxy.url, pollInterval: '200ms' } };

@@ -89,7 +89,7 @@ describe('calls to the router', () => {
     expect(router.requests.some(({ path }) => path === '/elsewhere')).toBe(false);
   });
 
-  it('are not made for a page of another site, nor with another method', async () => {
+  it('are rejected for a page of another site, and with another method', async () => {
     answer = { status: 200, body: '{"deliveries":[]}' };
     const before = router.requests.length;
     const foreign = await ask(orthanc, 'POST', `/dispatch/studies/${id}/route`, { 'sec-fetch-site': 'cross-site' });

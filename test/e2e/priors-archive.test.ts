@@ -104,7 +104,7 @@ describe('priors that an archive has', () => {
     expect(got(everything)).toEqual(uidsOf(eight.get(2022)!));
   });
 
-  it('are pulled by QIDO-RS and WADO-RS, and from an Orthanc; two rules and two targets at once', async () => {
+  it('are pulled by QIDO-RS and WADO-RS, and from an Orthanc; two rules and two targets together', async () => {
     const patient = 'P2';
     await using archive = await startOrthanc({ plugins: ['dicomweb'] });
     const priors = [2023, 2024].map((year) => priorStudy({ patient, date: `${year}0301` }));
@@ -137,7 +137,7 @@ describe('priors that an archive has', () => {
     ]);
   });
 
-  it('follow when the archive is back; the study has not waited longer than its rule says, and is not deleted before', async () => {
+  it('follow when the archive is available again; the study has not waited longer than its rule allows, and is not deleted before', async () => {
     const patient = 'P3';
     await using archive = await startOrthanc();
     const prior = priorStudy({ patient, date: '20240301' });

@@ -67,7 +67,7 @@ describe('priors of the source', () => {
     expect(await run.connection.keys('*P1*')).toEqual([]);
   });
 
-  it('do not hold the study up for longer than its rule says, and arrive all the same', async () => {
+  it('do not delay the study for longer than its rule allows, and arrive nevertheless', async () => {
     const prior = await scene.upload({ patient: 'P2', date: '20230301' });
     await using pacs = await startFaultScp();
     const held = Promise.withResolvers<number>();
@@ -88,7 +88,7 @@ describe('priors of the source', () => {
     expect(got(pacs)).toHaveLength(3);
   });
 
-  it('are none where a study has no Patient ID, and the study goes at once', async () => {
+  it('are none if a study has no Patient ID, and the study is sent immediately', async () => {
     await scene.upload({ patient: '', date: '20230301' });
     await using pacs = await startFaultScp();
     await using run = await scene.start({

@@ -112,7 +112,7 @@ async function filesIn(path: string): Promise<Map<string, string>> {
 }
 
 describe('find', () => {
-  it('prints a table, and says when there is more than was asked for', async () => {
+  it('prints a table, and reports if there is more than requested', async () => {
     const run = await dispatch(['find', '--target', 'get', '--limit', '1']);
     expect(run.code).toBe(0);
     const [head, line, ...more] = run.out.trimEnd().split('\n');
@@ -137,16 +137,19 @@ describe('find', () => {
     expect(run).toMatchObject({ code: 0, out: '(none)\n' });
   });
 
-  it.each(['get', 'web', 'rest'])('refuses what is no keyword, with the nearest one, at %s', async (target) => {
-    for (const [typed, meant] of [
-      ['Modalty', 'Modality'],
-      ['seriesdescription', 'SeriesDescription'],
-    ]) {
-      const run = await dispatch(['find', '--target', target, '--series', `${typed}=CT`]);
-      expect(run).toMatchObject({ code: 2, out: '' });
-      expect(run.err).toContain(`"${typed}": it is not a DICOM keyword; the nearest is ${meant}`);
-    }
-  });
+  it.each(['get', 'web', 'rest'])(
+    'rejects a name that is not a keyword, with the nearest one, at %s',
+    async (target) => {
+      for (const [typed, meant] of [
+        ['Modalty', 'Modality'],
+        ['seriesdescription', 'SeriesDescription'],
+      ]) {
+        const run = await dispatch(['find', '--target', target, '--series', `${typed}=CT`]);
+        expect(run).toMatchObject({ code: 2, out: '' });
+        expect(run.err).toContain(`"${typed}": it is not a DICOM keyword; the nearest is ${meant}`);
+      }
+    },
+  );
 
   it.each(['web', 'rest'])('does not list everything by a keyword that no series has, at %s', async (target) => {
     const run = await dispatch(['find', '--target', target, '--series', 'BodyPartExamined=NOWHERE']);
@@ -197,7 +200,7 @@ describe('pull', () => {
     expect(await source.sopInstanceUids()).toEqual([...datasets.keys()].sort());
   });
 
-  it('stops at Ctrl-C without half files, and goes on when it is called again', async () => {
+  it('stops at Ctrl-C without incomplete files, and continues when it is called again', async () => {
     const to = join(folder.path, 'interrupted');
     const args = ['pull', '--study', study.studyInstanceUid, '--to-folder', to];
     const path = join(to, study.studyInstanceUid);
@@ -216,7 +219,7 @@ describe('pull', () => {
     expect(await filesIn(to)).toEqual(datasets);
   });
 
-  it('says when the target has no such study', async () => {
+  it('reports that the target has no such study', async () => {
     const run = await dispatch(['pull', '--target', 'get', '--study', '1.2.3.4', '--to-folder', folder.path]);
     expect(run).toMatchObject({ code: 5, out: '' });
     expect(run.err).toContain('get has none of the requested instances of study 1.2.3.4');

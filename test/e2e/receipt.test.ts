@@ -39,7 +39,7 @@ function receiptOf(run: RunningRouting, { orthancStudyId }: UploadedStudy, targe
   return readReceipt(run.operations, { source: 'main', orthancStudyId }, target);
 }
 
-it('says of each instance what left, when, and what each receiver said', async () => {
+it('shows for each instance what was sent, when, and the response of each receiver', async () => {
   await using run = await system.start({
     targets: {
       pacs: pacsTarget(scp),
@@ -88,7 +88,7 @@ it('says of each instance what left, when, and what each receiver said', async (
   await system.orthanc.send('DELETE', `/studies/${study.orthancStudyId}`);
 });
 
-it('keeps apart attempts, what was refused, and what was sent again', async () => {
+it('distinguishes attempts, rejected instances, and those sent again', async () => {
   await using other = await startFaultScp();
   let refused = '';
   other.answer = (uid, count) => {

@@ -11,7 +11,7 @@ import { startDispatch } from './support/start-dispatch.ts';
 import { startInProcess } from './support/start-in-process.ts';
 import { prefix, startSystem } from './support/system.ts';
 
-it('Redis without memory in the middle of deliveries consumes nothing: they go on by themselves', async () => {
+it('Redis without memory during deliveries consumes nothing: they continue automatically', async () => {
   await using system = await startSystem();
   await using scp = await startFaultScp();
   scp.delayMs = 30;
@@ -37,7 +37,7 @@ it('Redis without memory in the middle of deliveries consumes nothing: they go o
   expect(running.redis.status).toBe('ready');
 });
 
-it('a dispatcher that is killed once more than BullMQ allows leaves a delivery that goes on', async () => {
+it('a dispatcher that is killed once more than BullMQ allows leaves a delivery that continues', async () => {
   await using system = await startSystem();
   await using scp = await startFaultScp();
   scp.delayMs = 60;
@@ -61,7 +61,7 @@ it('a dispatcher that is killed once more than BullMQ allows leaves a delivery t
   expect(router.isRunning()).toBe(true);
 }, 180_000);
 
-it('what an earlier version gave up goes on: a job that stalled too often, behind a record that waits or is under way', async () => {
+it('a job that an earlier version gave up continues: it stalled too often, and its record waits or is active', async () => {
   await using system = await startSystem();
   await using scp = await startFaultScp();
   await scp.down();

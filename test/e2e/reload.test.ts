@@ -70,7 +70,7 @@ function got(scp: FaultScp, study: UploadedStudy): string[] {
 }
 
 describe('a changed configuration', { timeout: 300_000 }, () => {
-  it('counts for the next study, and what is under way to a removed target goes on as it began', async () => {
+  it('applies to the next study, and a running delivery to a removed target continues as it began', async () => {
     let open = (): void => {};
     const gate = new Promise<void>((resolve) => (open = resolve));
     old.answer = async (_uid, count) => {
@@ -96,7 +96,7 @@ describe('a changed configuration', { timeout: 300_000 }, () => {
     expect(got(pacs, underWay)).toEqual([]);
   });
 
-  it('is refused with reasons when one process cannot use it, and everything goes on', async () => {
+  it('is rejected with reasons if one process cannot use it, and everything continues', async () => {
     await change({ rules: [{ name: 'third', targets: ['pacs'] }] }, up);
     await change(
       { rules: [{ name: 'third', when: 'study.PatinetName == "x"', targets: ['pacs', 'none'] }] },
@@ -126,7 +126,7 @@ describe('a changed configuration', { timeout: 300_000 }, () => {
     await change({ targets: both, rules: toOld }, dispatcher);
   });
 
-  it('is taken over on SIGHUP; what waits for a removed target is kept, shown as orphaned, and moved', async () => {
+  it('is applied on SIGHUP; waiting deliveries of a removed target are kept, shown as orphaned, and moved', async () => {
     old.answer = () => 0;
     await old.down();
     await Promise.all([up.kill('SIGHUP'), dispatcher.kill('SIGHUP')]);
@@ -163,7 +163,7 @@ describe('a changed configuration', { timeout: 300_000 }, () => {
     expect((await targetsNow()).map(({ name }) => name)).toEqual(['pacs']);
   });
 
-  it('is taken over when the file changes, where that is switched on; what waits can be dropped', async () => {
+  it('is applied when the file changes, if this is enabled; waiting deliveries can be dropped', async () => {
     const watch = { reload: { watch: true } };
     await change({ ...watch, targets: both, rules: toOld });
     expect((await reload()).status).toBe(200);
@@ -181,7 +181,7 @@ describe('a changed configuration', { timeout: 300_000 }, () => {
     expect(await system.client.zcard('{dicom-dispatch}:target-old:failed')).toBe(1);
   });
 
-  it('that gives a target another address is applied with the choice, which a check says before', async () => {
+  it('that changes the address of a target is applied with the decision, which a check announces', async () => {
     const moved = { pacs: { ...both['pacs'], calledAeTitle: 'OTHER' } };
     await change({ reload: {} });
     expect((await reload()).status).toBe(200);
@@ -208,7 +208,7 @@ describe('a changed configuration', { timeout: 300_000 }, () => {
     expect(last.out + last.err).not.toContain('dispatch target same');
   });
 
-  it('is refused when it names another Redis', async () => {
+  it('is rejected if it names another Redis', async () => {
     await change({ reload: {}, redis: { url: system.redis.url, prefix: '{other}' } });
     const { status, body } = await reload();
     expect({ status, message: body.message }).toMatchObject({

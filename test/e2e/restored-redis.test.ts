@@ -136,7 +136,7 @@ describe('Redis is restored', { timeout: 240_000 }, () => {
     expect(again.map(({ target, state }) => `${target} ${state}`)).toEqual(['archive delivered']);
   });
 
-  it('from our own backup, without notes: nothing is missing, and what arrived since comes once more', async () => {
+  it('from our own backup, without notes: nothing is missing, and studies that arrived since are sent once more', async () => {
     const file = join(dispatch.folder, 'dispatch.gz');
     const [first = once[0]!] = once;
     const backup = await cli('backup', file);
@@ -159,7 +159,7 @@ describe('Redis is restored', { timeout: 240_000 }, () => {
     expect(times).toBe(first.datasets.size);
   });
 
-  it('with nothing, and without notes: status says so until an operator says where to begin', async () => {
+  it('empty, and without notes: status reports this until an operator chooses where to begin', async () => {
     // Somebody remembers that there were data.
     await using witness = await startDispatch({ command: 'console', config });
     await using browser = await launchBrowser();

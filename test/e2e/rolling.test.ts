@@ -21,7 +21,7 @@ afterAll(async () => {
 });
 
 it(
-  'dispatchers and the router are replaced one after another with deliveries under way: each instance arrives once',
+  'dispatchers and the router are replaced one after another with running deliveries: each instance arrives once',
   { timeout: 180_000 },
   async () => {
     const config = system.config({ pacs: pacsTarget(scp, { concurrency: 2 }) });

@@ -47,7 +47,7 @@ async function timeline(run: RunningRouting, deliveryId: string): Promise<string
 }
 
 describe('first-available', () => {
-  it('a target that dies in the middle: the other gets the whole study, neither gets anything twice', async () => {
+  it('a target that crashes during a transfer: the other gets the complete study, neither gets anything twice', async () => {
     await using one = await startFaultScp();
     await using other = await startFaultScp();
     one.answer = (_uid, count) => (count >= 6 ? 'die' : 0);
@@ -87,7 +87,7 @@ describe('first-available', () => {
     for (const study of studies) expect(got(other, study)).toHaveLength(1);
   });
 
-  it('waits when none can be used, and goes on when one is back', async () => {
+  it('waits if none can be used, and continues when one is available', async () => {
     await using one = await startFaultScp();
     await using other = await startFaultScp();
     await Promise.all([one.down(), other.down()]);
@@ -106,7 +106,7 @@ describe('first-available', () => {
 });
 
 describe('load balancing', () => {
-  it('round-robin takes turns, and a study stays where it is', async () => {
+  it('round-robin alternates, and a study stays with its member', async () => {
     await using one = await startFaultScp();
     await using other = await startFaultScp();
     await using run = await system.start(pair(one, other, 'round-robin'));
@@ -149,7 +149,7 @@ describe('load balancing', () => {
 
 describe('load balancing with a member that dies in the middle', () => {
   let tries = 0;
-  it.each(['round-robin', 'least-busy'])('%s: every study arrives whole at one of them', async (strategy) => {
+  it.each(['round-robin', 'least-busy'])('%s: every study arrives completely at one of them', async (strategy) => {
     // What lies in Orthanc from a first try would not be routed again.
     tries += 1;
     await using one = await startFaultScp();

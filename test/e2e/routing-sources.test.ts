@@ -49,7 +49,7 @@ async function untilOmitted(run: RunningRouting, source: string, studyInstanceUi
 }
 
 describe('several sources', () => {
-  it('have rules of their own and rules that they share', async () => {
+  it('have separate rules and shared rules', async () => {
     await using ofA = await startFaultScp();
     await using ofB = await startFaultScp();
     await using shared = await startFaultScp();
@@ -93,7 +93,7 @@ describe('two Orthancs that send to each other', () => {
     ).toThrow(/rules\.0\.targets: every study would be sent in a loop, from a to b to a/);
   });
 
-  it('stop after one way where only the studies show it, and say so', async () => {
+  it('stop after one transfer if only the studies show the loop, and report this', async () => {
     await using run = await system.start({
       sources: sources(),
       targets: peers(),
@@ -127,7 +127,7 @@ describe('two Orthancs that send to each other', () => {
     expect(await system.orthanc.studies()).toEqual(expect.arrayContaining([first, second]));
   });
 
-  it('stop too when each has an installation of its own, by the AE title that brought the study', async () => {
+  it('stop too if each has a separate installation, by the AE title that sent the study', async () => {
     const dicom = (server: OrthancServer, from: OrthancServer) => ({
       type: 'dicom',
       host: '127.0.0.1',

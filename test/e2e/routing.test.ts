@@ -70,7 +70,7 @@ describe('a held delivery', () => {
 });
 
 describe('outside its hours', () => {
-  it('a delivery waits for the window of its rule and of its target, and goes when both are open', async () => {
+  it('a delivery waits for the window of its rule and of its target, and starts when both are open', async () => {
     await using pacs = await startFaultScp();
     await using slow = await startFaultScp();
     const closed = { timeZone: 'UTC', windows: [closedWindow(new Date())] };
@@ -127,8 +127,8 @@ describe('instances that arrive later', () => {
   });
 });
 
-describe('a study that is not whole yet', () => {
-  it('waits for a series through a restart of the router, and goes when that has come', async () => {
+describe('an incomplete study', () => {
+  it('waits for a series through a restart of the router, and is sent when it has arrived', async () => {
     await using pacs = await startFaultScp();
     await using now = await startFaultScp();
     const raw = {
@@ -152,7 +152,7 @@ describe('a study that is not whole yet', () => {
     expect(got(pacs, study, report)).toHaveLength(4);
   });
 
-  it('goes as it is when it has waited long enough', async () => {
+  it('is sent incomplete after it has waited long enough', async () => {
     await using pacs = await startFaultScp();
     await using run = await system.start({
       targets: { pacs: pacsTarget(pacs) },
@@ -168,7 +168,7 @@ describe('a study that is not whole yet', () => {
 });
 
 describe('on its way', () => {
-  it('a study is anonymised for one target and stays as it is for another; late instances keep their new UIDs', async () => {
+  it('a study is anonymised for one target and unchanged for another; late instances keep their new UIDs', async () => {
     await using folder = await tempFolder('research');
     await using pacs = await startFaultScp();
     await using run = await system.start({

@@ -101,7 +101,7 @@ it('receivers that are down behind a balancer, abort, are full or silent consume
   }
 });
 
-it('a receiver that takes one association at a time is served with one by several dispatchers, which is learnt', async () => {
+it('a receiver that accepts one association at a time is served with one by several dispatchers, which remember the limit', async () => {
   await using scp = await startFaultScp({ maxAssociations: 1 });
   scp.delayMs = 150;
   const config = system.config(

@@ -72,7 +72,7 @@ async function json<T>(...args: readonly string[]): Promise<T> {
 }
 
 describe('rules test', { timeout: 300_000 }, () => {
-  it('says of every rule whether it matches a study of a source, and which part decided, with its value', async () => {
+  it('shows for every rule whether it matches a study of a source, and which part decided, with its value', async () => {
     const judged = await json<Judged>('rules', 'test', '--study', mr.studyInstanceUid);
     expect(judged.targets).toEqual(['pacs']);
     expect(judged.verdicts.map(({ rule, outcome }) => [rule, outcome])).toEqual([
@@ -105,7 +105,7 @@ describe('rules test', { timeout: 300_000 }, () => {
     expect(out).toMatch(/ct +1:21 +"CT" in study\.ModalitiesInStudy +is true +study\.ModalitiesInStudy = \["CT"\]/);
   });
 
-  it("takes a DICOM file, Orthanc's tags, or facts in JSON, and asks nobody", async () => {
+  it('accepts a DICOM file, tags of Orthanc, or facts in JSON, without queries', async () => {
     const [instance] = [...makeStudy({ seed: 'file', modality: 'MR', attributes: patient })];
     await writeFile(join(folder.path, 'one.dcm'), instance?.bytes ?? Buffer.alloc(0));
     const flat = await (await fetch(`${system.orthanc.url}/instances/${mr.instanceIds[0]}/simplified-tags`)).text();
@@ -145,7 +145,7 @@ describe('rules replay', { timeout: 300_000 }, () => {
     expect({ counts, byTarget }).toEqual({ counts: { same: 2, differs: 0, gone: 0, unread: 0 }, byTarget: {} });
   });
 
-  it('says what other rules would have added and left out, and which studies are gone; nothing is sent', async () => {
+  it('shows what other rules would have added and removed, and which studies are gone; nothing is sent', async () => {
     const draft = [
       { ...rules[0], targets: ['pacs'] },
       { name: 'head', when: 'glob(study.StudyDescription, "*head")', targets: ['pacs', 'extra'] },

@@ -99,8 +99,8 @@ describe('a study to several targets', () => {
   });
 });
 
-describe('a cache that Redis refuses in every call', () => {
-  it('costs no delivery, whatever is transformed and selected', async () => {
+describe('a cache that Redis rejects in every call', () => {
+  it('costs no delivery, with any transforms and selections', async () => {
     const targets = { a: pacsTarget(scp), b: { type: 'dummy' } };
     const transforms = { named: { set: { InstitutionName: 'Elsewhere' } } };
     const rules = [{ name: 'all', targets: ['a', 'b'], transform: 'named' }];
@@ -144,7 +144,7 @@ describe('a kept manifest that is not true any more', () => {
     expect(scp.stores).toEqual([]);
   });
 
-  it('an instance that was overwritten meanwhile goes as it is now', async () => {
+  it('an instance that was overwritten meanwhile is sent with its current content', async () => {
     await using run = await startPaused();
     const study = await upload({ seed: 'overwritten', instancesPerSeries: 2 });
     await run.until(study, 'a', 'waiting');
@@ -164,7 +164,7 @@ describe('a kept manifest that is not true any more', () => {
     expect(sent?.datasetHash).toBe(hashDataset(again[0]!.bytes));
   });
 
-  it('an instance that arrived meanwhile goes with the others', async () => {
+  it('an instance that arrived meanwhile is sent with the others', async () => {
     await using run = await startPaused();
     const study = await upload({ seed: 'late', instancesPerSeries: 2 });
     await run.until(study, 'a', 'waiting');
@@ -203,7 +203,7 @@ describe('transformed instances', () => {
     }
   });
 
-  it('with patient data are made for each target where there is neither secret nor folder', async () => {
+  it('with patient data are created for each target if there is neither secret nor folder', async () => {
     await using run = await system.start({ targets: targets(), transforms, rules, sources: sources() });
     const study = await upload({ seed: 'neither', instancesPerSeries: 2 });
     for (const target of ['a', 'b', 'c']) await run.until(study, target, 'delivered');
@@ -245,7 +245,7 @@ describe('the command line', () => {
 
   const searches = (): number => proxy.count('POST', /\/tools\/find$/);
 
-  it('find asks a target once for equal searches; --fresh asks again; cache stats and clear tell of it', async () => {
+  it('find queries a target once for equal searches; --fresh queries again; cache stats and clear show this', async () => {
     await using folder = await tempFolder('cli');
     const config = {
       sources: { main: { url: system.orthanc.url } },
@@ -290,7 +290,7 @@ describe('the command line', () => {
     expect(JSON.parse((await type(file, 'cache', 'clear', '--yes', '--json')).stdout)).toEqual({ removed: 2 });
   }, 180_000);
 
-  it('find asks the target where no answer may be kept, and where Redis is away', async () => {
+  it('find queries the target if no result may be stored, and if Redis is unavailable', async () => {
     await using folder = await tempFolder('cli');
     const away = await startRedis();
     const config = {

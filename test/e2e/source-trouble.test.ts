@@ -117,7 +117,7 @@ it('two sources that are one Orthanc are noticed: each study is routed and sent 
   expect(receiver.stores.length).toBe(study.datasets.size);
 }, 90_000);
 
-it('two sources on one database, the first away at the start: it sends nothing again when it comes back', async () => {
+it('two sources on one database, the first unavailable at the start: it sends nothing again when it is available', async () => {
   await using other = await startSystem();
   await using receiver = await startFaultScp();
   await using front = await startLyingProxy({ url: other.orthanc.url });

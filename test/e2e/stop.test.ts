@@ -82,7 +82,7 @@ async function untilNoRedis(folder: string): Promise<void> {
 }
 
 describe('a system that is stopped', { timeout: 120_000 }, () => {
-  it('ends when its Redis is told to end in the same moment, as by a service manager', async () => {
+  it('ends if its Redis is stopped at the same moment, as by a service manager', async () => {
     await using dispatch = await startDispatch({ config: config() });
     await waitFor(() => dispatch.output().includes('router started'), { message: () => dispatch.output() });
     // To the process and all its children.
@@ -90,7 +90,7 @@ describe('a system that is stopped', { timeout: 120_000 }, () => {
     await untilEnded(dispatch);
   });
 
-  it('ends when nothing answers any more, and says what it waited for', async () => {
+  it('ends if nothing responds any more, and reports what it waited for', async () => {
     await using redis = await startRedis();
     await using dispatch = await startDispatch({ config: { ...config(), redis: { url: redis.url } } });
     const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
@@ -141,7 +141,7 @@ describe('a system that is stopped', { timeout: 120_000 }, () => {
     },
   );
 
-  it('ends at once when it is told twice, and its Redis after it', async () => {
+  it('ends immediately after a second signal, and its Redis after it', async () => {
     await using folder = await tempFolder('start');
     const port = await leasePort();
     await using up = await spawnUp(folder.path, port.port);

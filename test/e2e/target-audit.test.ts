@@ -125,7 +125,7 @@ async function seriesIn(studyInstanceUid: string): Promise<string> {
   return (await readdir(join(audited.folder, studyInstanceUid)))[0] ?? '';
 }
 
-it('by sizes alone sees what was cut and not what was altered; names what nobody has sent', async () => {
+it('by sizes alone detects truncated content and not altered content; names extra objects', async () => {
   const { folder: meddler } = audited.meddlers;
   await meddler?.cut([uids(1, 0)]);
   await meddler?.alter([uids(1, 2)]);
@@ -137,7 +137,7 @@ it('by sizes alone sees what was cut and not what was altered; names what nobody
   expect(found.findings.map(({ extra }) => extra)).toEqual([['1.2.840.99.1']]);
 });
 
-it('goes on where it was when its dispatcher ends, at no more than its rate', async () => {
+it('continues at its position when its dispatcher ends, within its rate', async () => {
   const slow = Object.fromEntries(
     Object.entries(audited.targets).map(([name, target]) => [name, { ...target, audit: { rate: 4 } }]),
   );

@@ -46,7 +46,7 @@ const reload = async (one: InProcess): Promise<void> => {
   for (const service of one.services) await service.reload?.(one.config);
 };
 
-it('a concurrency that is raised holds at once, over both dispatchers', async () => {
+it('a higher concurrency applies immediately, over both dispatchers', async () => {
   await until('slow', ({ counts }) => counts.waiting + counts.active === studies && counts.active === 1);
   await setTargetConcurrency(operations, 'slow', 3);
   const { concurrency, setLimits } = await until('slow', ({ counts }) => counts.active === 3);
@@ -56,7 +56,7 @@ it('a concurrency that is raised holds at once, over both dispatchers', async ()
   expect(new Set(records.map(({ worker }) => worker)).size).toBe(2);
 });
 
-it('a rate that is taken away holds at once', async () => {
+it('a removed rate limit applies immediately', async () => {
   await until('rare', ({ counts }) => counts.waiting + counts.delivered === studies && counts.delivered === 1);
   await setTargetRate(operations, 'rare', undefined);
   const { deliveriesPerMinute, setLimits } = await until('rare', ({ counts }) => counts.delivered === studies);

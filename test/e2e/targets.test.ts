@@ -62,7 +62,7 @@ describe('templates', () => {
     );
   });
 
-  it('keep names in other scripts readable, whatever character set they come in, and within the folder', async () => {
+  it('keep names in other scripts readable, for any character set, and within the folder', async () => {
     await using system = await startSystem();
     await using outer = await tempFolder('scripts');
     const path = join(outer.path, 'target');
@@ -129,7 +129,7 @@ describe('templates', () => {
 });
 
 describe('a storage commitment with several dispatchers', () => {
-  it('reaches the one that asked, to whichever the archive reports, and goes on when that one ends', async () => {
+  it('reaches the requesting one, whichever the archive contacts, and continues when that one ends', async () => {
     const lease = await leasePort();
     await using system = await startSystem();
     await using archive = await startOrthanc({ modalities: { us: ['DISPATCH', '127.0.0.1', lease.port] } });

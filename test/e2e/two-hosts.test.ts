@@ -10,7 +10,7 @@ const reason = await whyNoHosts();
 if (reason !== undefined) console.warn(`two dispatchers on two hosts: skipped, ${reason}`);
 
 describe.skipIf(reason !== undefined)('two dispatchers on two hosts', () => {
-  it('share one queue; when one host is cut off the other finishes all, and nothing comes twice beyond what was in flight', async () => {
+  it('share one queue; if one host is disconnected the other completes all, and only instances in transit are sent twice', async () => {
     const studies = 10;
     const instances = 25;
     await using system = await startSystem();

@@ -49,7 +49,7 @@ afterAll(async () => {
 
 const output = (): string => running.map((one) => one.output()).join('\n');
 
-it('of a router, 10 minutes ahead at its first start: what comes is routed, and the difference is reported', async () => {
+it('of a router, 10 minutes ahead at its first start: arriving studies are routed, and the difference is reported', async () => {
   const study = await system.upload({ ...small, seed: 'router ahead' });
   await system.untilDelivery(study, 'pacs', ['delivered']).catch((error: unknown) => {
     throw new Error(output(), { cause: error });

@@ -37,7 +37,7 @@ describe('storescp', () => {
     }
   });
 
-  it.each([4096, 131_072])('takes PDUs of its maximum of %i bytes', async (maximum) => {
+  it.each([4096, 131_072])('accepts PDUs of its maximum of %i bytes', async (maximum) => {
     await using scp = await startStorescp({ args: ['-pdu', String(maximum)] });
     const instances = sampleStudy({ rows: 256, columns: 256, instancesPerSeries: 2 });
     const sent: number[] = [];
@@ -57,7 +57,7 @@ describe('storescp', () => {
     );
   });
 
-  it('refuses an association', async () => {
+  it('rejects an association', async () => {
     await using scp = await startStorescp({ args: ['--refuse'] });
     await expect(open({ port: scp.port, presentationContexts: [VERIFICATION] })).rejects.toMatchObject({
       code: 'association-rejected',
@@ -136,7 +136,7 @@ describe('dcmqrscp', () => {
     await mover.close();
   });
 
-  it('refuses a called AE title that it does not know', async () => {
+  it('rejects an unknown called AE title', async () => {
     await expect(open({ port: scp.port, presentationContexts: [VERIFICATION] })).rejects.toMatchObject({
       code: 'association-rejected',
       rejection: { reason: 'called-ae-title-not-recognized' },

@@ -94,7 +94,7 @@ describe('an uncompressed instance in Implicit VR Little Endian', () => {
     },
   );
 
-  it('keeps sequences of every kind, private elements, UN and all VRs', async () => {
+  it('preserves sequences of every kind, private elements, UN and all VRs', async () => {
     const nested = sequence('00081140', [item(element('00081150', 'UI', '1.2.840.1\0'), true)], true);
     const inside = Buffer.concat([element('00081032', 'SH', 'A '), nested, element('00104000', 'LT', 'in')]);
     // Inside of a UN of undefined length all is Implicit VR Little Endian.
@@ -190,7 +190,7 @@ describe('an uncompressed instance in Implicit VR Little Endian', () => {
     );
   });
 
-  it('turns Big Endian numbers round wherever chunks end', async () => {
+  it('converts Big Endian numbers at any chunk boundaries', async () => {
     const words = Buffer.from(Array.from({ length: 4000 }, (_, index) => index & 255));
     const dataSet = Buffer.concat([
       element('00080016', 'UI', '1.2.840.10008.5.1.4.1.1.7\0', true),
@@ -241,7 +241,7 @@ describe('an uncompressed instance in Implicit VR Little Endian', () => {
     expect(canBecomeImplicitVr(syntax)).toBe(syntax === explicit);
   });
 
-  it('takes no more memory than a chunk or two, whatever the length of a value', async () => {
+  it('uses no more memory than a chunk or two, for a value of any length', async () => {
     let max = 0;
     async function* large(): AsyncGenerator<Buffer> {
       yield fileOf(element('7fe00010', 'OW', Buffer.alloc(0), false, 1 << 30));

@@ -58,14 +58,14 @@ describe('a network', () => {
     expect(codesOf(await storeAll(association))).toEqual(['connection-closed']);
   });
 
-  it('that is reset before a response: whether it was stored nobody knows', async () => {
+  it('that is reset before a response: whether it was stored is unknown', async () => {
     const association = await dial();
     await association.echo();
     await proxy.set({ resetAfterBytesDown: 0 });
     expect(codesOf(await storeAll(association))).toEqual(['connection-closed']);
   });
 
-  it('that is half open: the peer has gone, or thinks that we have', async () => {
+  it('that is half open: one end has closed', async () => {
     const association = await dial();
     await association.echo();
     proxy.halfClose('client');
@@ -79,7 +79,7 @@ describe('a network', () => {
     expect(codes[0]).toMatch(/^(connection-closed|aborted|response-timeout|send-timeout)$/);
   });
 
-  it('that refuses connections', async () => {
+  it('that rejects connections', async () => {
     await proxy.set({ refuse: true });
     await expect(dial()).rejects.toMatchObject({ code: 'connect-refused' });
   });

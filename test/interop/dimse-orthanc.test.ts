@@ -148,7 +148,7 @@ describe('Orthanc', () => {
     handlers = {};
   });
 
-  it('as SCU asks us to commit, and takes our report on a later association', async () => {
+  it('as SCU requests commitment, and accepts our report on a later association', async () => {
     const asked = Promise.withResolvers<CommitmentRequest>();
     handlers = {
       async action(request) {
@@ -187,7 +187,7 @@ describe('Orthanc', () => {
 });
 
 describe('Orthanc with DICOM TLS', () => {
-  it('takes our certificate, and sends to our TLS server with its own', async () => {
+  it('accepts our certificate, and sends to our TLS server with its own', async () => {
     const certificates = await makeCertificates();
     const study = sampleStudy({ seed: 'orthanc-tls' });
     const identity = { ca: certificates.ca.cert };

@@ -69,7 +69,7 @@ describe('DICOM TLS as client of storescp', () => {
     }
   }
 
-  it('says what is wrong with the certificate of the peer', async () => {
+  it('reports what is wrong with the certificate of the peer', async () => {
     await using good = await scp('ignore');
     await using expired = await scp('ignore', {}, certificates.expiredServer);
     await using elsewhere = await scp('ignore', {}, certificates.wrongHostServer);
@@ -87,7 +87,7 @@ describe('DICOM TLS as client of storescp', () => {
     ).toMatch(/connected|tls-version|tls-cipher/);
   });
 
-  it('says what is wrong with ours', async () => {
+  it('reports what is wrong with ours', async () => {
     await using strict = await scp('require');
     expect(await codeOf(strict.port, mutual())).toBe('connected');
     expect(await codeOf(strict.port, tls())).toMatch(/^tls-client-certificate-required|tls-cipher$/);
@@ -117,7 +117,7 @@ describe('DICOM TLS as client of storescp', () => {
     expect(await codeOf(strict.port, options)).toBe('tls-material');
   });
 
-  it('knows a plain peer, and a TLS peer from a plain client', async () => {
+  it('distinguishes a plain peer, and a TLS peer from a plain client', async () => {
     await using plain = await startStorescp();
     await using secured = await scp('ignore');
     expect(await codeOf(plain.port, tls())).toMatch(/^tls-(closed|not-spoken)$/);
@@ -151,7 +151,7 @@ describe("DICOM TLS as server of DCMTK's clients", () => {
     certificates.ca.certFile,
   ];
 
-  it('takes clients without a certificate', async () => {
+  it('accepts clients without a certificate', async () => {
     await withServer({ tls: identity() }, async (port) => {
       const anonymous = ['+tla', '+cf', certificates.ca.certFile];
       expect(await run('echoscu', [...anonymous, 'localhost', String(port)])).toMatchObject({ exitCode: 0 });
@@ -161,7 +161,7 @@ describe("DICOM TLS as server of DCMTK's clients", () => {
     });
   });
 
-  it('takes only clients with a certificate of its authority', async () => {
+  it('accepts only clients with a certificate of its authority', async () => {
     await withServer({ tls: { ...identity(), ca: certificates.ca.cert } }, async (port, errors) => {
       const where = ['localhost', String(port)];
       expect(await run('echoscu', [...withCertificate('client'), ...where])).toMatchObject({ exitCode: 0 });

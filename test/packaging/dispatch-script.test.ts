@@ -115,7 +115,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the entr
     expect(log).not.toMatch(/ \/tmp\/\.cache| \/tmp /);
   });
 
-  it('refuses a package whose content is not the one that is pinned', async () => {
+  it('rejects a package whose content has another hash than the pinned one', async () => {
     await using place = await scene(
       String.raw`mkdir -p "$3/node_modules"; printf '{\n  "integrity": "sha512-other"\n}' >"$3/node_modules/.package-lock.json"; echo "$*" >"$0.log"`,
     );

@@ -45,7 +45,7 @@ async function rendered(...values: readonly string[]): Promise<Map<string, Manif
 describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('the Helm chart', () => {
   beforeAll(() => run(join(root, 'scripts/fetch-helm'), [tools]), 300_000);
 
-  it('passes helm lint, is of the version of the product, and refuses values that it does not know', async () => {
+  it('passes helm lint, has the version of the product, and rejects unknown values', async () => {
     const linted = await helm('lint', chart, '--strict', '--set-file', config);
     expect(linted).toContain('0 chart(s) failed');
     const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
@@ -73,7 +73,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('the Hel
     for (const [name, manifest] of ours) expect(manifest, name).toEqual(others.get(name));
   });
 
-  it('takes image, secret, numbers, resources and places from the values', async () => {
+  it('uses image, secret, numbers, resources and places of the values', async () => {
     const digest = `sha256:${'a'.repeat(64)}`;
     const all = await rendered(
       `image.digest=${digest}`,

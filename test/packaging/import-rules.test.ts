@@ -50,7 +50,7 @@ it('every room of the repository has a rule', async () => {
   expect(Object.keys(rooms).sort()).toEqual([...found.flat(), 'test/harness'].sort());
 });
 
-it('refuses each import that a room may not have, by name and past the exports, and takes the others', async () => {
+it('rejects each forbidden import, by name and past the exports, and accepts the others', async () => {
   const planted: Record<string, string[]> = {};
   const good: string[] = [];
   const bad: string[] = [];
@@ -79,7 +79,7 @@ it('refuses each import that a room may not have, by name and past the exports, 
   expect(good.filter(isRefused)).toEqual([]);
 }, 180_000);
 
-it('refuses a ring of imports', async () => {
+it('rejects import cycles', async () => {
   const refused = await refusedIn({
     'packages/core/src/one.ts': [`import { two } from './two.ts';`, 'export const one = (): unknown => two;'],
     'packages/core/src/two.ts': [`import { one } from './one.ts';`, 'export const two = (): unknown => one;'],

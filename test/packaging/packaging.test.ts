@@ -35,7 +35,7 @@ async function readDeployed(text: string, secretFolder: string): Promise<Config>
   return await readConfig(join(folder.path, 'dispatch.yaml'));
 }
 
-it('docker-compose.yml is what Compose takes, with hardened services and a good configuration', async () => {
+it('docker-compose.yml is valid for Compose, with hardened services and a valid configuration', async () => {
   await using folder = await tempFolder('compose');
   await mkdir(join(folder.path, 'secrets'));
   for (const name of secrets) await writeFile(join(folder.path, 'secrets', name), 'x');
@@ -71,7 +71,7 @@ it('docker-compose.yml is what Compose takes, with hardened services and a good 
   expect(Number.parseInt(grace, 10) * 1_000).toBeGreaterThan(config.dispatcher.graceTime + handBackMs);
 });
 
-it('the Redis of docker-compose.yml asks for its password, which stands in no list of processes', async () => {
+it('the Redis of docker-compose.yml requires its password, which is in no list of processes', async () => {
   const compose = parse(await readFile(join(root, 'docker-compose.yml'), 'utf8'), { merge: true }) as {
     services: Record<string, { command: string[]; healthcheck: { test: string[] } }>;
   };

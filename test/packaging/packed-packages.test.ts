@@ -120,7 +120,7 @@ console.log(JSON.stringify({ status, data: typeof decodeDataSet, sameClass: prob
   await typeCheck('typed.mts');
 });
 
-it('lets a handler from outside be written, typed and tested with the installed target kit', async () => {
+it('allows an external handler to be written, typed and tested with the installed target kit', async () => {
   await cp(join(root, 'examples/target-handler'), join(project, 'handler'), { recursive: true });
   const { stdout } = await run(process.execPath, ['--test', '--test-reporter=tap'], { cwd: join(project, 'handler') });
   expect(stdout).toMatch(/^# pass 3$/m);
@@ -147,7 +147,7 @@ async function typeCheck(...files: readonly string[]): Promise<void> {
   });
 }
 
-it('says what to install where a data set is read without dcmjs', async () => {
+it('reports what to install if a data set is read without dcmjs', async () => {
   const without = join(folder.path, 'without');
   await cp(join(project, 'node_modules/dicom-dimse'), join(without, 'node_modules/dicom-dimse'), { recursive: true });
   await writeFile(

@@ -12,12 +12,12 @@ import { parse } from 'yaml';
 const run = promisify(execFile);
 const deploy = fileURLToPath(new URL('../../deploy', import.meta.url));
 
-it('the alert rules are what Prometheus takes', async () => {
+it('the alert rules are valid for Prometheus', async () => {
   const { stdout } = await run('promtool', ['check', 'rules', join(deploy, 'grafana/alerts.yaml')]);
   expect(stdout).toMatch(/SUCCESS: [3-9]\d rules found/);
 });
 
-it('the query that scales dispatchers counts what may run, as far as each target takes it', async () => {
+it('the query that scales dispatchers counts deliveries that may run, up to the limit of each target', async () => {
   await using folder = await tempFolder('promtool');
   const { spec } = parse(await readFile(join(deploy, 'kubernetes/autoscaled/scale-dispatchers.yaml'), 'utf8')) as {
     spec: { triggers: { metadata: { query: string } }[] };

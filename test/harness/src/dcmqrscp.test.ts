@@ -10,7 +10,7 @@ import { tempFolder } from './temp-folder.ts';
 
 const run = promisify(execFile);
 
-test('takes a study, finds it, and moves it to where it may', async () => {
+test('accepts a study, finds it, and moves it to allowed destinations', async () => {
   await using destination = await startStorescp({ aet: 'DEST' });
   await using archive = await startDcmqrscp({ moveDestinations: [{ aet: 'DEST', port: destination.port }] });
   await using folder = await tempFolder();
@@ -27,7 +27,7 @@ test('takes a study, finds it, and moves it to where it may', async () => {
   expect(moved.map((one) => one.sopInstanceUid)).toEqual([...study].map((one) => one.sopInstanceUid).sort());
 });
 
-test('refuses to be called by another name', async () => {
+test('rejects another called AE title', async () => {
   await using archive = await startDcmqrscp();
   const echo = run('echoscu', ['-aec', 'OTHER', archive.host, String(archive.port)]);
   await expect(echo).rejects.toThrow('Called AE Title Not Recognized');

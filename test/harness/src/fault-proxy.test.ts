@@ -46,7 +46,7 @@ test('passes a large answer through a slow reader unchanged', async () => {
   await waitFor(() => proxy.counters().open === 0);
 });
 
-test('refuses, and takes connections again on the same port', async () => {
+test('rejects connections, and accepts them again on the same port', async () => {
   await using proxy = await startFaultProxy({ port, refuse: true });
   expect((await dial(proxy.port)).failure()).toBe('ECONNREFUSED');
   await proxy.heal();
@@ -88,7 +88,7 @@ test('holds bytes while paused, and swallows them in a black hole', async () => 
   expect(before).toBe(5);
 });
 
-test('keeps to a rate', async () => {
+test('limits the rate', async () => {
   await using proxy = await startFaultProxy({ port, bytesPerSecond: 10_000 });
   const socket = await dial(proxy.port);
   socket.write('x'.repeat(2000));

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { httpRequest } from './http-request.ts';
 import { startHttpServer } from './http-server.ts';
 
-test('answers as told, and remembers what it was asked', async () => {
+test('gives the configured responses, and records the requests', async () => {
   await using server = await startHttpServer((request, response) => {
     response.writeHead(request.method === 'POST' ? 201 : 200).end(request.body);
   });

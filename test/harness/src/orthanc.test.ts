@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { startOrthanc } from './orthanc.ts';
 import { waitFor } from './wait-for.ts';
 
-test('takes a study, calls it stable, and still has it after a kill', async () => {
+test('stores a study, reports it as stable, and still has it after a kill', async () => {
   await using orthanc = await startOrthanc();
   const study = makeStudy({ instancesPerSeries: 2 });
   for (const { bytes } of study) expect((await orthanc.upload(bytes)).Status).toBe('Success');
@@ -19,7 +19,7 @@ test('takes a study, calls it stable, and still has it after a kill', async () =
   expect(await orthanc.studies()).toHaveLength(1);
 });
 
-test('asks for a password where users are given, and loads its plugins', async () => {
+test('requires a password if users are configured, and loads its plugins', async () => {
   await using orthanc = await startOrthanc({ users: { alice: 'secret' }, plugins: ['dicomweb', 'python'] });
   expect(await orthanc.get('/plugins')).toEqual(expect.arrayContaining(['dicom-web', 'python']));
   const stranger = await fetch(`${orthanc.url}/system`);

@@ -2,7 +2,7 @@ import { Cluster } from 'ioredis';
 import { expect, test } from 'vitest';
 import { startRedisCluster } from './redis-cluster.ts';
 
-test('keeps keys on all three masters', async () => {
+test('stores keys on all three masters', async () => {
   await using cluster = await startRedisCluster();
   const client = new Cluster([...cluster.startupNodes]);
   try {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { startSentinel } from './redis-sentinel.ts';
 import { waitFor } from './wait-for.ts';
 
-test('promotes the replica when the master is gone', async () => {
+test('promotes the replica when the master fails', async () => {
   await using setup = await startSentinel();
   const [master, replica] = setup.servers;
   const client = new Redis({ sentinels: [...setup.sentinels], name: setup.name });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { redisCommand, startRedis } from './redis.ts';
 
-test('keeps what was acknowledged over a kill and a restart', async () => {
+test('keeps acknowledged writes over a kill and a restart', async () => {
   await using redis = await startRedis();
   await redis.command('SET', 'study', 'kept');
   await redis.kill('SIGKILL');
@@ -11,7 +11,7 @@ test('keeps what was acknowledged over a kill and a restart', async () => {
   expect(await redis.command('GET', 'study')).toBe('kept');
 });
 
-test('refuses who does not know the password', async () => {
+test('rejects clients without the password', async () => {
   await using redis = await startRedis({ password: 'pass word/1' });
   expect(await redis.command('PING')).toBe('PONG');
   await expect(redisCommand(`redis://127.0.0.1:${redis.port}`, 'PING')).rejects.toThrow('NOAUTH');

@@ -8,7 +8,7 @@ import { tempFolder } from './temp-folder.ts';
 
 const run = promisify(execFile);
 
-test('takes files from who knows the password', async () => {
+test('accepts files from clients with the password', async () => {
   await using server = await startRsyncd({ users: { alice: 'secret' } });
   await using folder = await tempFolder();
   await writeFile(join(folder.path, 'a'), 'content');
@@ -21,7 +21,7 @@ test('takes files from who knows the password', async () => {
   expect(await readFile(join(server.filesFolder, 'a'), 'utf8')).toBe('content');
 });
 
-test('takes none where it is read only', async () => {
+test('accepts none if it is read only', async () => {
   await using server = await startRsyncd({ readOnly: true });
   await using folder = await tempFolder();
   await expect(run('rsync', ['-a', `${folder.path}/`, server.url])).rejects.toThrow('read only');

@@ -28,19 +28,19 @@ async function put(server: SshServer, bytes: Buffer): Promise<void> {
   await run('sftp', ['-b', join(folder.path, 'batch'), ...sshOptions(server), `${server.username}@${server.host}`]);
 }
 
-test('takes a file by SFTP and a key', async () => {
+test('accepts a file by SFTP with a key', async () => {
   await using server = await startSshd();
   await put(server, Buffer.from('hello'));
   expect(await readFile(join(server.filesFolder, 'file'), 'utf8')).toBe('hello');
 });
 
-test('says the fingerprint that ssh sees', async () => {
+test('returns the fingerprint that ssh sees', async () => {
   await using server = await startSshd();
   const { stdout } = await run('ssh-keygen', ['-lf', server.knownHostsFile]);
   expect(stdout).toContain(server.hostKey.fingerprint);
 });
 
-test('logs a user in by password whom the machine does not know', async () => {
+test('authenticates a user by password who does not exist on the machine', async () => {
   await using server = await startSshd({ password: 'open sesame' });
   await using folder = await tempFolder();
   const askpass = join(folder.path, 'askpass');

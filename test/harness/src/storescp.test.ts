@@ -27,7 +27,7 @@ test('stores what it is sent, byte for byte', async () => {
   });
 });
 
-test('refuses associations where it is told to', async () => {
+test('rejects associations if configured', async () => {
   await using scp = await startStorescp({ args: ['--refuse'] });
   await expect(run('echoscu', ['127.0.0.1', String(scp.port)])).rejects.toThrow('Association Rejected');
 });

@@ -44,7 +44,7 @@ function ask(server: SwiftServer, method: string, path: string, body = '', secre
   });
 }
 
-test('stores an object by S3, refuses a wrong secret, and keeps the object over a restart', async () => {
+test('stores an object by S3, rejects a wrong secret, and keeps the object over a restart', async () => {
   await using server = await startSwift();
   expect((await ask(server, 'PUT', '/bucket')).status).toBe(200);
   expect((await ask(server, 'PUT', '/bucket/a/b.dcm', 'content')).status).toBe(200);

@@ -48,7 +48,7 @@ test('a server that is stopped leaves nothing', async () => {
   await expect(redis.restart()).rejects.toThrow('start another');
 });
 
-test('a port that somebody took meanwhile is tried again with another', async () => {
+test('replaces a port that was taken meanwhile', async () => {
   const thieves: ReturnType<typeof createServer>[] = [];
   await using server = await startServer({
     name: 'redis',
@@ -68,14 +68,14 @@ test('a port that somebody took meanwhile is tried again with another', async ()
   expect(whatIsLeft()).toHaveLength(2);
 });
 
-test('a server that cannot start says why and leaves nothing', async () => {
+test('a server that cannot start reports why and leaves nothing', async () => {
   await expect(startRedis({ args: ['--no-such-setting', 'x'] })).rejects.toThrow('no-such-setting');
   const missing = startServer({ name: 'missing', prepare: () => ({ command: 'no-such-program', args: [] }) });
   await expect(missing).rejects.toThrow('is its package installed');
   expect(whatIsLeft()).toEqual([]);
 });
 
-test('a temporary folder goes with what it holds', async () => {
+test('a temporary folder is removed with its content', async () => {
   let path: string;
   {
     await using folder = await tempFolder();
