@@ -25,7 +25,7 @@ const form = { 'content-type': 'application/x-www-form-urlencoded' };
 const long = 'x'.repeat(8_000);
 let counter = 0;
 
-/** What somebody without an account may try, each as long as its connection lasts. */
+/** Requests that a client without an account may send, each as long as its connection lasts. */
 const kinds: readonly (() => Call)[] = [
   () => ({
     method: 'POST',
@@ -62,7 +62,10 @@ const kinds: readonly (() => Call)[] = [
   }),
 ];
 
-/** Opens so many connections, each of which asks again as soon as it is answered; a tenth of them send bodies without end. */
+/**
+ * Opens this number of connections, each of which sends the next request after a response; a tenth of them send endless
+ * bodies.
+ */
 export function startLoad(targets: LoadTargets, connections: number): Load {
   const statuses = new Map<number, number>();
   const count = (status: number): void => void statuses.set(status, (statuses.get(status) ?? 0) + 1);
@@ -90,7 +93,7 @@ const askAgain: Act = async (targets, index, count, signal) => {
       const call = kinds[step % kinds.length]!();
       const status = await ask(new URL(call.path, targets[call.base ?? 'console']), call, agent, signal);
       count(status);
-      // Who is told to go away comes back, but not at once: a connection is not free for them either.
+      // A rejected client reconnects, but not immediately: a connection has a cost for it too.
       if (status === 0) await sleep(50);
     }
   } finally {

@@ -1,11 +1,12 @@
 /**
- * What people without an account can do to a running system: 500 connections guess passwords, tokens, sessions and secrets of
- * pushes, begin sign-ins with long addresses, send bodies without end, open streams and ask for what there is not.
+ * Load that clients without an account can cause: 500 connections guess passwords, tokens, sessions and secrets of
+ * pushes, begin sign-ins with long addresses, send endless bodies, open streams and request missing pages.
  *
  *   ./dispatch bench anonymous-load [--seconds 60] [--connections 500] [--write]
  *
- * Everything runs on loopback. Deliveries go on meanwhile, in turns with and without the load, so that both see the same
- * machine. Fails when deliveries are slower than 90 %, Redis grows by 1 MB, or an administrator waits longer than a second.
+ * Everything runs on loopback. Deliveries continue meanwhile, alternating with and without the load, so that both are
+ * measured on the same
+ * machine. Fails if deliveries are slower than 90 %, Redis grows by 1 MB, or an administrator waits longer than a second.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
@@ -97,7 +98,7 @@ for (let index = 0; index < studies; index += 1) {
 }
 const ids = await orthanc.studies();
 
-/** Keeps deliveries waiting, whatever has been delivered. */
+/** Keeps deliveries waiting, however many were delivered. */
 const supply = new AbortController();
 let next = 0;
 const supplying = (async () => {
@@ -120,7 +121,7 @@ interface SignIn {
 const signIns: SignIn[] = [];
 let device = '';
 
-/** As a browser: from an address, with the cookies that it has. */
+/** Like a browser: from an address, with its cookies. */
 function signIn(
   name: keyof typeof passwords,
   from: string,
@@ -150,7 +151,10 @@ function signIn(
   });
 }
 
-/** An administrator whose browser is known, from the attackers' own address and under the name that they guess; and one from elsewhere. */
+/**
+ * An administrator with a known browser, from the attackers' own address and with the name that they guess; and one from
+ * elsewhere.
+ */
 async function signInAsAdministrators(when: string): Promise<void> {
   const known = await signIn('ada', '127.0.0.1', device);
   signIns.push({ who: `a known browser, from the address of the load, ${when}`, ...known });

@@ -37,7 +37,7 @@ const sizes: Readonly<Record<string, readonly [count: number, sizeBytes: number]
   ? { small: [400, 20_000], ct: [100, 500_000], large: [1, 60_000_000] }
   : { small: [2_000, 20_000], ct: [500, 500_000], large: [4, 200_000_000] };
 const withoutGuard = fileURLToPath(new URL('without-guard.ts', import.meta.url));
-/** What is measured, each against the one before it. */
+/** The measured steps, each compared with the previous one. */
 const variants = [
   { name: 'none', flags: ['--import', withoutGuard], source: 'never', receipts: 'none' },
   { name: 'guard, digest: never', flags: [], source: 'never', receipts: 'none' },
@@ -62,7 +62,7 @@ const text = [
 console.log(text);
 if (values.write) await writeSection('performance.md', 'checks', text);
 
-/** Every variant in turn, round by round, so that what else happens on the machine falls on all alike. */
+/** Every variant in turn, round by round, so that other load of the machine affects all equally. */
 async function measure(kind: Kind, set: DeliverySet): Promise<readonly (readonly Timed[])[]> {
   await using stack = new AsyncDisposableStack();
   const env = { ...process.env, TCP_NODELAY: '1' };
@@ -84,7 +84,7 @@ async function measure(kind: Kind, set: DeliverySet): Promise<readonly (readonly
   for (const variant of variants) deliverers.push(await startVariant(stack, variant, source.url, receiver, studies));
   const measured = variants.map((): Timed[] => []);
   for (let round = 0; round < warmRuns + runs; round += 1) {
-    // Each begins a round as often as the others.
+    // Each begins a round equally often.
     for (let step = 0; step < variants.length; step += 1) {
       const index = (round + step) % variants.length;
       const timed = await deliverAll(deliverers[index]!, `run-${round}`, 'main');
@@ -137,7 +137,7 @@ async function startVariant(
 function rowsOf(title: string, measured: readonly (readonly Timed[])[]): string[][] {
   return variants.map(({ name }, index) => {
     const [these, before] = [measured[index]!, measured[index - 1]];
-    // Run by run: what a moment costs falls on both.
+    // Run by run: temporary load affects both.
     const more = (read: (one: Timed) => number): string => {
       if (!before) return '';
       const share = median(these.map((one, run) => read(one) / read(before[run]!))) - 1;

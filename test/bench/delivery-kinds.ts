@@ -28,7 +28,7 @@ export interface Peer {
   run(): Promise<Timed>;
 }
 
-/** A program that sends files: those of the set, and in a second row those that a script first fetches from Orthanc, as ours does. */
+/** A program that sends files: those of the set, and in a second row those that a script first downloads from Orthanc. */
 function ofFiles(
   { set, env, source }: ReceiverOptions,
   sender: string,
@@ -40,12 +40,12 @@ function ofFiles(
   ];
 }
 
-/** A receiver that runs, as ours and the peers are told to reach it. */
+/** A running receiver, with the addresses for ours and the other programs. */
 export interface Receiver extends AsyncDisposable {
-  /** The options of our target for one run of its own. */
+  /** The options of our target for one run. */
   target(run: number): object;
   readonly peers: readonly Peer[];
-  /** Takes away what was received, between runs. */
+  /** Removes received files between runs. */
   clear(): Promise<void>;
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -58,7 +58,7 @@ export interface ReceiverOptions {
   through(port: number): Promise<number>;
   /** Started after the receivers: its own store and STOW clients are peers. */
   source(): OrthancServer;
-  /** Names that the source's configuration must know. */
+  /** Names that the source's configuration must contain. */
   readonly modalities: Record<string, unknown>;
   readonly dicomWebServers: Record<string, unknown>;
 }
@@ -233,7 +233,7 @@ async function startFolder({ set, env, source }: ReceiverOptions): Promise<Recei
     ],
     clear: async () => {
       await Promise.all([putAside(ours, set, folder.path), putAside(peer, set, folder.path)]);
-      // What is still to be written is not the next one's.
+      // Pending writes must not affect the next run.
       await run('sync', ['-f', folder.path]);
     },
     [Symbol.asyncDispose]: () => folder.remove(),
@@ -241,8 +241,8 @@ async function startFolder({ set, env, source }: ReceiverOptions): Promise<Recei
 }
 
 /**
- * Takes small files away without removing them. For half a minute ext4 passes over each inode that was removed, one by one,
- * for each file that it makes: after 2,000 files were removed, the next 2,000 cost each sender 0.5 ms of CPU a file more.
+ * Moves small files aside without deleting them. For half a minute ext4 checks each deleted inode
+ * for every new file: after 2,000 files were deleted, the next 2,000 cost each sender 0.5 ms of CPU more per file.
  */
 async function putAside(folder: string, set: DeliverySet, root: string): Promise<void> {
   if (set.bytes / set.files.length > 8e6) return empty(folder);

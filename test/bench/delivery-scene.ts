@@ -17,12 +17,12 @@ import { median } from './report.ts';
 export interface Measurement {
   readonly set: DeliverySet;
   readonly kinds: readonly Kind[];
-  /** What lies between sender and receiver; undefined: nothing. */
+  /** The simulated link between sender and receiver; undefined: none. */
   readonly quality: LinkQuality | undefined;
   readonly runs: number;
-  /** Whether peers and receivers keep Nagle's algorithm, as DCMTK does unless told otherwise. */
+  /** Whether peers and receivers use Nagle's algorithm, the default of DCMTK. */
   readonly nagle: boolean;
-  /** Whether others than ours are measured. */
+  /** Whether other programs are measured too. */
   readonly peers: boolean;
   log(line: string): void;
 }
@@ -33,16 +33,16 @@ export interface Row extends Timed {
   readonly isOurs: boolean;
 }
 
-/** What takes longer than this runs once. */
+/** Measurements longer than this run once. */
 const slowSeconds = 10;
 /** A dispatcher sends at least so many instances, or so many studies of large ones, before its first run that counts. */
 const warmInstances = 2_000;
 const maxWarmRuns = 4;
 const prefix = '{dicom-dispatch}';
-/** What our rows are called, by where the bytes are read. */
+/** Names of our rows, by where the bytes are read. */
 export const ours = { rest: 'dicom-dispatch, by REST', disk: 'dicom-dispatch, from the storage folder' } as const;
 
-/** Every sender of every kind, in turn, round by round, so that what else happens on the machine falls on all alike. */
+/** Every sender of every kind, in turn, round by round, so that other load of the machine affects all equally. */
 export async function measureDeliveries(measurement: Measurement): Promise<Row[]> {
   const { set, runs, nagle } = measurement;
   const env = { ...process.env, TCP_NODELAY: nagle ? undefined : '1' };
@@ -81,7 +81,7 @@ export async function measureDeliveries(measurement: Measurement): Promise<Row[]
   const redis = stack.use(await startRedis({ appendfsync: 'everysec' }));
   const targets = Object.fromEntries(
     [...receivers].flatMap(([kind, receiver]) =>
-      // A target of its own for each run: what one has confirmed another has not. The first are to warm up.
+      // A separate target for each run, without confirmations of other runs. The first ones are to warm up.
       Array.from({ length: warmRuns + runs }, (_, index) => [`${kind}-${index}`, receiver.target(index)]),
     ),
   );
@@ -127,7 +127,7 @@ export async function measureDeliveries(measurement: Measurement): Promise<Row[]
       ...(measurement.peers ? receiver.peers : []).map(({ sender, run }) => ({ sender, isOurs: false, run })),
     ];
     const measured = contestants.map((): Timed[] => []);
-    // Dispatchers run for months: what is measured is not the first delivery of one.
+    // Dispatchers run for months: the first delivery of one is not representative.
     for (let round = 0; round < warmRuns; round += 1) {
       for (const from of ['rest', 'disk'] as const) {
         await deliverAll(deliverer, `${kind}-${round}`, from);

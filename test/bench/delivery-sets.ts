@@ -12,7 +12,10 @@ export interface DeliverySet {
   readonly bytes: number;
 }
 
-/** A study of `count` instances of about `sizeBytes`, or `count` studies of one large one; made once and kept in `root`. */
+/**
+ * A study of `count` instances of about `sizeBytes`, or `count` studies of one large one; generated once and stored in
+ * `root`.
+ */
 export async function makeDeliverySet(root: string, count: number, sizeBytes: number): Promise<DeliverySet> {
   const folder = join(root, `${count}x${sizeBytes}`);
   if ((await stat(folder).catch(() => undefined)) === undefined) {

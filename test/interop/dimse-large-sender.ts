@@ -1,4 +1,4 @@
-/** Run by dimse-large.test.ts: sends one generated instance, or the file named, and prints what came of it as JSON. */
+/** Run by dimse-large.test.ts: sends one generated instance, or the named file, and prints the result as JSON. */
 import { createHash } from 'node:crypto';
 import { createReadStream, readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -13,9 +13,9 @@ const hash = createHash('sha256');
 /** Blocks that were read into and have been sent. */
 const free: Buffer[] = [];
 
-/** Nobody downstream knows the length: an iterable has none. */
+/** The length is unknown downstream: an iterable has none. */
 async function* generated(): AsyncGenerator<Buffer> {
-  // Only where it is needed: what is measured for a file is the stack, not the maker of samples.
+  // Only if needed: for a file the stack is measured, not the generator of samples.
   const { makeLargeInstance } = await import('@dicom-dispatch/samples');
   let isFirst = true;
   for await (const chunk of makeLargeInstance({ sizeBytes })) {
@@ -58,7 +58,7 @@ console.log(
     status,
     dataSetBytes,
     sha256: hash.digest('hex'),
-    // Not `resourceUsage().maxRSS`: that begins with what the parent had when it forked.
+    // Not `resourceUsage().maxRSS`: this starts with that of the parent when it forked.
     peakBytes: Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1024,
   }),
 );

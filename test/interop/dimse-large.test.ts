@@ -18,7 +18,7 @@ interface Sent {
   readonly peakBytes: number;
 }
 
-/** Sends an instance of that size from a process of its own, and reports on it. */
+/** Sends an instance of this size from a separate process, and reports on it. */
 async function sendFromChild(port: number, sizeBytes: number, path = ''): Promise<Sent> {
   const script = fileURLToPath(new URL('dimse-large-sender.ts', import.meta.url));
   const child = spawn(
@@ -43,7 +43,7 @@ describe('an instance of 2 GiB', () => {
     const instance = makeLargeInstance({ sizeBytes: 2048 * MB });
     const [head = Buffer.alloc(0)] = await Array.fromAsync(take(instance, 1));
     await writeFile(path, head);
-    // The pixels are a hole: it takes no room, and reads as zeros.
+    // The pixels are a sparse hole: it takes no space, and reads as zeros.
     await truncate(path, instance.sizeBytes);
     const sent = await sendFromChild(scp.port, 0, path);
     expect(sent).toMatchObject({ status: 0 });

@@ -10,7 +10,7 @@ import { open, run, sampleStudy, writeFiles } from './dimse-fixtures.ts';
 
 const PATIENT_ID = 0x00100020;
 
-/** Everything that DCMTK 3.6.7 can write: tool, its option, what comes of it. */
+/** Everything that DCMTK 3.6.7 can write: tool, its option, result. */
 const WRITERS = [
   ['dcmconv', '+ti', TRANSFER_SYNTAX.implicitVrLittleEndian],
   ['dcmconv', '+te', TRANSFER_SYNTAX.explicitVrLittleEndian],
@@ -28,7 +28,7 @@ const WRITERS = [
   ['dcmcjpls', '+en', TRANSFER_SYNTAX.jpegLsNearLossless],
 ] as const;
 
-/** What storescp does not take even with `+xa`. */
+/** Transfer syntaxes that storescp does not accept even with `+xa`. */
 const NOT_TAKEN: ReadonlySet<string> = new Set([
   TRANSFER_SYNTAX.jpegLossless,
   '1.2.840.10008.1.2.4.53',
@@ -98,7 +98,7 @@ describe('every transfer syntax that DCMTK can write', () => {
   });
 });
 
-/** A deflated data set may have an odd length in a file; on the wire it is padded (PS3.5 section A.5). */
+/** A deflated data set may have an odd length in a file; in transit it is padded (PS3.5 section A.5). */
 function evenDataSet(file: Buffer): Buffer {
   const offset = 144 + file.readUInt32LE(140);
   return (file.length - offset) % 2 === 0 ? file : Buffer.concat([file, Buffer.alloc(1)]);

@@ -8,7 +8,7 @@ import { Stryker } from '@stryker-mutator/core';
  * survived. Prints those and the score of each file. Measured scores: docs/reliability.md.
  */
 
-/** What is measured when nothing else is asked for: where a wrong decision loses a study or sends it twice. */
+/** The default set: code in which a wrong decision loses a study or sends it twice. */
 const files: Readonly<Record<string, readonly string[]>> = {
   core: ['src/retry/*.ts', 'src/rules/*.ts', '!src/rules/keywords.ts'],
   state: ['src/ledger/*.ts', 'src/circuit/*.ts'],
@@ -37,7 +37,7 @@ for (const one of name === undefined ? Object.keys(files) : [name]) {
     jsonReporter: { fileName: `node_modules/.cache/mutation.json` },
     tempDirName: '.stryker-tmp',
     timeoutMS: 20_000,
-    // TypeScript 7 has no interface for programs: Node takes the types out, and nothing reads the project's file.
+    // TypeScript 7 has no API for programs: Node strips the types, and the project's file is not used.
     tsconfigFile: 'none',
     ignorePatterns: ['tsconfig*.json', 'dist', 'examples', 'scripts'],
     disableTypeChecks: false,

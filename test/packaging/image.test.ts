@@ -21,7 +21,7 @@ const script = fileURLToPath(new URL('../../scripts/build-image', import.meta.ur
 const tag = 'dicom-dispatch-test';
 const storage = ['--storage-driver', process.env['STORAGE_DRIVER'] ?? 'vfs'];
 
-/** It takes minutes and downloads a base image: it is asked for. */
+/** It takes minutes and downloads a base image: run on request only. */
 const isWanted = process.env['DICOM_DISPATCH_BUILD_IMAGE'] === '1';
 if (!isWanted) console.warn('the image is not built: set DICOM_DISPATCH_BUILD_IMAGE=1, with buildah installed');
 
@@ -43,7 +43,7 @@ it.skipIf(!isWanted)(
     await using redis = await startRedis();
     await using orthanc = await startOrthanc();
     await using folder = await tempFolder('image');
-    // What is mounted is for the user of the image; the folder above it is ours alone.
+    // The mounted folder belongs to the user of the image; its parent is private.
     const [archive, settings] = [join(folder.path, 'archive'), join(folder.path, 'settings')];
     await mkdir(settings);
     await mkdir(archive);

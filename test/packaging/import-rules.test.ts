@@ -15,11 +15,11 @@ function packageOf(room: string): string {
   return name === 'dicom-dimse' ? name : `@dicom-dispatch/${name}`;
 }
 
-/** Runs the linter of the repository on planted files. @returns `FILE:LINE` of each import that it refuses */
+/** Runs the linter of the repository on planted files. @returns `FILE:LINE` of each rejected import */
 async function refusedIn(files: Readonly<Record<string, readonly string[]>>): Promise<Set<string>> {
   await using folder = await tempFolder('planted');
   await cp(join(root, 'oxlint.config.ts'), join(folder.path, 'oxlint.config.ts'));
-  // Of all packages the one that the configuration imports: a linter that follows the link reads what is behind it.
+  // Of all packages the one that the configuration imports: a linter that follows the link reads its content.
   await mkdir(join(folder.path, 'node_modules'));
   await symlink(join(root, 'node_modules/oxlint'), join(folder.path, 'node_modules/oxlint'));
   for (const [name, lines] of Object.entries(files)) {

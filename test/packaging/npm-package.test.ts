@@ -36,7 +36,7 @@ it('the npm package dicom-dispatch delivers a study outside of the repository, w
     dependencies: Record<string, string>;
     bundleDependencies: string[];
   };
-  // As an installation puts them; what is not declared is not found.
+  // As in an installation; undeclared packages are not found.
   for (const name of Object.keys(manifest.dependencies)) {
     if (manifest.bundleDependencies.includes(name)) continue;
     await mkdir(dirname(join(modules, name)), { recursive: true });

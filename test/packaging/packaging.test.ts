@@ -18,7 +18,7 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const secrets = ['orthanc-password', 'push-secret', 'console-password', 'redis-password', 'metrics-token', 'redis-url'];
 
-/** What handing back may take after `dispatcher.graceTime`. */
+/** Maximum time to return jobs after `dispatcher.graceTime`. */
 const handBackMs = 10_000;
 
 /** Reads a configuration as it is deployed, with its secrets in a folder of the test. */
@@ -56,7 +56,7 @@ it('docker-compose.yml is valid for Compose, with hardened services and a valid 
     });
     expect(service['healthcheck'], name).toBeDefined();
   }
-  // Who takes over Orthanc, whose port is open, does not reach Redis; nor does anybody outside.
+  // Neither an attacker with access to Orthanc, whose port is open, nor anybody outside can reach Redis.
   expect(services['redis']).toMatchObject({ networks: ['queue'] });
   expect(services['redis']?.['ports']).toBeUndefined();
   expect(services['orthanc']).toMatchObject({ networks: ['dicom'] });
@@ -152,7 +152,7 @@ interface Kustomization {
   readonly configMapGenerator?: readonly { readonly name: string; readonly files: readonly string[] }[];
 }
 
-/** All files that a kustomization takes, its own and those of the folders that it names. */
+/** All files that a kustomization uses, its own and those of the folders that it names. */
 async function filesOf(folder: string): Promise<{ manifests: string[]; configurations: string[] }> {
   const kustomization = parse(await readFile(join(folder, 'kustomization.yaml'), 'utf8')) as Kustomization;
   const manifests: string[] = [];

@@ -58,7 +58,7 @@ async function pack(name: string): Promise<string> {
   return join(own, filename);
 }
 
-/** The npm that belongs to the Node of this test is not always beside it: any will do. */
+/** The npm that belongs to the Node of this test is not always beside it: any version is sufficient. */
 function npm(args: readonly string[], cwd: string): Promise<{ stdout: string }> {
   const env = { ...process.env, npm_config_cache: join(folder.path, 'npm-cache'), npm_config_update_notifier: 'false' };
   return run('npm', [...args], { cwd, env });

@@ -9,7 +9,7 @@ import { configJsonSchema, type TargetSchema } from '@dicom-dispatch/core';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { beforeAll, expect, it } from 'vitest';
 
-/** What the documents name has to be there: links, files, commands with their options, configuration, metrics. */
+/** Everything that the documents name must exist: links, files, commands with their options, configuration, metrics. */
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 let files: string[];
@@ -60,7 +60,7 @@ it('links lead to files and headings that are there', () => {
   expect(problems).toEqual([]);
 });
 
-/** What stands between backticks, and lines of code. */
+/** Text between backticks, and lines of code. */
 function* codeOf(text: string): Iterable<string> {
   for (const [, code = ''] of text.matchAll(/`([^`\n]+)`/g)) yield code;
   for (const [, block = ''] of text.matchAll(/^```[^\n]*\n([\s\S]*?)^```/gm)) yield* block.split('\n');
@@ -160,7 +160,7 @@ it('options of the configuration that documents name are in its schema', () => {
   const schema = configJsonSchema(schemas) as JsonSchema;
   const sections = Object.keys(schema.properties ?? {});
   const problems = inEachPage(function* (page, text) {
-    // What is told of former versions may be gone.
+    // Options of previous versions may no longer exist.
     if (page === 'CHANGELOG.md') return;
     for (const code of codeOf(text)) {
       const dotted = /^([a-z][A-Za-z]*(?:\.(?:[A-Za-z][A-Za-z0-9]*|\*))+)(?:: .*)?$/.exec(code)?.[1];

@@ -21,7 +21,7 @@ export interface SampleInstance {
   readonly bytes: Buffer;
 }
 
-/** A study whose instances are made as they are taken; taking them again makes the same bytes again. */
+/** A study whose instances are generated when they are read; reading them again gives the same bytes. */
 export interface SampleStudy extends Iterable<SampleInstance> {
   readonly studyInstanceUid: string;
   readonly seriesInstanceUids: readonly string[];

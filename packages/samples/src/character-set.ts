@@ -5,7 +5,7 @@ export type CharacterSet = (typeof characterSets)[number];
 /** VRs whose text follows Specific Character Set (PS3.5 section 6.1.2.2). */
 const extended = new Set(['LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT']);
 
-/** Text as bytes; what the character set lacks becomes a question mark. */
+/** Text as bytes; characters missing in the character set become a question mark. */
 export function encodeText(text: string, vr: string, characterSet: CharacterSet): Buffer {
   if (!extended.has(vr)) return singleByte(text, ascii);
   switch (characterSet) {
@@ -30,13 +30,13 @@ function ascii(code: number): number | undefined {
   return code < 0x80 ? code : undefined;
 }
 
-/** ISO 8859-7: the Greek block stands in order from 0xB4. */
+/** ISO 8859-7: the Greek block begins at 0xB4, in order. */
 function greek(code: number): number | undefined {
   if (code >= 0x384 && code <= 0x3ce) return code - 0x2d0;
   return ascii(code);
 }
 
-/** ISO 8859-5: the Cyrillic block stands in order from 0xA1. */
+/** ISO 8859-5: the Cyrillic block begins at 0xA1, in order. */
 function cyrillic(code: number): number | undefined {
   if (code >= 0x401 && code <= 0x45f && code !== 0x40d && code !== 0x450 && code !== 0x45d) return code - 0x360;
   return ascii(code);

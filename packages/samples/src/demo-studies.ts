@@ -23,7 +23,7 @@ export interface DemoOptions {
   readonly date?: string;
 }
 
-/** What a picture of everyday work needs: studies of several series that are worth opening in a viewer. About 25 MB. */
+/** Everyday studies of several series that are useful in a viewer. About 25 MB. */
 export function demoStudies(options: DemoOptions = {}): readonly SampleStudy[] {
   const seed = String(options.seed ?? 'demo');
   return [chestCt, headMr, chestRadiograph, echo].map((make, index) => make(`${seed} ${index + 1}`, options));

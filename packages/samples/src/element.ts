@@ -1,7 +1,7 @@
 import { dictionary } from './dictionary.ts';
 import type { Keyword } from './dictionary.ts';
 
-/** What an element holds: text or numbers (one or several), raw bytes (little endian), or the items of a sequence. */
+/** The value of an element: text or numbers (one or several), raw bytes (little endian), or the items of a sequence. */
 export type Value = string | number | readonly string[] | readonly number[] | Uint8Array | readonly Dataset[];
 
 /** One data element (PS3.5 section 7.1). */
@@ -27,7 +27,7 @@ export function element(name: Keyword | number, vrOrValue: Value, value?: Value)
   return { tag, vr, value: vrOrValue };
 }
 
-/** A data set from attributes and further elements, sorted by tag; what stands later wins. */
+/** A data set from attributes and further elements, sorted by tag; later ones take precedence. */
 export function dataset(attributes: Attributes, ...further: readonly (readonly Element[])[]): Dataset {
   const byTag = new Map<number, Element>();
   for (const [keyword, value] of Object.entries(attributes) as [Keyword, Value | undefined][]) {

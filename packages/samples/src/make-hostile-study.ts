@@ -8,7 +8,7 @@ interface Hostility {
   readonly attributes: Attributes;
 }
 
-/** Text in every attribute that a file name, a path, a log line, a page or a header might be made of. */
+/** Text for every attribute that may be used in a file name, a path, a log line, a page or a header. */
 function everywhere(text: string, short = text): Attributes {
   return {
     PatientName: text,
@@ -34,9 +34,9 @@ const hostilities = {
   backslashes: { attributes: everywhere('..\\..\\windows\\system32', '..\\x') },
   nul: { attributes: everywhere('before\0after', 'a\0b') },
   control: { attributes: everywhere('line\r\nInjected: header\u001b[31m\t\u0007', 'a\r\nb') },
-  /** The most that Orthanc keeps in its index. */
+  /** Maximum length in Orthanc's index. */
   long: { attributes: everywhere(long.slice(0, 256)) },
-  /** Orthanc refuses such a Patient ID, and leaves such other attributes out of its index. */
+  /** Orthanc rejects such a Patient ID, and omits such other attributes from its index. */
   'too-long': { attributes: { ...everywhere(long), PatientID: long.slice(0, 256) } },
   shell: { attributes: everywhere('$(touch owned)`id`; rm -rf ~ | cat & #', '-rf') },
   markup: { attributes: everywhere('<script>alert("x")</script>&amp;{{7*7}}${1+1}%s%n', '<b>x</b>') },
@@ -75,7 +75,7 @@ const hostilities = {
       ]),
     },
   },
-  /** Says UTF-8 and is not. */
+  /** Declared as UTF-8, but invalid. */
   'broken-utf8': {
     characterSet: 'ISO_IR 192',
     attributes: {
@@ -86,7 +86,7 @@ const hostilities = {
   'unknown-character-set': {
     attributes: { SpecificCharacterSet: 'ISO_IR 999', PatientName: Buffer.from([0x41, 0xe4, 0x5e, 0xf6]) },
   },
-  /** UIDs that are none. */
+  /** Invalid UIDs. */
   uids: { attributes: { StudyInstanceUID: '../1.2.3/..', SeriesInstanceUID: '1.2.3 4/5' } },
   dates: { attributes: { StudyDate: '20241399', StudyTime: '99:99', PatientBirthDate: 'unknown', PatientAge: 'old' } },
 } as const satisfies Record<string, Hostility>;
@@ -101,7 +101,7 @@ export interface HostileOptions {
   readonly instances?: number;
 }
 
-/** A study whose attributes are as bad as they come, but whose files can be read. */
+/** A study with the worst possible attributes in readable files. */
 export function makeHostileStudy({ kind, seed = 1, instances = 2 }: HostileOptions): SampleStudy {
   return makeStudy({
     ...hostilities[kind],

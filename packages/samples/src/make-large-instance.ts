@@ -9,19 +9,22 @@ import { createRandom } from './random.ts';
 import { transferSyntaxes } from './transfer-syntax.ts';
 
 export interface LargeInstanceOptions {
-  /** About how large the file shall be, up to 4 GiB; it is made of whole frames of 2 MiB (or of less for small ones). */
+  /** Approximate size of the file, up to 4 GiB; it consists of complete frames of 2 MiB (or less for small ones). */
   readonly sizeBytes: number;
   readonly seed?: number | string;
 }
 
 /** A file too large for memory, in chunks of up to 2 MiB. Can be read any number of times, always the same. */
 export interface LargeInstance extends Omit<SampleInstance, 'bytes'>, AsyncIterable<Buffer> {
-  /** Exactly what the chunks add up to. */
+  /** The exact sum of the chunks. */
   readonly sizeBytes: number;
   readonly frames: number;
 }
 
-/** Multi-frame Grayscale Word Secondary Capture of noise; each frame begins with its number, so that none can be mistaken. */
+/**
+ * Multi-frame Grayscale Word Secondary Capture of noise; each frame begins with its number, so that frames cannot be
+ * confused.
+ */
 export function makeLargeInstance({ sizeBytes, seed: given = 1 }: LargeInstanceOptions): LargeInstance {
   const seed = `large ${given}`;
   const side = sizeBytes >= 8 * 1024 * 1024 ? 1024 : 128;
@@ -46,7 +49,7 @@ export function makeLargeInstance({ sizeBytes, seed: given = 1 }: LargeInstanceO
       yield head;
       const noise = makeNoise(seed, frameBytes);
       for (let frame = 0; frame < frames; frame += 1) {
-        // A copy: whoever took the one before may still hold it.
+        // A copy: the reader of the previous one may still use it.
         const chunk = Buffer.from(noise);
         chunk.writeUInt32LE(frame, 0);
         yield chunk;

@@ -22,7 +22,7 @@ async function store(instance: SampleInstance): Promise<string> {
   return file;
 }
 
-/** What DCMTK reads; fails where it complains. */
+/** DCMTK's output; fails if DCMTK reports an error. */
 async function dump(instance: SampleInstance, ...options: string[]): Promise<string> {
   const { stdout, stderr } = await run('dcmdump', ['+L', ...options, await store(instance)], { maxBuffer: 2 ** 26 });
   expect(stderr).toBe('');

@@ -28,7 +28,7 @@ export interface StudyOptions {
   readonly columns?: number;
   /** Frames an instance; more than 1 for US and OT only. Default 1. */
   readonly frames?: number;
-  /** Noise instead of a picture, for benchmarks and large numbers: far quicker to make. Default false. */
+  /** Noise instead of an image, for benchmarks and large numbers: much faster. Default false. */
   readonly quick?: boolean;
   /** Default `explicit-le`. */
   readonly transferSyntax?: TransferSyntax;
@@ -36,7 +36,7 @@ export interface StudyOptions {
   readonly characterSet?: CharacterSet;
   /** Patient and study attributes that replace the invented ones, in all instances: `{ PatientID: 'X' }`. */
   readonly attributes?: Attributes;
-  /** Further elements of all instances, private or unusual ones: `[element(0x00091010, 'LO', 'x')]`. */
+  /** Additional elements of all instances, private or unusual ones: `[element(0x00091010, 'LO', 'x')]`. */
   readonly extraTags?: readonly Element[];
 }
 

@@ -25,7 +25,7 @@ export function pixelAttributes(pixels: Omit<Pixels, 'data'>): Attributes {
   };
 }
 
-/** A place in space that a pixel shows, in millimetres from the middle of the body: left, posterior, head (LPS). */
+/** The position of a pixel, in millimetres from the middle of the body: left, posterior, head (LPS). */
 export type Point = readonly [x: number, y: number, z: number];
 
 /** A plane of pixels in space (PS3.3 section C.7.6.2). */

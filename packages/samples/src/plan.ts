@@ -1,14 +1,14 @@
 import type { Attributes, Element } from './element.ts';
 import type { Pixels } from './pixels.ts';
 
-/** What stands in one instance beside what its series, study and patient say. */
+/** Attributes of one instance in addition to those of its series, study and patient. */
 export interface InstancePlan {
   readonly sopClassUid: string;
   readonly attributes: Attributes;
   readonly pixels?: Pixels;
 }
 
-/** A series whose instances are made one at a time, when they are asked for. */
+/** A series whose instances are generated one at a time, on request. */
 export interface SeriesPlan {
   readonly attributes: Attributes & { readonly Modality: string };
   readonly instanceCount: number;
@@ -22,7 +22,7 @@ export interface StudyPlan {
   readonly further?: readonly Element[];
 }
 
-/** What the makers of series need to know of the series that is asked for. */
+/** Properties of a requested series for its generator. */
 export interface SeriesShape {
   readonly seed: string;
   /** From 1. */

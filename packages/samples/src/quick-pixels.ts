@@ -5,13 +5,13 @@ import { createRandom } from './random.ts';
 // The last one only: a study's instances are all of one size.
 let noise: Buffer | undefined;
 
-/** Noise in place of a picture, hundreds of times quicker to make; different in each instance. */
+/** Noise instead of an image, hundreds of times faster; different in each instance. */
 export function quickPixels(shape: SeriesShape, bitsStored: number, index: number): Buffer {
   const length = shape.rows * shape.columns * shape.frames * (bitsStored > 8 ? 2 : 1);
   if (noise?.length !== length) noise = makeNoise(length, bitsStored);
   const pixels = Buffer.from(noise);
   const stamp = createHash('sha256').update(`${shape.seed}\0${shape.seriesNumber}\0${index}`).digest();
-  // Low bits only, so that the words keep to the bits stored.
+  // Low bits only, so that the values fit into the bits stored.
   for (let at = 0; at < Math.min(stamp.length, length / 2); at += 1) pixels[at * 2] = stamp[at]!;
   return pixels;
 }

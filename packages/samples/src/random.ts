@@ -4,12 +4,12 @@ import { createHash } from 'node:crypto';
 export interface Random {
   /** A number from 0 (included) to 1 (not included). */
   next(): number;
-  /** A whole number from 0 (included) to `bound` (not included). */
+  /** An integer from 0 (included) to `bound` (excluded). */
   below(bound: number): number;
   pick<T>(choices: readonly T[]): T;
 }
 
-/** A generator (mulberry32) whose whole sequence follows from the words given. */
+/** A generator (mulberry32) whose sequence is determined by the given words. */
 export function createRandom(...words: readonly (string | number)[]): Random {
   let state = createHash('sha256').update(words.join('\u0000')).digest().readUInt32LE(0);
   function next(): number {
@@ -33,7 +33,7 @@ const tableLength = 65_536;
 let gaussianTable: Float32Array | undefined;
 
 /**
- * Gaussian noise, mean 0 and deviation 1, quick enough for every pixel: reads a table from a place that the seed decides,
+ * Gaussian noise, mean 0 and deviation 1, fast enough for every pixel: reads a table from a position determined by the seed,
  * in odd steps that visit all of it.
  */
 export function createNoise(random: Random): () => number {

@@ -4,7 +4,7 @@ import type { RunningServer } from './start-server.ts';
 import { startServer } from './start-server.ts';
 
 export interface AzuriteOptions {
-  /** PEM files: then it speaks https, and takes tokens of Entra, whose signatures it does not check. */
+  /** PEM files: with them it uses https, and accepts tokens of Entra, whose signatures it does not verify. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
 }
 

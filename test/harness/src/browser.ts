@@ -6,15 +6,15 @@ export type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
 let launched = 0;
 
 /**
- * Debian's Chromium, without a window, by Playwright; asks nothing of the internet by itself. `close()` (or `await using`)
- * ends it; it also ends when this process does.
+ * Debian's Chromium, headless, with Playwright; sends no requests to the internet by itself. `close()` (or `await using`)
+ * ends it; it also ends with this process.
  */
 export async function launchBrowser(): Promise<Browser & AsyncDisposable> {
   // Loaded only here: it is large, and most tests open no page.
   const { chromium } = await import('playwright-core');
   const browser = await chromium.launch({
     executablePath: '/usr/bin/chromium',
-    // The sandbox of Chromium wants a user other than root.
+    // The sandbox of Chromium requires a user other than root.
     args: [
       '--no-sandbox',
       '--disable-gpu',

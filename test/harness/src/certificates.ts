@@ -26,7 +26,7 @@ export interface Certificates {
   readonly expiredClient: Identity;
   /** For `elsewhere.example` only. */
   readonly wrongHostServer: Identity;
-  /** An authority nobody trusts here, and what it signed. */
+  /** An authority that is not trusted here, and its certificates. */
   readonly otherCa: Identity;
   readonly otherServer: Identity;
   readonly otherClient: Identity;
@@ -43,14 +43,14 @@ interface Wanted {
 const hosts = ['DNS:localhost', 'IP:127.0.0.1', 'IP:::1'] as const;
 let made: Promise<Certificates> | undefined;
 
-/** Certificates for tests of TLS; made once a process, removed when it ends. */
+/** Certificates for TLS tests; created once per process, removed when it ends. */
 export function makeCertificates(): Promise<Certificates> {
   made ??= make();
   return made;
 }
 
 async function make(): Promise<Certificates> {
-  // Kept for the whole process: another test of this process may have it too.
+  // Kept for the complete process: another test of this process may use it too.
   const { path: folder } = await tempFolder('certificates', { isKept: true });
   const ca = await makeAuthority(folder, 'ca');
   const otherCa = await makeAuthority(folder, 'other-ca');
@@ -94,7 +94,7 @@ async function sign(folder: string, authority: Identity, wanted: Wanted): Promis
   const file = (ending: string): string => join(folder, `${wanted.name}${ending}`);
   await openssl('req -new', { subj: `/CN=${wanted.name}`, key: wanted.keyFile, out: file('.csr') });
   await writeFile(file('.cnf'), describe(folder, wanted));
-  // "openssl ca" is the one command that takes both dates.
+  // "openssl ca" is the only command that accepts both dates.
   const dates = wanted.isExpired ? '-startdate 20200101000000Z -enddate 20200102000000Z' : '-days 2';
   await openssl(`ca -batch -notext -md sha256 ${dates}`, {
     config: file('.cnf'),

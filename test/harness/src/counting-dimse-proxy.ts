@@ -4,7 +4,7 @@ import { unwatch, watch } from './watchdog.ts';
 
 export interface CountingDimseProxy extends AsyncDisposable {
   readonly port: number;
-  /** Association requests and DIMSE requests of who connects: when each came, by `performance.now()`. */
+  /** Association requests and DIMSE requests of clients: the time of each, by `performance.now()`. */
   readonly requests: readonly { readonly at: number }[];
   reset(): void;
 }
@@ -15,7 +15,7 @@ const cancel = 0x0fff;
 /** (0000,0100) Command Field, Implicit VR Little Endian, two bytes. */
 const commandField = Buffer.from([0x00, 0x00, 0x00, 0x01, 0x02, 0x00, 0x00, 0x00]);
 
-/** A TCP proxy in front of one DICOM server that remembers what the server is asked (PS3.8 section 9.3). */
+/** A TCP proxy in front of one DICOM server that records the requests (PS3.8 section 9.3). */
 export async function startCountingDimseProxy(host: string, port: number): Promise<CountingDimseProxy> {
   let requests: { at: number }[] = [];
   const sockets = new Set<Socket>();
@@ -72,7 +72,7 @@ function pduReader(onRequest: () => void): (chunk: Buffer) => void {
   };
 }
 
-/** PDVs of a P-DATA-TF that hold a command: length, context id, message control header (PS3.8 section 9.3.5). */
+/** PDVs of a P-DATA-TF that contain a command: length, context id, message control header (PS3.8 section 9.3.5). */
 function* commandsIn(pdu: Buffer): Generator<Buffer> {
   for (let at = 6; at + 6 <= pdu.length;) {
     const end = at + 4 + pdu.readUInt32BE(at);

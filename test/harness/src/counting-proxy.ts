@@ -2,24 +2,24 @@ import { Agent, createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { unwatch, watch } from './watchdog.ts';
 
-/** What passed through, in order. */
+/** Forwarded requests, in order. */
 export interface PassedRequest {
   readonly method: string;
   /** Without the query. */
   readonly path: string;
-  /** When it came, by `performance.now()`. */
+  /** Time of arrival, by `performance.now()`. */
   readonly at: number;
 }
 
 export interface CountingProxy extends AsyncDisposable {
   readonly url: string;
   readonly requests: readonly PassedRequest[];
-  /** How many requests of a method there were whose path matches. */
+  /** Number of requests of a method with a matching path. */
   count(method: string, path: RegExp): number;
   reset(): void;
 }
 
-/** An HTTP proxy in front of one real server that remembers what the server is asked. */
+/** An HTTP proxy in front of one real server that records the requests. */
 export async function startCountingProxy(targetUrl: string): Promise<CountingProxy> {
   const agent = new Agent({ keepAlive: true });
   let requests: PassedRequest[] = [];

@@ -10,13 +10,13 @@ import type { StoredFile } from './part10-summary.ts';
 const run = promisify(execFile);
 
 export interface DcmqrscpOptions {
-  /** Default `QRSCP`. It refuses any other called AE title. */
+  /** Default `QRSCP`. It rejects any other called AE title. */
   readonly aet?: string;
   /** Where C-MOVE may send to. */
   readonly moveDestinations?: readonly { readonly aet: string; readonly port: number }[];
-  /** Further arguments of dcmqrscp. */
+  /** Additional arguments of dcmqrscp. */
   readonly args?: readonly string[];
-  /** How many studies it may hold, at most 500. Default 200. */
+  /** Maximum number of stored studies, at most 500. Default 200. */
   readonly studies?: number;
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
@@ -25,11 +25,11 @@ export interface DcmqrscpServer extends RunningServer {
   readonly aet: string;
   readonly host: string;
   readonly port: number;
-  /** What it has stored. */
+  /** Stored instances. */
   received(): Promise<StoredFile[]>;
 }
 
-/** DCMTK's archive: takes C-STORE, answers C-FIND, C-MOVE and C-GET. Studies of up to 1 GB. */
+/** DCMTK's archive: accepts C-STORE, answers C-FIND, C-MOVE and C-GET. Studies of up to 1 GB. */
 export async function startDcmqrscp(options: DcmqrscpOptions = {}): Promise<DcmqrscpServer> {
   const aet = options.aet ?? 'QRSCP';
   const server = await startServer({

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { tempFolder } from './temp-folder.ts';
 
 export interface FakeClock extends AsyncDisposable {
-  /** For the process whose clock it is. */
+  /** For the process with this clock. */
   readonly env: Readonly<Record<string, string>>;
-  /** Sets the clock so many seconds ahead, or behind when negative; within a second, also of a process that runs. */
+  /** Sets the clock ahead by this number of seconds, or back if negative; within a second, also in a running process. */
   set(seconds: number): Promise<void>;
 }
 

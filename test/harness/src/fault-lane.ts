@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Faults } from './fault-proxy.ts';
 
-/** How much one direction of one connection may hold while it waits. */
+/** Maximum buffered data of one direction of one connection. */
 const heldBytesLimit = 4 * 1024 * 1024;
 
 export interface LaneHooks {
@@ -19,7 +19,10 @@ export interface LaneHooks {
   reset(): void;
 }
 
-/** One direction of one connection: bytes go in order, late, slowly or not at all, as the faults of the moment say. */
+/**
+ * One direction of one connection: bytes are forwarded in order, late, slowly or not at all, according to the current
+ * faults.
+ */
 export function openLane(hooks: LaneHooks): void {
   const { from, to, direction } = hooks;
   const queue: { chunk: Buffer; due: number }[] = [];
@@ -53,11 +56,11 @@ export function openLane(hooks: LaneHooks): void {
       }
       if (hasEnded && to.writable && !hooks.faults().blackHole) to.end();
     } catch {
-      // The other side has gone; both sockets are closed by the proxy.
+      // The other side has closed; the proxy closes both sockets.
     } finally {
       isDraining = false;
     }
-    // What came in while the last of it was going out.
+    // Data that arrived while the previous data were being sent.
     if (queue.length > 0 && to.writable) void drain();
   }
 

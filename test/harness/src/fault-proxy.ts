@@ -6,28 +6,28 @@ import { unwatch, watch } from './watchdog.ts';
 
 /** What goes wrong between client and server. "Up" is from client to server. */
 export interface Faults {
-  /** Every byte comes this much later, in both directions. */
+  /** Delay of every byte, in both directions. */
   readonly latencyMs?: number | undefined;
   /** Each direction of each connection. */
   readonly bytesPerSecond?: number | undefined;
   /** Resets each connection once so many bytes went up. */
   readonly resetAfterBytesUp?: number | undefined;
-  /** Resets each connection once so many bytes came down; 0 loses the first answer. */
+  /** Resets each connection once after this number of received bytes; 0 loses the first response. */
   readonly resetAfterBytesDown?: number | undefined;
-  /** Takes connections and bytes, and none ever arrives. */
+  /** Accepts connections and bytes, and forwards none. */
   readonly blackHole?: boolean | undefined;
-  /** Bytes wait until this is taken away. */
+  /** Bytes wait until this is removed. */
   readonly paused?: boolean | undefined;
-  /** Nobody listens: connections are refused. */
+  /** Connections are refused. */
   readonly refuse?: boolean | undefined;
 }
 
 export interface FaultCounters {
-  /** Connections taken so far. */
+  /** Connections accepted so far. */
   readonly connections: number;
   /** Of these, open now. */
   readonly open: number;
-  /** The most that were open at once. */
+  /** Maximum number of simultaneously open connections. */
   readonly maxOpen: number;
   /** Reset by the proxy. */
   readonly resets: number;
@@ -38,9 +38,9 @@ export interface FaultCounters {
 export interface FaultProxy extends AsyncDisposable {
   readonly host: string;
   readonly port: number;
-  /** Changes the faults given and keeps the others; works on open connections too. Give `undefined` to take one away. */
+  /** Changes the given faults and keeps the others; also applies to open connections. Use `undefined` to remove one. */
   set(faults: Faults): Promise<void>;
-  /** Takes all faults away. */
+  /** Removes all faults. */
   heal(): Promise<void>;
   /** Resets all open connections now. */
   cut(): void;
@@ -57,7 +57,7 @@ export interface FaultProxyOptions extends Faults {
   readonly port: number;
 }
 
-/** A TCP proxy on 127.0.0.1 that does to a connection what a bad network does, switchable at any time. */
+/** A TCP proxy on 127.0.0.1 that simulates a bad network, switchable at any time. */
 export async function startFaultProxy({
   host = '127.0.0.1',
   port: targetPort,
@@ -129,7 +129,7 @@ export async function startFaultProxy({
     }
     if (!faults.refuse && !server) await listen();
     else if (faults.refuse && server) {
-      // Connections that are open stay; `cut()` ends those.
+      // Open connections stay; `cut()` ends them.
       server.close();
       server = undefined;
     }

@@ -12,13 +12,13 @@ export interface HttpOptions {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Buffer | string | undefined;
-  /** Certificates of authorities to trust, PEM, for https. */
+  /** Certificates of trusted authorities, PEM, for https. */
   readonly ca?: string | undefined;
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
 }
 
-/** One HTTP request on a connection of its own, whatever the status of the answer. */
+/** One HTTP request on a separate connection, returning any status. */
 export function httpRequest(url: string, options: HttpOptions = {}): Promise<HttpAnswer> {
   const start = url.startsWith('https:') ? secureRequest : plainRequest;
   const { method = 'GET', headers = {}, body, ca, cert, key } = options;

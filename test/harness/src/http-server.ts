@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import type { AddressInfo, Socket } from 'node:net';
 import { unwatch, watch } from './watchdog.ts';
 
-/** A request as it came, with its whole body. */
+/** A received request, with its complete body. */
 export interface RecordedRequest {
   readonly method: string;
   /** Without the query. */
@@ -16,16 +16,16 @@ export interface RecordedRequest {
   readonly body: Buffer;
   readonly bodyBytes: number;
   readonly bodySha256: string;
-  /** The certificate's common name, where the client showed one that was checked. */
+  /** The common name of a verified client certificate, if any. */
   readonly clientName: string | undefined;
 }
 
 export type HttpHandler = (request: RecordedRequest, response: ServerResponse) => void | Promise<void>;
 
 export interface HttpServerOptions {
-  /** How much of each body is kept. Default 64 MiB. */
+  /** Maximum recorded size of each body. Default 64 MiB. */
   readonly keptBodyBytes?: number;
-  /** HTTPS; with `requestClientCertificate`, one that `ca` has signed is asked for. */
+  /** HTTPS; with `requestClientCertificate`, a certificate signed by `ca` is requested. */
   readonly tls?: {
     readonly key: string;
     readonly cert: string;
@@ -36,9 +36,9 @@ export interface HttpServerOptions {
 
 export interface HttpStandIn extends AsyncDisposable {
   readonly port: number;
-  /** Without a slash at the end. */
+  /** Without a trailing slash. */
   readonly url: string;
-  /** All requests so far whose bodies have come to their end. */
+  /** All requests so far whose bodies are complete. */
   readonly requests: readonly RecordedRequest[];
   /** Answers by this from now on. */
   setHandler(handler: HttpHandler): void;
@@ -48,8 +48,10 @@ export interface HttpStandIn extends AsyncDisposable {
 }
 
 /**
- * An HTTP server that answers as the test says and remembers what it was asked: for what no package provides. A handler that
- * throws answers 500 with the error's text. The handler runs once the body is there; destroy `response` to break off.
+ * An HTTP server that responds as a test defines and records the requests: for servers that no package provides. If a
+ * handler
+ * throws, the response is 500 with the error's text. The handler runs once the body has arrived; destroy `response` to
+ * abort.
  */
 export async function startHttpServer(handler: HttpHandler, options: HttpServerOptions = {}): Promise<HttpStandIn> {
   const requests: RecordedRequest[] = [];

@@ -7,24 +7,24 @@ import { gzipSync } from 'node:zlib';
 export type Lie =
   /** Only the first bytes, with a length that fits them (`length`), without one (`chunked`), or broken off (`cut`). */
   | { readonly kind: 'short'; readonly bytes: number; readonly framing?: 'length' | 'chunked' | 'cut' }
-  /** Further bytes at the end. */
+  /** Additional bytes at the end. */
   | { readonly kind: 'long'; readonly bytes: number; readonly framing?: 'length' | 'chunked' }
   /** Zeros after the answer until the client leaves. */
   | { readonly kind: 'endless' }
   | { readonly kind: 'empty' }
   /** The true answer, without a length. */
   | { readonly kind: 'chunked' }
-  /** The answer to another request: a cache that mixes things up. */
+  /** The response to another request: like a cache that mixes up responses. */
   | { readonly kind: 'other'; readonly path: string }
-  /** One byte changed. A negative position counts from the end. */
+  /** One changed byte. A negative position counts from the end. */
   | { readonly kind: 'flip'; readonly at: number }
-  /** Something else with the status of success: a login page, a file of another type. */
+  /** Other content with a success status: a login page, a file of another type. */
   | { readonly kind: 'text'; readonly body: string; readonly contentType?: string }
   /** A status, with a page that is not Orthanc's. */
   | { readonly kind: 'status'; readonly status: number; readonly body?: string; readonly contentType?: string }
-  /** The answer compressed (`Content-Encoding: gzip`), though nobody asked for that. */
+  /** A compressed response (`Content-Encoding: gzip`) without a request for it. */
   | { readonly kind: 'gzip' }
-  /** The first bytes as an answer to a range that nobody asked for (206). */
+  /** The first bytes as a response to an unrequested range (206). */
   | { readonly kind: 'range'; readonly bytes: number }
   /** The answer as the part of a multipart body. */
   | { readonly kind: 'wrapped' }
@@ -39,10 +39,10 @@ export type LieKind = Lie['kind'];
 
 export const loginPage = '<!DOCTYPE html><html><title>Sign in</title><form method="post">Password</form></html>';
 
-/** What a lie does to the answer of the server behind. */
+/** The change of a false response to that of the server. */
 export async function answerWithLie(
   lie: Lie,
-  /** Asks the server behind, for the request itself or for another path. */
+  /** Queries the server, for the request itself or for another path. */
   ask: (path?: string) => Promise<IncomingMessage>,
   response: ServerResponse,
 ): Promise<void> {
@@ -139,7 +139,7 @@ async function send(response: ServerResponse, { status, type, chunks, length, en
   await pipeline(Readable.from(chunks, { objectMode: false }), response);
 }
 
-/** @param cut - whose connection is reset where the bytes end */
+/** @param cut - whether the connection is reset at the end of the bytes */
 async function* first(chunks: AsyncIterable<Buffer>, bytes: number, cut?: ServerResponse): AsyncGenerator<Buffer> {
   let left = bytes;
   for await (const chunk of chunks) {
@@ -147,7 +147,7 @@ async function* first(chunks: AsyncIterable<Buffer>, bytes: number, cut?: Server
     left -= Math.min(left, chunk.length);
   }
   if (!cut) return;
-  // What was written must have left before.
+  // Previously written data must have been sent.
   await new Promise((resolve) => setTimeout(resolve, 20));
   cut.socket?.resetAndDestroy();
 }

@@ -2,7 +2,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const first = ['/test/chaos/', '/test/e2e/'];
 
-/** Begins with the files that take longest: at the end no worker waits for one that began late. */
+/** Starts with the slowest files, so that at the end no worker waits for a late one. */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const place = ({ moduleId }: TestSpecification): number => {

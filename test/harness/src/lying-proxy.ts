@@ -8,11 +8,11 @@ export interface AskedRequest {
   readonly method: string;
   /** Without the query. */
   readonly path: string;
-  /** How many times this method and path was asked for before: 0 for the first. */
+  /** How often this method and path was requested before: 0 for the first. */
   readonly times: number;
 }
 
-/** Which lie to tell; undefined for the truth. */
+/** The false response to give; undefined for the true one. */
 export type Liar = (request: AskedRequest) => Lie | undefined;
 
 export interface LieMade {
@@ -23,29 +23,29 @@ export interface LieMade {
 
 export interface LyingProxy extends AsyncDisposable {
   readonly port: number;
-  /** Without a slash at the end. */
+  /** Without a trailing slash. */
   readonly url: string;
-  /** All lies so far. */
+  /** All false responses so far. */
   readonly lies: readonly LieMade[];
-  /** Lies by this from now on. */
+  /** Gives false responses by this function from now on. */
   lie(liar: Liar): void;
-  /** Tells the truth from now on. */
+  /** Gives true responses from now on. */
   beHonest(): void;
   stop(): Promise<void>;
 }
 
 /**
- * A proxy in front of an HTTP server (an Orthanc) that answers chosen requests with something else than the server would:
- * shorter, longer, another file, a login page. A lie is decided for each request, so that it can be drawn from a seed.
+ * A proxy in front of an HTTP server (an Orthanc) that changes chosen responses:
+ * shorter, longer, another file, a login page. The change is chosen for each request, so it can be derived from a seed.
  */
 export async function startLyingProxy(options: {
   readonly url: string;
   readonly liar?: Liar;
-  /** Passes on the Host header as it came: for a server that checks a signature over it. Default false. */
+  /** Forwards the original Host header: for a server that verifies a signature over it. Default false. */
   readonly keepHost?: boolean;
 }): Promise<LyingProxy> {
   const behind = new URL(options.url);
-  // Orthanc closes idle connections after a second: one that is kept may be gone under the next request.
+  // Orthanc closes idle connections after a second: an idle one may be closed during the next request.
   const agent = new Agent({ keepAlive: false });
   const lies: LieMade[] = [];
   const times = new Map<string, number>();
@@ -87,7 +87,7 @@ export async function startLyingProxy(options: {
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       await pipeline(answer, response);
     } catch (error) {
-      // A client that has left, or a server that is down: both see a connection that breaks.
+      // A client that has left, or a server that is down: both get a broken connection.
       if (response.headersSent) response.destroy();
       else throw error;
     }

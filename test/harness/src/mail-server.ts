@@ -5,16 +5,16 @@ import type { RunningServer } from './start-server.ts';
 
 export interface MailServer extends RunningServer {
   readonly port: number;
-  /** Every message that it has taken, as it came. */
+  /** Every accepted message, as received. */
   messages(): Promise<string[]>;
 }
 
 export interface MailServerOptions {
-  /** Offers STARTTLS with this certificate, and takes no mail without. */
+  /** Offers STARTTLS with this certificate, and accepts no mail without it. */
   readonly startTls?: { readonly certFile: string; readonly keyFile: string };
 }
 
-/** A real SMTP server (aiosmtpd) that takes every message into a mailbox of its own. */
+/** A real SMTP server (aiosmtpd) that puts every message into a mailbox. */
 export async function startMailServer(options: MailServerOptions = {}): Promise<MailServer> {
   const server = await startServer({
     name: 'aiosmtpd',

@@ -10,36 +10,36 @@ export interface OrthancOptions {
   readonly name?: string;
   /** Default `ORTHANC`. */
   readonly aet?: string;
-  /** When a study without news counts as stable. Default 1, the least there is. */
+  /** When a study without new instances counts as stable. Default 1, the minimum. */
   readonly stableAgeSeconds?: number;
   /** Default none. */
   readonly plugins?: readonly ('dicomweb' | 'python')[];
   /** A file; needs the plugin `python`. */
   readonly pythonScript?: string;
-  /** Name to password; turns authentication on. The first one is used by the methods here. */
+  /** Name to password; enables authentication. The methods here use the first one. */
   readonly users?: Readonly<Record<string, string>>;
   /** `DicomModalities`: symbolic name to [AE title, host, port]. */
   readonly modalities?: Readonly<Record<string, unknown>>;
   /** `OrthancPeers`: symbolic name to [url, user, password]. */
   readonly peers?: Readonly<Record<string, unknown>>;
-  /** Default false: an instance that comes again is "AlreadyStored". */
+  /** Default false: an instance that is sent again is "AlreadyStored". */
   readonly overwriteInstances?: boolean;
   /**
-   * HTTPS with this certificate (PEM texts), by a TLS front: the HTTPS of Debian 12's Orthanc crashes at the first request.
-   * `ca` is what the methods here trust, and Orthanc for its own requests.
+   * HTTPS with this certificate (PEM texts), by a TLS proxy: the HTTPS of Debian 12's Orthanc crashes at the first request.
+   * The methods here, and Orthanc for its own requests, trust `ca`.
    */
   readonly tls?: { readonly key: string; readonly cert: string; readonly ca: string };
   /** DICOM TLS; certificates of clients must be signed by `ca`. */
   readonly dicomTls?: { readonly key: string; readonly cert: string; readonly ca: string };
-  /** Anything else of Orthanc's configuration; wins over what is set here. */
+  /** Other options of Orthanc's configuration; override those set here. */
   readonly extraConfig?: Readonly<Record<string, unknown>>;
-  /** Where images and index lie, for a storage that outlives this server. Default its own folder. */
+  /** Folder of images and index, for a storage that outlives this server. Default its own folder. */
   readonly storageDir?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 export interface OrthancServer extends RunningServer {
-  /** Without a slash at the end. */
+  /** Without a trailing slash. */
   readonly url: string;
   readonly httpPort: number;
   readonly dicomPort: number;
@@ -64,7 +64,7 @@ const pluginFiles = {
   python: '/usr/share/orthanc/plugins/libOrthancPython.so',
 } as const;
 
-/** An Orthanc of its own, empty. */
+/** A separate, empty Orthanc. */
 export async function startOrthanc(options: OrthancOptions = {}): Promise<OrthancServer> {
   const [username, password] = Object.entries(options.users ?? {})[0] ?? [];
   const authorization: Record<string, string> =

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 
-/** What a stored DICOM file says of itself, and the hash of what it holds. */
+/** The header of a stored DICOM file, and the hash of its content. */
 export interface StoredFile {
   readonly path: string;
   readonly sopInstanceUid: string;
@@ -10,7 +10,7 @@ export interface StoredFile {
   readonly transferSyntaxUid: string;
   /** Bytes of the data set: all that follows the file meta information. */
   readonly datasetBytes: number;
-  /** SHA-256 of the data set, hex. Equal where the bytes went through unchanged. */
+  /** SHA-256 of the data set, hex. Equal if the bytes are unchanged. */
   readonly datasetSha256: string;
 }
 
@@ -45,7 +45,7 @@ export function hashDataset(part10: Buffer): string {
   return createHash('sha256').update(part10.subarray(start)).digest('hex');
 }
 
-/** The file meta information: where it ends, and its values by element number. @throws when it is no DICOM file */
+/** The file meta information: its end, and its values by element number. @throws if it is not a DICOM file */
 export function readMeta(head: Buffer, what: string): { start: number; values: Map<number, string> } {
   if (head.toString('latin1', 128, 132) !== 'DICM')
     throw new Error(`${what} is no DICOM file: "DICM" is not at byte 128`);

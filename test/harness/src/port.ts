@@ -7,13 +7,13 @@ export interface PortLease {
   release(): void;
 }
 
-// Below the ports that the kernel gives to outgoing connections (32768 and up), or one of those could take ours.
+// Below the ports that the kernel assigns to outgoing connections (32768 and up), which could conflict.
 const lowest = 20_000;
 const highest = 31_999;
 
 /**
- * A TCP port that nobody listens on and that no other test process is given while the lease lasts: the lease is the UDP
- * port of the same number, which the kernel frees when its holder dies.
+ * A free TCP port that no other test process gets while the lease lasts: the lease is the UDP
+ * port of the same number, which the kernel frees when its owner ends.
  */
 export async function leasePort(): Promise<PortLease> {
   for (let attempt = 0; attempt < 500; attempt += 1) {
@@ -26,7 +26,7 @@ export async function leasePort(): Promise<PortLease> {
   throw new Error(`no free port from ${lowest} to ${highest}; end what listens there`);
 }
 
-/** A free port, kept for this process until it ends. */
+/** A free port, reserved for this process until it ends. */
 export async function freePort(): Promise<number> {
   const { port } = await leasePort();
   return port;
@@ -43,7 +43,7 @@ function takeLease(port: number): Promise<Socket | undefined> {
   });
 }
 
-/** Free on every address: some servers cannot be told to listen on one only. */
+/** Free on every address: some servers cannot be limited to one. */
 function isFree(port: number): Promise<boolean> {
   const server = createServer();
   return new Promise((resolve) => {

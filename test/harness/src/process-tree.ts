@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs';
 
-/** Ids of the children of a process and of theirs. Empty where there is no /proc. */
+/** Ids of all descendants of a process. Empty without /proc. */
 export function descendants(pid: number): number[] {
   const children = new Map<number, number[]>();
   for (const entry of readNames('/proc')) {
@@ -19,7 +19,7 @@ export function descendants(pid: number): number[] {
   return found;
 }
 
-/** What a process was started with, for messages; undefined once it has ended (a zombie has too). */
+/** The command line of a process, for messages; undefined once it has ended (or is a zombie). */
 export function commandOf(pid: number): string | undefined {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim() || undefined;
@@ -31,7 +31,7 @@ export function commandOf(pid: number): string | undefined {
 function parentOf(pid: number): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name stands in parentheses and may hold anything; state and parent follow the last one.
+    // The name is in parentheses and may contain anything; state and parent follow the last one.
     const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return state === 'Z' ? undefined : Number(parent);
   } catch {

@@ -6,7 +6,7 @@ import { waitFor } from './wait-for.ts';
 
 export interface RedisCluster extends AsyncDisposable {
   readonly members: readonly (RunningServer & { readonly host: string; readonly port: number })[];
-  /** What ioredis' `new Cluster(…)` takes. */
+  /** Arguments of ioredis' `new Cluster(…)`. */
   readonly startupNodes: readonly { readonly host: string; readonly port: number }[];
   stop(): Promise<void>;
 }
@@ -62,7 +62,7 @@ async function join(members: RedisCluster['members']): Promise<void> {
     const start = Math.ceil((index * slotCount) / members.length);
     const end = Math.ceil(((index + 1) * slotCount) / members.length) - 1;
     await redisCommand(urlOf(port), 'CLUSTER', 'ADDSLOTSRANGE', start, end);
-    // Each its own epoch, or they would have to settle a collision first.
+    // A separate epoch for each, because they would have to resolve a collision first.
     await redisCommand(urlOf(port), 'CLUSTER', 'SET-CONFIG-EPOCH', index + 1);
   }
   for (const { ports } of others) {

@@ -20,7 +20,7 @@ export interface SentinelSetup extends AsyncDisposable {
 
 const group = 'dispatch';
 
-/** A master, a replica and three Sentinels that promote the replica about a second after the master has gone. */
+/** A master, a replica and three Sentinels that promote the replica about a second after the master has failed. */
 export async function startSentinel(options: Pick<RedisOptions, 'program'> = {}): Promise<SentinelSetup> {
   const servers: RedisServer[] = [];
   const sentinelServers: RunningServer[] = [];
@@ -68,7 +68,7 @@ function startOne(masterPort: number, options: RedisOptions): Promise<RunningSer
         `sentinel down-after-milliseconds ${group} 600`,
         `sentinel failover-timeout ${group} 3000`,
       ];
-      // Sentinel writes what it learns into this file.
+      // Sentinel writes its state into this file.
       await writeFile(join(folder, 'sentinel.conf'), `${lines.join('\n')}\n`);
       return { command: redisProgram(options), args: ['sentinel.conf', '--sentinel'], cwd: folder };
     },
@@ -76,7 +76,7 @@ function startOne(masterPort: number, options: RedisOptions): Promise<RunningSer
   });
 }
 
-/** A failover needs the Sentinels to know each other and the replica. */
+/** A failover requires that the Sentinels know each other and the replica. */
 async function waitUntilKnown(sentinels: readonly RunningServer[]): Promise<void> {
   for (const { ports } of sentinels) {
     await waitFor(

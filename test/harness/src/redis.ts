@@ -11,11 +11,11 @@ export interface RedisOptions {
   readonly password?: string;
   /** Default `noeviction`. */
   readonly maxmemoryPolicy?: string;
-  /** Further arguments: `['--maxmemory', '10mb']`. */
+  /** Additional arguments: `['--maxmemory', '10mb']`. */
   readonly args?: readonly string[];
-  /** Opens a second port that speaks TLS and asks for a client certificate. */
+  /** Opens a second port that uses TLS and requires a client certificate. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string; readonly caFile: string };
-  /** Default what `DICOM_DISPATCH_TEST_REDIS` names, else `redis-server`, or `valkey-server` where only that is installed. */
+  /** Default `DICOM_DISPATCH_TEST_REDIS`, otherwise `redis-server`, or `valkey-server` if only that is installed. */
   readonly program?: 'redis-server' | 'valkey-server';
 }
 
@@ -24,11 +24,11 @@ export interface RedisServer extends RunningServer {
   readonly port: number;
   /** `redis://…`, with the password if there is one. */
   readonly url: string;
-  /** Runs one command on a connection of its own. */
+  /** Runs one command on a separate connection. */
   command(name: string, ...args: (string | number)[]): Promise<unknown>;
 }
 
-/** A Redis of its own, empty. */
+/** A separate, empty Redis. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const auth = options.password ? `:${encodeURIComponent(options.password)}@` : '';
   const server = await startServer({
@@ -72,7 +72,7 @@ function tlsArguments(tls: RedisOptions['tls'], port: number | undefined): strin
   return ['--tls-port', String(port), ...files, '--tls-auth-clients', 'yes'];
 }
 
-/** One command on a connection that is closed again; fails at once where nobody answers. */
+/** One command on a connection that is closed again; fails immediately if nothing listens. */
 export async function redisCommand(url: string, name: string, ...args: (string | number)[]): Promise<unknown> {
   const client = new Redis(url, {
     lazyConnect: true,
@@ -89,7 +89,7 @@ export async function redisCommand(url: string, name: string, ...args: (string |
     await client.connect();
     return await client.call(name, ...args);
   } catch (error) {
-    // ioredis says "Connection is closed" where the server had said why before.
+    // ioredis reports "Connection is closed" although the server reported the reason before.
     throw refusal ?? error;
   } finally {
     client.disconnect();

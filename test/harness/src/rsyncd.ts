@@ -6,11 +6,11 @@ import type { RunningServer } from './start-server.ts';
 export interface RsyncdOptions {
   /** User name to password. Default: anybody may write. */
   readonly users?: Readonly<Record<string, string>>;
-  /** Where the module writes. Default a new folder; give a `tempDisk()` for a full disk. */
+  /** Folder of the module. Default a new folder; use a `tempDisk()` for a full disk. */
   readonly filesFolder?: string;
   /** Default false. */
   readonly readOnly?: boolean;
-  /** Further lines of the module. */
+  /** Additional lines of the module. */
   readonly config?: readonly string[];
 }
 

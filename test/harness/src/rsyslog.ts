@@ -7,7 +7,7 @@ export interface RsyslogOptions {
   readonly server: Identity;
   /** The authority that has signed certificates of clients. */
   readonly ca: Identity;
-  /** Takes only clients with a certificate of the authority. Default false. */
+  /** Accepts only clients with a certificate of the authority. Default false. */
   readonly asksForCertificate?: boolean;
 }
 
@@ -21,11 +21,11 @@ export interface SyslogMessage {
 
 export interface RsyslogServer extends RunningServer {
   readonly port: number;
-  /** What has come, the oldest first. */
+  /** Received messages, oldest first. */
   messages(): Promise<SyslogMessage[]>;
 }
 
-/** A real rsyslog that takes messages over TLS (RFC 5425) into a file. */
+/** A real rsyslog that writes messages received over TLS (RFC 5425) into a file. */
 export async function startRsyslog(options: RsyslogOptions): Promise<RsyslogServer> {
   const server = await startServer({
     name: 'rsyslogd',

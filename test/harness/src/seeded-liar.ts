@@ -31,8 +31,8 @@ const all: readonly LieKind[] = [
 ];
 
 /**
- * Lies as a seed says. What is drawn depends on the request alone (its path, and how often it was asked before), not on
- * the order in which requests come: the same seed lies the same way again.
+ * False responses derived from a seed. They depend on the request alone (its path, and how often it was sent before), not on
+ * the order of the requests: the same seed gives the same responses.
  */
 export function seededLiar(options: SeededLiarOptions): Liar {
   const { seed, share, kinds = all, paths = instanceFiles, others = [] } = options;

@@ -11,7 +11,7 @@ export interface Command {
   readonly cwd?: string;
 }
 
-/** One run of a program, in a process group of its own. */
+/** One run of a program, in a separate process group. */
 export interface ServerProcess {
   readonly pid: number;
   /** Standard output and error so far, the last 256 KiB. */
@@ -19,9 +19,9 @@ export interface ServerProcess {
   isRunning(): boolean;
   /** How it ended, in words. */
   ending(): string;
-  /** Signals it and its children; after a deadly signal, waits for the end. */
+  /** Signals it and its children; after a fatal signal, waits for the end. */
   kill(signal: NodeJS.Signals): Promise<void>;
-  /** Asks it to end (SIGTERM), and after the time given kills it and all its children; 0 kills at once. */
+  /** Stops it (SIGTERM), and after the given time kills it and all its children; 0 kills immediately. */
   end(graceMs: number): Promise<void>;
 }
 
@@ -33,7 +33,7 @@ export async function spawnServer(name: string, { command, args, env, cwd }: Com
     cwd,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    // A group of its own: signals then reach the children too, and Ctrl-C at the runner does not.
+    // A separate group: signals then reach the children too, and Ctrl-C at the runner does not.
     detached: true,
   });
   const output = collectOutput(child);
@@ -51,7 +51,7 @@ export async function spawnServer(name: string, { command, args, env, cwd }: Com
     child.once('exit', () => resolve());
   });
   async function waitForEnd(): Promise<void> {
-    // A server that runs keeps nobody waiting, but its end is waited for.
+    // A running server keeps nothing waiting, but its end is waited for.
     child.ref();
     await ended;
   }
@@ -63,7 +63,7 @@ export async function spawnServer(name: string, { command, args, env, cwd }: Com
     const tree = descendants(pid);
     signalTree(tree, signal);
     if (survivable.has(signal)) return;
-    // A stopped process takes no other signal than SIGKILL.
+    // A stopped process only reacts to SIGKILL.
     if (signal !== 'SIGKILL') signalTree(tree, 'SIGCONT');
     await waitForEnd();
     forget(tree);
@@ -85,13 +85,13 @@ export async function spawnServer(name: string, { command, args, env, cwd }: Com
     forget(tree);
   }
 
-  /** The group, and those who left it: sshd gives each connection a session of its own. */
+  /** The group, and processes that left it: sshd gives each connection a separate session. */
   function signalTree(tree: readonly number[], signal: NodeJS.Signals): void {
     signalProcess(-pid, signal);
     for (const one of tree) signalProcess(one, signal);
   }
 
-  /** Children of a server that has gone must not outlive it. */
+  /** Children of an ended server must not outlive it. */
   function forget(tree: readonly number[]): void {
     signalTree(tree, 'SIGKILL');
     unwatch('group', pid);

@@ -13,8 +13,8 @@ const run = promisify(execFile);
 
 export interface SshdOptions {
   /**
-   * Logs in with this password too, as a user `tester` that only this server knows (the machine's users stay as they are).
-   * Needs root and the right to mount. Without it: the user that runs the tests, by key.
+   * Also accepts this password, as a user `tester` that only this server knows (the machine's users are unchanged).
+   * Requires root and permission to mount. Without it: the user that runs the tests, by key.
    */
   readonly password?: string;
   /** Files only: no commands, so no rsync either. Default false. */
@@ -23,7 +23,7 @@ export interface SshdOptions {
   readonly filesFolder?: string;
   /** Arguments of its SFTP server: `-P stat,lstat` refuses requests. */
   readonly sftpArguments?: string;
-  /** Further lines of sshd_config, above the others (the first one wins): `['MaxSessions 1']`. */
+  /** Additional lines of sshd_config, before the others (the first one wins): `['MaxSessions 1']`. */
   readonly config?: readonly string[];
   /** Type of the host key. Default `ed25519`. */
   readonly hostKeyType?: 'ed25519' | 'rsa';
@@ -89,7 +89,7 @@ function configure(folder: string, port: number, options: SshdOptions): string {
     'UsePAM no',
     'UseDNS no',
     'StrictModes no',
-    // The default, with a key against quantum computers in it, takes a quarter of a second of each login.
+    // The default key exchange, which is safe against quantum computers, takes a quarter of a second per login.
     'KexAlgorithms curve25519-sha256',
     'PermitRootLogin prohibit-password',
     `PasswordAuthentication ${options.password === undefined ? 'no' : 'yes'}`,
@@ -104,8 +104,8 @@ function configure(folder: string, port: number, options: SshdOptions): string {
 }
 
 /**
- * As root, sshd wants /run/sshd, and a user to log in as. Both are given to it in a mount namespace of its own, so that the
- * machine stays as it is and nothing is left when sshd is gone.
+ * As root, sshd requires /run/sshd, and a user to log in as. Both are provided in a separate mount namespace, so that the
+ * machine is unchanged and nothing is left after its end.
  */
 async function ownWorld(folder: string, sshdArgs: readonly string[], options: SshdOptions): Promise<string[]> {
   const steps = ['mount -t tmpfs tmpfs /run', 'mkdir /run/sshd'];

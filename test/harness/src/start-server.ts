@@ -6,19 +6,19 @@ import type { Command, ServerProcess } from './server-process.ts';
 import { tempFolder } from './temp-folder.ts';
 import { waitFor } from './wait-for.ts';
 
-/** What is the same for every real server that runs as a process. */
+/** Common properties of every real server that runs as a process. */
 export interface RunningServer extends AsyncDisposable {
-  /** All its ports on 127.0.0.1; they stay the same over restarts. */
+  /** All its ports on 127.0.0.1; unchanged by restarts. */
   readonly ports: readonly number[];
-  /** Its folder; gone after `stop()`. */
+  /** Its folder; removed by `stop()`. */
   readonly folder: string;
   pid(): number;
-  /** What it printed in this run, for failure messages. */
+  /** Its output in this run, for failure messages. */
   output(): string;
   isRunning(): boolean;
   /** Signals the server and its children. After a deadly signal it has ended when this resolves; `restart()` revives it. */
   kill(signal: NodeJS.Signals): Promise<void>;
-  /** Ends it if it runs (SIGTERM), starts it on the same ports and folder, and waits until it answers. */
+  /** Ends it if it runs (SIGTERM), starts it on the same ports and folder, and waits until it responds. */
   restart(): Promise<void>;
   /** Ends it and removes its folder. May be called again. */
   stop(): Promise<void>;
@@ -28,23 +28,23 @@ export interface ServerDefinition {
   readonly name: string;
   /** How many ports it needs. Default 1. */
   readonly portCount?: number;
-  /** Writes what it needs into its folder and says how it is started; called once. */
+  /** Writes its files into its folder and returns how to start it; called once. */
   prepare(folder: string, ports: readonly number[]): Promise<Command> | Command;
-  /** Whether it answers; throwing is "not yet". Default: its first port takes a connection. */
+  /** Whether it responds; throwing means "not yet". Default: its first port accepts a connection. */
   isReady?(ports: readonly number[]): Promise<boolean>;
   /** Default 30 000. */
   readonly readyTimeoutMs?: number;
-  /** How long it may take to end by itself at `restart()` before it is killed. Default 15 000. */
+  /** How long it may take to end at `restart()` before it is killed. Default 15 000. */
   readonly graceMs?: number;
-  /** Lets it end by itself at `stop()` too, because what it writes outlives its folder. Default false: it is killed. */
+  /** Lets it end regularly at `stop()` too, because its data outlive its folder. Default false: it is killed. */
   readonly endsGently?: boolean;
-  /** Runs at `stop()`, after the end of the process and before its folder goes. */
+  /** Runs at `stop()`, after the end of the process and before its folder is removed. */
   cleanUp?(): Promise<void>;
 }
 
 const portTaken = /address (already )?in use|could not bind|cannot listen|EADDRINUSE|bind\(?\)? failed|port .* in use/i;
 
-/** Starts a server and waits until it answers. A port that somebody took meanwhile is tried again with others. */
+/** Starts a server and waits until it responds. If a port was taken meanwhile, other ports are tried. */
 export async function startServer(definition: ServerDefinition): Promise<RunningServer> {
   for (let attempt = 1; ; attempt += 1) {
     try {

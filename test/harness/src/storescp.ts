@@ -6,9 +6,9 @@ import { startServer } from './start-server.ts';
 import type { RunningServer } from './start-server.ts';
 
 export interface StorescpOptions {
-  /** Default `STORESCP`. storescp takes any called AE title. */
+  /** Default `STORESCP`. storescp accepts any called AE title. */
   readonly aet?: string;
-  /** Further arguments, e.g. faults: `--refuse`, `--abort-after`, `--abort-during`, `--sleep-during`, `2`. */
+  /** Additional arguments, e.g. faults: `--refuse`, `--abort-after`, `--abort-during`, `--sleep-during`, `2`. */
   readonly args?: readonly string[];
   /** DICOM TLS with this key and certificate (PEM texts). Certificates of clients are checked against `ca` unless `verify` is `ignore`. */
   readonly tls?: {
@@ -18,11 +18,11 @@ export interface StorescpOptions {
     /** Default `require`. */
     readonly verify?: 'require' | 'present' | 'ignore';
   };
-  /** A process for each association, so that several run at once. Default true. */
+  /** A process for each association, so that several run in parallel. Default true. */
   readonly fork?: boolean;
-  /** Takes compressed transfer syntaxes too. Default false: uncompressed ones only. */
+  /** Accepts compressed transfer syntaxes too. Default false: uncompressed ones only. */
   readonly acceptAll?: boolean;
-  /** Takes but does not store, for measurements. Default false. */
+  /** Accepts but does not store, for measurements. Default false. */
   readonly ignore?: boolean;
   /** `TCP_NODELAY: '1'` for instance. */
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -34,11 +34,11 @@ export interface StorescpServer extends RunningServer {
   readonly port: number;
   /** Where it stores. */
   readonly receivedFolder: string;
-  /** What it has stored, by SOP Instance UID in order. A file that is being written may be there with a part of its bytes. */
+  /** Stored instances, in order of SOP Instance UID. A file that is being written may be incomplete. */
   received(): Promise<StoredFile[]>;
 }
 
-/** DCMTK's storage SCP. It stores the bytes as they came (`+B`). */
+/** DCMTK's Storage SCP. It stores the received bytes unchanged (`+B`). */
 export async function startStorescp(options: StorescpOptions = {}): Promise<StorescpServer> {
   const aet = options.aet ?? 'STORESCP';
   const server = await startServer({
@@ -76,7 +76,7 @@ async function tlsArguments(folder: string, tls: NonNullable<StorescpOptions['tl
   return ['+tls', key, cert, '+cf', ca, verification[tls.verify ?? 'require']];
 }
 
-/** The DICOM files of a folder and the folders in it; what is gone again, or still being written, is left out. */
+/** The DICOM files of a folder and its subfolders; deleted and incomplete ones are omitted. */
 export async function listReceived(folder: string): Promise<StoredFile[]> {
   const entries = await readdir(folder, { withFileTypes: true, recursive: true });
   const files: StoredFile[] = [];

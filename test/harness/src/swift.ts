@@ -21,9 +21,9 @@ export interface SwiftServer extends RunningServer {
   readonly region: string;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
-  /** Who may read everything and write nothing. */
+  /** A user who may read everything and write nothing. */
   readonly reader: { readonly accessKeyId: string; readonly secretAccessKey: string };
-  /** Bytes that a bucket may hold, and no limit without; as Swift's API sets it. Takes effect for the next request. */
+  /** Maximum bytes of a bucket, unlimited without it; set by Swift's API. Takes effect for the next request. */
   setQuota(bucket: string, bytes: number | undefined): Promise<void>;
 }
 
@@ -34,7 +34,8 @@ const servers = ['account', 'container', 'object', 'proxy'] as const;
 
 /**
  * OpenStack Swift, all in one, with its S3 API: real checks of signatures, ETags, multipart uploads. Ready in about three
- * seconds. It answers 501 to a streamed upload with a checksum after the body (the newer SDKs' default) and to `If-None-Match`.
+ * seconds. It answers 501 to a streamed upload with a checksum after the body (the newer SDKs' default) and to
+ * `If-None-Match`.
  */
 export async function startSwift(options: SwiftOptions = {}): Promise<SwiftServer> {
   const accessKeyId = options.accessKeyId ?? 'test:tester';

@@ -7,7 +7,7 @@ import { unwatch, watch } from './watchdog.ts';
 
 const run = promisify(execFile);
 
-/** A file system of its own in memory that is full after `sizeBytes` (ENOSPC). Needs root and the right to mount. */
+/** A separate file system in memory that is full after `sizeBytes` (ENOSPC). Requires root and permission to mount. */
 export async function tempDisk({ sizeBytes }: { readonly sizeBytes: number }): Promise<TempFolder> {
   const folder = await tempFolder('disk');
   try {

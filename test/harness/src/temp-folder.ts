@@ -9,7 +9,7 @@ export interface TempFolder extends AsyncDisposable {
 }
 
 /**
- * A new empty folder, removed with all it holds by `remove()` (or `await using`), or when this process ends.
+ * A new empty folder, removed with its content by `remove()` (or `await using`), or when this process ends.
  * @param options `isKept`: it stays until the process ends and does not count as left behind
  */
 export async function tempFolder(name = 'test', options: { isKept?: boolean } = {}): Promise<TempFolder> {

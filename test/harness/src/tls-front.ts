@@ -13,11 +13,11 @@ export interface TlsFrontOptions {
   readonly port: number;
   readonly key: string;
   readonly cert: string;
-  /** Where it is given, a client must show a certificate that this authority signed. */
+  /** If set, a client must present a certificate that this authority signed. */
   readonly clientCa?: string;
 }
 
-/** Takes TLS connections and passes their bytes to a plain server, as a reverse proxy in front of it does. */
+/** Accepts TLS connections and forwards their bytes to a plain server, like a reverse proxy. */
 export async function startTlsFront({ port: target, key, cert, clientCa }: TlsFrontOptions): Promise<TlsFront> {
   const sockets = new Set<Socket>();
   const clients = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };

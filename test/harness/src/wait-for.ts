@@ -1,17 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface WaitOptions {
-  /** Default 60 000: far above what any of them takes, a busy machine is no fault. */
+  /** Default 60 000: far above the usual time, because the machine may be busy. */
   readonly timeoutMs?: number;
-  /** What was waited for, for the error; a function is asked when the time is over. */
+  /** The awaited condition, for the error; a function is called after the timeout. */
   readonly message?: string | (() => string);
-  /** How long it pauses before it asks again. Default 15 at first, and more the longer it takes: at most 50. */
+  /** Pause between two checks. Default 15 at first, and increasing: at most 50. */
   readonly intervalMs?: number;
 }
 
 /**
- * Asks until the condition gives something true, and returns it. A condition that throws is not true yet; its last error
- * becomes the cause when the time is over.
+ * Checks until the condition returns a truthy value, and returns it. A condition that throws is not met yet; its last error
+ * becomes the cause after the timeout.
  */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
@@ -33,7 +33,7 @@ export async function waitFor<T>(
       const text = typeof message === 'function' ? message() : message;
       throw new Error(`waited ${timeoutMs} ms in vain for ${text}`, { cause });
     }
-    // Who waits for seconds does not notice a twentieth of one, but whoever has to answer does.
+    // A wait of seconds is not affected by a twentieth of one, but the checked process is.
     await delay(intervalMs ?? Math.min(50, Math.max(15, (performance.now() - begin) / 40)));
   }
 }

@@ -2,9 +2,11 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 
 /**
- * What this process started and made, and a watchdog that ends and removes it should this process die without doing so
- * (a test runner that is killed runs no hooks). The watchdog is one small awk that reads from a pipe: when we are gone, for
- * whatever reason, the pipe ends and it clears up.
+ * Everything that this process started and created, and a watchdog that ends and removes it if this process ends without
+ * doing so
+ * (a killed test runner runs no hooks). The watchdog is one small awk that reads from a pipe: when this process has ended,
+ * for
+ * any reason, the pipe ends and it cleans up.
  */
 type Kind = 'group' | 'folder' | 'mount' | 'listener';
 
@@ -37,7 +39,7 @@ function warn(line: string): void {
   if (!held.watchdog) {
     const watchdog = spawn('awk', [script], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
     watchdog.unref();
-    // The pipe itself must not keep the tests from ending either.
+    // The pipe itself must not prevent the tests from ending either.
     (watchdog.stdin as unknown as { unref(): void }).unref();
     watchdog.stdin.on('error', () => undefined);
     held.watchdog = watchdog;
@@ -51,12 +53,12 @@ export function watch(kind: Kind, id: string | number, name = String(id), isKept
   if (kind !== 'listener') warn(`+${kind} ${id}`);
 }
 
-/** Takes it off the list: it has been cleared up. */
+/** Removes it from the list: it has been cleaned up. */
 export function unwatch(kind: Kind, id: string | number): void {
   if (registry().entries.delete(`${kind} ${id}`) && kind !== 'listener') warn(`-${kind} ${id}`);
 }
 
-/** What was started or made and has not been stopped or removed, in words. */
+/** Resources that were not stopped or removed, as text. */
 export function whatIsLeft(): string[] {
   return [...registry().entries].map(([key, { name }]) => `${key} (${name})`);
 }

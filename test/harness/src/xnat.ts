@@ -5,44 +5,44 @@ import { readMeta } from './part10-summary.ts';
 export interface XnatInstance {
   readonly sopInstanceUid: string;
   readonly seriesInstanceUid: string;
-  /** XNAT names files in its own way. */
+  /** XNAT renames files. */
   readonly name: string;
   readonly bytes: Buffer;
 }
 
-/** Path of a session to what is in it. */
+/** Path of a session to its content. */
 interface XnatSession {
   readonly label: string;
   readonly instances: Map<string, XnatInstance>;
 }
 
 /**
- * A stand-in for XNAT, for tests: no package brings one. It is written after XNAT's REST documentation, checks every
- * request strictly, and answers 418 to what XNAT would not know.
+ * A simulated XNAT, for tests: no package provides one. It is built from XNAT's REST documentation, strictly checks every
+ * request, and answers 418 to unknown ones.
  */
 export interface XnatStandIn {
-  /** Its one project, and who may sign in. */
+  /** Its only project, and its users. */
   readonly project: string;
   readonly username: string;
   readonly password: string;
   readonly server: HttpStandIn;
   /** `subject/session` to instances by SOP Instance UID. */
   readonly archive: Map<string, Map<string, XnatInstance>>;
-  /** Path of a session to what is in it. */
+  /** Path of a session to its content. */
   readonly prearchive: Map<string, XnatSession>;
   readonly logins: Set<string>;
   /** Requests that were committed in the prearchive. */
   readonly committed: string[];
-  /** Takes the place of the answer to one kind of request. */
+  /** Replaces the response to one kind of request. */
   readonly faults: {
     import?: ((response: ServerResponse, request: RecordedRequest) => boolean) | undefined;
     archive?: number | undefined;
-    /** Takes the place of any answer; true when it has answered. */
+    /** Replaces any response; true if it has responded. */
     any?: ((request: RecordedRequest, response: ServerResponse) => boolean) | undefined;
     /** Leaves the UIDs of scans out, as older versions do. */
     plainScans?: boolean | undefined;
   };
-  /** What was asked that XNAT does not know. */
+  /** Unknown requests. */
   readonly mistakes: string[];
 }
 
@@ -144,7 +144,7 @@ function archive(xnat: XnatStandIn, request: RecordedRequest, response: ServerRe
   const there = xnat.archive.get(session.label);
   const overwrite = form.get('overwrite');
   if (there && overwrite === 'none') return void response.writeHead(409).end();
-  // append: what is there already stays as it is.
+  // append: existing content is unchanged.
   xnat.archive.set(session.label, new Map([...session.instances, ...(overwrite === 'append' ? (there ?? []) : [])]));
   xnat.prearchive.delete(form.get('src') ?? '');
   response.end(`/data${dest}`);

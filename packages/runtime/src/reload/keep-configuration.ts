@@ -131,7 +131,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
 
   /** Nothing depends on it: a folder that cannot be written has no versions. */
   async function noteVersion(reason: string): Promise<void> {
-    // In Redis a version is noted by the step that makes it.
+    // In Redis the step that creates a version also records it.
     if (store.current.remember) return remember();
     try {
       const { text } = await store.current.read();
@@ -142,7 +142,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     }
   }
 
-  /** Comments, too, are part of a version: it is kept where nothing else has changed. */
+  /** Comments, too, are part of a version: it is recorded even if nothing else has changed. */
   async function remember(): Promise<void> {
     await store.current.remember?.().catch((error: unknown) => {
       log.warn({ err: error }, 'no copy of the configuration can be stored on this host');
@@ -193,7 +193,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     }
   }
 
-  /** A reload does not fail because they cannot be read: each delivery looks again. */
+  /** A reload does not fail because they cannot be read: each delivery checks again. */
   async function notesOn(next: Config): Promise<string[]> {
     return movedTargets(redis, next).catch(() => []);
   }
@@ -224,7 +224,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     };
   }
 
-  /** By asking again and again: a mounted file is often exchanged by way of a link, which no notice tells of. */
+  /** By polling: a mounted file is often replaced through a link, which causes no file system event. */
   function watch(): void {
     watched?.stop();
     watched = undefined;

@@ -7,14 +7,14 @@ export interface ReloadSteps {
   check(id: string, candidate: boolean): Promise<ReloadAnswer>;
   apply(id: string): Promise<ReloadAnswer>;
   forget(id: string): void;
-  /** A call may have been missed: one came while Redis could not be reached, or before this process listened. */
+  /** A message may have been missed: sent while Redis was unreachable, or before this process listened. */
   missed(): void;
 }
 
 const keepAnswersSeconds = 600;
 
 /**
- * Answers calls to reload over Redis, and notices those that came while it was away.
+ * Answers reload messages over Redis, and detects those sent during an outage.
  *
  * @param isInRedis - whether the configuration itself is there: another Redis may have another one
  */
@@ -31,11 +31,11 @@ export function listenForReloads(
   let later: NodeJS.Timeout | undefined;
   const subscriber = redis.duplicate();
   let seen: string | null | undefined;
-  // The connection that it was made from tells when Redis is away.
+  // The original connection reports when Redis is unavailable.
   subscriber.on('error', () => {});
   subscriber.on('message', (_channel, text: string) => void handle(text).catch(report));
   subscriber.on('ready', () => void lookForMissed().catch(report));
-  // Until now nothing was heard: what was read at the start may be old already.
+  // No messages were received so far: the configuration read at the start may be outdated.
   void subscriber.subscribe(keys.channel).then(
     () => missed(),
     () => {},
@@ -48,8 +48,8 @@ export function listenForReloads(
   };
 
   /**
-   * A change that was being applied before this process listened may become the file after it was read here, and who applies
-   * it may die before that is announced: the file is looked at once more when it must have ended.
+   * A change that was being applied before this process listened may become the file after it was read here, and its process
+   * may crash before the announcement: the file is checked once more when the change must have ended.
    */
   async function missed(): Promise<void> {
     const isChanging = await redis.exists(configurationLock).catch(() => 1);

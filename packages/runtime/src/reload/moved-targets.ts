@@ -2,7 +2,7 @@ import type { Config } from '@dicom-dispatch/core';
 import { describeMove, TargetPlaces } from '@dicom-dispatch/state/target-places';
 import type { Redis } from '../redis/connect-redis.ts';
 
-/** What somebody has to decide on when this configuration is in use: targets that are somewhere else than before. */
+/** Required decisions when this configuration is in use: targets with another address than before. */
 export async function movedTargets(redis: Redis, config: Pick<Config, 'targets' | 'redis'>): Promise<string[]> {
   const places = new TargetPlaces(redis, config.redis.prefix);
   const verdicts = await Promise.all(

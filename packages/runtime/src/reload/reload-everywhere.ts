@@ -5,10 +5,10 @@ import type { ReloadAnswer } from './reload-messages.ts';
 
 export interface ReloadResult {
   /**
-   * - `applied`: every process that answers goes by its file now
+   * - `applied`: every process that responds uses its file now
    * - `refused`: at least one cannot, and none has changed anything
-   * - `partial`: all could, and yet not all have applied it; their answers say why
-   * - `silent`: none has answered
+   * - `partial`: all could, but not all have applied it; their responses contain the reason
+   * - `silent`: none has responded
    */
   readonly outcome: 'applied' | 'refused' | 'partial' | 'silent';
   /** Processes that were called and did not answer in time. */

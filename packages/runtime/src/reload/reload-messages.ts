@@ -2,13 +2,13 @@ import { redisKeys } from '@dicom-dispatch/state/keys';
 import { z } from 'zod';
 
 /**
- * What is said on the channel `<prefix>:reload`. First everybody checks, and only when all can, everybody applies what
- * was checked.
+ * Messages of the channel `<prefix>:reload`. First all check, and only if all can, all apply the checked
+ * configuration.
  */
 export const reloadCall = z.object({
   id: z.string().regex(/^[0-9a-f]{1,64}$/),
   step: z.enum(['check', 'apply', 'forget']),
-  /** Of `check`: what is checked is the candidate of this id, which becomes the file before `apply`. */
+  /** Of `check`: the candidate of this id is checked, which becomes the file before `apply`. */
   candidate: z.boolean().optional(),
 });
 export type ReloadCall = z.infer<typeof reloadCall>;
@@ -30,7 +30,7 @@ export type ReloadAnswer = z.infer<typeof reloadAnswer>;
 /**
  * - channel `reload`: {@link ReloadCall}
  * - `reload:<id>:<step>`: process to {@link ReloadAnswer}, for a few minutes
- * - `reloads`: counts the calls to apply, so that who was away learns of it
+ * - `reloads`: counts the apply messages, so that an unavailable process notices missed ones
  */
 export function reloadKeys(prefix: string) {
   const keys = redisKeys(prefix);

@@ -1,6 +1,6 @@
 import { fingerprint, type Config } from '@dicom-dispatch/core';
 
-/** What a process cannot change while it runs: with another Redis or prefix it would look for its work elsewhere. */
+/** Options that a process cannot change while it runs: with another Redis or prefix its work would be elsewhere. */
 export function refusedChanges(before: Config, after: Config): string[] {
   if (before.configuration !== after.configuration)
     return ['configuration: cannot be changed while the services run: leave it as it was, or restart all of them'];

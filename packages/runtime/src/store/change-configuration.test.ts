@@ -55,7 +55,7 @@ const change = (): Promise<ConfigChangeResult> =>
   );
 const text = (): Promise<string> => readFile(file.path, 'utf8');
 
-/** A process that answers what a test says. */
+/** A process that responds as a test defines. */
 async function serve(answers: {
   readonly check?: () => Partial<ReloadAnswer>;
   readonly apply?: () => Promise<Partial<ReloadAnswer>>;

@@ -10,7 +10,7 @@ import { configDigest, type CurrentConfig, type VersionStore } from './current-c
 export interface ConfigChange {
   /** The new text. */
   readonly text: string;
-  /** Digest of the text that it was made from; empty where there is none yet. */
+  /** Digest of the base text; empty if there is none yet. */
   readonly base: string;
   readonly author: string;
   readonly reason: string;
@@ -18,20 +18,20 @@ export interface ConfigChange {
 
 export interface ConfigChangeResult {
   /**
-   * - `applied`: every process that answers goes by it; without answers, no process runs
-   * - `refused`: at least one cannot, or has not answered; nothing has changed
-   * - `undone`: all could, one failed to take it over; the former text is back, and all go by that
+   * - `applied`: every process that responds uses it; without responses, no process runs
+   * - `refused`: at least one cannot, or has not responded; nothing has changed
+   * - `undone`: all could, one failed to apply it; the former text is restored, and all use it
    * - `unsettled`: it was begun, and could neither be applied nor undone everywhere
-   * - `stale`: the configuration is another one than the change was made from; nothing has changed
+   * - `stale`: the configuration is not the base of the change; nothing has changed
    * - `busy`: another change is being applied
    */
   readonly outcome: 'applied' | 'refused' | 'undone' | 'unsettled' | 'stale' | 'busy';
   readonly answers: readonly ReloadAnswer[];
-  /** Processes that live and have not answered, in words: `dispatcher (host-4711)`. */
+  /** Running processes that have not responded, as text: `dispatcher (host-4711)`. */
   readonly silent: readonly string[];
   /** Of the version that is in use afterwards, when it was applied; absent when it could not be noted. */
   readonly version?: number | undefined;
-  /** What went wrong on the way, in words. */
+  /** Errors meanwhile, as text. */
   readonly reasons?: readonly string[];
 }
 
@@ -48,11 +48,12 @@ const lockMs = 60_000;
 const releaseScript = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`;
 
 /**
- * Changes the configuration for all services, or for none. Every process checks the new text first, from a candidate beside the
- * text that it will replace; when all can go by it, it replaces that in one step, and they are told to apply it. A process
- * that dies on the way reads the configuration when it starts: the former text before that step, the new one after it.
+ * Changes the configuration of all services, or of none. Every process checks the new text first, from a candidate beside
+ * the
+ * text to be replaced; if all can use it, it replaces that in one step, and they are told to apply it. A process
+ * that crashes meanwhile reads the configuration when it starts: the former text before that step, the new one after it.
  *
- * @throws the error of the file system when the file or its folder cannot be written
+ * @throws the error of the file system if the file or its folder cannot be written
  */
 export async function changeConfiguration(where: Where, change: ConfigChange): Promise<ConfigChangeResult> {
   const { redis, prefix } = where;
@@ -75,7 +76,7 @@ async function changeLocked(where: Where, change: ConfigChange, id: string): Pro
   await current.offer(id, change.text);
   try {
     const checked = await callServices(redis, prefix, { id, step: 'check', candidate: true }, withinMs);
-    // Without any answer it is good only where no process lives.
+    // Without responses it is only valid if no process runs.
     const isShort = checked.missing > 0 || checked.answers.length === 0;
     const silent = isShort ? await silentProcesses(redis, prefix, checked) : [];
     if (silent.length > 0 || checked.answers.some(({ outcome }) => outcome === 'refused')) {
@@ -95,14 +96,14 @@ async function changeLocked(where: Where, change: ConfigChange, id: string): Pro
   }
 }
 
-/** From here on the configuration is changed: whatever goes wrong is told as what it is, and thrown no more. */
+/** From here on the configuration is changed: errors are reported as results, and no longer thrown. */
 async function applyCommitted(
   where: Where,
   change: ConfigChange,
   { id, former, ready }: { readonly id: string; readonly former: string; readonly ready: readonly ReloadAnswer[] },
 ): Promise<ConfigChangeResult> {
   const { redis, prefix, withinMs = 15_000 } = where;
-  // Before it is applied: each process notes what it applies, unless it is noted.
+  // Before it is applied: each process records what it applies, unless it is recorded.
   const { version, reasons } = await noteVersion(where, change);
   try {
     const applied = await applyCall(redis, prefix, id, withinMs);
@@ -132,9 +133,9 @@ async function noteVersion(
 }
 
 /**
- * Puts the former text back, unless somebody has changed the configuration in the meantime.
+ * Restores the former text, unless the configuration was changed in the meantime.
  *
- * @returns why not every process goes by it again, in words; empty when all do
+ * @returns why not every process uses it again, as text; empty if all do
  */
 async function undo(where: Where, former: string, text: string): Promise<string[]> {
   const { redis, prefix, current, withinMs } = where;
@@ -177,7 +178,7 @@ function editedWords({ current }: Where): string {
 const about = z.object({ services: z.array(z.string()), host: z.string(), pid: z.number() });
 const beatMs = 20_000;
 
-/** Processes that tell Redis that they live, and are not among those that have answered. */
+/** Processes with a heartbeat in Redis that have not responded. */
 async function silentProcesses(redis: Redis, prefix: string, { answers, missing }: ServiceAnswers): Promise<string[]> {
   const keys = redisKeys(prefix);
   const answered = new Set(answers.map(({ process }) => process));

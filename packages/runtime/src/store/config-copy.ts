@@ -18,8 +18,9 @@ interface CopyPlace {
 }
 
 /**
- * The version of the configuration in Redis that this host was on last, on its disk: it starts with that while Redis does not
- * answer, and puts it back into a Redis that has lost it.
+ * The last version of the configuration in Redis that this host used, on its disk: it starts with this version while Redis
+ * does not
+ * respond, and restores it into a Redis that has lost it.
  */
 export class ConfigCopy {
   readonly path: string;
@@ -32,7 +33,7 @@ export class ConfigCopy {
     this.path = join(place.folder, `configuration-${place.prefix.replaceAll(/[^\w.-]/g, '')}.json`);
   }
 
-  /** Undefined when there is none that can be used. */
+  /** Undefined if there is no usable one. */
   async read(): Promise<RedisVersion | undefined> {
     if (this.#isRead) return this.#known;
     this.#known = await this.#ofDisk();
@@ -49,7 +50,7 @@ export class ConfigCopy {
     }
   }
 
-  /** @throws the error of the file system; what is known in this process counts all the same */
+  /** @throws the error of the file system; the version in memory counts nevertheless */
   async write(version: RedisVersion): Promise<void> {
     if (this.#known?.signed === version.signed) return;
     this.#known = version;
@@ -76,7 +77,7 @@ export class ConfigCopy {
     );
   }
 
-  /** Logs that Redis rejects it: this process goes by it all the same. */
+  /** Logs that Redis rejects it: this process uses it nevertheless. */
   notPutBack(version: RedisVersion, error: unknown): void {
     this.#place.log.error(
       { version: version.number, of: new Date(version.at).toISOString(), err: error },

@@ -49,7 +49,7 @@ export class ConfigFile implements CurrentConfig {
     await chmod(path, mode & 0o777);
   }
 
-  /** Of a console that was killed. Changes are made one at a time. */
+  /** Of a killed console. Changes are made one at a time. */
   async #removeLeftOvers(): Promise<void> {
     const path = await realpath(this.path);
     const isLeft = (name: string): boolean =>
@@ -64,7 +64,7 @@ export class ConfigFile implements CurrentConfig {
       .catch(() => {});
   }
 
-  /** An edit by hand in the meantime stays. */
+  /** A manual edit in the meantime is kept. */
   async commit(id: string, base: string): Promise<boolean> {
     const path = await realpath(this.path);
     const kept = `${path}.${id}.before`;
@@ -73,7 +73,7 @@ export class ConfigFile implements CurrentConfig {
       const [now, old] = await Promise.all([stat(path), stat(kept)]);
       if (now.ino !== old.ino || (await digestOf(kept)) !== base) return false;
       await rename(await candidatePath(this.path, id), path);
-      // An editor that was just writing has written into what was replaced: that counts.
+      // An editor that was saving at that moment wrote into the replaced file: its content counts.
       if ((await digestOf(kept)) !== base) {
         await rename(kept, path);
         return false;
@@ -81,7 +81,7 @@ export class ConfigFile implements CurrentConfig {
       await syncFolder(dirname(path));
       return true;
     } finally {
-      // What cannot be removed is a left-over of the next change; it must not hide whether this one was made.
+      // A candidate that cannot be removed is removed by the next change; it must not hide whether this one was made.
       await rm(kept, { force: true }).catch(() => {});
     }
   }

@@ -15,18 +15,21 @@ import { RedisVersions } from './redis-versions.ts';
 import { SealKey, sealKeyPath } from './seal.ts';
 import { ConfigVersions } from './versions.ts';
 
-/** Where the configuration is kept, and how a text is checked before it is. */
+/** Location of the configuration, and how a text is checked. */
 export interface ConfigurationStore {
-  /** The file of this machine: the configuration, or with `configuration: redis` what leads to it. Absolute. */
+  /** The file of this machine: the configuration, or with `configuration: redis` the options to reach it. Absolute. */
   readonly path: string;
   readonly current: CurrentConfig;
   readonly versions: VersionStore;
   readonly seal: SealKey;
   /** Checks a text as `config check` does. @throws ConfigError */
   check(text: string): Promise<Config>;
-  /** Reads and checks what is in use, or the candidate of an id. @throws ConfigError */
+  /** Reads and checks the current configuration, or the candidate of an id. @throws ConfigError */
   load(candidate?: string): Promise<Config>;
-  /** What this machine knows without Redis: the configuration of its file, or with `configuration: redis` what leads there. @throws ConfigError */
+  /**
+   * Data of this machine without Redis: the configuration of its file, or with `configuration: redis` the options to reach
+   * it. @throws ConfigError
+   */
   own(): Promise<Config>;
   /** The configuration that this host was on last, where Redis does not answer now. */
   loadCopy(): Promise<Config | undefined>;
@@ -52,18 +55,18 @@ export function openFileStore(file: string, options: StoreOptions): Configuratio
 }
 
 export interface RedisStoreOptions extends StoreOptions {
-  /** Opens the Redis that the file names. @throws what the caller of {@link openStore} wants to see */
+  /** Opens the Redis of the file. @throws errors that the caller of {@link openStore} expects */
   connect(config: Config): Promise<Redis> | Redis;
-  /** Keeps a copy on the disk of this host, and puts it back into a Redis that has lost it: for services. */
+  /** Stores a copy on the disk of this host, and restores it into a Redis that has lost it: for services. */
   readonly copy?: { readonly log: (config: Config) => Logger };
-  /** A configuration in Redis that cannot be used counts as none, and is replaced by the next change: for an import. */
+  /** An unusable configuration in Redis counts as none, and is replaced by the next change: for an import. */
   readonly replacesUnusable?: boolean | undefined;
 }
 
 /**
- * Opens the configuration of a machine: its file, or Redis where that says `configuration: redis`.
+ * Opens the configuration of a machine: its file, or Redis with `configuration: redis`.
  *
- * @throws ConfigError when the file cannot be used
+ * @throws ConfigError if the file cannot be used
  */
 export async function openStore(file: string, options: RedisStoreOptions): Promise<ConfigurationStore> {
   const path = resolve(file);
@@ -106,7 +109,7 @@ export async function openStore(file: string, options: RedisStoreOptions): Promi
   };
 }
 
-/** Whether a file only leads to a configuration in Redis. What is no YAML is said when it is loaded. @throws ConfigError */
+/** Whether a file refers to a configuration in Redis. Invalid YAML is reported when it is loaded. @throws ConfigError */
 async function isLocalFile(path: string): Promise<boolean> {
   let parsed: ParsedText;
   try {
@@ -127,7 +130,7 @@ async function needLocal(path: string): Promise<LocalFile> {
   ]);
 }
 
-/** What a host knows before Redis has answered: its own part, with the defaults of all others. @throws ConfigError */
+/** Options of a host before Redis has responded: its own part, with defaults for all others. @throws ConfigError */
 async function ownConfig(path: string, options: StoreOptions): Promise<Config> {
   const local = await needLocal(path);
   const own = await checkConfig(path, nothing, { ...options, local });
@@ -139,7 +142,7 @@ async function ownConfig(path: string, options: StoreOptions): Promise<Config> {
 
 const nothing = `sources: { none: { url: 'http://127.0.0.1:1' } }\ntargets: {}\n`;
 
-/** The configuration that a text says, or everything that is wrong with it. */
+/** The configuration of a text, or all its problems. */
 export async function judgeText(
   store: Pick<ConfigurationStore, 'check'>,
   text: string,

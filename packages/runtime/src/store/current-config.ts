@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** The text of a configuration, and what tells it from others. */
+/** The text of a configuration, and its identification. */
 export interface ConfigText {
   readonly text: string;
   /** SHA-256 of the text, in hexadecimal digits. */
@@ -11,20 +11,20 @@ export function configDigest(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** What is noted of a change in the history. */
+/** Data of a change in the history. */
 export interface ChangeNote {
   readonly author: string;
   readonly reason: string;
 }
 
-/** Where the configuration is kept that all services go by: a file, or Redis. It is changed as a whole and never in part. */
+/** Location of the configuration that all services use: a file, or Redis. It is always replaced completely. */
 export interface CurrentConfig {
   readonly kind: 'file' | 'redis';
   /** The path of the file, or where in Redis it is; for people. */
   readonly title: string;
-  /** The name that it has in patches. */
+  /** Its name in patches. */
   readonly fileName: string;
-  /** Whether there is one, whatever it says. */
+  /** Whether there is one, valid or not. */
   isThere(): Promise<boolean>;
   /** @throws ConfigError, or the error of the file system or Redis */
   read(): Promise<ConfigText>;
@@ -33,13 +33,16 @@ export interface CurrentConfig {
   /** Removes a candidate; one that cannot be removed now is removed by the next change, or by its age. */
   withdraw(id: string): Promise<void>;
   /**
-   * Puts a candidate in the place of the configuration, if that is still what it was.
+   * Replaces the configuration with a candidate, if it has not changed.
    *
-   * @param base - digest of what is replaced
+   * @param base - digest of the replaced version
    * @returns whether it was done
    */
   commit(id: string, base: string, note: ChangeNote): Promise<boolean>;
-  /** Keeps what is in use now on the disk of this host, where that is not its place anyway. @throws the error of the file system */
+  /**
+   * Stores the current version on the disk of this host, unless it is stored there anyway. @throws the error of the file
+   * system
+   */
   remember?(): Promise<void>;
 }
 
@@ -53,14 +56,14 @@ export type ConfigVersionFacts = Omit<ConfigVersion, 'text'>;
 
 /** The history of a configuration. */
 export interface VersionStore {
-  /** Where it is, for people. */
+  /** Its location, for users. */
   readonly title: string;
   /** The newest first, without their texts. */
   list(limit?: number): Promise<ConfigVersionFacts[]>;
-  /** Undefined when there is none, and when it cannot be read. */
+  /** Undefined if there is none, and if it cannot be read. */
   read(number: number): Promise<ConfigVersion | undefined>;
   newest(): Promise<ConfigVersion | undefined>;
-  /** Notes a version, unless the newest one has the same text. @returns the version with this text */
+  /** Records a version, unless the newest one has the same text. @returns the version with this text */
   add(entry: ChangeNote & { readonly text: string }): Promise<ConfigVersion>;
 }
 

@@ -22,10 +22,10 @@ export type ConfigPath = readonly (string | number)[];
 /**
  * One change of a configuration file.
  *
- * - `set`: gives a value to a path, which is made where it is missing; what is equal stays as it is written
- * - `remove`: takes a key of a map or an element of a list away
- * - `rename`: gives a key of a map another name, in its place
- * - `move`: gives an element of a list another place, with its comments
+ * - `set`: sets the value of a path, which is created if it is missing; equal values keep their notation
+ * - `remove`: removes a key of a map or an element of a list
+ * - `rename`: renames a key of a map, at its position
+ * - `move`: moves an element of a list, with its comments
  */
 export type ConfigEdit =
   | { readonly kind: 'set'; readonly path: ConfigPath; readonly value: unknown }
@@ -34,11 +34,12 @@ export type ConfigEdit =
   | { readonly kind: 'move'; readonly path: ConfigPath; readonly to: number };
 
 /**
- * Applies edits to the text of a YAML file. Lines that an edit does not concern stay as they are, byte for byte; comments,
- * order, anchors and merge keys are kept. An alias whose anchor is edited gets its former value: an edit changes nothing
- * elsewhere. A merge key (`<<`) is written out where an edit takes away something that it brings.
+ * Applies edits to the text of a YAML file. Unaffected lines are unchanged, byte for byte; comments,
+ * order, anchors and merge keys are preserved. An alias whose anchor is edited gets its former value: an edit changes
+ * nothing
+ * elsewhere. A merge key (`<<`) is expanded if an edit removes a part of its content.
  *
- * @throws Error when the text is no YAML, or a path leads into something that is neither map nor list
+ * @throws Error for invalid YAML, or a path into a value that is neither map nor list
  */
 export function editConfig(text: string, edits: readonly ConfigEdit[]): string {
   const isWindows = text.includes('\r\n');
@@ -72,7 +73,7 @@ function editOnce(text: string, edit: ConfigEdit): string {
   throw new Error(`${edit.path.join('.')} cannot be edited in this file: change it by hand`);
 }
 
-/** Undefined when an anchor that is still needed would be gone, or a path leads through an alias. */
+/** Undefined if a required anchor would be removed, or a path leads through an alias. */
 function tryEdit(
   document: Document<ParsedNode>,
   edit: ConfigEdit,
@@ -96,7 +97,7 @@ function parsed(text: string): Document<ParsedNode> {
   return document;
 }
 
-/** The same edit of a plain value: what the edited file has to say. */
+/** The same edit of a plain value: the expected content of the edited file. */
 function editPlain(root: unknown, edit: ConfigEdit): unknown {
   return step(root, edit.path, (parent, key) => {
     if (edit.kind === 'set') {
@@ -170,14 +171,14 @@ function moveInList(document: Document<ParsedNode>, path: ConfigPath, to: number
     first.commentBefore = [list.commentBefore, first.commentBefore].filter(Boolean).join('\n');
     list.commentBefore = undefined;
   }
-  // Blank lines stay where they are.
+  // Blank lines keep their positions.
   const spaces = list.items.map((item) => isNode(item) && item.spaceBefore === true);
   const [moved] = list.items.splice(Number(path.at(-1)), 1);
   list.items.splice(to, 0, moved);
   for (const [index, item] of list.items.entries()) if (isNode(item)) item.spaceBefore = spaces[index] === true;
 }
 
-/** Gives a node another value, and keeps what is equal, with its comments; gives the node that stands there now. */
+/** Sets the value of a node, and preserves equal parts with their comments; returns the current node. */
 function put(document: Document<ParsedNode>, node: Node, value: unknown): Node {
   if (isDeepStrictEqual(node.toJS(document, { maxAliasCount }), value)) return node;
   if (isScalar(node) && (typeof value !== 'object' || value === null)) {
@@ -215,7 +216,7 @@ function put(document: Document<ParsedNode>, node: Node, value: unknown): Node {
   return withCommentsOf(node, document.createNode(value) as Node);
 }
 
-/** Comments of what was empty are those of what stands there now. */
+/** Comments of an empty node are moved to the new one. */
 function withCommentsOf(old: unknown, fresh: Node): Node {
   if (!isNode(old)) return fresh;
   const comments = [old.commentBefore, isScalar(old) && old.value === null ? old.comment : undefined].filter(Boolean);
@@ -223,14 +224,14 @@ function withCommentsOf(old: unknown, fresh: Node): Node {
   return fresh;
 }
 
-/** Aliases of what stands below a path, and aliases on the way to it, become values of their own. */
+/** Aliases of values below a path, and aliases on the path, become separate values. */
 function detachAliases(document: Document<ParsedNode>, path: ConfigPath): void {
-  // On the way: what is edited is edited here alone.
+  // On the path: the edit only applies here.
   for (let length = 1; length <= path.length; length += 1) {
     const node = document.getIn(path.slice(0, length), true);
     if (isAlias(node)) document.setIn(path.slice(0, length), copyOf(document, node));
   }
-  // What a merge key brings can only be edited once it is written out.
+  // Content of a merge key can only be edited after it is expanded.
   for (let length = 0; length < path.length; length += 1) {
     const node = length === 0 ? document.contents : document.getIn(path.slice(0, length), true);
     if (isMap(node) && Object.hasOwn(mergedInto(document, node), String(path[length]))) writeOutMerges(document, node);
@@ -245,7 +246,7 @@ function detachAliases(document: Document<ParsedNode>, path: ConfigPath): void {
     });
   };
   collect(document.getIn(path, true));
-  // An anchored map or list above holds what is edited, too.
+  // An anchored parent map or list contains the edited value, too.
   for (let length = 1; length < path.length; length += 1) {
     const node = document.getIn(path.slice(0, length), true);
     if (isCollection(node) && node.anchor !== undefined) anchors.add(node.anchor);

@@ -35,7 +35,7 @@ function firstScalar(
 
 const valueOf = (text: string): Plain => configValue(text.replace(/^\uFEFF/, '')) as Plain;
 
-/** What is done to each file, as far as it has what it takes, and what its value is afterwards. */
+/** Edits of each file, as far as they apply, and the resulting value. */
 function editsOf(text: string): { readonly what: string; readonly edit: ConfigEdit; readonly value: Plain }[] {
   const value = valueOf(text);
   const targets = (value['targets'] ?? {}) as Plain;

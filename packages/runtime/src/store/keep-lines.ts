@@ -6,19 +6,19 @@ interface Chunk {
   readonly formed: readonly string[];
 }
 
-/** Of an edit: lines that come before a line of the former text, and whether that line stays. */
+/** Of an edit: inserted lines before a line of the former text, and whether that line is kept. */
 interface LineEdit {
   readonly added: string[];
   stays: boolean;
 }
 
 /**
- * Puts an edit into a text without changing how the rest of it is written. The YAML library writes a whole file anew: what
- * differs between the file written anew before and after the edit is put into the text.
+ * Applies an edit to a text without changing the notation of the rest. The YAML library rewrites the complete file: the
+ * differences between the rewritten file before and after the edit are applied to the text.
  *
  * @param own - the text of the file
- * @param before - the same, written anew
- * @param after - written anew after the edit
+ * @param before - the same, rewritten
+ * @param after - rewritten after the edit
  */
 export function keepLines(own: string, before: string, after: string): string {
   const chunks = align(own.split('\n'), before.split('\n'));
@@ -68,7 +68,7 @@ function removedLines(chunks: readonly Chunk[], edits: readonly LineEdit[]): Map
   return removed;
 }
 
-/** Lines that differ by spaces only are the same line, written in another way. */
+/** Lines that differ by spaces only are the same line in another notation. */
 function align(own: readonly string[], formed: readonly string[]): Chunk[] {
   const bare = (line: string): string => line.replaceAll(/\s/g, '');
   const chunks: Chunk[] = [];
@@ -101,7 +101,7 @@ function align(own: readonly string[], formed: readonly string[]): Chunk[] {
   return chunks;
 }
 
-/** One entry a line of `before`, and one for what comes after the last. */
+/** One entry per line of `before`, and one for lines after the last. */
 function editsOf(before: readonly string[], after: readonly string[]): LineEdit[] {
   const edits: LineEdit[] = Array.from({ length: before.length + 1 }, () => ({ added: [], stays: true }));
   let at = 0;

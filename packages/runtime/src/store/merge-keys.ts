@@ -6,14 +6,14 @@ export function isMergeKey(key: unknown): boolean {
   return isScalar(key) && typeof key.value === 'symbol' && key.value.description === '<<';
 }
 
-/** What the merge keys of a map bring that it has not itself. */
+/** Keys that the merge keys of a map add to it. */
 export function mergedInto(document: Document, map: YAMLMap): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
     mergedPairs(document, map).map(({ key, value }) => [key, value?.toJS(document, { maxAliasCount }) ?? null]),
   );
 }
 
-/** Puts what the merge keys of a map bring into it, in their place. */
+/** Expands the merge keys of a map, at their position. */
 export function writeOutMerges(document: Document, map: YAMLMap): void {
   const pairs = mergedPairs(document, map).map(({ key, value }) =>
     document.createPair(key, value?.toJS(document, { maxAliasCount }) ?? null),
@@ -23,7 +23,7 @@ export function writeOutMerges(document: Document, map: YAMLMap): void {
   map.items.splice(Math.max(0, at), 0, ...pairs);
 }
 
-/** By the rules of YAML 1.1: what a map has itself counts first, then what is merged earlier. */
+/** According to YAML 1.1: the map's own keys take precedence, then earlier merge keys. */
 function mergedPairs(document: Document, map: YAMLMap): { readonly key: string; readonly value: Node | null }[] {
   const own = new Set(map.items.flatMap(({ key }) => (isScalar(key) && !isMergeKey(key) ? [String(key.value)] : [])));
   const found = new Map<string, Node | null>();

@@ -56,7 +56,7 @@ interface HostOptions {
   readonly onEval?: (run: () => Promise<unknown>) => Promise<unknown>;
 }
 
-/** The configuration of a host: a file with what leads to Redis. */
+/** The configuration of a host: a file with the options to reach Redis. */
 async function host(
   name: string,
   { more = '', keepsCopy = true, hasKey = true, onEval, replacesUnusable }: HostOptions = {},
@@ -81,7 +81,7 @@ async function host(
   return store;
 }
 
-/** Makes a text the configuration, as a change does, and lets hosts go by it. */
+/** Makes a text the configuration, like a change, and applies it on hosts. */
 async function change(store: ConfigurationStore, name: string, others: readonly ConfigurationStore[] = []) {
   const base = (await store.current.isThere()) ? (await store.current.read()).digest : '';
   await store.current.offer('c1', textOf(name));
@@ -163,7 +163,7 @@ describe('a configuration in Redis that cannot be used', () => {
     await change(replacing, 'c');
     expect(await targets(first)).toEqual(['c']);
     expect(await first.versions.list()).toMatchObject([{ number: 3 }, { number: 2 }, { number: 1 }]);
-    // The key is lost: a new one is made, and what was signed with the former one is no longer shown.
+    // The key is lost: a new one is created, and texts signed with the former one are no longer shown.
     const other = { keepsCopy: false, hasKey: false };
     expect(await wrong((await host('other', other)).load())).toMatch(
       /the key of the installation is missing: .* if no host has it any more, import .* --replace FILE"$/,
@@ -173,7 +173,7 @@ describe('a configuration in Redis that cannot be used', () => {
     expect(await targets(anew)).toEqual(['d']);
     expect(await anew.versions.list()).toMatchObject([{ number: 4, reason: 'd' }]);
     expect(await wrong(first.load())).toMatch(/is not signed with the key .*dispatch config import --replace FILE"$/);
-    // One that can be used is none to pass over.
+    // A usable one is not ignored.
     await anew.current.offer('c1', textOf('e'));
     expect(await anew.current.commit('c1', '', { author: '', reason: '' })).toBe(false);
   });
@@ -210,7 +210,7 @@ describe('a Redis that has lost the configuration', () => {
     expect(await targets(starting)).toEqual(['b']);
     expect(isOvertaken).toBe(true);
     expect(await targets(old)).toEqual(['b']);
-    // What a host keeps is not replaced by what an older one has put back.
+    // The copy of a host is not replaced by an older version that another one has restored.
     await redis.flushall();
     expect(await targets(await host('second'))).toEqual(['a']);
     await starting.current.remember?.();

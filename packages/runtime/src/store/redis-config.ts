@@ -20,18 +20,18 @@ const candidateSeconds = 300;
 const answerWithinMs = 3_000;
 /** How often one is put back over what others put there at the same moment. */
 const maxPutBacks = 10;
-/** Of what cannot be used, too: its history stays. */
+/** Also for an unusable one: its history is kept. */
 const lastNumber = z.coerce.number().int().min(0).max(1e9).catch(0);
 const candidate = z.object({ text: z.string(), signed: z.string() });
 
 interface Place {
   readonly redis: Redis;
   readonly prefix: string;
-  /** Signs what is written, and checks what is read. */
+  /** Signs written texts, and verifies read ones. */
   readonly key: SealKey;
-  /** What this host was on last. Where Redis has lost it, it is put back. Left out: nothing is ever put back. */
+  /** The last version of this host. If Redis has lost it, it is restored. If omitted, nothing is ever restored. */
   readonly copy?: ConfigCopy | undefined;
-  /** One that cannot be used counts as none: the next commit takes its place. */
+  /** An unusable one counts as none: the next commit replaces it. */
   readonly replacesUnusable?: boolean | undefined;
 }
 
@@ -52,20 +52,20 @@ export class RedisConfig implements CurrentConfig {
     return (await redis.exists(redisKeys(prefix).configuration)) === 1;
   }
 
-  /** @throws ConfigError when there is none, or it cannot be used */
+  /** @throws ConfigError if there is none, or it cannot be used */
   async read(): Promise<ConfigText> {
     const head = await this.head();
     if (head) return head;
     throw oneProblem(this.title, 'there is none yet: bring it there with "dispatch config import FILE"');
   }
 
-  /** The version in use; undefined when there is none. @throws ConfigError when it cannot be used */
+  /** The current version; undefined if there is none. @throws ConfigError if it cannot be used */
   async head(): Promise<RedisVersion | undefined> {
     const { redis, prefix, copy } = this.#place;
     for (let tries = 0; ; tries += 1) {
       const { place, version: found } = await this.#look();
       const known = await copy?.read();
-      // By time, not by number: what was changed after a loss is newer, whatever its number is.
+      // By time, not by number: changes after a loss are newer, whatever their numbers.
       if (!copy || !known || (found && found.at >= known.at)) return found;
       try {
         // Not done: another host has put its own there in the meantime, which may be older.
@@ -79,7 +79,7 @@ export class RedisConfig implements CurrentConfig {
     }
   }
 
-  /** What is there, for a comparison, and as a version. @throws ConfigError when it cannot be used */
+  /** The stored data, for a comparison, and as a version. @throws ConfigError if it cannot be used */
   async #look(): Promise<{ readonly place: RedisPlace; readonly version: RedisVersion | undefined }> {
     const { redis, prefix, key, replacesUnusable = false } = this.#place;
     const fields = await redis.hgetall(redisKeys(prefix).configuration);
@@ -122,7 +122,7 @@ export class RedisConfig implements CurrentConfig {
     await redis.del(redisKeys(prefix).configurationCandidate(id)).catch(() => {});
   }
 
-  /** @param base - empty: nothing is there yet */
+  /** @param base - empty: there is none yet */
   async commit(id: string, base: string, { author, reason }: ChangeNote): Promise<boolean> {
     const { redis, prefix, key } = this.#place;
     const text = await this.candidate(id);
@@ -141,11 +141,11 @@ export class RedisConfig implements CurrentConfig {
   }
 
   async remember(): Promise<void> {
-    // A Redis that is away is looked at again when it answers.
+    // An unavailable Redis is checked again when it responds.
     const { copy } = this.#place;
     const found = await withDeadline(this.#look(), answerWithinMs).catch(() => undefined);
     const known = await copy?.read();
-    // An older one is what another host has put back: the newer one is put back in turn, at the next look.
+    // Another host has restored an older one: the newer one is restored again, at the next check.
     if (found?.version && !(known && known.at > found.version.at)) await copy?.write(found.version);
   }
 }

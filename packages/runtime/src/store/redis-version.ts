@@ -5,12 +5,12 @@ import type { Redis } from '../redis/connect-redis.ts';
 import { configDigest, type ConfigVersion } from './current-config.ts';
 import type { SealKey } from './seal.ts';
 
-/** The format of what is written here; a newer one is refused. */
+/** The format of written data; a newer one is rejected. */
 export const redisConfigFormat = 1;
-/** Versions that are kept in Redis; older ones are removed. */
+/** Maximum number of versions in Redis; older ones are removed. */
 export const maxRedisVersions = 200;
 
-/** Of a host with no key the import makes a new one. */
+/** On a host without a key the import creates a new one. */
 const importAgain = 'import the configuration again with "dispatch config import --replace FILE"';
 
 /** A version as it is in Redis and in the copy on a disk. */
@@ -33,7 +33,7 @@ export const redisVersion = z.object({
   signed: z.string(),
 });
 
-/** What is signed: whoever can write Redis, and has no key, can put no other text there. */
+/** The signed data: with write access to Redis, but without the key, nobody can replace the text. */
 export function signedText(version: Omit<RedisVersion, 'signed' | 'text'>): string {
   const { lineage, number, at, author, reason, digest } = version;
   return JSON.stringify([redisConfigFormat, lineage, number, at, author, reason, digest]);
@@ -72,10 +72,10 @@ export async function readRedisVersion(
   );
 }
 
-/** What tells one version from another in Redis, as it is there; empty: nothing is. */
+/** Identifies a version in Redis as stored; empty: there is none. */
 export type RedisPlace = Readonly<Record<'digest' | 'number', string>>;
 
-/** What is there already was written by this script: a connection that is lost before the answer has it sent again. */
+/** An identical version was written by this script: after a connection loss before the response it is sent again. */
 const replaceScript = `
 if redis.call('HGET', KEYS[1], 'signed') == ARGV[3] then return 1 end
 local now = redis.call('HMGET', KEYS[1], 'digest', 'number')
@@ -88,9 +88,9 @@ return 1
 `;
 
 /**
- * Makes a version the configuration, if that is still the one that it replaces.
+ * Makes a version the configuration, if the replaced one has not changed.
  *
- * @param now - what is replaced
+ * @param now - the replaced version
  * @returns whether it was done, now or before
  */
 export async function replaceRedisVersion(

@@ -49,14 +49,14 @@ export class RedisVersions implements VersionStore {
     return this.#read(redisKeys(this.#place.prefix).configuration);
   }
 
-  /** What is in use is noted already: nothing else ever comes into use. */
+  /** The current version is already recorded: there is no other way into use. */
   async add({ text }: ChangeNote & { readonly text: string }): Promise<ConfigVersion> {
     const newest = await this.newest();
     if (newest?.text === text) return newest;
     throw new Error('the configuration in Redis is another one by now');
   }
 
-  /** As a file that is damaged, one that is not of ours is passed over. */
+  /** An invalid version is skipped, like a damaged file. */
   async #read(key: string): Promise<RedisVersion | undefined> {
     const fields = await this.#place.redis.hgetall(key);
     if (Object.keys(fields).length === 0) return undefined;

@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => folder.remove());
 
-/** Owner, group and mode of the key that is made at this path. */
+/** Owner, group and mode of a key created at this path. */
 async function made(path: string): Promise<string> {
   const key = new SealKey(path);
   expect(await key.unseal(await key.seal('a secret'))).toBe('a secret');

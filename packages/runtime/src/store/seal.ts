@@ -3,9 +3,9 @@ import { open, readFile, stat, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Secrets that somebody typed into a page: in the configuration stands `{ sealed: TEXT }`, encrypted by AES-256-GCM under
- * the key of the installation. The key is in a file of its own, beside the configuration file or where
- * `DICOM_DISPATCH_KEY_FILE` says; never in Redis, and never in a version of the configuration.
+ * Secrets entered in a page: the configuration contains `{ sealed: TEXT }`, encrypted by AES-256-GCM with
+ * the installation key. The key is in a separate file, beside the configuration file or at
+ * `DICOM_DISPATCH_KEY_FILE`; never in Redis, and never in a version of the configuration.
  */
 export class SealKey {
   readonly path: string;
@@ -14,7 +14,7 @@ export class SealKey {
     this.path = path;
   }
 
-  /** Encrypts a secret; the key is made when it is needed for the first time. @throws Error in words for people */
+  /** Encrypts a secret; the key is created on first use. @throws Error with a text for users */
   async seal(secret: string): Promise<string> {
     const key = (await this.#read()) ?? (await this.#make());
     const nonce = randomBytes(12);
@@ -40,7 +40,9 @@ export class SealKey {
     }
   }
 
-  /** Signs a text (HMAC-SHA256) with the key of the installation, which is made when it is needed. @throws Error in words for people */
+  /**
+   * Signs a text (HMAC-SHA256) with the installation key, which is created if needed. @throws Error with a text for users
+   */
   async sign(text: string): Promise<string> {
     return signature((await this.#read()) ?? (await this.#make()), text);
   }
@@ -94,7 +96,7 @@ export class SealKey {
     }
   }
 
-  /** A key that root makes gets owner and group of the configuration file beside it, or else of its folder. */
+  /** A key created by root gets owner and group of the configuration file beside it, otherwise of its folder. */
   async #shareWithServices(file: FileHandle): Promise<void> {
     try {
       const folder = dirname(this.path);
@@ -103,7 +105,7 @@ export class SealKey {
       await file.chown(uid, gid);
       await file.chmod(0o600 | (mode & 0o040));
     } catch {
-      // Not every file system lets root do so. Whoever cannot read the key is told what to do.
+      // Not every file system supports this. An error about an unreadable key contains the remedy.
     }
   }
 }
@@ -115,7 +117,7 @@ function signature(key: Buffer, text: string): string {
   return createHmac('sha256', own).update(text).digest('base64url');
 }
 
-/** Where the key is that belongs to a configuration file. */
+/** Location of the key of a configuration file. */
 export function sealKeyPath(configFile: string, env: Readonly<Record<string, string | undefined>>): string {
   return env['DICOM_DISPATCH_KEY_FILE'] || `${configFile}.key`;
 }

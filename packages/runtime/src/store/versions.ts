@@ -21,7 +21,7 @@ const configVersion: z.ZodType<ConfigVersion> = z.object({
   text: z.string(),
 });
 
-/** Versions that are kept; older ones are removed. */
+/** Maximum number of versions; older ones are removed. */
 const maxVersions = 1000;
 /** Above the largest configuration as JSON. */
 const maxFileBytes = 32 * 1024 * 1024;
@@ -29,7 +29,7 @@ const fileName = /^(\d{6,})\.json$/;
 
 /**
  * The versions of a configuration file, in a folder beside it: one file each, never changed. Several processes may write:
- * a number is taken by making its file.
+ * a number is reserved by creating its file.
  */
 export class ConfigVersions implements VersionStore {
   readonly folder: string;
@@ -52,10 +52,10 @@ export class ConfigVersions implements VersionStore {
     });
   }
 
-  /** Undefined when there is none, and when it cannot be read: half written by a process that was killed, damaged, no file. */
+  /** Undefined if there is none, and if it cannot be read: incompletely written by a killed process, damaged, not a file. */
   async read(number: number): Promise<ConfigVersion | undefined> {
     try {
-      // Without waiting for the other end of what is no file.
+      // Without blocking on an entry that is not a regular file.
       await using file = await open(this.#path(number), constants.O_RDONLY | constants.O_NONBLOCK);
       const stat = await file.stat();
       return !stat.isFile() || stat.size > maxFileBytes
@@ -75,7 +75,7 @@ export class ConfigVersions implements VersionStore {
   }
 
   /**
-   * Notes a version, unless the newest one has the same text.
+   * Records a version, unless the newest one has the same text.
    *
    * @returns the version with this text
    * @throws the error of the file system
@@ -88,7 +88,7 @@ export class ConfigVersions implements VersionStore {
     const digest = configDigest(entry.text);
     await mkdir(this.folder, { recursive: true, mode: 0o700 });
     for (;;) {
-      // One look: who notes the same text at the same moment takes the number, and it is looked again.
+      // One try: another process that records the same text at the same time takes the number, and the check is repeated.
       const numbers = await this.#numbers();
       const newest = await this.newest(numbers);
       if (newest?.digest === digest) return newest;
@@ -107,7 +107,7 @@ export class ConfigVersions implements VersionStore {
     }
   }
 
-  /** As a whole, so that nobody reads a part of it. False when another process has taken the number. */
+  /** Atomically, so that no reader sees a part of it. False if another process has taken the number. */
   async #write(version: ConfigVersion): Promise<boolean> {
     const made = join(this.folder, `.${randomBytes(8).toString('hex')}`);
     try {
@@ -130,7 +130,7 @@ export class ConfigVersions implements VersionStore {
 
   async #prune(): Promise<void> {
     const old = (await this.#numbers()).slice(0, -maxVersions);
-    // Not a folder, and not what somebody else owns.
+    // Neither a folder, nor a file of another owner.
     await Promise.allSettled(old.map((number) => rm(this.#path(number), { force: true })));
   }
 

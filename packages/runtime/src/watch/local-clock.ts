@@ -1,8 +1,8 @@
 const localNow = Date.now;
 
 /**
- * Notices that the local clock was set: it has then gone on by another time than the monotonic clock. A machine that was
- * suspended looks the same, since the monotonic clock stands still meanwhile.
+ * Detects that the local clock was set: its difference to the monotonic clock has changed. A suspended machine
+ * looks the same, since the monotonic clock stops meanwhile.
  */
 export class LocalClock {
   #wallMs = localNow();
@@ -12,7 +12,7 @@ export class LocalClock {
     return localNow();
   }
 
-  /** @returns by how much the local clock has jumped since the last look; negative: backwards */
+  /** @returns by how much the local clock has jumped since the last check; negative: backwards */
   look(): number {
     const wallMs = localNow();
     const monotonicMs = performance.now();

@@ -1,11 +1,11 @@
 const localNow = Date.now;
-/** Samples that are compared: the one whose answer took the least time is the best. */
+/** Number of compared samples: the one with the fastest response is the best. */
 const keptSamples = 16;
 
 export interface ClockSample {
   /** Redis TIME in ms since 1970. */
   readonly redisMs: number;
-  /** `performance.now()` before it was asked, and after. */
+  /** `performance.now()` before the request, and after the response. */
   readonly sentAt: number;
   readonly receivedAt: number;
 }
@@ -14,9 +14,10 @@ export interface ClockSample {
 export const skewLimitMs = 30_000;
 
 /**
- * The clock of Redis, which all processes share, for code that cannot ask each time: due times and ages go by it, never by
- * the local clock. Between two samples it goes on with the monotonic clock of this process, so that a local clock that is
- * set does not move it.
+ * The clock of Redis, which all processes share, for code that cannot query it each time: use it for due times and ages
+ * instead of
+ * the local clock. Between two samples it uses the monotonic clock of this process, so a change of the local clock
+ * does not affect it.
  */
 export class RedisClock {
   readonly #samples: (ClockSample & { readonly offsetMs: number })[] = [];
@@ -27,15 +28,15 @@ export class RedisClock {
     return this.#offsetMs === undefined ? localNow() : Math.round(performance.now() + this.#offsetMs);
   };
 
-  /** Whether Redis has told its time. */
+  /** Whether Redis has returned its time. */
   get isSet(): boolean {
     return this.#offsetMs !== undefined;
   }
 
   /**
-   * Takes over a time that Redis told.
+   * Adds a time that Redis returned.
    *
-   * @returns by how much the clock of Redis has jumped since the last sample, as far as the duration of the two answers allows to say so
+   * @returns by how much the clock of Redis has jumped since the last sample, within the accuracy of the two responses
    */
   sample(sample: ClockSample): number {
     const offsetMs = sample.redisMs - (sample.sentAt + sample.receivedAt) / 2;

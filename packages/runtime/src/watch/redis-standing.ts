@@ -1,11 +1,11 @@
 import type { Loss } from '@dicom-dispatch/state/generation';
 
 /**
- * - `starting`: Redis has not answered yet
- * - `good`: it has what it had
- * - `lost`: it has lost data, and nothing may be confirmed until a router has recovered what it can
- * - `away`: it does not answer
- * - `refuses`: it answers, and takes no writes, e.g. for want of memory
+ * - `starting`: Redis has not responded yet
+ * - `good`: it has its data
+ * - `lost`: it has lost data, and nothing may be confirmed until a router has recovered as much as possible
+ * - `away`: it does not respond
+ * - `refuses`: it responds, but rejects writes, e.g. because it is out of memory
  */
 export type RedisStanding =
   | { readonly kind: 'starting' | 'good' }
@@ -13,7 +13,7 @@ export type RedisStanding =
   | { readonly kind: 'away'; readonly since: number }
   | { readonly kind: 'refuses'; readonly since: number; readonly reason: string };
 
-/** What a standing means, in words for people. */
+/** Description of a state, for users. */
 export function wordsOf(standing: RedisStanding): string {
   switch (standing.kind) {
     case 'starting':
@@ -31,7 +31,7 @@ export function wordsOf(standing: RedisStanding): string {
   }
 }
 
-/** What was lost, in words for people. */
+/** Description of the loss, for users. */
 export const lossWords = {
   gone: 'Redis lost its data: no instance is sent until a router has recovered the data',
   older: 'Redis has data from an earlier time: no instance is sent until a router has recovered the data',

@@ -1,10 +1,10 @@
 import type { RedisClock } from './redis-clock.ts';
 
 /**
- * From now on `Date.now()` of this process is the time of Redis. BullMQ asks it in many places, e.g. which jobs are due: a
- * host whose clock is wrong would start them early, or put them off for a day (docs/decisions/0017-one-clock.md).
+ * From now on `Date.now()` of this process returns the time of Redis. BullMQ uses it in many places, e.g. for due jobs: a
+ * host with a wrong clock would start them early, or postpone them for a day (docs/decisions/0017-one-clock.md).
  *
- * @returns what ends it
+ * @returns a function that ends it
  */
 export function useRedisTime(clock: RedisClock): () => void {
   const before = Date.now;

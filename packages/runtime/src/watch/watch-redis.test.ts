@@ -75,7 +75,7 @@ describe('a process that watches Redis', () => {
     await redis.flushall();
     await expect(one.watch.confirm()).rejects.toThrow(RedisLost);
     await until(one, two).are('lost');
-    // Whoever starts now has nothing to rely on either.
+    // A process that starts now has no reliable data either.
     const three = await watch();
     expect(three.watch.standing).toMatchObject({ kind: 'lost', loss: { kind: 'gone' } });
     expect(three.watch.dependencies()[0]).toMatchObject({

@@ -21,7 +21,7 @@ const beatMs = 1_000;
 /** After so long without an answer Redis counts as away. */
 const answerWithinMs = 3_000;
 const maxJumps = 5;
-/** What Redis answers, also from within a script, when it takes no writes. */
+/** Responses of Redis, also from within a script, if it rejects writes. */
 const refusals = /\b(OOM|READONLY|MISCONF|NOPERM|NOREPLICAS|LOADING|CLUSTERDOWN|MASTERDOWN|TRYAGAIN)\b/;
 
 /** A clock that was set, as a process noticed it. */
@@ -32,7 +32,7 @@ export interface ClockJump {
   readonly at: number;
 }
 
-/** What a process tells of itself in Redis. */
+/** Data of a process in Redis. */
 export interface AboutProcess {
   readonly services: readonly string[];
   readonly host: string;
@@ -42,12 +42,12 @@ export interface AboutProcess {
   /** By how much its local clock is ahead of Redis. */
   readonly skewMs: number;
   readonly jumps: readonly ClockJump[];
-  /** Format of the data in Redis that it knows: a newer version does not migrate them while it runs. */
+  /** Data format in Redis that it supports: a newer version does not migrate the data while it runs. */
   readonly format: number;
 }
 
 export interface RedisListener {
-  /** Redis has lost data: stop what relies on them. */
+  /** Redis has lost data: stop everything that depends on them. */
   lost?(loss: Loss): void;
   /** What could be recovered is recovered: go on. */
   recovered?(): void;
@@ -59,16 +59,16 @@ export interface WatchOptions {
   /** Of this process, for people. */
   readonly services: readonly string[];
   readonly log: Logger;
-  /** What a former process of this service remembered. */
+  /** Memory of a previous process of this service. */
   readonly known?: KnownGeneration | undefined;
 }
 
-/** Raised where something would be written into a Redis that has lost data. */
+/** Thrown instead of writing into a Redis that has lost data. */
 export class RedisLost extends Error {
   override readonly name = 'RedisLost';
 }
 
-/** Tells Redis once a second that this process lives; notices that Redis lost data, and that a clock is wrong. */
+/** Sends the heartbeat of this process once a second; detects loss of data in Redis, and wrong clocks. */
 export class RedisWatch {
   readonly clock = new RedisClock();
   readonly process: string = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
@@ -100,7 +100,7 @@ export class RedisWatch {
     return this.#known;
   }
 
-  /** Resolves once Redis has answered, whatever it said. */
+  /** Resolves once Redis has responded, with any result. */
   get first(): Promise<void> {
     return this.#first.promise;
   }
@@ -113,15 +113,15 @@ export class RedisWatch {
     return this.#jumps;
   }
 
-  /** @returns what ends it */
+  /** @returns a function that ends it */
   listen(listener: RedisListener): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
 
   /**
-   * Asks Redis now whether it still has what it had. What was read before, and is confirmed by this, was read from data
-   * that are not lost.
+   * Checks now whether Redis still has its data. Data that were read before, and are confirmed by this, were not
+   * lost.
    *
    * @throws RedisLost
    */
@@ -134,7 +134,7 @@ export class RedisWatch {
     throw new RedisLost('Redis has lost data');
   }
 
-  /** Resolves when Redis has what it had, at once or after a recovery. */
+  /** Resolves when Redis has its data, immediately or after a recovery. */
   async untilGood(signal: AbortSignal): Promise<void> {
     while (this.#standing.kind === 'starting' || this.#standing.kind === 'lost') {
       await sleep(100, undefined, { signal });
@@ -145,7 +145,7 @@ export class RedisWatch {
     const standing = this.#standing;
     const skewMs = this.skewMs;
     const isSkewed = Math.abs(skewMs) > skewLimitMs;
-    // A console shows what is wrong; where it was taken out of service nobody would see it.
+    // A console shows the problem; if it were unready, nobody would see it.
     const isNeeded = this.#options.services.some((service) => service !== 'console');
     return [
       {
@@ -154,12 +154,12 @@ export class RedisWatch {
         detail: wordsOf(standing),
         isNeeded,
       },
-      // Due times go by Redis: a wrong clock stops nothing.
+      // Due times use the clock of Redis: a wrong local clock stops nothing.
       { name: 'clock', ok: !isSkewed, detail: isSkewed ? skewWords(skewMs) : 'agrees with Redis', isNeeded: false },
     ];
   }
 
-  /** Ends it; a Redis that does not answer is not waited for. */
+  /** Ends it; a Redis that does not respond is not waited for. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     const { redis, prefix } = this.#options;
@@ -201,7 +201,7 @@ export class RedisWatch {
 
   async #ask(): Promise<BeatAnswer> {
     const { redis, prefix } = this.#options;
-    // A beat whose answer was lost may have been counted: Redis then has any number since the last that was answered.
+    // A heartbeat with a lost response may have been counted: Redis then has any number since the last confirmed one.
     this.#number += 1;
     const number = this.#number;
     const answer = await beatGeneration(redis, prefix, {
@@ -251,7 +251,7 @@ export class RedisWatch {
 
   #isAway(): void {
     const { kind } = this.#standing;
-    // What was lost stays lost, whether it answers or not.
+    // Lost data stay lost, whether Redis responds or not.
     if (kind === 'starting' || kind === 'lost' || kind === 'away') return;
     this.#standing = { kind: 'away', since: this.clock.now() };
   }

@@ -1,4 +1,4 @@
-/** Where a point lies to an ellipsoid: below 1 inside, 1 on the surface. */
+/** Position of a point relative to an ellipsoid: below 1 inside, 1 on the surface. */
 export function depth(
   x: number,
   y: number,

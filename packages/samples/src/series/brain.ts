@@ -3,7 +3,7 @@ import { depth } from './body.ts';
 export const tissues = ['air', 'skin', 'skull', 'fluid', 'grey', 'white', 'nucleus', 'lesion', 'eye'] as const;
 export type Tissue = (typeof tissues)[number];
 
-/** The tissue of a head at a point (millimetres; x to the left, y to the back, z to the head). Not anatomy to measure. */
+/** The tissue of a head at a point (millimetres; x to the left, y to the back, z to the head). Not anatomically accurate. */
 export function head(x: number, y: number, z: number): Tissue {
   const outside = depth(x, y, z, [0, 4, 0], [80, 98, 94]);
   if (outside > 1) return 'air';

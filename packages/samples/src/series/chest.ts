@@ -1,8 +1,9 @@
 import { depth, ring } from './body.ts';
 
 /**
- * A chest after contrast as Hounsfield units at a point (millimetres; x to the left, y to the back, z to the head; z 0 at the
- * heart's base). Not anatomy to measure: enough that a reader sees a chest, and that each slice differs.
+ * A chest after contrast as Hounsfield units at a point (millimetres; x to the left, y to the back, z to the head; z 0 at
+ * the
+ * base of the heart). Not anatomically accurate: sufficient to recognise a chest, and each slice differs.
  */
 export function chest(x: number, y: number, z: number): number {
   if (ring(x, y, 0, 0, 172, 122) > 1) return table(x, y);

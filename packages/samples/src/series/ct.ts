@@ -23,7 +23,7 @@ const looks: readonly CtLook[] = [
   { reading: 'coronal', kernel: 'lung' },
 ];
 
-/** What stands between first and last slice, in millimetres. */
+/** Distance between first and last slice, in millimetres. */
 const extentMm: Readonly<Record<CtLook['reading'], number>> = { axial: 250, coronal: 180 };
 
 /** CT Image Storage of a chest: stored values are Hounsfield units plus 1024 in 12 bits. */

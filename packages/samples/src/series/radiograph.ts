@@ -12,7 +12,7 @@ const classes = {
   DX: '1.2.840.10008.5.1.4.1.1.1.1',
 } as const;
 
-/** A chest radiograph, from the front and from the side in turn: what lies in the way of each ray, as brightness. */
+/** A chest radiograph, alternating frontal and lateral: the absorption along each ray, as brightness. */
 export function radiographSeries(modality: 'CR' | 'DX', shape: SeriesShape): SeriesPlan {
   const view: View = shape.seriesNumber % 2 === 1 ? 'PA' : 'LATERAL';
   return {
@@ -81,7 +81,7 @@ function expose(shape: SeriesShape, view: View, index: number): Float32Array {
   return values;
 }
 
-/** Rays from back to front; the patient's left is on the right of the picture. */
+/** Rays from back to front; the patient's left is on the right of the image. */
 function frontal(x: number, z: number): number {
   const shoulders = 165 + Math.max(0, z - 90) * 0.9;
   const body = 150 * Math.sqrt(Math.max(0, 1 - (x / shoulders) ** 2)) * (z > 175 ? 0.55 : 1);
@@ -99,7 +99,7 @@ function frontal(x: number, z: number): number {
   return body - air + heart + spine + nodule + clavicle + ribs(x, z) + marker;
 }
 
-/** Rays from right to left; the front of the patient is on the left of the picture. */
+/** Rays from right to left; the front of the patient is on the left of the image. */
 function lateral(y: number, z: number): number {
   const body = 210 * Math.sqrt(Math.max(0, 1 - (y / 118) ** 2));
   if (body === 0) return 0;
@@ -110,7 +110,7 @@ function lateral(y: number, z: number): number {
   return body - air + heart + spine + sternum + slantedRibs(y, z);
 }
 
-/** The side marker of lead: an L of 14 by 20 millimetres. */
+/** The lead side marker: an L of 14 by 20 millimetres. */
 function letter(x: number, z: number): boolean {
   const upright = x > 0 && x < 4 && z > 0 && z < 20;
   return upright || (x > 0 && x < 14 && z > 0 && z < 4);

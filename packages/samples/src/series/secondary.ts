@@ -3,7 +3,7 @@ import type { SeriesPlan, SeriesShape } from '../plan.ts';
 import { quickPixels } from '../quick-pixels.ts';
 import { createNoise, createRandom } from '../random.ts';
 
-/** Secondary captures of a grey wedge with noise, multi-frame where `frames` is above 1. Quick to make: no body. */
+/** Secondary captures of a grey wedge with noise, multi-frame if `frames` is above 1. Fast to generate: no body. */
 export function secondarySeries(shape: SeriesShape): SeriesPlan {
   return {
     instanceCount: shape.instances,

@@ -1,4 +1,4 @@
-/** How much of an ellipsoid (centre and radii in the picture, thickness along the ray) lies in the way of a ray. */
+/** Length of a ray within an ellipsoid (centre and radii in the image, thickness along the ray). */
 export function chord(
   across: number,
   up: number,

@@ -47,7 +47,7 @@ function insonateAll(shape: SeriesShape, index: number): Buffer {
 }
 
 function insonate(target: Buffer, shape: SeriesShape, index: number, frame: number): void {
-  // The same speckle in every frame, shaken a little: tissue stays where it is while the chamber beats.
+  // The same speckle in every frame, slightly shaken: tissue keeps its position while the chamber beats.
   const still = createNoise(createRandom(shape.seed, 'speckle', shape.seriesNumber, index));
   const lively = createNoise(createRandom(shape.seed, 'speckle', shape.seriesNumber, index, frame));
   const beat = 0.5 - 0.5 * Math.cos((2 * Math.PI * frame) / Math.max(1, shape.frames));
