@@ -1,7 +1,8 @@
 /**
- * How long after the last instance of a study is stored in Orthanc it is confirmed at the target, when the study is sent as it
- * arrives: with the plugin's push and by polling, beside Orthanc's own auto-routing in Lua and beside a rule that starts at stable.
- * All of them follow the same Orthanc, so that each study is sent by all at once.
+ * Time from storing the last instance of a study in Orthanc to its confirmation at the target, if the study is sent during
+ * reception: with the plugin's push and by polling, compared with Orthanc's own auto-routing in Lua and with a rule that
+ * starts when stable.
+ * All of them follow the same Orthanc, so that each study is sent by all at the same time.
  *
  *   ./dispatch bench arrival [--studies 3] [--instances 500] [--seconds 60] [--stable-age 60] [--write]
  */
@@ -41,7 +42,7 @@ const ways = {
 } as const;
 const lua = "Orthanc's auto-routing in Lua";
 
-/** SOP Instance UID to the moment of its last C-STORE, and how many there were, by who sent it. */
+/** SOP Instance UID to the time of its last C-STORE, and their number, by sender. */
 interface Arrived {
   readonly at: Map<string, number>;
   count: number;

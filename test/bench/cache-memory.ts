@@ -1,4 +1,4 @@
-// Measures what the ledger and the cache take in Redis, and writes it into docs/capacity.md:
+// Measures the memory of the ledger and the cache in Redis, and writes it into docs/capacity.md:
 //   ./dispatch bench cache-memory [--studies 1000] [--instances 500] [--write]
 import { randomBytes, randomInt } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -35,7 +35,7 @@ interface Measured {
   readonly fileBytes: number;
 }
 
-/** Runs `fill` on an empty Redis and says what it left there. */
+/** Runs `fill` on an empty Redis and returns the resulting size. */
 async function measure(fill: () => Promise<void>): Promise<Measured> {
   await redis.flushall();
   await redis.call('MEMORY', 'PURGE');
@@ -47,7 +47,7 @@ async function measure(fill: () => Promise<void>): Promise<Measured> {
   };
 }
 
-/** UIDs as a CT scanner makes them: root, machine, date, series, number. */
+/** UIDs of a CT scanner: root, machine, date, series, number. */
 function scannerUids(study: number): { study: string; series: string; instance: (number: number) => string } {
   const root = `1.2.840.113619.2.55.3.604688119.969.${1_268_071_029 + study}`;
   return {
@@ -57,7 +57,7 @@ function scannerUids(study: number): { study: string; series: string; instance: 
   };
 }
 
-/** UIDs made of a UUID (PS3.5 section B.2). */
+/** UIDs derived from a UUID (PS3.5 section B.2). */
 function uuidUids(): ReturnType<typeof scannerUids> {
   const uid = () => `2.25.${BigInt(`0x${randomBytes(16).toString('hex')}`)}`;
   return { study: uid(), series: uid(), instance: uid };
@@ -183,7 +183,7 @@ ${row('cache without a budget: manifest and tags', manifests)}
 - Give Redis 1.5 times the sum of ledger and cache: a rewrite of the append-only file copies pages that change
   meanwhile. For 1,000,000 such studies at one target this is ${formatBytes(((scanner.bytes / studies) * million + 256_000_000) * 1.5)}.`;
 console.log(text);
-// Not for the document: it depends on what else the machine does.
+// Not for the document: it depends on other load of the machine.
 console.log(`ledger: ${rates[0]} confirmations/s where each is awaited before the next, ${rates[1]} from eight lanes`);
 
 if (values.write) {

@@ -1,4 +1,4 @@
-// Counts what Orthanc is asked for one study to four targets with a transform and one retry, with the cache off and on,
+// Counts the requests to Orthanc for one study to four targets with a transform and one retry, with the cache off and on,
 // and writes it into docs/capacity.md:
 //   ./dispatch bench cache [--instances 100] [--write]
 import { readFile, writeFile } from 'node:fs/promises';
@@ -27,7 +27,7 @@ interface Counted {
 
 const transforms = { named: { set: { InstitutionName: 'Elsewhere' } } };
 
-/** One study to four targets; the receiver of one dies in the middle of its first attempt. */
+/** One study to four targets; the receiver of one crashes during its first attempt. */
 async function measure(system: RoutingSystem, name: string, cache: object, transform?: string): Promise<Counted> {
   await using proxy = await startCountingProxy(system.orthanc.url);
   await using scp = await startFaultScp();
@@ -95,7 +95,7 @@ ${table.join('\n')}
 - With storage for them (a folder, or Redis with a secret) instances are transformed once; without the cache they are transformed for
   each target and attempt. Instances that are sent as stored are not cached, because Orthanc returns them faster than Redis would.`;
 console.log(text);
-// Not for the document: it depends on what else the machine does.
+// Not for the document: it depends on other load of the machine.
 for (const { name, seconds } of results) console.log(`${name}: ${seconds.toFixed(1)} s until delivered`);
 if (values.write) await writeSection(text);
 

@@ -51,7 +51,7 @@ const links: Readonly<
 };
 const wanted = values.kinds.split(',') as Kind[];
 const versions = await describeMachine(['Redis', 'Orthanc', 'DCMTK', 'OpenSSH', 'rclone', 's3cmd', 'coreutils']);
-/** As it was called, but for the kinds, which each has its own table. */
+/** The command line, without the kinds, each of which has its own table. */
 const others = [
   ...(isQuick ? ['--quick'] : []),
   ...(['sets', 'links', 'modes', 'runs'] as const).flatMap((name) => {

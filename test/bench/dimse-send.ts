@@ -27,7 +27,7 @@ const { values } = parseArgs({
     // A sender that takes longer than 10 s is measured this often instead.
     'slow-runs': { type: 'string', default: '5' },
     data: { type: 'string', default: join(tmpdir(), 'dicom-dimse-bench') },
-    // Renews the rows of what was measured in dimse-send.json, and BENCHMARKS.md from it.
+    // Updates the measured rows in dimse-send.json, and BENCHMARKS.md from it.
     write: { type: 'boolean', default: false },
   },
 });
@@ -93,7 +93,7 @@ function order({ set, mode, receiver }: Row): string {
   return [mode === 'nodelay' ? 0 : 1, ['storescp', 'orthanc', 'distant'].indexOf(receiver), set].join();
 }
 
-/** The first version number that a program says of itself. */
+/** The first version number in the output of a program. */
 function version(program: string): string {
   const { stdout, stderr } = spawnSync(program, ['--version'], { encoding: 'utf8' });
   return /\d+\.\d+\.\d+/.exec(`${stdout}${stderr}`)?.[0] ?? 'of unknown version';
@@ -117,7 +117,7 @@ async function measureSet(set: BenchSet, mode: Mode): Promise<void> {
     );
     const measured = new Map(contestants.map((contestant) => [contestant.name, [] as Run[]]));
     const times = Number(values.runs);
-    // Round by round, so that what else happens on the machine falls on all alike.
+    // Round by round, so that other load of the machine affects all equally.
     for (let round = 0; round < times; round += 1) {
       for (const contestant of contestants) {
         const runs = measured.get(contestant.name) ?? [];

@@ -62,7 +62,7 @@ console.log(
 );
 process.exit(0);
 
-/** @returns how many have arrived, on associations of their own */
+/** @returns how many have arrived, on separate associations */
 async function sendAll(wanted: readonly Item[]): Promise<number> {
   const associations = await Promise.all(
     Array.from({ length: Math.min(task.associations, wanted.length) }, () =>
@@ -130,7 +130,7 @@ function openFile(path: string, sizeBytes: number): Opened {
   return { source: read(), releaseChunk: (chunk) => void free.push(Buffer.from(chunk.buffer)) };
 }
 
-/** Not `resourceUsage().maxRSS`: that begins with what the parent had when it forked. */
+/** Not `resourceUsage().maxRSS`: this starts with that of the parent when it forked. */
 async function peakOfThisProcess(): Promise<number> {
   const status = await readFile('/proc/self/status', 'utf8');
   return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1024;

@@ -28,7 +28,7 @@ const TITLES: Readonly<Record<SetName, string>> = {
   D: 'CT 200 × 135 kB JPEG lossless',
 };
 
-/** The data sets of the measurements, made once and kept in `root`. */
+/** The data sets of the measurements, generated once and stored in `root`. */
 export async function makeSet(root: string, name: SetName): Promise<BenchSet> {
   const folder = join(root, name);
   const made = await stat(folder).catch(() => undefined);

@@ -4,12 +4,13 @@ import { tempFolder, type OrthancServer } from '@dicom-dispatch/harness';
 import type { Timed } from './delivery-kinds.ts';
 import { measureProcess } from './dimse-measure.ts';
 
-/** How many files a script of one's own would fetch at the same time. */
+/** How many files a script would download in parallel. */
 const atOnce = 4;
 
 /**
- * Fetches every instance of a source into files by one curl, and then does something with them: the whole way of a study,
- * by a script. The list of the instances is asked for before the clock starts.
+ * Downloads every instance of a source into files with one curl, and then runs a function with them: the complete path of a
+ * study,
+ * with a script. The list of the instances is requested before the clock starts.
  */
 export async function exportAndThen(
   source: OrthancServer,
@@ -33,7 +34,7 @@ export async function exportAndThen(
   }
 }
 
-/** What two programs take, one after the other. */
+/** The total of two programs, run sequentially. */
 export function inTurn(first: Timed, second: Timed): Timed {
   return {
     seconds: first.seconds + second.seconds,

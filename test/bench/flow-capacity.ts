@@ -1,6 +1,6 @@
 import { table } from './report.ts';
 
-/** What the measures of the flow found, as far as an extrapolation needs it. */
+/** Results of the flow measurements that the extrapolation needs. */
 export interface FlowFigures {
   readonly tasksPerSecond: number;
   readonly cpuMsPerTask: number;
@@ -18,18 +18,18 @@ export interface FlowFigures {
 /** Assumed of a study: what docs/capacity.md measures the ledger with. */
 const instances = 500;
 const instanceBytes = 524_000;
-/** Of the folded ledger an instance and target, UIDs as scanners make them; the first table of docs/capacity.md. */
+/** Folded ledger per instance and target, UIDs of a scanner; the first table of docs/capacity.md. */
 const ledgerBytes = 6.4;
-/** Busy hours against the mean of a day. */
+/** Peak hours relative to the daily mean. */
 const peak = 4;
-/** How busy a core may be kept for long. */
+/** Permanent utilisation of a core. */
 const share = 0.6;
-/** The default of `records.keep`; what has left is forgotten up to a week later. */
+/** The default of `records.keep`; records of deleted studies are removed up to a week later. */
 const keepDays = 90;
-/** A server of which it is said how long it lasts. */
+/** A server for which the time until it is full is computed. */
 const redisBytes = 32e9;
 
-/** What the figures mean for a hospital group, for the migration of an archive, and beyond one Redis. */
+/** Extrapolation for a hospital group, for the migration of an archive, and beyond one Redis. */
 export function printCapacity(figures: FlowFigures): string {
   const studyBytes = instances * instanceBytes;
   const days = 86_400;
@@ -42,7 +42,7 @@ export function printCapacity(figures: FlowFigures): string {
   const jobs = Math.min(group.studies * 7, 10_000) * group.targets * figures.jobBytes;
   const million = 1_000_000;
   const link = 100e6;
-  /** Of a mean day, in a second. */
+  /** Daily mean, per second. */
   const newBytes = (group.studies * group.targets * studyBytes) / days;
   const redisLimit = (share * 1_000) / figures.redisCpuMsPerDelivery;
   const sweepOf = (studies: number): string =>

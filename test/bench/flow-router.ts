@@ -14,7 +14,7 @@ export interface RouterRate {
   readonly cpuMsPerTask: number;
 }
 
-/** Stable studies that wait in Orthanc's feed: how fast a router makes study tasks of them, one delivery each. */
+/** Stable studies in Orthanc's feed: how fast a router creates study tasks for them, one delivery each. */
 export async function measureRouter(studies: number): Promise<RouterRate> {
   await using scene = await startFlowScene({ sink: { type: 'dummy', read: false } }, studies, {
     rules: [{ name: 'all', targets: ['sink'] }],
@@ -46,14 +46,14 @@ export async function measureRouter(studies: number): Promise<RouterRate> {
 export interface SweepFigure {
   readonly studies: number;
   readonly seconds: number;
-  /** The pause between two pages that the configuration has by default; the measured sweep makes none. */
+  /** The default pause between two pages; the measured sweep makes none. */
   readonly withPausesSeconds: number;
   readonly redisBytesPerStudy: number;
 }
 
 /**
- * A sweep over studies that all were routed before: what it takes each hour to find that nothing is missing. The source is
- * a stand-in that answers as Orthanc does and is much quicker; Redis and router are real.
+ * A sweep over studies that were all routed before: the hourly cost of finding that nothing is missing. The source is
+ * simulated and much faster than Orthanc; Redis and router are real.
  */
 export async function measureSweep(studies: number): Promise<SweepFigure> {
   const changed = '20200101T000000';

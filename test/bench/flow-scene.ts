@@ -100,7 +100,7 @@ export async function startFlowScene(
         await waitFor(
           async () => {
             const open = ids.filter((id) => !done.has(id));
-            // The latest first: while it is open there is no need to ask for all.
+            // Latest first: while it is open the others need not be read.
             const last = await records.delivery(open.at(-1) ?? '');
             if (last && last.state !== 'delivered') return false;
             for (const id of open) {

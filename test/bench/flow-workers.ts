@@ -14,7 +14,7 @@ export const latencyMs = 4_000;
 /** Deliveries at the same time in one dispatcher. */
 export const lanes = 4;
 
-/** The same deliveries by more and more dispatchers, to a target that takes its time for each and no CPU. */
+/** The same deliveries with an increasing number of dispatchers, to a target with a fixed duration and no CPU. */
 export async function measureWorkers(counts: readonly number[], studies: number): Promise<WorkerRow[]> {
   const targets = Object.fromEntries(
     counts.map((count) => [
@@ -50,7 +50,7 @@ export interface TargetRow {
   readonly rssBytes: number;
   readonly redisConnections: number;
   readonly idleCpuShare: number;
-  /** In Redis, of each delivery that has ended: its job, kept for days, and its records, kept until removed. */
+  /** In Redis, for each ended delivery: its job, kept for days, and its records, kept until removed. */
   readonly jobBytes: number;
   readonly recordBytes: number;
 }
@@ -112,8 +112,9 @@ export interface BacklogRow {
 }
 
 /**
- * Deliveries that overtake a backlog: the same number of urgent ones while more and more others wait in the same queue. What
- * waits are made-up studies, which never get their turn; what is measured are real ones.
+ * Deliveries that overtake a backlog: the same number of urgent ones with an increasing number of others in the same queue.
+ * The waiting
+ * ones are generated and never run; the measured ones are real.
  */
 export async function measureBacklog(sizes: readonly number[], studies: number): Promise<BacklogRow[]> {
   await using scene = await startFlowScene({ sink: { type: 'dummy', concurrency: 8 } }, studies * sizes.length);

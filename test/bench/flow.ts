@@ -1,6 +1,6 @@
 /**
- * The flow around the bytes: routing, sweeping, sharing work among dispatchers, targets and backlogs, and what it takes in
- * Redis. Real Orthanc, Redis and services; where something stands in for Orthanc it is said.
+ * Routing, sweeping, distribution among dispatchers, targets and backlogs, and their cost in
+ * Redis. Real Orthanc, Redis and services; a simulated source is mentioned.
  *
  *   ./dispatch bench flow [--quick] [--only router,latency,sweep,workers,targets,backlog] [--write]
  */

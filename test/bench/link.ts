@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 /** How long and how wide a link is. */
 export interface LinkQuality {
-  /** Every byte comes this much later, in each direction: half of the round trip. */
+  /** Delay of every byte, in each direction: half of the round trip. */
   readonly delayMs: number;
   /** Of all connections together, in each direction; 0 = no limit. */
   readonly bytesPerSecond: number;
@@ -14,7 +14,7 @@ export interface Link extends AsyncDisposable {
   readonly port: number;
 }
 
-/** A long or narrow link to a server on this machine, in a process of its own so that it takes no time from who measures. */
+/** A long or narrow link to a server on this machine, in a separate process so that it does not affect the measurement. */
 export async function startLink(port: number, quality: LinkQuality): Promise<Link> {
   const child = fork(fileURLToPath(import.meta.url), [JSON.stringify({ port, ...quality })], {
     execArgv: ['--disable-warning=ExperimentalWarning'],
@@ -67,7 +67,7 @@ function serve({ port, delayMs, bytesPerSecond }: LinkQuality & { readonly port:
     });
     function next(): void {
       if (timer) return;
-      // What is due by now goes out in one call.
+      // All due bytes are sent in one call.
       to.cork();
       process.nextTick(() => to.uncork());
       for (let first = queue[0]; first; first = queue[0]) {

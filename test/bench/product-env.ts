@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** What `./dispatch` and the image give Node besides the program: figures are of the product as it is run. */
+/** Node options set by `./dispatch` and the image: figures are those of the product. */
 export const productEnv: Readonly<Record<string, string>> = {
   MALLOC_ARENA_MAX: '1',
   NODE_COMPILE_CACHE: join(tmpdir(), 'dicom-dispatch-bench', 'compile'),

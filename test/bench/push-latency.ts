@@ -1,5 +1,5 @@
 /**
- * How long a stable study takes from the change in Orthanc to the first byte of its first instance at the target, with
+ * Time from the change of a stable study in Orthanc to the first byte of its first instance at the target, with
  * the plugin's push and by polling alone.
  *
  *   ./dispatch bench push-latency [STUDIES]
@@ -16,7 +16,7 @@ import { startDispatch } from '../e2e/support/start-dispatch.ts';
 const plugin = fileURLToPath(new URL('../../orthanc-plugin/dicom_dispatch.py', import.meta.url));
 const studies = Number(process.argv[2] ?? 40);
 
-/** Orthanc's own date of a change has whole seconds: a callback of ours writes down when it came, to the microsecond. */
+/** Orthanc's own date of a change has whole seconds: a callback records the time, to the microsecond. */
 const stopwatch = (log: string, withPlugin: boolean): string => `
 import time
 import orthanc

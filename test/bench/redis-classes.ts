@@ -12,7 +12,7 @@ const queueParts = new Set(
   ),
 );
 
-/** Classes that grow with what was delivered, because it is kept: records for people, confirmations, finished jobs. */
+/** Classes that grow with the number of deliveries, because they are kept: records, confirmations, completed jobs. */
 export const keptClasses: ReadonlySet<string> = new Set([
   'job',
   'job logs',
@@ -30,7 +30,7 @@ export const keptClasses: ReadonlySet<string> = new Set([
   'audit',
 ]);
 
-/** To which class a key belongs; its ids and names are left out. */
+/** The class of a key, without ids and names. */
 export function classOf(key: string, prefix: string): string {
   const parts = key.slice(prefix.length + 1).split(':');
   const [first = '', second = ''] = parts;

@@ -1,5 +1,5 @@
-// What it saves that chunks of instances are given back to the source: CPU of 500 instances of 0.5 MB from Orthanc to
-// storescp, through our source and handler, in processes of their own, by turns.
+// Savings by releasing chunks of instances to the source: CPU of 500 instances of 0.5 MB from Orthanc to
+// storescp, with our source and handler, in separate processes, alternating.
 //   ./dispatch bench release-chunk [--instances 500] [--runs 3]
 import { execFile } from 'node:child_process';
 import { parseArgs, promisify } from 'node:util';

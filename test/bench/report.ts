@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** Programs of which a report tells the version: how to ask, and where in the answer it is. */
+/** Programs whose versions a report contains: the command, and the pattern of the version. */
 const programs = {
   Redis: ['redis-server', ['--version'], /v=(\S+)/],
   Orthanc: ['Orthanc', ['--version'], /Orthanc (\S+)/],
@@ -33,7 +33,9 @@ export async function describeMachine(names: readonly Program[]): Promise<string
   return `${day}; ${cpus().length} cores${model === '' || model === 'unknown' ? '' : ` (${model})`}, ${memory}, Linux ${release().split('.', 2).join('.')}, Node ${process.versions.node}, ${versions.join(', ')}.`;
 }
 
-/** Puts a text between two comments of a page of docs/, `<!-- begin NAME -->` and `<!-- end NAME -->`; appends them once. */
+/**
+ * Writes a text between two comments of a page of docs/, `<!-- begin NAME -->` and `<!-- end NAME -->`; appends them once.
+ */
 export async function writeSection(page: string, name: string, text: string): Promise<void> {
   const file = new URL(`../../docs/${page}`, import.meta.url);
   const before = await readFile(file, 'utf8');
@@ -60,7 +62,7 @@ export function median(values: readonly number[]): number {
   return (low + high) / 2;
 }
 
-/** What a process uses: resident memory now and at its peak, CPU time so far, open file descriptors. */
+/** Resources of a process: resident memory now and at its peak, CPU time so far, open file descriptors. */
 export async function usageOf(
   pid: number,
 ): Promise<{ rssBytes: number; peakBytes: number; cpuSeconds: number; descriptors: number }> {

@@ -1,6 +1,6 @@
 /**
- * How fast rules are: 1,000 of them on 10,000 studies, and their share of the time that it takes to route a study that is
- * in a real Orthanc.
+ * Speed of rules: 1,000 of them on 10,000 studies, and their share of the time to route a study from
+ * a real Orthanc.
  *
  *   ./dispatch bench rules [RULES] [STUDIES] [ROUTED]
  */
@@ -16,7 +16,7 @@ const [rules = 1_000, studies = 10_000, routed = 60] = process.argv.slice(2).map
 const modalities = ['CT', 'MR', 'US', 'CR', 'DX', 'NM', 'PT', 'XA', 'MG', 'SR'];
 const regions = ['Thorax', 'Abdomen', 'Head', 'Knee', 'Spine', 'Pelvis', 'Hand', 'Heart'];
 
-/** What departments write: by modality, station, description, age, sender, time. Each speaks of something of its own. */
+/** Typical rules of departments: by modality, station, description, age, sender, time. Each is different. */
 const shapes: readonly ((index: number) => string)[] = [
   (n) =>
     `"${of(modalities, n)}" in study.ModalitiesInStudy && study.StudyDescription.startsWith("${of(regions, n)} ${n}")`,
@@ -135,7 +135,7 @@ async function measureShare(): Promise<void> {
       senders: snapshot.senders,
       instanceTags: snapshot.instanceTags,
     });
-    // The first ones are slow: code is compiled, connections are made.
+    // The first ones are slow: code is compiled, connections are opened.
     if (index < 5) continue;
     spent.read += read - start;
     spent.rules += judged - read;

@@ -1,5 +1,5 @@
 /**
- * What the index of SOP Instance UIDs takes in Redis and an attempt in time (docs/decisions/0020-shared-uids.md).
+ * Size of the index of SOP Instance UIDs in Redis and time per attempt (docs/decisions/0020-shared-uids.md).
  *
  *   node test/bench/shared-uids.ts [--studies 4000] [--instances 500]
  */

@@ -1,6 +1,6 @@
 /**
- * The soak: the whole system under a moderate load with churn, and whether anything grows that should not. Dispatchers join
- * and leave, some by being killed; targets go away and come back; the operator looks at the console.
+ * The soak test: the complete system under a moderate load with changes, to detect growth. Dispatchers join
+ * and leave, some by being killed; targets become unavailable and available again; an operator uses the console.
  *
  *   ./dispatch bench soak [--minutes 60] [--per-minute 30] [--write]
  */
@@ -113,7 +113,7 @@ client.disconnect();
 if (values.write) await writeSection('reliability.md', 'soak', report);
 process.exitCode = failures.length === 0 ? 0 : 1;
 
-/** Uploads studies evenly, and takes old ones out of the source again, as an archive with little room does. */
+/** Uploads studies evenly, and deletes old ones from the source, like an archive with little space. */
 async function load(): Promise<void> {
   const uploaded: { readonly id: string; readonly uid: string; readonly at: number }[] = [];
   const everyMs = 60_000 / Number(values['per-minute']);
@@ -135,7 +135,10 @@ async function load(): Promise<void> {
   }
 }
 
-/** One guest at a time: it joins, stays a while, and leaves by SIGTERM or, one time in three, by SIGKILL. */
+/**
+ * One additional dispatcher at a time: it joins, stays for some time, and leaves by SIGTERM or, one time in three, by
+ * SIGKILL.
+ */
 async function churn(): Promise<void> {
   while (!isOver()) {
     const guest = await startDispatch({ command: 'dispatcher', config, env: productEnv, execArgv: productFlags });
@@ -152,7 +155,7 @@ async function churn(): Promise<void> {
   }
 }
 
-/** The receiver goes away for some seconds, by refusing, by dropping its connections, or by saying nothing. */
+/** The receiver is unavailable for some seconds: it rejects, drops its connections, or does not respond. */
 async function flap(): Promise<void> {
   while (!isOver()) {
     await sleep(churnMs * (0.3 + roll() * 0.5));
@@ -285,7 +288,7 @@ async function makeReport(): Promise<string> {
   const passing = [...names].filter((name) => !keptClasses.has(name)).sort();
   for (const name of passing) {
     const read = (one: Sample): number | undefined => one.classes && (one.classes.get(name)?.keys ?? 0);
-    // What is under way at the moment of the sample makes these go up and down.
+    // Running work at the time of the sample makes these vary.
     verdict(`Redis keys, ${name}`, judge(read, 0.1, 40), whole);
   }
   const kept: (string | number)[][] = [];

@@ -1,6 +1,6 @@
 /**
- * All tables of docs/performance.md and docs/capacity.md that a program writes, one measurement after the other; takes about an
- * hour, on a machine that does nothing else.
+ * All generated tables of docs/performance.md and docs/capacity.md, one measurement after the other; takes about an
+ * hour, on an otherwise idle machine.
  *
  *   ./dispatch bench tables [--quick]
  */
@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
-/** What is tried is not written down. */
+/** Trial results are not written. */
 const how = values.quick ? ['--quick'] : ['--write'];
 const measurements: readonly (readonly string[])[] = [
   ['delivery', ...how],

@@ -1,7 +1,9 @@
 /**
- * Puts 2,000 studies at each kind of target, removes 30 instances, cuts 10 and alters 5 there behind our back, audits, sends what is
- * missing and audits again. Exits with 1 unless exactly those are named, the second audit finds nothing, and the target was never asked
- * faster than it allows. With --results a run that was ended goes on with the kinds that have not passed.
+ * Delivers 2,000 studies to each kind of target, removes 30 instances there, truncates 10 and alters 5, audits, sends
+ * missing
+ * ones and audits again. Exits with 1 unless exactly those are named, the second audit finds nothing, and the requests to
+ * the target were
+ * within its rate. With --results an interrupted run continues with the kinds that have not passed.
  *
  *   ./dispatch bench target-audit [TYPE...] [--studies 2000] [--rate 100] [--together 3] [--results FILE]
  */
@@ -106,7 +108,7 @@ function studiesOf(type: AuditedType): readonly UploadedStudy[] {
 function victimsOf(type: AuditedType) {
   const some = studiesOf(type);
   const step = some.length / 45;
-  // One after the other, so that none of the three is only among the newest.
+  // Sequentially, so that none of the three is only among the newest.
   const uids = Array.from({ length: 45 }, (_, at) => some[Math.floor(at * step)]?.sopInstanceUids[0] ?? '');
   const kind = (at: number): number => (at % 9 < 6 ? 0 : at % 9 < 8 ? 1 : 2);
   const [removed = [], cut = [], altered = []] = [0, 1, 2].map((one) => uids.filter((_, at) => kind(at) === one));
@@ -180,7 +182,7 @@ function rowOf(type: AuditedType, { found, sent, after, load }: Audited): Row {
     after.findings.length,
   ];
   const isWhole = missing.isWhole && different.isWhole && others + uncompared + after.findings.length === 0;
-  // One that was let through late comes right before the next.
+  // A late one is followed immediately by the next.
   return { type, studies: count, rate, isGood: isWhole && most <= rate * 1.1, text: `| ${cells.join(' | ')} |` };
 }
 

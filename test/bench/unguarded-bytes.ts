@@ -1,4 +1,4 @@
-/** What stands in the place of the guard in the benchmark `checks`: bytes pass as they come, and are counted for the receipt. */
+/** Replaces the guard in the benchmark `checks`: bytes pass unchanged, and are counted for the receipt. */
 import type { InstanceBytes } from '@dicom-dispatch/core';
 
 interface Tally {

@@ -1,6 +1,6 @@
 /**
- * Loaded into a dispatcher of the benchmark `checks` (node --import): bytes pass as the source gives them, without a look at
- * size, identity or digest. Nothing of this is in the product.
+ * Loaded into a dispatcher of the benchmark `checks` (node --import): bytes pass without a check of
+ * size, identity or digest. None of this is in the product.
  */
 import { registerHooks } from 'node:module';
 

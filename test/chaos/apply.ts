@@ -1,6 +1,6 @@
 /**
- * The campaign of applies: a change of the configuration is applied, and somebody is killed at a moment that follows from a seed.
- * All services have to go by one of the two versions afterwards.
+ * The campaign of applies: a change of the configuration is applied, and a process is killed at a time derived from a seed.
+ * Afterwards all services must use the same one of the two versions.
  *
  *   ./dispatch chaos apply [--services] [FROM] [TO]
  */

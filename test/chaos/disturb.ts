@@ -7,13 +7,13 @@ import type { Job } from 'bullmq';
 import type { Disturbance } from './make-schedule.ts';
 import type { Scene } from './start-scene.ts';
 
-/** What was done that a judge has to know. */
+/** Disturbances that the judge must know. */
 export interface Deeds {
-  /** Redis lost data: what had arrived may be sent once more. */
+  /** Redis lost data: arrived instances may be sent once more. */
   lostData: boolean;
   /** Files that Orthanc lacks for now: path away to path at home. */
   readonly away: Map<string, string>;
-  /** Deliveries that somebody cancelled by removing them, as `STUDY INSTANCE UID target`. */
+  /** Deliveries that were cancelled by removing them, as `STUDY INSTANCE UID target`. */
   readonly removed: Set<string>;
 }
 
@@ -47,7 +47,7 @@ export const clockOffsets: Readonly<Record<string, number>> = {
   'a day behind': -86_400,
 };
 
-/** Does one thing, waits for as long as it is to last, and takes it back where it can be taken back. */
+/** Causes one fault, waits for its duration, and reverts it if possible. */
 export async function disturb(scene: Scene, deeds: Deeds, { victim, fault, forMs, of }: Disturbance): Promise<void> {
   const { orthanc, router, dispatchers, links, clocks } = scene;
   switch (victim) {
@@ -94,7 +94,7 @@ export async function disturb(scene: Scene, deeds: Deeds, { victim, fault, forMs
   return undefined;
 }
 
-/** Takes everything back. Each process runs, and each of its clocks is right. */
+/** Reverts everything. Each process runs, and each of its clocks is right. */
 export async function healAll(
   { scp, links, answers, clocks, client, ...scene }: Scene,
   { away }: Deeds,
@@ -113,7 +113,7 @@ export async function healAll(
   await client.config('SET', 'maxmemory', '0');
 }
 
-/** Each server is disturbed by one fault at a time: a second one waits for the end of the first. */
+/** Each server has one fault at a time: a second one waits for the end of the first. */
 const busy = new WeakMap<RunningServer, Promise<void>>();
 
 function inTurn(server: RunningServer, act: () => Promise<void>): Promise<void> {
@@ -152,7 +152,7 @@ function disturbRedis({ redis, client }: Scene, deeds: Deeds, fault: string, for
       await client.flushall();
       return;
     }
-    // Its files as they were a moment ago: what a backup, or a replica that lagged behind, has.
+    // Its files of a moment ago: like a backup, or a lagging replica.
     const data = join(redis.folder, 'appendonlydir');
     const older = join(redis.folder, 'older');
     await rm(older, { recursive: true, force: true });
@@ -169,7 +169,7 @@ async function disturbLink(link: FaultProxy, fault: string, forMs: number): Prom
   if (fault === 'cut') return link.cut();
   await link.set(linkFaults[fault] ?? {});
   await sleep(forMs);
-  // What was swallowed is lost: TCP would send it again, or end the connection.
+  // Swallowed data are lost: TCP would send them again, or end the connection.
   if (fault === 'black hole') link.cut();
   return link.set(noFaults);
 }
@@ -183,7 +183,7 @@ async function lieForOrthanc({ answers, orthanc }: Scene, lie: Lie, forMs: numbe
   answers.beHonest();
 }
 
-/** Takes the file of one instance out of the storage, one that contains these bytes. It stays away until everything is healed. */
+/** Hides the stored file of one instance, one that contains these bytes. It stays hidden until all faults are removed. */
 export async function hideAttachment(
   orthanc: RunningServer,
   { away }: Deeds,
@@ -224,7 +224,7 @@ async function pressInBoard(scene: Scene, deeds: Deeds, fault: string, of: numbe
     'promote all': () => board.promoteAll(),
     'put off': () => job?.changeDelay(5_000),
   };
-  // Most of it is refused, and Redis may be away or full.
+  // Most of it is rejected, and Redis may be unavailable or full.
   await acts[fault]?.()?.catch(() => {});
 }
 

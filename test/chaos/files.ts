@@ -1,9 +1,9 @@
 /**
- * Sends DICOM files that are not ours, from Debian and npm packages, through the whole system to a folder, a DICOM
- * receiver, a DICOMweb server and an Orthanc, and compares what arrived with what the source has: each instance is
+ * Sends third-party DICOM files, from Debian and npm packages, through the complete system to a folder, a DICOM
+ * receiver, a DICOMweb server and an Orthanc, and compares the arrived ones with those of the source: each instance is
  * identical there, or its delivery names it with a reason.
  *
- *   ./dispatch chaos files [--list] [--write]     --list: write the list of files anew; --write: into docs/reliability.md
+ *   ./dispatch chaos files [--list] [--write]     --list: regenerate the list of files; --write: into docs/reliability.md
  */
 import { createHash } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
@@ -89,7 +89,7 @@ interface Delivery {
   readonly target: Target;
   readonly state: string;
   readonly error?: { readonly code: string; readonly message: string };
-  /** What is said of a delivery that arrived: two patients whose instances have the same UIDs. */
+  /** The note of a delivery that arrived: two patients whose instances have the same UIDs. */
   readonly notice?: string;
 }
 const studies = await source.studies();
@@ -141,7 +141,7 @@ for (const target of targets) {
   const counts = { identical: 0, refused: 0, missing: 0 };
   for (const { ID, MainDicomTags } of instances) {
     const bytes = await source.getBytes(`/instances/${ID}/file`);
-    // A receiver of data sets writes the file meta information anew; STOW-RS needs one where the source has none.
+    // A receiver of data sets writes its own file meta information; STOW-RS needs one if the source has none.
     const isSame = received[target].has(sha256(bytes)) || received[target].has(sha256(datasetOf(bytes)));
     const reason = reasons.get(target)?.get(ID);
     if (isSame) counts.identical += 1;

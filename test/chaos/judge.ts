@@ -10,12 +10,12 @@ export interface Evidence {
   readonly stores: readonly StoredOnce[];
   readonly files: readonly StoredFile[];
   readonly deliveries: readonly DeliveryRecord[];
-  /** Redis lost data: what had arrived may have been sent once more. */
+  /** Redis lost data: arrived instances may have been sent once more. */
   readonly lostData: boolean;
   readonly isQuiet: boolean;
-  /** `status --check` said that something was wrong while something was. */
+  /** `status --check` reported a problem while there was one. */
   readonly isAlarmed: boolean;
-  /** `status --check` said at the end that all is well. */
+  /** `status --check` reported no problem at the end. */
   readonly isGood: boolean;
   readonly rest: string;
   logs(): string;
@@ -29,14 +29,14 @@ export interface Verdict {
   readonly missing: number;
   /** Instances that a delivery counts as delivered and its receiver lacks. */
   readonly falselyDelivered: number;
-  /** Deliveries whose study was called gone from the source: it never was. */
+  /** Deliveries whose study was falsely reported as gone from the source. */
   readonly falselyGone: number;
   /** C-STOREs of an instance that the receiver had accepted before. */
   readonly duplicates: number;
   /** The most that can have been in flight when something was disturbed. */
   readonly duplicatesAllowed: number;
   readonly lostData: boolean;
-  /** Everything came to its end, by itself or by what an operator was asked to do. */
+  /** Everything completed, automatically or by requested actions of an operator. */
   readonly isQuiet: boolean;
   readonly isAlarmed: boolean;
   readonly isGood: boolean;
@@ -48,7 +48,7 @@ export interface Verdict {
 /** Two deliveries at a time over both dispatchers, two associations each, two instances on an association. */
 const inFlight = 2 * 2 * 2;
 
-/** Compares what the receivers have with what was uploaded. */
+/** Compares the content of the receivers with the uploaded studies. */
 export function judge(evidence: Evidence): Verdict {
   const { uploaded, stores, files, deliveries } = evidence;
   const pacs = new Map(
@@ -63,7 +63,7 @@ export function judge(evidence: Evidence): Verdict {
   const accepted = stores.filter(({ status }) => status === 0);
   const duplicates = accepted.length - pacs.size;
   const confirmed = (target: string): number =>
-    // Of several deliveries of one study the last one speaks for the whole.
+    // Of several deliveries of one study the last one counts.
     [
       ...Map.groupBy(
         deliveries.filter((one) => one.target === target && one.state === 'delivered'),

@@ -1,6 +1,7 @@
 /**
- * The campaign of the liars: the source and every kind of receiver lie in the ways that docs/reliability.md names, at moments
- * that follow from a seed. With --write the result goes into docs/reliability.md.
+ * The campaign of false responses: the source and every kind of receiver give the false responses of docs/reliability.md, at
+ * times
+ * derived from a seed. With --write the result is written into docs/reliability.md.
  *
  *   ./dispatch chaos liars [FROM] [TO] [--write]
  */

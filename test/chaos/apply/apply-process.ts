@@ -1,6 +1,7 @@
 /**
- * A process of the chaos of applies (`test/chaos/apply.ts`), which its parent kills: `service` goes by the configuration file as
- * router, dispatcher and console do; `applier` changes it as the console does.
+ * A process of the chaos of applies (`test/chaos/apply.ts`), which its parent kills: `service` uses the configuration file
+ * like
+ * router, dispatcher and console; `applier` changes it like the console.
  *
  *   node apply-process.ts service|applier REDIS FILE
  */

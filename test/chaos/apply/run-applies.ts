@@ -14,11 +14,11 @@ const victims = ['applier', 'service', 'other service', 'both services', 'nobody
 
 export interface ApplyVerdict {
   readonly victim: string;
-  /** When it was killed, in milliseconds after the apply began. */
+  /** Time of the kill, in milliseconds after the apply began. */
   readonly afterMs: number;
-  /** What the applier reported; undefined when it was killed before. */
+  /** The applier's result; undefined if it was killed before. */
   readonly outcome: string | undefined;
-  /** What each service goes by in the end, and what the file says. */
+  /** The version that each service uses in the end, and that of the file. */
   readonly services: readonly string[];
   readonly file: string;
   readonly former: string;
@@ -26,11 +26,11 @@ export interface ApplyVerdict {
 }
 
 export interface ApplyScene extends AsyncDisposable {
-  /** Applies a new version, and kills somebody on the way. */
+  /** Applies a new version, and kills a process meanwhile. */
   run(seed: number): Promise<ApplyVerdict>;
 }
 
-/** Two services and an applier as processes of their own, on a real Redis. */
+/** Two services and an applier as separate processes, on a real Redis. */
 export async function startApplyScene(): Promise<ApplyScene> {
   const [server, folder] = await Promise.all([startRedis({ appendonly: false }), tempFolder('apply')]);
   const redis = new Redis(server.url);
@@ -45,7 +45,7 @@ export async function startApplyScene(): Promise<ApplyScene> {
     async run(seed) {
       const random = seededRandom(seed);
       const victim = victims[Math.floor(random() * victims.length)] ?? 'nobody';
-      // Most applies take some 100 ms; a few moments come after the end.
+      // Most applies take about 100 ms; a few kills happen after the end.
       const afterMs = Math.floor(random() * random() * 400);
       const former = descriptionOf(await readFile(path, 'utf8'));
       const next = `version ${(version += 1)}`;
@@ -65,7 +65,7 @@ export async function startApplyScene(): Promise<ApplyScene> {
       const outcome = (await ended) as string | undefined;
       if (victim === 'applier') {
         applier = await start('applier');
-        // A minute later: until then, another change is told that one is being applied.
+        // A minute later: until then, another change is rejected because one is being applied.
         await redis.del(redisKeys('{dicom-dispatch}').configurationLock);
       }
       let states: string[] = [];

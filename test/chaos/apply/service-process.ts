@@ -1,6 +1,7 @@
 /**
- * A whole service of the chaos of applies, which its parent kills: what `dispatch router` runs, but for how long it waits for the
- * end of a change that is not announced.
+ * A complete service of the chaos of applies, which its parent kills: like `dispatch router`, except for how long it waits
+ * for the
+ * end of an unannounced change.
  *
  *   node service-process.ts router|dispatcher|console FILE
  */

@@ -14,7 +14,7 @@ import type { ApplyScene, ApplyVerdict } from './run-applies.ts';
 const child = join(import.meta.dirname, 'service-process.ts');
 const names = ['router', 'dispatcher', 'console'] as const;
 type Name = (typeof names)[number];
-/** Who is killed. The console is the one that applies. */
+/** The killed process. The console applies the change. */
 const victims = {
   console: ['console'],
   router: ['router'],
@@ -90,7 +90,7 @@ export async function startWholeScene(): Promise<ApplyScene> {
       await Promise.all(victims[victim].map((name) => kill(running.get(name))));
       const outcome = await ended;
       for (const name of victims[victim]) start(name);
-      // A minute later: until then, another change is told that one is being applied.
+      // A minute later: until then, another change is rejected because one is being applied.
       if (victims[victim].some((name) => name === 'console')) await redis.del(keys.configurationLock);
       await untilWhole();
       let states: readonly string[] = [];
@@ -113,7 +113,7 @@ export async function startWholeScene(): Promise<ApplyScene> {
     },
   };
 
-  /** Gives the draft a text; what a change before has left of it is discarded. */
+  /** Sets the text of the draft; the rest of an earlier change is discarded. */
   async function prepare(text: string): Promise<{ readonly seen: unknown }> {
     const { status, seen: old } = await ask('GET', '/draft');
     if (status === 200) await ask('POST', '/draft/discard', { seen: old });
@@ -132,7 +132,7 @@ export async function startWholeScene(): Promise<ApplyScene> {
     );
   }
 
-  /** What each process says of the file, without taking it over: `unchanged` when it goes by it. */
+  /** Result of each process for the file, without applying it: `unchanged` if it uses it. */
   async function answersNow(): Promise<string[]> {
     const id = Math.floor(Math.random() * 2 ** 48).toString(16);
     const call = (step: string): Promise<number> => redis.publish(keys.reloadChannel, JSON.stringify({ id, step }));

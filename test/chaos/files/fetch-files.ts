@@ -21,7 +21,7 @@ export interface FetchedFile extends ListedFile {
   readonly bytes: Buffer;
 }
 
-/** The packages whose files are used; none of them is ours. */
+/** The packages whose files are used; all are third-party. */
 export const packages = [
   'deb:python3-pydicom',
   'deb:heudiconv',
@@ -41,7 +41,7 @@ export const packages = [
   'npm:jpeg-lossless-decoder-js@2.1.2',
 ] as const;
 
-/** No file of a package is larger; a larger one is left out. */
+/** Maximum size of a file; larger ones are skipped. */
 const maxFileBytes = 64_000_000;
 
 /**
@@ -82,7 +82,7 @@ async function unpack(name: string, folder: string): Promise<string> {
   const work = join(folder, name.replace(/[^a-z0-9.]/gi, '-'));
   const files = join(work, 'files');
   await mkdir(files, { recursive: true });
-  // apt downloads as a user of its own where it can.
+  // apt downloads as a separate user if possible.
   if (kind === 'deb') await run('apt-get', ['download', '-qq', spec], { cwd: work });
   else await run('npm', ['pack', '--silent', '--ignore-scripts', spec], { cwd: work });
   const archive = (await readdir(work)).find((file) => file !== 'files');
