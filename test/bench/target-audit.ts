@@ -213,14 +213,16 @@ function compare({ findings }: AuditedTarget, what: 'missing' | 'different', exp
   };
 }
 
-function allDelivered({ operations }: RunningRouting, wanted: number): Promise<boolean> {
-  return waitFor(
+async function allDelivered({ operations }: RunningRouting, wanted: number): Promise<void> {
+  const ended = await waitFor(
     async () => {
-      const { waiting, active, delivered } = await operations.records.counts();
-      return waiting + active === 0 && delivered >= wanted;
+      const { waiting, active, ...counts } = await operations.records.counts();
+      const count = Object.values(counts).reduce((sum, some) => sum + some, 0);
+      return waiting + active === 0 && count >= wanted && counts;
     },
-    { timeoutMs: waitMs, message: () => `${wanted} deliveries` },
+    { timeoutMs: waitMs, message: () => `the end of ${wanted} deliveries` },
   );
+  if (ended.delivered < wanted) throw new Error(`${ended.delivered} of ${wanted} deliveries have arrived`);
 }
 
 function secondsSince(at: number): string {

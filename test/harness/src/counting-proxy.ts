@@ -28,10 +28,12 @@ export async function startCountingProxy(targetUrl: string): Promise<CountingPro
     requests.push({ method, path: url.split('?', 1)[0] ?? '', at: performance.now() });
     const passedOn = request(new URL(url, targetUrl), { method, headers, agent }, (response) => {
       answer.writeHead(response.statusCode ?? 502, response.headers);
-      response.pipe(answer);
-      response.on('error', () => answer.destroy());
+      response.on('error', () => answer.writableEnded || answer.destroy());
+      // Some servers, Swift among them, send a body with the response to a HEAD.
+      if (method === 'HEAD') answer.end();
+      else response.pipe(answer);
     });
-    passedOn.on('error', () => answer.destroy());
+    passedOn.on('error', () => answer.writableEnded || answer.destroy());
     answer.on('close', () => passedOn.destroy());
     incoming.pipe(passedOn);
   });
