@@ -36,8 +36,11 @@ PUSH_ANSWER_SECONDS = 10
 CALL_ANSWER_SECONDS = 3
 CALLS_AT_A_TIME = 4
 LONGEST_ANSWER = 1024 * 1024
-# Instances that arrive are told together, so often and so many at a time.
-ARRIVALS_PACE_SECONDS = 0.25
+# Instances that arrive are told together, so many at a time: the first at once, those that follow after so long without another one,
+# at the earliest and at the latest so long after the last request.
+ARRIVALS_QUIET_SECONDS = 0.2
+ARRIVALS_EARLIEST_SECONDS = 0.25
+ARRIVALS_LATEST_SECONDS = 0.5
 ARRIVALS_AT_ONCE = 300
 # The router says when no rule wants to know of them; it is asked again after so long.
 NOT_WANTED_SECONDS = 30
@@ -98,14 +101,35 @@ def describe(error):
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def ask(method, path, seconds, content=None):
-    """One request to the router. Returns status and body; raises Unavailable when there is no answer in time."""
+def ask(method, path, seconds, content=None, kept=None):
+    """
+    One request to the router. Returns status and body; raises Unavailable when there is no answer in time.
+
+    kept: a list with the connection of the last request of this thread, if that is open; it gets the one of this request.
+    """
     secret = read_secret()
-    connection, prefix = connect(seconds)
     ends = time.monotonic() + seconds
+    headers = {"Authorization": "Bearer " + secret, "Content-Type": "application/json"}
+    body = json.dumps(content or {}).encode() if method == "POST" else None
     try:
-        headers = {"Authorization": "Bearer " + secret, "Content-Type": "application/json"}
-        connection.request(method, prefix + path, body=json.dumps(content or {}).encode() if method == "POST" else None, headers=headers)
+        if kept:
+            try:
+                return exchange(kept.pop(), (method, path, body, headers), ends, kept)
+            except (ConnectionError, http.client.BadStatusLine):
+                pass  # The router has closed it since.
+        return exchange(connect(seconds), (method, path, body, headers), ends, kept)
+    except TimeoutError:
+        raise Unavailable("dicom-dispatch at %s has not answered within %d seconds" % (url, seconds))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise Unavailable("dicom-dispatch cannot be reached at %s (%s)" % (url, describe(error)))
+
+
+def exchange(opened, request, ends, kept):
+    connection, prefix = opened
+    method, path, content, headers = request
+    stays_open = False
+    try:
+        connection.request(method, prefix + path, body=content, headers=headers)
         answer = connection.getresponse()
         body = b""
         while len(body) < LONGEST_ANSWER:
@@ -113,15 +137,16 @@ def ask(method, path, seconds, content=None):
                 raise TimeoutError()
             part = answer.read1(65536)
             if not part:
+                stays_open = kept is not None and not answer.will_close
+                answer.close()
                 return answer.status, body
             body += part
         raise Unavailable("dicom-dispatch at %s answers without end" % url)
-    except TimeoutError:
-        raise Unavailable("dicom-dispatch at %s has not answered within %d seconds" % (url, seconds))
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise Unavailable("dicom-dispatch cannot be reached at %s (%s)" % (url, describe(error)))
     finally:
-        connection.close()
+        if stays_open:
+            kept.append(opened)
+        else:
+            connection.close()
 
 
 def study_path(study, action=""):
@@ -169,21 +194,31 @@ arrivals = queue.Queue(LONGEST_QUEUE)
 arrivals_wanted_from = 0.0
 
 
+def gather(first, told_at):
+    came = [first]
+    while len(came) < ARRIVALS_AT_ONCE and came[-1] is not None:
+        now = time.monotonic()
+        ends = min(told_at + ARRIVALS_LATEST_SECONDS, max(told_at + ARRIVALS_EARLIEST_SECONDS, now + ARRIVALS_QUIET_SECONDS))
+        try:
+            came.append(arrivals.get(timeout=max(0.0, ends - now)))
+        except queue.Empty:
+            break
+    return came
+
+
 def announce_arrivals():
     global arrivals_wanted_from
     told_at = 0.0
+    kept = []
     while True:
-        came = [arrivals.get()]
-        time.sleep(max(0.0, told_at + ARRIVALS_PACE_SECONDS - time.monotonic()))
-        while len(came) < ARRIVALS_AT_ONCE and not arrivals.empty():
-            came.append(arrivals.get())
+        came = gather(arrivals.get(), told_at)
         if None in came:
             return
         told_at = time.monotonic()
         try:
             content = {kind: [resource for one, resource in came if one == kind] for kind in ("instances", "series")}
             path = "/sources/%s/arrivals" % urllib.parse.quote(source, safe="")
-            status, body = ask("POST", path, PUSH_ANSWER_SECONDS, content)
+            status, body = ask("POST", path, PUSH_ANSWER_SECONDS, content, kept)
             if status != 200:
                 arrivals_wanted_from = time.monotonic() + ARRIVALS_AGAIN_SECONDS
             elif json.loads(body.decode("utf-8")).get("wanted") is not True:

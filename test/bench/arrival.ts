@@ -5,6 +5,7 @@
  * All of them follow the same Orthanc, so that each study is sent by all at the same time.
  *
  *   ./dispatch bench arrival [--studies 3] [--instances 500] [--seconds 60] [--stable-age 60] [--write]
+ *     [--commands] [--main COMMAND-LINE-OF-ANOTHER-VERSION]
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,6 +16,7 @@ import { parseArgs } from 'node:util';
 import { freePort, startOrthanc, startRedis, tempFolder, waitFor } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { connect, createServer, peekPart10 } from 'dicom-dimse';
+import { Redis } from 'ioredis';
 import { startDispatch } from '../e2e/support/start-dispatch.ts';
 import { productEnv, productFlags } from './product-env.ts';
 import { describeMachine, median, table, usageOf, writeSection } from './report.ts';
@@ -26,6 +28,8 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '60' },
     'stable-age': { type: 'string', default: '60' },
     write: { type: 'boolean', default: false },
+    commands: { type: 'boolean', default: false },
+    main: { type: 'string' },
   },
 });
 const [studies, instances, seconds, stableAgeSeconds] = [
@@ -72,13 +76,14 @@ const orthanc = stack.use(
     env: { TCP_NODELAY: '1' },
   }),
 );
-const running = new Map<string, { pid(): number }>();
+const running = new Map<string, { readonly dispatch: { pid(): number }; readonly redis: Redis }>();
 for (const [name, { start, isPushed }] of Object.entries(ways)) {
   const redis = stack.use(await startRedis({ appendfsync: 'everysec' }));
   const dispatch = stack.use(
     await startDispatch({
       env: { ...productEnv, PUSH_SECRET: 'bench' },
       execArgv: productFlags,
+      ...(values.main !== undefined && { main: values.main }),
       config: {
         sources: { main: { url: orthanc.url, ...(isPushed && { pushSecret: '${PUSH_SECRET}' }) } },
         targets: {
@@ -90,9 +95,9 @@ for (const [name, { start, isPushed }] of Object.entries(ways)) {
       },
     }),
   );
-  running.set(name, dispatch);
+  running.set(name, { dispatch, redis: stack.adopt(new Redis(redis.url), (one) => one.disconnect()) });
 }
-const before = await cpuSeconds();
+const before = await usage();
 /** When each instance was stored in Orthanc, study by study. */
 const stored: Map<string, number>[] = [];
 for (let study = 0; study < studies; study += 1) stored.push(await receive(study));
@@ -102,7 +107,7 @@ await waitFor(() => [...receivers.values()].every(({ at }) => at.size === total)
   message: () => JSON.stringify(Array.from(receivers, ([name, { at }]) => [name, at.size])),
 });
 await sleep(5_000);
-const after = await cpuSeconds();
+const after = await usage();
 
 const atStable = cpuOf('start: stable, with polling');
 const rows = Array.from(receivers, ([name, { at, count }]) => {
@@ -118,15 +123,20 @@ const rows = Array.from(receivers, ([name, { at, count }]) => {
     count - total,
     cpu === undefined ? '' : `${cpu.toFixed(2)} s`,
     cpu === undefined ? '' : `${Math.round((cpu / atStable) * 100)} %`,
+    cpu === undefined ? '' : `${redisCpuOf(name).toFixed(2)} s`,
+    cpu === undefined ? '' : callsOf(name).reduce((sum, [, calls]) => sum + calls, 0),
   ];
 });
 const text = `${studies} CT of ${instances} instances of 0.5 MB, each received by C-STORE within ${seconds} s; StableAge ${stableAgeSeconds} s. From an instance's C-STORE response by Orthanc to that of the target: the last of a study (median of ${studies}), and all of them.
 
-${table(['', 'last', 'p50', 'p99', 'sent twice', 'CPU', 'of stable'], rows)}
+${table(['', 'last', 'p50', 'p99', 'sent twice', 'CPU', 'of stable', 'CPU of Redis', 'its commands'], rows)}
 
 CPU is that of router, dispatcher and console in one process from the first instance to the last delivery, waiting for stability included. ${await describeMachine(['Redis', 'Orthanc'])} All of it shares these cores.`;
 if (values.write) await writeSection('performance.md', 'arrival', text);
 console.log(text);
+if (values.commands)
+  for (const name of running.keys())
+    console.log(name, Object.fromEntries(callsOf(name).filter(([, calls]) => calls > 0)));
 
 async function receiver(): Promise<Arrived> {
   const arrived: { at: Map<string, number>; count: number; port: number } = { at: new Map(), count: 0, port: 0 };
@@ -173,13 +183,42 @@ async function receive(study: number): Promise<Map<string, number>> {
   return times;
 }
 
-async function cpuSeconds(): Promise<Map<string, number>> {
-  const all = Array.from(running, async ([name, { pid }]) => [name, (await usageOf(pid())).cpuSeconds] as const);
+interface Usage {
+  readonly cpuSeconds: number;
+  readonly redisCpuSeconds: number;
+  /** Calls by command, those of scripts included. */
+  readonly calls: ReadonlyMap<string, number>;
+}
+
+async function usage(): Promise<Map<string, Usage>> {
+  const all = Array.from(running, async ([name, { dispatch, redis }]) => {
+    const text = await redis.info('cpu', 'commandstats');
+    const cpu = [...text.matchAll(/^used_cpu_(?:user|sys):([0-9.]+)/gm)].map(([, seconds]) => Number(seconds));
+    const calls = [...text.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm)].map(
+      ([, command = '', count]) => [command, Number(count)] as const,
+    );
+    const { cpuSeconds } = await usageOf(dispatch.pid());
+    const redisCpuSeconds = cpu.reduce((sum, one) => sum + one, 0);
+    return [name, { cpuSeconds, redisCpuSeconds, calls: new Map(calls) }] as const;
+  });
   return new Map(await Promise.all(all));
 }
 
 function cpuOf(name: string): number {
-  return (after.get(name) ?? 0) - (before.get(name) ?? 0);
+  return (after.get(name)?.cpuSeconds ?? 0) - (before.get(name)?.cpuSeconds ?? 0);
+}
+
+function redisCpuOf(name: string): number {
+  return (after.get(name)?.redisCpuSeconds ?? 0) - (before.get(name)?.redisCpuSeconds ?? 0);
+}
+
+/** Commands to Redis, the most frequent first. */
+function callsOf(name: string): [command: string, calls: number][] {
+  const known = before.get(name)?.calls;
+  return Array.from(after.get(name)?.calls ?? [], ([command, calls]): [string, number] => [
+    command,
+    calls - (known?.get(command) ?? 0),
+  ]).toSorted(([, one], [, other]) => other - one);
 }
 
 function quantile(all: readonly number[], share: number): number {

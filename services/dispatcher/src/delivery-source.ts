@@ -35,6 +35,7 @@ export type RoutedStudy = Pick<
   'source' | 'orthancStudyId' | 'studyInstanceUid' | 'contentHash' | 'epoch'
 > & {
   readonly transform?: DeliveryData['transform'];
+  readonly arriving?: DeliveryData['arriving'];
 };
 
 /** Objects that all studies of one source share; functions return values that a reload may have replaced. */
@@ -195,8 +196,9 @@ export class DeliverySource {
 
   #isDigested({ sizeBytes }: ManifestInstance): boolean {
     const { config, digests } = this.#access;
-    const wanted = config().sources[this.#study.source]?.digest;
-    return wanted === 'always' || (wanted === 'sample' && digests.take(sizeBytes));
+    const { source, arriving } = this.#study;
+    const wanted = config().sources[source]?.digest;
+    return wanted === 'always' || (wanted === 'sample' && digests.take(sizeBytes, arriving !== undefined));
   }
 
   /**

@@ -29,16 +29,23 @@ export function stateKey(prefix: string, deliveryId: string): string {
 /**
  * State that a handler stores with a delivery across attempts and restarts, in one hash that is removed with the delivery. A worker
  * that has lost its job cannot overwrite what the next one stores: `lock-lost`.
+ * For one attempt, the only writer: an empty field is read once.
  */
 export function redisState(redis: Redis, prefix: string, deliveryId: string, fence: Fence): RunState {
   const key = stateKey(prefix, deliveryId);
   const keys = [key, fence.lockKey];
+  const empty = new Set<string>();
+  const written = new Set<string>();
   return {
     async get<T>(field: string) {
+      if (empty.has(field)) return undefined;
       const text = await run(() => redis.hget(key, field));
+      if (text === null && !written.has(field)) empty.add(field);
       return text === null ? undefined : (JSON.parse(text) as T);
     },
     async set(field, value) {
+      written.add(field);
+      empty.delete(field);
       const args = [fence.token, field, JSON.stringify(value), keepMs];
       expectLock(await run(() => setScript.run(redis, keys, args)));
     },

@@ -8,6 +8,7 @@ import {
   type ManifestInstance,
 } from '@dicom-dispatch/core';
 import type { ArrivalMessage } from '@dicom-dispatch/pipeline';
+import { compareWithLedger } from '@dicom-dispatch/state/ledger';
 import { templateTags } from '@dicom-dispatch/targets';
 import type { Kept } from '@dicom-dispatch/target-kit';
 import type { ArrivalInbox } from './listen-for-arrivals.ts';
@@ -76,7 +77,9 @@ async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch)
     const selection = compileSelection(config.instances, data.selections);
     const first = await select([...all.values()]);
     await dependencies.restoreLedger(key, instances);
-    const before = await ledger.compare(key, first);
+    // No other process confirms instances of this delivery: what is confirmed from here on is known by its id.
+    const entries = await ledger.entries(key);
+    const before = compareWithLedger(entries, first);
     progress.begin(first.length, before.delivered.length, before.quarantined.length);
     const given = { config, heldBytes: handler.heldBytes?.(config), key, watch, isUnsettled: true };
     let runs = await openRuns(dependencies, { ...given, study });
@@ -109,7 +112,7 @@ async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch)
         runs = await openRuns(dependencies, { ...given, study });
       }
       // A series that was stable before may be reported again.
-      ({ pending } = await ledger.compare(key, await select(come)));
+      ({ pending } = compareWithLedger(entries, await select(come)));
       progress.grow(pending.length);
     }
 

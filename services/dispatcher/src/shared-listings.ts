@@ -16,8 +16,8 @@ interface ListQuery extends ListedPart {
  */
 export class SharedListings {
   readonly #cache: IntermediateCache;
-  readonly #scope: string;
-  readonly #seriesOf: ReadonlyMap<string, string>;
+  readonly #target: { readonly name: string; readonly config: TargetConfig };
+  readonly #manifest: readonly ManifestInstance[];
   #since: number | undefined;
 
   /** @param manifest with the UIDs at the target */
@@ -27,9 +27,8 @@ export class SharedListings {
     manifest: readonly ManifestInstance[],
   ) {
     this.#cache = cache;
-    // With another address it is another target, under the same name.
-    this.#scope = `listed/${target.name}/${fingerprint(target.config)}`;
-    this.#seriesOf = new Map(manifest.map((one) => [one.sopInstanceUid, one.seriesInstanceUid]));
+    this.#target = target;
+    this.#manifest = manifest;
   }
 
   /** Data are being sent: earlier results are invalid from here on. */
@@ -42,10 +41,12 @@ export class SharedListings {
     ask: () => Promise<ReadonlySet<string>>,
     { fresh = false }: { readonly fresh?: boolean } = {},
   ): Promise<ReadonlySet<string>> {
+    const { name, config } = this.#target;
     const searcher = createCachedSearch<ListQuery>(
       { search: async () => [this.#asStudy(part, await ask())] },
       this.#cache,
-      this.#scope,
+      // With another address it is another target, under the same name.
+      `listed/${name}/${fingerprint(config)}`,
       // Nothing but UIDs.
       { confidential: false },
     );
@@ -61,7 +62,8 @@ export class SharedListings {
 
   /** All listed instances, also of other deliveries, which look for theirs. */
   #asStudy({ studyInstanceUid, seriesInstanceUid }: ListedPart, listed: ReadonlySet<string>): StudyObject {
-    const seriesOf = (uid: string): string => seriesInstanceUid ?? this.#seriesOf.get(uid) ?? 'unknown';
+    const known = new Map(this.#manifest.map((one) => [one.sopInstanceUid, one.seriesInstanceUid]));
+    const seriesOf = (uid: string): string => seriesInstanceUid ?? known.get(uid) ?? 'unknown';
     const series = Array.from(Map.groupBy(listed, seriesOf), ([uid, members]) => ({
       seriesInstanceUid: uid,
       attributes: {},

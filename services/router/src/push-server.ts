@@ -27,6 +27,8 @@ interface StudyPath {
 }
 
 const maxConnections = 200;
+/** How long the place in a feed is believed where instances are announced. */
+const believedMs = 3_000;
 const orthancId = /^[0-9a-f]{8}(-[0-9a-f]{8}){4}$/;
 const ids = z.array(z.string().regex(orthancId)).max(300).default([]);
 /** 300 of each fit the longest body. */
@@ -43,6 +45,7 @@ export async function startPushServer(dependencies: PushDependencies): Promise<{
   if (!Object.values(config.sources).some(({ pushSecret }) => pushSecret)) return undefined;
   const operations = openPipeline(config, redis);
   const clients = new Map<string, Promise<OrthancClient>>();
+  const feeds = new Map<string, { readonly feed: FeedState; readonly readAt: number }>();
   const server = createServer(config.push);
   const refusals = new LogSparingly();
 
@@ -90,7 +93,7 @@ export async function startPushServer(dependencies: PushDependencies): Promise<{
     const came = arrivals.safeParse(body);
     if (!came.success) return reply.code(400).send({ error: 'wanted: { instances: [ID …], series: [ID …] }' });
     const { source } = params;
-    const feed = await followed(source);
+    const feed = await followedLately(source);
     return { wanted: dependencies.came(source, await client(source), came.data, feed) };
   });
   server.get<{ Params: StudyPath }>('/sources/:source/studies/:study', async ({ params }) => {
@@ -151,6 +154,15 @@ export async function startPushServer(dependencies: PushDependencies): Promise<{
     }
     // The start of its feed decides what is routed; until a router has determined it, the feed contains the study.
     if (!feed) throw new DispatchError('source-unreachable', 'the source is not followed yet');
+    return feed;
+  }
+
+  /** The same a few seconds old at most: instances are announced several times a second. */
+  async function followedLately(source: string): Promise<FeedState> {
+    const known = feeds.get(source);
+    if (known && performance.now() - known.readAt < believedMs) return known.feed;
+    const feed = await followed(source);
+    feeds.set(source, { feed, readAt: performance.now() });
     return feed;
   }
 

@@ -2,12 +2,17 @@ import { expect, it } from 'vitest';
 import { DigestBudget } from './digest-budget.ts';
 
 /** How many of the instances that arrive at an interval are digested in ten seconds, and how many in the next ten. */
-function digested(sizeBytes: number, everyMs: number, tookMs?: (now: number) => number): [number, number] {
+function digested(
+  sizeBytes: number,
+  everyMs: number,
+  tookMs?: (now: number) => number,
+  isArriving = false,
+): [number, number] {
   let now = 0;
   const budget = new DigestBudget(() => now);
   const counts: [number, number] = [0, 0];
   for (; now < 20_000; now += everyMs) {
-    if (!budget.take(sizeBytes)) continue;
+    if (!budget.take(sizeBytes, isArriving)) continue;
     counts[now < 10_000 ? 0 : 1] += 1;
     if (tookMs) budget.answered(tookMs(now));
   }
@@ -40,4 +45,12 @@ it('selects samples again after stalled responses', () => {
   expect(later).toBeGreaterThan(40);
   // It never stops: still one every ten seconds.
   expect(digested(20_000, 1, () => 60_000)[1]).toBeGreaterThanOrEqual(1);
+});
+
+it('of a study that arrives it takes no more than of one that is sent whole', () => {
+  // 0.5 MB eight times a second: 5 ms of each instance count, not the 120 ms until the next.
+  const [, later] = digested(500_000, 120, undefined, true);
+  expect(later).toBeGreaterThanOrEqual(2);
+  expect(later).toBeLessThanOrEqual(4);
+  expect(digested(500_000, 120)[1]).toBeGreaterThan(55);
 });

@@ -10,6 +10,8 @@ const minRequestMs = 0.5;
 const maxRequestMs = 100;
 /** Weight of the latest answer. */
 const weight = 0.2;
+/** An instance of a study that arrives takes no longer than this; the rest is waiting for the next one. */
+const maxArrivingMs = 5;
 
 /** Selects the instances whose digests are compared by default: as many as cost little time. */
 export class DigestBudget {
@@ -24,10 +26,15 @@ export class DigestBudget {
     this.#since = now();
   }
 
-  /** Whether the digest of an instance of this size is to be compared; then its cost is deducted. */
-  take(sizeBytes: number): boolean {
+  /**
+   * Whether the digest of an instance of this size is to be compared; then its cost is deducted.
+   *
+   * @param isArriving - its study is still being received: the time until the next instance is not spent on sending
+   */
+  take(sizeBytes: number, isArriving = false): boolean {
     const now = this.#now();
-    this.#creditMs = Math.min(maxCreditMs, this.#creditMs + (now - this.#since) * share);
+    const passedMs = isArriving ? Math.min(maxArrivingMs, now - this.#since) : now - this.#since;
+    this.#creditMs = Math.min(maxCreditMs, this.#creditMs + passedMs * share);
     this.#since = now;
     const hashMs = sizeBytes / bytesPerMs;
     if (minRequestMs + hashMs > this.#creditMs) return false;

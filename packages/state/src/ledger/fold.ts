@@ -2,7 +2,7 @@ import type { RedisClient } from '../redis/redis-client.ts';
 import { decodeEntry, encodeField, encodeStored, isVersion } from './entry-codec.ts';
 import { decodeFolded, encodeFolded, type FoldedEntry } from './folded-codec.ts';
 import { shardCount, shardOf } from './ledger-keys.ts';
-import { foldScript, readFewScript, readScript, unfoldScript } from './ledger-scripts.ts';
+import { foldScript, readScript, unfoldScript } from './ledger-scripts.ts';
 import type { InstanceVersion, LedgerEntry } from './ledger-types.ts';
 
 /** A single entry takes less space in a hash. */
@@ -30,29 +30,6 @@ export async function readStored(redis: RedisClient, keys: readonly string[]): P
     packed,
     folded: packed ? await decodeFolded(packed) : [],
   };
-}
-
-/**
- * The entries of a few fields, without reading the others.
- *
- * @param keys - of `ledgerKeys`
- * @returns undefined when the ledger is folded
- */
-export async function readFew(
-  redis: RedisClient,
-  keys: readonly string[],
-  fields: readonly string[],
-): Promise<Map<string, LedgerEntry> | undefined> {
-  const args = fields.flatMap((field) => [shardOf(field), field]);
-  const answer = (await readFewScript.run(redis, keys.slice(0, shardCount + 2), args)) as (string | null)[] | null;
-  if (!answer) return undefined;
-  const found = new Map<string, LedgerEntry>();
-  for (const [index, field] of fields.entries()) {
-    const value = answer[2 * index];
-    const entry = value ? decodeEntry(value, answer[2 * index + 1] ?? undefined) : undefined;
-    if (entry) found.set(field, entry);
-  }
-  return found;
 }
 
 /** The entries of a ledger by their field. */

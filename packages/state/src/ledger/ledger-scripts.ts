@@ -47,22 +47,6 @@ return all
 `);
 
 /**
- * The entries of a few fields of a ledger that is not folded. Returns value and note of each, in the order of the arguments;
- * nil if
- * the ledger is folded.
- * KEYS: the shards, notes, folded. ARGV: for each entry its shard and field.
- */
-export const readFewScript = defineScript(`
-if redis.call('EXISTS', KEYS[6]) == 1 then return nil end
-local found = {}
-for i = 1, #ARGV, 2 do
-  found[#found + 1] = redis.call('HGET', KEYS[tonumber(ARGV[i])], ARGV[i + 1])
-  found[#found + 1] = redis.call('HGET', KEYS[5], ARGV[i + 1])
-end
-return found
-`);
-
-/**
  * Moves entries of the hashes into the folded ledger. An entry that has changed meanwhile stays in its hash, where it takes
  * precedence over the folded one. Returns 0, with nothing changed, if the folded ledger has changed, or if one of the
  * entries was removed.

@@ -90,30 +90,6 @@ test('pending instances: unknown, changed, taken back; quarantined only until re
   expect(uids((await ledger.compare(key, manifest)).pending)).toEqual(['1.2', '1.3', '1.4', '1.5']);
 });
 
-test('a few instances are read alone, and compare as all together do', async () => {
-  const instances = Array.from({ length: 100 }, (_, number) => ({
-    sopInstanceUid: `${study}.${number % 60}`,
-    seriesInstanceUid: `${study}.9.${number % 3}`,
-    version: 'v1',
-    ...(number % 60 < 40 && { sharesSopInstanceUid: true as const }),
-  }));
-  for (const [number, one] of instances.entries()) {
-    const outcome = { ...confirmation(one.sopInstanceUid, number % 7 === 0 ? 'v0' : 'v1'), ...one };
-    if (number % 5 === 0)
-      await ledger.quarantine(key, { ...outcome, error: { code: 'instance-refused', message: 'no' } });
-    else if (number % 5 < 4) await ledger.confirm(key, [outcome]);
-  }
-  for (const isFolded of [false, true]) {
-    if (isFolded) await ledger.fold(key, instances);
-    const together = await ledger.compare(key, instances);
-    const alone = await Promise.all(instances.map((one) => ledger.compare(key, [one])));
-    for (const part of ['pending', 'delivered', 'quarantined'] as const) {
-      expect(together[part].length).toBeGreaterThan(0);
-      expect(alone.flatMap((one) => one[part])).toEqual(together[part]);
-    }
-  }
-});
-
 test('targets and sources do not share a ledger, and forget removes every key of one', async () => {
   await ledger.confirm(key, [confirmation('1.1')]);
   await ledger.confirm({ ...key, target: 'cloud' }, [confirmation('1.1')]);

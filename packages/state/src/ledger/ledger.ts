@@ -5,7 +5,7 @@ import type { RedisClient } from '../redis/redis-client.ts';
 import { withDeadline } from '../redis/with-deadline.ts';
 import { compareWithLedger, type LedgerComparison } from './compare-with-ledger.ts';
 import { copyHash, decodeField, encodeField, encodeNote, encodeValue, versionHash } from './entry-codec.ts';
-import { entriesOf, foldLedger, readFew, readStored, unfoldLedger } from './fold.ts';
+import { entriesOf, foldLedger, readStored, unfoldLedger } from './fold.ts';
 import { ledgerKeys, shardOf } from './ledger-keys.ts';
 import { clearQuarantineScript, takeBackScript } from './ledger-scripts.ts';
 import type {
@@ -65,9 +65,6 @@ export interface Ledger {
   summary(key: LedgerKey): Promise<LedgerSummary>;
 }
 
-/** The entries of so few instances are read alone. */
-const fewAtMost = 64;
-
 export function createLedger(redis: RedisClient, options: LedgerOptions = {}): Ledger {
   const { prefix = defaultPrefix, timeoutMs = 10_000 } = options;
   const batch = new WriteBatch(redis, timeoutMs, (keys) => unfoldLedger(redis, keys));
@@ -99,16 +96,7 @@ export function createLedger(redis: RedisClient, options: LedgerOptions = {}): L
   }
 
   async function compare<T extends InstanceVersion>(key: LedgerKey, instances: readonly T[]) {
-    const few = instances.length <= fewAtMost ? await entriesOfFew(key, instances) : undefined;
-    return compareWithLedger(few ?? (await entries(key)), instances);
-  }
-
-  /** A study that is sent during reception reads a few of its instances repeatedly. @returns undefined if it is folded */
-  async function entriesOfFew(key: LedgerKey, instances: readonly InstanceVersion[]) {
-    const { studyInstanceUid: study } = key;
-    const fields = new Set(instances.flatMap((one) => namesOf(one).map((name) => encodeField(study, name))));
-    const found = await ask(readFew(redis, ledgerKeys(prefix, key), [...fields]));
-    return found && new Map(Array.from(found, ([field, entry]) => [decodeField(study, field), entry]));
+    return compareWithLedger(await entries(key), instances);
   }
 
   return {
@@ -171,12 +159,6 @@ type Written = readonly [instance: InstanceName, value: string, note: string, re
 function confirmed(entry: Confirmation): Written {
   const receipt = entry.receipt ? encodeReceiptEntry(entry.receipt) : '';
   return [entry, encodeValue('delivered', entry), encodeNote(entry.warning), receipt];
-}
-
-/** The fields under which an instance may be stored in the ledger. */
-function namesOf({ sopInstanceUid, seriesInstanceUid }: InstanceVersion): InstanceName[] {
-  if (seriesInstanceUid === undefined) return [{ sopInstanceUid }];
-  return [{ sopInstanceUid }, { sopInstanceUid, seriesInstanceUid, sharesSopInstanceUid: true }];
 }
 
 /** All fields that may confirm an instance: it may have been confirmed before another series had its SOP Instance UID. */

@@ -23,6 +23,10 @@ import { isLost, storeOne } from './store-one.ts';
  * as required by the early byte.
  */
 const instancesPerAssociation = 2;
+/** Of a study that arrives a few instances come at a time: each association takes at least so many, as long as the receiver is near. */
+const leastOfPart = 4;
+/** A receiver that opens an association in less than this answers an instance in a few milliseconds. */
+const nearMs = 20;
 /** With this number of instances, one is kept back: if it succeeds after others have failed, the receiver was available. */
 const leastForControl = 4;
 /** An instance that fails alone is sent once more, on another new association, before that counts. */
@@ -72,7 +76,9 @@ class GroupSender {
     const { others, suspects } = this.#suspects.divide(await this.#choose(group.instances));
     const isLarge = others.some(({ sizeBytes }) => sizeBytes > largeBytes);
     const wanted = isLarge ? largeAtOnce : associationsFor(this.#run.config.maxParallel, this.#pool.openMs);
-    this.#associations = Math.max(1, Math.min(wanted, others.length));
+    const isNear = this.#pool.openMs < nearMs;
+    const atOnce = this.#run.isPart === true && isNear ? Math.ceil(others.length / leastOfPart) : others.length;
+    this.#associations = Math.max(1, Math.min(wanted, atOnce));
     const lanes = {
       lanes: this.#associations * instancesPerAssociation,
       prefetch: isLarge ? 0 : this.#associations,

@@ -104,7 +104,7 @@ export class NoteTaker {
     };
     const since = this.#readTo === 0 ? undefined : Math.min(now, this.#readTo) - overlapMs;
     if (since === undefined) for (const state of ['waiting', 'active'] as const) await this.#each({ state }, note);
-    else await this.#each({ since }, note);
+    else await this.#each({ since }, (record) => this.#isNoted(record) || note(record));
     for (const source of Object.keys(this.#context.config().sources)) {
       // Those that no rule matched have no delivery.
       const latest = await records.studies({ source, since, limit: maxSettled });
@@ -116,6 +116,14 @@ export class NoteTaker {
     return read;
   }
 
+  /** Whether a study that is still being received is noted as it is: progress alone is nothing new, and is written every few seconds. */
+  #isNoted({ arriving, source, orthancStudyId, deliveryId, target, group, state }: DeliveryRecord): boolean {
+    if (arriving === undefined) return false;
+    const study = this.#sources.get(source)?.studies.get(orthancStudyId);
+    const noted = study?.deliveries.find(({ id }) => id === deliveryId);
+    return noted?.state === state && noted.target === target && noted.group === group?.name;
+  }
+
   /** Studies of an earlier recovery: Redis has no records of them. */
   async #addSettled(read: Map<string, Map<string, StudyNote>>): Promise<void> {
     const { redis, config } = this.#context;
@@ -125,7 +133,7 @@ export class NoteTaker {
     }
   }
 
-  async #each(selection: DeliverySelection, act: (record: DeliveryRecord) => void): Promise<void> {
+  async #each(selection: DeliverySelection, act: (record: DeliveryRecord) => unknown): Promise<void> {
     let after: Found<DeliveryRecord>['next'];
     let count = 0;
     do {
