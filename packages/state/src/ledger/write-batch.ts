@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { DispatchError } from '@dicom-dispatch/core';
 import type { RedisClient } from '../redis/redis-client.ts';
 import { withDeadline } from '../redis/with-deadline.ts';
@@ -17,6 +18,9 @@ interface Waiting {
 /** Redis runs a script to its end: this number of entries takes about a millisecond. */
 const longestBatch = 500;
 
+/** Under load, responses for several lanes arrive within this number of event loop iterations: four need half the calls of one. */
+const turnsToGather = 4;
+
 /** The writes of one delivery: one call at a time, so that none overtakes another; later writes wait. */
 interface Line {
   readonly waiting: Waiting[];
@@ -24,9 +28,9 @@ interface Line {
 }
 
 /**
- * Combines the writes of parallel transfers of a delivery into few calls. A write is sent at the end of the same iteration
- * of the event
- * loop, unless a call of its delivery is running: then it is sent after that, with all others that have been added.
+ * Combines the writes of parallel lanes of a delivery into few calls. A write is sent after a few iterations of the event loop, or after
+ * the running call of its delivery, with all others that have been added. Each lane waits for its own write, so at most as many
+ * confirmations as lanes are not yet written.
  */
 export class WriteBatch {
   readonly #redis: RedisClient;
@@ -67,23 +71,26 @@ export class WriteBatch {
     last.callers.push({ resolve, reject });
     if (!line.isBusy) {
       line.isBusy = true;
-      setImmediate(() => void this.#work(group, line));
+      void this.#work(group, line);
     }
     return promise;
   }
 
   async #work(group: string, line: Line): Promise<void> {
-    for (let next = line.waiting.shift(); next; next = line.waiting.shift()) {
+    do {
+      await turns(turnsToGather);
+      const next = line.waiting.shift();
+      if (!next) break;
       try {
         await this.#send(next);
       } catch (error) {
         // Without it or without the lock the attempt is over: what waited would only wait as long again.
         const failed = [next, ...line.waiting.splice(0)].flatMap(({ callers }) => callers);
         for (const caller of failed) caller.reject(asLedgerError(error));
-        continue;
+        break;
       }
       for (const caller of next.callers) caller.resolve();
-    }
+    } while (line.waiting.length > 0);
     this.#lines.delete(group);
   }
 
@@ -102,4 +109,9 @@ export class WriteBatch {
 export function asLedgerError(error: unknown): DispatchError {
   if (error instanceof DispatchError) return error;
   return new DispatchError('ledger-unavailable', 'Redis did not answer for the ledger', { cause: error });
+}
+
+/** Resolves after this number of event loop iterations: immediately if nothing else happens. */
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await setImmediate();
 }
