@@ -4,7 +4,7 @@ const processFaults = ['kill', 'pause'] as const;
 const linkFaults = ['cut', 'slow', 'latency', 'reset', 'black hole', 'refuse'] as const;
 const clockFaults = ['10 minutes ahead', '10 minutes behind', 'a day ahead', 'a day behind'] as const;
 
-/** What a schedule does things to, and what. */
+/** What the actions of a schedule apply to. */
 const faultsOf = {
   router: processFaults,
   'dispatcher 1': [...processFaults, 'terminate'],
@@ -29,7 +29,7 @@ export type Victim = keyof typeof faultsOf;
 export const victims = Object.keys(faultsOf) as readonly Victim[];
 export type Fault = (typeof faultsOf)[Victim][number];
 
-/** What is left wrong at the end until `status --check` says so. */
+/** What is left broken at the end until `status --check` reports it. */
 export const exams = [
   'pacs down',
   'source answers 500',
@@ -69,13 +69,13 @@ export interface Schedule {
 export interface ScheduleSize {
   readonly studies: number;
   readonly faults: number;
-  /** Whether something is left wrong at the end until `status --check` says so. */
+  /** Whether something is left broken at the end until `status --check` reports it. */
   readonly exam?: boolean;
   /** Default `stable`. */
   readonly start?: Schedule['start'];
 }
 
-/** Whose clocks a schedule sets wrong. */
+/** The services whose clocks a schedule sets wrong. */
 export function clocksOf({ steps, exam }: Schedule): { router: boolean; dispatcher: boolean; orthanc: boolean } {
   const all = new Set<string>(steps.map(({ step }) => (step.kind === 'fault' ? step.victim : '')));
   if (exam) all.add(exam);
@@ -100,9 +100,9 @@ export function makeSchedule(seed: number, size: ScheduleSize): Schedule {
   for (let count = 0; count < size.faults; count += 1) {
     const victim = pick(victims);
     const fault = pick<Fault>(faultsOf[victim]);
-    // Now and then a pause outlasts every lock and lease.
+    // Sometimes a pause is longer than every lock and lease.
     const forMs = random() < 0.2 ? between(4_000, 7_000) : between(100, 2_500);
-    // The order of uploads stays; faults fall in between anywhere.
+    // The order of uploads stays the same; faults are inserted anywhere between them.
     steps.splice(between(0, steps.length), 0, { kind: 'fault', victim, fault, forMs, of: between(0, 1_000) });
   }
   return {

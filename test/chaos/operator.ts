@@ -14,7 +14,7 @@ export interface Status {
   readonly text: string;
 }
 
-/** What an operator is told. */
+/** What the system reports to an operator. */
 export async function askStatus({ commands, router }: Scene): Promise<Status> {
   const { code, out, err } = await commands.run('status', '--check', '-c', router.configFile);
   return { code, text: `${out}${err}` };
@@ -46,10 +46,10 @@ export async function helpOut({ operations, commands, router }: Scene, deeds: De
 }
 
 /**
- * Leaves something wrong until `status --check` says so.
+ * Leaves something broken until `status --check` reports it.
  *
- * @param upload - sends a study that cannot get through
- * @returns what `status` said, undefined when it never did
+ * @param upload - sends a study that cannot be delivered
+ * @returns the output of `status`, or undefined if it never reported the problem
  */
 export async function waitForAlarm(
   scene: Scene,
@@ -68,7 +68,7 @@ export async function waitForAlarm(
     'dispatchers killed': () => Promise.all(dispatchers.map((one) => one.kill('SIGKILL'))),
     'clock of the router': () => clocks.router.set(600),
     'clock of orthanc': () => clocks.orthanc.set(-600),
-    // Nothing is routed, and sent, before the attachment is gone.
+    // Nothing is routed or sent before the attachment is gone.
     'attachment missing': () => router.kill('SIGSTOP'),
     'redis away': () => redis.kill('SIGKILL'),
   };

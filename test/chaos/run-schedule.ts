@@ -10,7 +10,7 @@ import { startScene, type Scene } from './start-scene.ts';
 
 /** Reconciliation looks once a minute at what has not changed for one. */
 const quiescenceMs = 240_000;
-/** What the operator is told may be some seconds old. */
+/** What the operator sees may be a few seconds old. */
 const statusMs = 60_000;
 /** Between instances that are received slowly. */
 const slowMs = 250;
@@ -112,7 +112,7 @@ async function upload(
   }
 }
 
-/** One of the instances is deleted again while the others come. */
+/** One of the instances is deleted while the others are still arriving. */
 async function uploadSlowly(
   { orthanc }: Scene,
   uploaded: Map<string, string>,
@@ -135,7 +135,7 @@ async function uploadSlowly(
   }
 }
 
-/** A modality sends again what the archive did not take; Orthanc may be away for a while. */
+/** A modality resends what the archive did not accept; Orthanc may be down for a while. */
 async function store(orthanc: Scene['orthanc'], bytes: Buffer): Promise<string> {
   const { ID: id } = await waitFor(() => orthanc.upload(bytes), {
     timeoutMs: 40_000,

@@ -1,6 +1,6 @@
 /**
- * Walks through docs/runbooks.md: types each command of each runbook as it stands there, on real servers, and looks whether what the
- * runbook says comes true.
+ * Follows docs/runbooks.md: runs each command of each runbook as written, on real servers, and checks that the outcome is
+ * what the runbook says.
  *
  *   ./dispatch chaos runbooks [NAME...]
  */

@@ -27,7 +27,7 @@ export interface Scene extends AsyncDisposable {
   readonly redis: RedisServer;
   readonly orthanc: OrthancServer;
   readonly scp: FaultScp;
-  /** The folder that the target `disk` writes to; on a disk of its own where the tests run as root. */
+  /** The folder of the target `disk`; on a separate disk if the tests run as root. */
   readonly disk: { readonly path: string; readonly canFill: boolean };
   readonly router: RunningDispatch;
   readonly dispatchers: readonly [RunningDispatch, RunningDispatch];
@@ -36,19 +36,19 @@ export interface Scene extends AsyncDisposable {
   readonly clocks: { readonly router: FakeClock; readonly dispatcher: FakeClock; readonly orthanc: FakeClock };
   /** An operator at a terminal. */
   readonly commands: CommandHost;
-  /** A connection of the judge's own, past all faults, and what is read and done by it. */
+  /** The judge's own connection, which no fault affects, and what is read and done through it. */
   readonly client: Redis;
   readonly operations: PipelineContext;
 }
 
 /**
- * The whole system: a real Orthanc and Redis, a router and two dispatchers as processes with clocks that can be wrong, a
- * DICOM receiver that remembers every C-STORE, a folder on a disk that can fill, and proxies on all ways between them.
+ * The whole system: a real Orthanc and Redis, a router and two dispatchers as processes whose clocks can be wrong, a DICOM
+ * receiver that records every C-STORE, a folder on a disk that can fill up, and proxies on all connections between them.
  */
 export async function startScene(schedule: Schedule): Promise<Scene> {
   const stack = new AsyncDisposableStack();
   try {
-    // One that can be wrong costs each look at the clock a system call.
+    // With a clock that can be wrong, each read of the clock costs a system call.
     const wrong = clocksOf(schedule);
     const clockOf = async (isWrong: boolean): Promise<FakeClock> =>
       isWrong ? stack.use(await startFakeClock()) : rightClock;
@@ -58,7 +58,7 @@ export async function startScene(schedule: Schedule): Promise<Scene> {
       await clockOf(wrong.orthanc),
     ];
     const redis = stack.use(await startRedis());
-    // What is missing on disk must not come out of its memory.
+    // What is missing on disk must not be served from its memory.
     const extraConfig = { MaximumStorageCacheSize: 0 };
     const stableAgeSeconds = schedule.start === 'arrival' ? 4 : 1;
     const orthanc = stack.use(await startOrthanc({ env: source.env, stableAgeSeconds, extraConfig }));

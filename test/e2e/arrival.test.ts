@@ -26,7 +26,7 @@ import {
 let system: RoutingSystem;
 let port: number;
 beforeAll(async () => {
-  // No study becomes stable by itself: the tests say when, as the plugin does.
+  // No study becomes stable on a timer: the tests trigger it, as the plugin does.
   system = await startRoutingSystem({
     stableAgeSeconds: 3_600,
     overwriteInstances: true,
@@ -102,7 +102,7 @@ describe('a rule that starts at arrival', () => {
       message: 'the actions after success',
     });
 
-    // What comes later begins another delivery.
+    // Later instances start another delivery.
     const late = await system.upload({ seed: 'arrival-3', into: 'arrival', instancesPerSeries: 1 });
     await waitFor(() => got(pacs, late).length === 1, { message: 'a late instance' });
     await stable(study);
@@ -117,7 +117,7 @@ describe('a rule that starts at arrival', () => {
 describe('while a study arrives', () => {
   it('an instance that is overwritten within a second, by one of its size, is sent in its new content', async () => {
     await using pacs = await startFaultScp();
-    // Orthanc's times are in seconds: here all instances come within one.
+    // Orthanc's timestamps have a resolution of one second: here all instances arrive within the same second.
     await using orthanc = await startHttpServer(async ({ method, path, query, headers, body }, response) => {
       const { authorization, 'content-type': type } = headers;
       const answer = await fetch(`${system.orthanc.url}${path}?${query}`, {
@@ -156,7 +156,7 @@ describe('while a study arrives', () => {
     expect(got(pacs, study)).toHaveLength(3);
     const uid = got(pacs, study)[2] ?? '';
     expect(pacs.accepted().get(uid)).toBe(hashDataset(changed));
-    // The other one, and the whole once more: nothing is sent again.
+    // The missing instance, and the complete study again: nothing is resent.
     await stable(study);
     expect(only(await run.deliveries(study)).state).toBe('delivered');
     expect(got(pacs, study)).toHaveLength(3);
@@ -254,7 +254,7 @@ describe('a rule that starts with each series', () => {
     });
     await using pacs = await startFaultScp();
     await using run = await system.start({
-      // The feed is looked at so seldom that only the plugin can have told.
+      // The feed is polled so rarely that only the plugin can have reported it.
       sources: { main: { url: orthanc.url, pollInterval: '1h', pushSecret: new Secret(secret) } },
       push: { listen: `127.0.0.1:${port}` },
       targets: { pacs: pacsTarget(pacs) },

@@ -17,7 +17,7 @@ import { compileCache, spawnCommand, startCommandHost, type CommandHost, type Ru
 import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
 import { prefix } from './support/system.ts';
 
-/** The command line against a system that runs with a Redis of its own, in the folder where it was started. */
+/** The command line against a running system with its own Redis, in the folder where the system was started. */
 
 const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
 const password = 'geheimer-als-geheim';
@@ -58,7 +58,7 @@ beforeAll(async () => {
 afterAll(async () => {
   client?.disconnect();
   await host?.[Symbol.asyncDispose]();
-  // Its Redis is a process of its own, which a killed `up` would leave behind.
+  // Its Redis is a separate process, which a killed `up` would leave behind.
   if (system?.isRunning()) await system.kill('SIGTERM');
   await Promise.all([system?.stop(), orthanc?.stop(), scp?.down(), archive?.remove(), desk?.remove()]);
 });
@@ -73,7 +73,7 @@ function dispatch(...args: string[]): Promise<Run> {
   return host.run(...args);
 }
 
-/** A command as a process of its own, whose exit code a shell would see. */
+/** A command as a separate process, to check the exit code that a shell sees. */
 function spawned(...args: string[]): Promise<Run> {
   return spawnCommand(surroundings(), args);
 }
@@ -99,7 +99,7 @@ async function upload(accession: string): Promise<string> {
   return study.studyInstanceUid;
 }
 
-/** Waits over our own connection: a process for each look would be slow. */
+/** Polls over our own connection: one process per poll would be slow. */
 async function until(studyInstanceUid: string, target: string, ...states: DeliveryRecord['state'][]): Promise<string> {
   let seen: DeliveryRecord[] = [];
   return waitFor(

@@ -8,7 +8,10 @@ import { runCli } from './support/run-cli.ts';
 import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
 import { startSystem, type System } from './support/system.ts';
 
-/** The configuration, changed in the browser and by hand. One process with everything; a receiver that is not configured yet. */
+/**
+ * Configuration changes in the browser and by hand. One process runs all services; the receiver is not configured at the
+ * start.
+ */
 
 let system: System;
 let up: RunningDispatch;

@@ -5,7 +5,7 @@ import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
 import { pacsTarget } from './support/pacs-target.ts';
 import { startSystem, type System } from './support/system.ts';
 
-/** Who may sign in to the console of the scene, with their passwords. */
+/** Users who may sign in to the console of the scene, with their passwords. */
 export const people = { vera: 'vera-looks-on-1', otto: 'otto-operates-2', ada: 'ada-administers-3' } as const;
 
 export interface ConsoleScene extends AsyncDisposable {
@@ -13,15 +13,15 @@ export interface ConsoleScene extends AsyncDisposable {
   readonly dispatch: RunningDispatch;
   readonly url: string;
   readonly pacs: FaultScp;
-  /** Refuses one instance in nine for good, until told otherwise. */
+  /** Permanently rejects one instance in nine until this is switched off. */
   readonly workstation: FaultScp;
   /** Uploads the demo studies and waits until what can arrive has arrived. */
   uploadDemo(): Promise<void>;
 }
 
 /**
- * The whole system with a target for every fate: a PACS and an archive that take everything, a workstation that refuses
- * some, and a cloud that cannot be reached.
+ * The whole system with a target for every outcome: a PACS and an archive that accept everything, a workstation that rejects
+ * some instances, and an unreachable cloud.
  */
 export async function startConsoleScene(): Promise<ConsoleScene> {
   await using started = new AsyncDisposableStack();

@@ -82,7 +82,7 @@ async function takeAll(amount: Amount): Promise<void> {
   }
 }
 
-/** The pages about one thing: a study that did not arrive everywhere, its receipt, and a delivery that is partial. */
+/** The pages of a single object: a study that did not arrive everywhere, its receipt, and a partial delivery. */
 async function singlePaths(): Promise<Record<string, string>> {
   const { records } = scene.system;
   const [partial] = (await records.deliveries({ state: 'partial', target: 'workstation', limit: 1 })).records;

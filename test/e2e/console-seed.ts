@@ -41,7 +41,7 @@ async function seedOne(records: Records, index: number, start: number, targets: 
     studyInstanceUid: `1.2.826.0.1.3680043.99.${index + 1}`,
     instanceCount: 40 + ((index * 37) % 900),
     modalities: [['CT'], ['MR'], ['CR'], ['US']][index % 4] ?? ['CT'],
-    // One rule of half of the studies, none of which goes to the first target.
+    // One rule matches half of the studies and sends none of them to the first target.
     rules: ['everything-to-pacs', 'archive', ...(index % 4 === 1 || index % 4 === 2 ? ['elsewhere'] : [])],
     routedAt: start + index * minute,
     studyTaskId: studyTaskId(identity),

@@ -10,7 +10,7 @@ import { people, startConsoleScene, type ConsoleScene } from './console-scene.ts
 let scene: ConsoleScene;
 let browser: Browser & AsyncDisposable;
 let axe: string;
-/** Hosts that any page asked anything of. */
+/** Hosts that received a request from any page. */
 const hosts = new Set<string>();
 
 beforeAll(async () => {
@@ -37,7 +37,7 @@ async function open(options: Parameters<Browser['newPage']>[0] = {}): Promise<Pa
 
 const signedIn = new Map<string, Awaited<ReturnType<ReturnType<Page['context']>['cookies']>>>();
 
-/** A page of somebody who is signed in; who has been before needs no password. */
+/** A page of a signed-in user; a user who has signed in before needs no password. */
 async function signIn(name: keyof typeof people, options: Parameters<Browser['newPage']>[0] = {}): Promise<Page> {
   const page = await open(options);
   const cookies = signedIn.get(name);
@@ -55,7 +55,9 @@ async function signIn(name: keyof typeof people, options: Parameters<Browser['ne
   return page;
 }
 
-/** What axe-core finds against WCAG 2.2 A and AA, in words: of everything in light, of colours alone in dark. */
+/**
+ * Violations of WCAG 2.2 A and AA that axe-core finds, as text: all rules in the light theme, only colours in the dark one.
+ */
 async function violations(page: Page, colorScheme: 'light' | 'dark'): Promise<string[]> {
   return page.evaluate(async (scheme) => {
     const run = (globalThis as unknown as { axe: { run(o: object): Promise<{ violations: Found[] }> } }).axe.run;
@@ -86,7 +88,7 @@ async function check(page: Page, path: string): Promise<void> {
   }
 }
 
-/** Asks the API from inside a page, as a script of it would. */
+/** Calls the API from inside a page, as a script in the page would. */
 async function askFrom(
   page: Page,
   method: string,
@@ -118,7 +120,7 @@ describe('the console in a browser', () => {
     const page = await signIn('otto');
     await page.goto(scene.url + job);
     await page.getByRole('button', { name: 'Retry', exact: true }).waitFor();
-    // What is refused to everybody has no button: to change the data, to make another job of it.
+    // Actions that every user is denied have no button: changing the job's data, or creating another job from it.
     expect(await page.locator('#root button[hidden]').count()).toBe(2);
     const answer = page.waitForResponse((response) => response.request().method() === 'PUT');
     await page.getByRole('button', { name: 'Retry', exact: true }).click();
@@ -152,7 +154,7 @@ describe('the console in a browser', () => {
     const refused = (await scene.system.records.deliveries({ state: 'partial', limit: 1 })).records[0]?.quarantined;
     scene.workstation.answer = () => 0;
     await delivery.getByRole('button', { name: 'Retry' }).click();
-    // No reload: the page hears of it by itself.
+    // No reload: the page receives the update.
     await delivery.getByText('It is delivered: the target has confirmed all').waitFor();
     expect(scene.workstation.stores.length - before).toBe(refused);
     expect(await delivery.locator('.timeline').textContent()).toContain('retried by otto');
@@ -394,7 +396,7 @@ describe('the console in a browser', () => {
       expect(names.length, expression).toBeGreaterThan(0);
       for (const name of names) {
         expect(answerText, expression).toMatch(new RegExp(`^# TYPE ${name.replace(/_bucket$/, '')} `, 'm'));
-        // What has no value yet shows no labels.
+        // A metric without a value shows no labels.
         const known = labels.get(name);
         if (!known) continue;
         const asked = [...expression.matchAll(/by \(([^)]*)\)/g)].flatMap(([, list = '']) => list.split(/,\s*/));
@@ -421,7 +423,7 @@ describe('the console in a browser', () => {
       expect(answerText).toMatch(series);
     }
     expect(answerText).not.toMatch(/Geheim|Exempel|A\d{8}/);
-    // There from the start, also where nothing has happened yet.
+    // Present from the start, even if nothing has happened yet.
     for (const series of [
       /^dispatch_build_info\{version="\d+\.\d+\.\d+",node="\d/m,
       /^dispatch_routers 1$/m,
@@ -477,7 +479,7 @@ describe('the console in a browser', () => {
   });
 });
 
-/** What Prometheus' own tool says of metrics: nothing, when they keep to its rules. */
+/** The output of Prometheus' own checker for the metrics: empty if they follow its rules. */
 async function checkedByPrometheus(metrics: string): Promise<string> {
   const tool = spawn('promtool', ['check', 'metrics'], { stdio: ['pipe', 'pipe', 'pipe'] });
   tool.stdin.end(metrics);

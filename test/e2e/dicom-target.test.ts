@@ -30,7 +30,7 @@ describe('a DICOM target in the complete system', () => {
     const refused = await system.untilDelivery(study, 'strict', ['failed']).catch((error: unknown) => {
       throw new Error(dispatch.output(), { cause: error });
     });
-    // Nothing arrived: it does not say that others did.
+    // Nothing arrived, so the text does not claim that other instances did.
     expect(refused).toMatchObject({
       confirmed: 0,
       quarantined: 3,
@@ -95,7 +95,7 @@ describe('a DICOM target in the complete system', () => {
   });
 });
 
-/** Reports as an archive does that found everything; undefined while nobody takes it. */
+/** Sends the report of an archive that found everything; undefined while nobody accepts it. */
 async function report(request: CommitmentRequest | undefined, port: number): Promise<'taken' | undefined> {
   if (!request) return undefined;
   const association = await connect({

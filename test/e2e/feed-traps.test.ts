@@ -15,7 +15,7 @@ function source(url: string, more: object = {}): object {
   return { sources: { main: { url, pollInterval: '200ms', ...more } } };
 }
 
-/** The feed's traps by their numbers in docs/failure-modes.md: one test for each that can be made to happen. */
+/** The feed's traps, by their numbers in docs/failure-modes.md: one test for each trap that can be triggered. */
 describe("the change feed's traps", () => {
   it('1, 2: a study that was deleted or recycled while it waits ends as source-gone, with an alert, and is not tried again', async () => {
     await using system = await startSystem();
@@ -34,7 +34,7 @@ describe("the change feed's traps", () => {
     expect(ended.error).toMatchObject({ code: 'source-gone', fault: 'source' });
     // The log line follows the record.
     await waitFor(() => dispatch.output().includes('"state":"source-gone"'), { timeoutMs: 20_000 });
-    // The gap in the feed that the deletion left stops nothing.
+    // The gap that the deletion left in the feed blocks nothing.
     await system.untilDelivery(next, 'pacs', ['delivered'], 60_000);
     expect(scp.accepted()).toEqual(next.datasets);
   }, 120_000);

@@ -14,13 +14,13 @@ it('router, dispatcher and console survive that no file can be opened: reported 
   await using folder = await tempFolder('few-files');
   await using dispatch = await startDispatch({
     config: system.config({ pacs: pacsTarget(scp), disk: { type: 'folder', path: folder.path, ...quick } }),
-    // About twice of what it takes without work.
+    // About twice the usage without work.
     host: { address: '127.0.0.1', prefix: ['sh', '-c', 'ulimit -n 64; exec "$@"', 'sh'] },
   });
   const targets = ['pacs', 'disk'];
   const first = await system.upload({ ...small, seed: 'first' });
   for (const target of targets) await system.untilDelivery(first, target, ['delivered']);
-  // They take what is left.
+  // They use up what is left.
   const held = Array.from({ length: 80 }, () => connect(dispatch.ports[0]!, '127.0.0.1').on('error', () => {}));
   const studies = [first];
   for (const seed of ['second', 'third']) studies.push(await system.upload({ ...small, seed }));

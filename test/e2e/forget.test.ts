@@ -26,7 +26,7 @@ async function age({ connection: redis, config }: RunningRouting, days: number):
   await redis.hset(`${prefix}:forgetting:main`, 'endedAt', 0);
 }
 
-/** Stops the router and starts another: it looks at once, since the last look seems long ago. */
+/** Stops the router and starts another, which checks at once because the last check seems long ago. */
 async function restart(run: RunningRouting, done: (result: Record<string, string>) => boolean): Promise<void> {
   const key = `${run.config.redis.prefix}:forgetting:main`;
   await run.restart('router');
@@ -60,7 +60,7 @@ it('data of a study that left its source long ago are removed, those of others a
   const left = await run.connection.keys(`*${gone.orthancStudyId}*`);
   expect(left.filter((key) => !key.includes(':cache:'))).toEqual([]);
 
-  // What is there is not sent again: not by the sweep that each start begins with, nor when it grows.
+  // An existing study is not resent: neither by the sweep at each start, nor when it grows.
   const grown = await system.upload({ seed: 'kept', series: 2, instancesPerSeries: 2 });
   expect(grown.studyInstanceUid).toBe(kept.studyInstanceUid);
   await waitFor(() => scp.stores.length === 6, { timeoutMs: 20_000 });

@@ -67,7 +67,7 @@ function check(): Promise<{ code: number; out: string }> {
   return runCli(dispatch.folder, 'status', '--check');
 }
 
-/** Loads the front page until it says something. */
+/** Reloads the front page until it shows the text. */
 async function untilFront(text: string | RegExp): Promise<void> {
   await waitFor(
     async () => {
@@ -80,7 +80,7 @@ async function untilFront(text: string | RegExp): Promise<void> {
 
 const notice = (text: string | RegExp) => page.locator('#notices', { hasText: text }).waitFor();
 
-/** Lets the page look at once, as it does every few seconds. */
+/** Makes the page refresh at once, as it does every few seconds. */
 async function untilBanner(matches: (text: string) => boolean): Promise<void> {
   await waitFor(
     async () => {
@@ -214,7 +214,7 @@ describe('the health of the system', { timeout: 120_000 }, () => {
     expect(answer?.status()).toBe(503);
     await page.getByText('Redis does not respond.').waitFor();
     await system.redis.restart();
-    // It loads itself again.
+    // The page reloads.
     await page.getByRole('heading', { name: 'Sources' }).waitFor({ timeout: 30_000 });
     await noBanner();
     await dispatch.kill('SIGKILL');

@@ -94,7 +94,7 @@ function fromTheBeginning() {
   return { main: { url: system.orthanc.url, pollInterval: '100ms', startFrom: 'everything' } };
 }
 
-/** What is noted with the latest delivery to each target. */
+/** What is stored with the latest delivery to each target. */
 async function noticesOf(run: RunningRouting, orthancStudyId: string): Promise<Record<string, string>> {
   const deliveries = await run.operations.records.deliveriesOf({ source: 'main', orthancStudyId });
   return Object.fromEntries(
@@ -139,7 +139,7 @@ it('sends both instances that share a SOP Instance UID in two series, and accoun
     [1, 2].map((series) => `PID2/${studyInstanceUid}.${series}/${studyInstanceUid}.9.dcm`),
   );
   expect((await archive.get('/statistics')) as object).toMatchObject({ CountSeries: 2, CountInstances: 2 });
-  // A receiver that knows instances by that UID alone cannot keep both.
+  // A receiver that identifies instances by that UID alone cannot keep both.
   const shared = expect.stringContaining('share a SOP Instance UID with an instance of another series');
   expect(await noticesOf(run, study)).toEqual({ pacs: shared, web: shared });
   await system.orthanc.send('DELETE', `/studies/${study}`);
@@ -260,7 +260,7 @@ it('one SOP Instance UID in two studies is noted with both, and what is noted is
   });
   await untilDelivered(run, study.orthancStudyId);
   expect(await noticesOf(run, study.orthancStudyId)).toEqual({});
-  // The first has left its source before the others come.
+  // The first instance has left its source before the others arrive.
   await waitFor(async () => !(await system.orthanc.studies()).includes(study.orthancStudyId), {
     message: 'the end of the first study',
   });
@@ -282,7 +282,7 @@ it('one SOP Instance UID in two studies is noted with both, and what is noted is
     const notice = expect.stringMatching(
       `^A SOP Instance UID of this study was also sent to the target with study ${another} of main \\(another Study Instance UID\\)`,
     );
-    // By another name the first came to the same receiver.
+    // The first instance reached the same receiver under another name.
     const byOtherName = one === other ? {} : { careful: notice };
     expect(await noticesOf(run, one)).toEqual({ pacs: notice, web: notice, ...byOtherName });
   }
@@ -304,7 +304,7 @@ it('two patients with the same UIDs never share a file, even if they are very si
   const attributes = { PatientID: 'SAM' };
   const [plain] = [...makeStudy({ seed: 'odd patient', series: 1, instancesPerSeries: 1, attributes })];
   const pairs = [
-    // Orthanc takes the padding of a Patient ID whose VR is UN for a part of it.
+    // Orthanc treats the padding of a Patient ID with VR UN as part of the value.
     [plain!.bytes, otherPixels(withUnknownVr(plain!.bytes))],
     [await caseFile('tiny-same-uids-patient-A.dcm'), otherPixels(await caseFile('tiny-same-uids-patient-B.dcm'))],
   ] as const;

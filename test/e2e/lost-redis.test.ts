@@ -45,7 +45,7 @@ async function begin(options: Partial<DispatchOptions> = {}): Promise<RunningDis
 async function fill(): Promise<{ old: UploadedStudy; arrived: UploadedStudy; waits: UploadedStudy }> {
   const old = await system.upload({ ...small, seed: `old ${Math.random()}` });
   await stable(system.orthanc, old);
-  // A source's clock tells whole seconds.
+  // A source's timestamps have a resolution of one second.
   await sleep(1_500);
   const dispatch = await begin();
   const arrived = await system.upload({ ...small, seed: `arrived ${Math.random()}` });
@@ -64,7 +64,7 @@ async function stable(orthanc: OrthancServer, study: UploadedStudy): Promise<voi
   );
 }
 
-/** How often each instance of a study came to a receiver. */
+/** How often each instance of a study reached a receiver. */
 function times(at: FaultScp, study: UploadedStudy): number[] {
   return [...study.datasets.keys()].map((uid) => at.stores.filter((one) => one.sopInstanceUid === uid).length);
 }
@@ -73,7 +73,7 @@ async function untilAllArrived({ old, arrived, waits }: Awaited<ReturnType<typeo
   const output = (): string => running.map((one) => one.output()).join('\n');
   await other.up();
   await waitFor(() => times(other, waits).every((count) => count > 0), { timeoutMs: 40_000, message: output });
-  // What comes afterwards is routed as before.
+  // Later studies are routed as before.
   const after = await system.upload({ ...small, seed: `after ${Math.random()}` });
   for (const target of ['pacs', 'archive']) {
     await system.untilDelivery(after, target, ['delivered']).catch((error: unknown) => {

@@ -15,7 +15,10 @@ import { pacsTarget, quick } from './support/pacs-target.ts';
 import { startFollowing, type FollowingServices } from './support/start-in-process.ts';
 import { startSystem, type System, type UploadedStudy } from './support/system.ts';
 
-/** A source, or something in front of it, that gives other bytes than it lists: nothing false arrives, all that is true does. */
+/**
+ * A source, or a proxy in front of it, that serves other bytes than it lists: no wrong data is delivered, and all correct
+ * data is.
+ */
 let storage: TempFolder;
 let folder: TempFolder;
 let chosen: TempFolder;

@@ -100,7 +100,7 @@ describe('the main job', () => {
   });
 
   it('an instance that is no DICOM does not take the study down', async () => {
-    // Without its cache Orthanc hands out what lies on its disk, where one file is overwritten.
+    // Without its cache Orthanc serves the files on its disk, one of which is overwritten.
     await using system = await startSystem({ extraConfig: { MaximumStorageCacheSize: 0 } });
     await using scp = await startFaultScp();
     const study = await system.upload({ seed: 'broken', instancesPerSeries: 10 });
@@ -138,7 +138,7 @@ describe('a killed dispatcher', () => {
     expect(scp.accepted()).toEqual(study.datasets);
     const again = scp.stores.slice(atKill).map(({ sopInstanceUid }) => sopInstanceUid);
     expect(again.filter((uid) => confirmed.has(uid))).toEqual([]);
-    // At most what was in flight on one association may come twice.
+    // At most the instances in flight on one association may arrive twice.
     expect(scp.stores.length - 500).toBeLessThanOrEqual(4);
     expect(router.isRunning()).toBe(true);
 

@@ -22,7 +22,7 @@ async function uidsAt(scp: StorescpServer): Promise<string[]> {
   return (await scp.received()).map(({ sopInstanceUid }) => sopInstanceUid);
 }
 
-/** The delivery of a study that waits for somebody's decision. */
+/** The delivery of a study that waits for an operator's decision. */
 async function untilUndecided(run: RunningRouting, study: { readonly orthancStudyId: string }): Promise<string> {
   let seen = '';
   return waitFor(

@@ -15,7 +15,7 @@ import { startDispatch } from './support/start-dispatch.ts';
 import { startFollowing } from './support/start-in-process.ts';
 import { startSystem } from './support/system.ts';
 
-/** Ten cases from outside: real servers, our services as processes, judged by what the receivers have. */
+/** Ten cases tested from outside: real servers, our services as processes, checked by what the receivers have. */
 describe('nothing is lost, nothing is sent twice', () => {
   it('1: an SCP that answers A700 to instance 37 gets all others, and that one when it can', async () => {
     await using system = await startSystem();
@@ -100,7 +100,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     await dispatch.restart();
     await system.untilDelivery(study, 'pacs', ['delivered'], 60_000);
     expect(scp.accepted()).toEqual(study.datasets);
-    // What was on its way when the time was up may come again: two instances on the one association.
+    // Instances that were in flight when the time limit was reached may arrive again: two instances on the one association.
     expect(scp.stores.length).toBeLessThanOrEqual(502);
     expect((await system.untilDelivery(study, 'pacs', ['delivered'])).error).toBeUndefined();
   }, 120_000);
@@ -178,7 +178,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     for (let seed = 0; seed < 10; seed += 1)
       studies.push(await system.upload({ seed: `hole ${seed}`, instancesPerSeries: 3 }));
     for (const study of studies) await system.untilDelivery(study, 'healthy', ['delivered']);
-    // All ten are through while not one attempt at the other has come to anything.
+    // All ten are delivered before a single attempt at the other target succeeds.
     expect((await system.records.counts('hole')).delivered).toBe(0);
     expect(healthy.stores.length).toBe(30);
     proxy.heal();
@@ -191,7 +191,8 @@ describe('nothing is lost, nothing is sent twice', () => {
     let isFirst = true;
     let failing: string[] = [];
     const taken: string[] = [];
-    // No package answers 202 with failures: a stand-in that stores nothing and says what the Standard lets it say.
+    // No packaged server answers 202 with failures: this stand-in stores nothing and sends the response that the Standard
+    // allows.
     await using server = await startHttpServer((request, response) => {
       if (request.method !== 'POST') return void response.writeHead(204).end();
       const text = request.body.toString('latin1');

@@ -8,7 +8,7 @@ import { pacsTarget, quick } from './support/pacs-target.ts';
 import { startFollowing } from './support/start-in-process.ts';
 import { startSystem } from './support/system.ts';
 
-/** Files that Orthanc takes and hands out although they are not quite Part 10 (PS3.10 section 7). */
+/** Files that Orthanc accepts and serves although they do not fully conform to Part 10 (PS3.10 section 7). */
 const forms: Readonly<Record<string, (file: Buffer) => Buffer>> = {
   'no preamble': (file) => file.subarray(132),
   'no file meta': (file) => file.subarray(144 + file.readUInt32LE(140)),

@@ -19,8 +19,8 @@ import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts
 import { prefix, startSystem, type System, type UploadedStudy } from './support/system.ts';
 
 /*
- * What an operator does in a day, in a browser, with real servers: each task with the clicks that it takes from the front page, four at
- * most. Choosing from a list and typing are not counted.
+ * An operator's daily tasks, in a browser, with real servers: each task is limited to four clicks from the front page.
+ * Selecting from a list and typing are not counted.
  */
 
 const oldStudies = 500;
@@ -35,7 +35,7 @@ let remote: OrthancServer;
 let dispatch: RunningDispatch;
 let browser: Browser & AsyncDisposable;
 let wanted: UploadedStudy;
-/** SOP Instance UIDs that the PACS refuses. */
+/** SOP Instance UIDs that the PACS rejects. */
 const refused = new Set<string>();
 
 beforeAll(async () => {
@@ -90,7 +90,7 @@ async function many<T>(count: number, act: (index: number) => Promise<T>): Promi
   return results;
 }
 
-/** Does a task from the front page, and holds it to four clicks. */
+/** Performs a task from the front page and fails if it takes more than four clicks. */
 async function task(act: (page: Page, click: (what: ReturnType<Page['locator']>) => Promise<void>) => Promise<void>) {
   const page = await browser.newPage();
   let clicks = 0;
@@ -135,7 +135,7 @@ describe('an operator in a browser', () => {
       await page.getByText('The study is being sent to the target.').waitFor();
     });
     await waitFor(() => storesOf(wanted) === 2, { message: 'it is stored a second time' });
-    // What the rules did stays as it is written.
+    // The record of what the rules did is unchanged.
     const record = await system.records.study({ source: 'main', orthancStudyId: wanted.orthancStudyId });
     expect(record).toMatchObject({ rules: ['all'] });
   });
@@ -225,7 +225,7 @@ describe('an operator in a browser', () => {
     });
     await task(async (page, click) => {
       await click(page.getByRole('link', { name: 'Deliveries', exact: true }).first());
-      // Choosing with the arrows changes nothing yet.
+      // Selecting with the arrow keys changes nothing yet.
       await page.getByLabel('State').focus();
       await page.keyboard.press('h');
       expect(new URL(page.url()).search).toBe('');

@@ -18,8 +18,8 @@ import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 /*
- * The plugin inside a real Orthanc, against a router that lies, hangs or is away; with the real router it is tested in
- * push.test.ts.
+ * The plugin inside a real Orthanc, against a router that lies, hangs or is down; push.test.ts tests it with the real
+ * router.
  */
 
 const script = fileURLToPath(new URL('../../orthanc-plugin/dicom_dispatch.py', import.meta.url));
@@ -85,7 +85,7 @@ describe('calls to the router', () => {
     expect(given.status).toBe(expected);
     if (expected !== 200) expect(errorOf(given)).toContain('check that Url is the address of the router');
     else expect(given.body.toString()).toBe(body);
-    // What it is sent elsewhere for does not get the secret.
+    // The server that it is redirected to does not receive the secret.
     expect(router.requests.some(({ path }) => path === '/elsewhere')).toBe(false);
   });
 
@@ -171,7 +171,7 @@ describe('settings that cannot be used', () => {
   it('are logged once, and Orthanc runs without pushes; a secret file may come later', async () => {
     const pushed: string[] = [];
     await using router = await startHttpServer((request, response) => {
-      // Of a study that is still being received instances and series are told, too.
+      // While a study is still being received, its instances and series are reported, too.
       if (request.path.endsWith('/stable')) pushed.push(String(request.headers['authorization']));
       response.end('{}');
     });

@@ -79,7 +79,7 @@ describe('priors that an archive has', () => {
         [newest.studyInstanceUid, 'archive', 'sent'],
         [second.studyInstanceUid, 'archive', 'sent'],
       ]);
-      // What the source has is not asked of the archive.
+      // The archive is not asked for what the source has.
       expect(step.left.map(({ from }) => from).sort()).toEqual([
         ...Array(3).fill('archive'),
         ...Array(3).fill('source'),

@@ -81,7 +81,7 @@ describe('priors of the source', () => {
     expect(got(pacs).sort()).toEqual(uidsOf(study));
     const texts = (await run.operations.records.events(deliveryId)).map(({ text }) => text);
     expect(texts).toContain('earlier studies of the patient are sent first');
-    // What it waited for depends on how far the priors were.
+    // The reason for waiting depends on the progress of the priors.
     expect(texts.join('\n')).toContain('is sent without further waiting for earlier studies, after 1.0s: ');
     held.resolve(0);
     await run.until(prior, 'pacs', 'delivered');

@@ -89,7 +89,7 @@ function dispatch(args: readonly string[]): Promise<Run> {
   return host.run(...args, '--config', config);
 }
 
-/** The command-line tool as a process of its own, to which something happens. */
+/** The command-line tool as a separate process that is disturbed while it runs. */
 function dispatchAnd(args: readonly string[], whileRunning: (interrupt: () => void) => Promise<void>): Promise<Run> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args, '--config', config], {
     stdio: ['ignore', 'pipe', 'pipe'],

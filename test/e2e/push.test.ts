@@ -36,7 +36,7 @@ it('the plugin pushes stable studies, shows their state, and routes them again',
   await using dispatch = await startDispatch({
     env: { PUSH_SECRET: 'between us' },
     config: {
-      // The feed is looked at so seldom that only a push can have brought the study here.
+      // The feed is polled so rarely that only a push can have brought the study here.
       sources: { main: { url: orthanc.url, pollInterval: '1h', pushSecret: '${PUSH_SECRET}' } },
       targets: { pacs: pacsTarget(scp) },
       rules: [{ name: 'all', targets: ['pacs'] }],
@@ -92,7 +92,7 @@ it('the plugin pushes stable studies, shows their state, and routes them again',
   }
   expect((await push('main/studies/..%2f..%2fsystem', 'between us')).status).toBe(400);
 
-  // Whoever guesses fills no log.
+  // Wrong guesses of the secret do not fill the log.
   const lines = (): number => dispatch.output().split('a push with a wrong secret').length - 1;
   const before = lines();
   for (let count = 0; count < 100; count += 1)

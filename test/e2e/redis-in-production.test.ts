@@ -38,10 +38,10 @@ afterAll(async () => {
 interface Scene extends AsyncDisposable {
   readonly scp: FaultScp;
   readonly dispatch: RunningDispatch;
-  /** Uploads a study and gives what it is made of. */
+  /** Uploads a study and returns its contents. */
   upload(seed: string, instances: number): Promise<Uploaded>;
   untilDelivered(study: Uploaded, timeoutMs?: number): Promise<void>;
-  /** What the command line says. */
+  /** The output of the command line. */
   cli(...args: string[]): Promise<string>;
 }
 
@@ -66,7 +66,7 @@ async function startScene(redis: Record<string, unknown>, place: RedisPlace, max
   });
   const client = connectRedis(place, 'test', silent);
   const records = new Records(client, prefix);
-  // The Orthanc is shared: a study that is there already would tell this scene nothing.
+  // The Orthanc is shared: a study that it already has would cause no event in this scene.
   const ownSeeds = randomUUID();
   return {
     scp,
@@ -142,7 +142,7 @@ describe('Redis in production', () => {
     await scene.untilDelivered(second, 40_000);
     expect(await redis.masterPort()).toBe(redis.servers[1]!.port);
     expect(scene.scp.accepted()).toEqual(new Map([...first.datasets, ...second.datasets]));
-    // One association: what was on its way, and confirmations that the old master had not passed on.
+    // One association: instances in flight, and confirmations that the old master had not replicated.
     expect(scene.scp.stores.length).toBeLessThanOrEqual(90 + 4);
   }, 180_000);
 
@@ -197,7 +197,7 @@ describe('Redis in production', () => {
         // Bull Board would list the clients of a queue; the console lists workers without it.
         expect(refused.filter((command) => command !== 'client|list')).toEqual([]);
         expect(scene.dispatch.output()).not.toContain('could not be checked');
-        // Without INFO: what could not be checked is said, and all goes on.
+        // Without INFO: the checks that could not be made are reported, and everything continues.
         await redis.command('ACL', 'SETUSER', 'dispatch', '-info');
         await scene.dispatch.restart();
         expect(scene.dispatch.output()).toContain('could not be checked');

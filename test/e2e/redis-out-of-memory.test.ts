@@ -51,7 +51,7 @@ it('a dispatcher that is killed once more than BullMQ allows leaves a delivery t
   await waitFor(() => scp.stores.length >= 5, { timeoutMs: 20_000, message: 'it is under way' });
   const { deliveryId } = await system.untilDelivery(study, 'pacs', ['active']);
   const job = `${prefix}:target-pacs:${deliveryId}`;
-  // As if it had been killed 20 times before.
+  // As if it had been killed 20 times.
   await system.client.hset(job, 'stc', 20);
   await dispatcher.kill('SIGKILL');
   await dispatcher.restart();

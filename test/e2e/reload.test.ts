@@ -8,7 +8,7 @@ import { startCommandHost, type CommandHost } from './support/run-commands.ts';
 import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
 import { startSystem, type System, type UploadedStudy } from './support/system.ts';
 
-/** Two processes, each with a file of its own: everything in one, and a further dispatcher. */
+/** Two processes, each with its own file: one with all services, and an additional dispatcher. */
 
 let system: System;
 let up: RunningDispatch;
@@ -201,7 +201,7 @@ describe('a changed configuration', { timeout: 300_000 }, () => {
     const again = await host.run('reload');
     expect(again.code, again.err).toBe(0);
     expect(again.out).toMatch(words);
-    // Once it is decided, nothing is said any more.
+    // Once the decision is made, nothing is reported any more.
     const decided = await host.run('target', 'new', 'pacs');
     expect(decided, decided.err).toMatchObject({ code: 0 });
     const last = await host.run('config', 'check');

@@ -21,7 +21,7 @@ let other: FaultScp;
 let config: Readonly<Record<string, unknown>>;
 let dispatch: RunningDispatch;
 let count = 0;
-/** Studies of which each instance has to come to both receivers exactly once. */
+/** Studies whose instances must each reach both receivers exactly once. */
 const once: UploadedStudy[] = [];
 
 beforeAll(async () => {
@@ -30,7 +30,7 @@ beforeAll(async () => {
     { pacs: pacsTarget(scp), archive: pacsTarget(other) },
     { sources: { main: { url: system.orthanc.url, pollInterval: '200ms', sweep: { settle: '2s' } } } },
   );
-  // It has to start while Redis lacks data, too.
+  // It has to start even if Redis lacks data.
   dispatch = await startDispatch({ config, untilReady: false });
   await logged('following the change feed');
 });
@@ -43,7 +43,7 @@ afterAll(async () => {
 const upload = (): Promise<UploadedStudy> =>
   system.upload({ seed: `restored ${(count += 1)}`, instancesPerSeries: 2, rows: 16, columns: 16 });
 
-/** One study that has arrived, and one that waits for the archive; both are in the notes of the router. */
+/** One delivered study and one that waits for the archive; both are in the router's notes. */
 async function fill(): Promise<UploadedStudy> {
   const arrived = await upload();
   for (const target of ['pacs', 'archive']) await system.untilDelivery(arrived, target, ['delivered']);
@@ -55,7 +55,7 @@ async function fill(): Promise<UploadedStudy> {
   return waits;
 }
 
-/** What waited arrives, what comes afterwards too, and nothing twice. */
+/** Waiting studies arrive, later studies too, and nothing arrives twice. */
 async function untilAllIsWell(): Promise<void> {
   await other.up();
   once.push(await upload());
@@ -154,7 +154,7 @@ describe('Redis is restored', { timeout: 240_000 }, () => {
     await waitFor(isThere, { timeoutMs: 60_000, message: () => dispatch.output() });
     await waitFor(async () => (await status()).code === 0, { timeoutMs: 60_000, intervalMs: 500 });
     expect((await cli('recover')).out).toContain('arrived since then are sent again');
-    // What the backup has is known to have arrived.
+    // Deliveries in the backup are known to be complete.
     const times = scp.stores.filter(({ sopInstanceUid }) => first.datasets.has(sopInstanceUid)).length;
     expect(times).toBe(first.datasets.size);
   });

@@ -64,7 +64,7 @@ describe('first-available', () => {
       timeoutMs: 10_000,
       message: 'the study task completes',
     });
-    // What comes later goes where the study is, also when the first one is back.
+    // Later instances go where the study is, even if the first target is back.
     one.answer = () => 0;
     await one.up();
     const more = await system.upload({ seed: 'failover-2', into: 'failover', instancesPerSeries: 1 });
@@ -150,7 +150,7 @@ describe('load balancing', () => {
 describe('load balancing with a member that dies in the middle', () => {
   let tries = 0;
   it.each(['round-robin', 'least-busy'])('%s: every study arrives completely at one of them', async (strategy) => {
-    // What lies in Orthanc from a first try would not be routed again.
+    // Studies left in Orthanc by an earlier attempt would not be routed again.
     tries += 1;
     await using one = await startFaultScp();
     await using other = await startFaultScp();

@@ -37,7 +37,7 @@ async function uploadToOther(seed: string) {
   return { studyInstanceUid: study.studyInstanceUid, sopInstanceUids };
 }
 
-/** What stands with a study that was left where it is. */
+/** The record of a study that was left where it is. */
 async function untilOmitted(run: RunningRouting, source: string, studyInstanceUid: string): Promise<object[]> {
   return waitFor(
     async () => (await run.operations.records.studiesOfUid(studyInstanceUid, source))[0]?.omitted?.slice(),
@@ -109,7 +109,7 @@ describe('two Orthancs that send to each other', () => {
     ]);
     expect(await run.deliveries(study, 'b')).toEqual([]);
     expect(await run.deliveries(study, 'a')).toHaveLength(1);
-    // One of another patient with the same UIDs did not come from there.
+    // A study of another patient with the same UIDs did not come from there.
     const [ofA, ofB] = await Promise.all(['A', 'B'].map((name) => caseFile(`tiny-same-uids-patient-${name}.dcm`)));
     const { ParentStudy: first } = await system.orthanc.upload(ofA!);
     const key = { source: 'a', orthancStudyId: first };

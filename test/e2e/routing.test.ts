@@ -15,7 +15,7 @@ afterAll(async () => {
   await system[Symbol.asyncDispose]();
 });
 
-/** What a receiver got of some studies, repeated ones too: those of other tests become stable late. */
+/** What a receiver got of some studies, including duplicates: studies of other tests become stable late. */
 function got(scp: FaultScp, ...studies: readonly UploadedStudy[]): string[] {
   const wanted = new Set(studies.flatMap(({ sopInstanceUids }) => sopInstanceUids));
   return scp.stores.map(({ sopInstanceUid }) => sopInstanceUid).filter((uid) => wanted.has(uid));
@@ -94,7 +94,7 @@ describe('outside its hours', () => {
     await run.reload({ targets: { pacs: pacsTarget(pacs), slow: pacsTarget(slow) }, rules });
     await promoteTarget(run.operations, 'slow');
     await run.until(study, 'pacs', 'delivered');
-    // It keeps the rule that it was routed with.
+    // It keeps the rule by which it was routed.
     expect(got(slow, study)).toEqual([]);
     expect((await run.until(study, 'slow', 'waiting')).nextAttemptAt).toBeGreaterThan(Date.now());
   });
@@ -161,7 +161,7 @@ describe('an incomplete study', () => {
     const study = await system.upload({ seed: 'timeout' });
     await run.until(study, 'pacs', 'delivered');
     expect(got(pacs, study)).toHaveLength(3);
-    // What comes later does not wait anew.
+    // Later instances do not start a new wait.
     const more = await system.upload({ seed: 'timeout-2', into: 'timeout', instancesPerSeries: 1 });
     await waitFor(() => got(pacs, more).length === 1, { timeoutMs: 20_000, message: 'the late one' });
   });
@@ -246,7 +246,7 @@ describe('after success', () => {
       { timeoutMs: 20_000, message: 'the timeline says so' },
     );
     expect(found).toContain('1 of 3 instances were sent to no target');
-    // Orthanc has labels since 1.12: an older one is told as not able to, and the rest is done.
+    // Orthanc has labels since 1.12: an older version is reported as unable to set them, and everything else is done.
     const { HasLabels: hasLabels } = (await (await fetch(`${system.orthanc.url}/system`)).json()) as {
       HasLabels?: boolean;
     };

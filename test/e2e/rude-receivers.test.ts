@@ -54,7 +54,7 @@ async function dimse(
   return { port, stop: () => server.close() };
 }
 
-/** Studies of other tests of this file come too: they have one source. */
+/** Studies of other tests of this file arrive too: they share one source. */
 function expectAll(scp: FaultScp | undefined, { datasets }: UploadedStudy): void {
   const accepted = scp?.accepted() ?? new Map();
   expect(new Map([...datasets.keys()].map((uid) => [uid, accepted.get(uid)]))).toEqual(datasets);

@@ -12,7 +12,7 @@ import {
 } from './support/routing-system.ts';
 import { startCommandHost, type CommandHost } from './support/run-commands.ts';
 
-/** What the rules would do, and would have done, by the command line; nothing is sent by it. */
+/** What the rules would do and would have done, shown on the command line; these commands send nothing. */
 
 let system: RoutingSystem;
 let run: RunningRouting;

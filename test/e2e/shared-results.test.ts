@@ -40,7 +40,7 @@ beforeEach(async () => {
   scp = await startFaultScp();
 });
 afterEach(async () => {
-  // What is not stable yet would be routed by the next test.
+  // A study that is not stable yet would be routed during the next test.
   for (const id of uploaded.splice(0)) await system.client.studies.delete(id).catch(() => {});
   await scp[Symbol.asyncDispose]();
   await proxy[Symbol.asyncDispose]();
@@ -237,7 +237,7 @@ describe('tags that rules ask for', () => {
 describe('the command line', () => {
   const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
 
-  /** @returns what it printed, and what it said beside */
+  /** @returns stdout and stderr */
   async function type(configFile: string, ...args: string[]): Promise<{ stdout: string; stderr: string }> {
     const env = { ...process.env, CACHE_SECRET: 'a key for tests' };
     return promisify(execFile)(process.execPath, [main, ...args, '--config', configFile], { env });

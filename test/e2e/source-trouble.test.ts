@@ -6,7 +6,9 @@ import { startDispatch } from './support/start-dispatch.ts';
 import { startFollowing, type FollowingServices } from './support/start-in-process.ts';
 import { startSystem, type System } from './support/system.ts';
 
-/** A source that fails at one study, or for a while: what can go on goes on, and nothing is called gone that is there. */
+/**
+ * A source that fails for one study, or for a while: unaffected work continues, and no existing study is reported as gone.
+ */
 let system: System;
 let proxy: LyingProxy;
 let scp: FaultScp;
@@ -64,7 +66,7 @@ describe('one study at which the source fails', () => {
       await waitFor(() => sweeps() > sweepsBefore + 1, { message: () => dispatch.output() });
       const states = await system.records.deliveriesOfUid(bad.studyInstanceUid, 'main');
       expect(states.map(({ state }) => state)).not.toContain('source-gone');
-      // Growing pauses: not at each look of feed and sweep.
+      // The pauses grow: it is not retried at each poll of feed and sweep.
       expect(asked).toBeLessThan(30);
       proxy.beHonest();
       await system.untilDelivery(bad, 'pacs', ['delivered'], 40_000).catch((error: unknown) => {

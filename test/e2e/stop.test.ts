@@ -22,7 +22,7 @@ import { pacsTarget } from './support/pacs-target.ts';
 import { compileCache } from './support/run-commands.ts';
 import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
 
-/** Services end when they are told to, whatever hangs. The bound is the timeout of the test. */
+/** Services stop on request, whatever hangs. The timeout of the test is the limit. */
 
 const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
 
@@ -52,7 +52,7 @@ async function untilEnded(dispatch: RunningDispatch): Promise<void> {
   });
 }
 
-/** `up` in a folder of its own, not waited for. */
+/** Starts `up` in a separate folder without waiting for it. */
 async function spawnUp(folder: string, port: number) {
   const listen = `127.0.0.1:${port}`;
   await writeFile(join(folder, 'dispatch.yaml'), stringify({ ...config(), console: { listen } }));

@@ -1,6 +1,6 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** What is done with the response to one C-STORE. */
+/** How the receiver handles the response to one C-STORE. */
 export const storeLies = [
   /** Affected SOP Instance UID of another instance. */
   'other instance',
@@ -14,7 +14,7 @@ export const storeLies = [
   'closed instead',
   /** A-ABORT instead of the response. */
   'aborted instead',
-  /** Success for a request whose data set has not come to its end: the rest is thrown away. */
+  /** Sends success before the data set has been read to its end, and discards the rest. */
   'early success',
   /** A failure although it was stored. */
   'refused',
@@ -117,7 +117,7 @@ export async function startLyingScpLink(options: { readonly port: number }): Pro
     }
   }
 
-  /** Watches for a request that is long enough to be answered before its end. */
+  /** Waits for a request that is long enough to be answered before its end. */
   function earlySuccess(pdu: Buffer, client: Socket): Buffer | undefined {
     const command = commandOf(pdu);
     if (command === undefined || command.readUInt16LE(valueOf(command, element.commandField)) !== 0x0001) return pdu;
@@ -158,7 +158,7 @@ function forward(from: Socket, to: Socket, change: (pdu: Buffer) => Buffer | und
   });
 }
 
-/** The command set in the first presentation data value of a PDU, when it is whole in there; a view into `pdu`. */
+/** The command set in the first presentation data value of a PDU, if it is complete there; a view into `pdu`. */
 function commandOf(pdu: Buffer): Buffer | undefined {
   if (pdu.readUInt8(0) !== pDataTf || pdu.length < 12) return undefined;
   const length = pdu.readUInt32BE(6);
@@ -166,7 +166,7 @@ function commandOf(pdu: Buffer): Buffer | undefined {
   return pdu.readUInt8(11) === 3 ? pdu.subarray(12, 10 + length) : undefined;
 }
 
-/** Where the value of an element of group 0000 begins (Implicit VR Little Endian). */
+/** Offset of the value of an element of group 0000 (Implicit VR Little Endian). */
 function valueOf(command: Buffer, wanted: number): number {
   for (let at = 0; at + 8 <= command.length; at += 8 + command.readUInt32LE(at + 4)) {
     if (command.readUInt16LE(at + 2) === wanted) return at + 8;

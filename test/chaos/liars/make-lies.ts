@@ -14,7 +14,7 @@ export interface Liars {
   readonly s3: Liar;
 }
 
-/** How often something lies while the liars are at work. */
+/** How often each server lies during the lying phase. */
 const frequency = 0.35;
 
 /** @param otherFile - path of a file of another patient at the source */
@@ -57,7 +57,7 @@ export function makeLies(random: Random, otherFile: () => string): Liars {
   return {
     source({ method, path }) {
       if (/^\/instances\/[^/]+\/file$/.test(path)) return sometimes(ofFile);
-      // What the router asks for: less often, so that studies get to the receivers at all.
+      // Requests from the router: lies are rarer here, so that studies reach the receivers at all.
       if (random() < 0.7) return undefined;
       return method === 'GET' || path === '/tools/bulk-content' ? sometimes(ofAnswer) : undefined;
     },

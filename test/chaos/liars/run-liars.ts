@@ -25,14 +25,14 @@ import { makeLies } from './make-lies.ts';
 const targets = ['dicom', 'dicomweb', 'orthanc', 's3', 'folder'] as const;
 type Target = (typeof targets)[number];
 const ends = new Set(['delivered', 'partial', 'failed', 'cancelled', 'source-gone', 'resolved']);
-/** How long the source lies after the last upload: nothing reaches a receiver while it cannot be read. */
+/** How long the source lies after the last upload: while it cannot be read, nothing reaches a receiver. */
 const sourceLiesMs = 2_000;
-/** Receivers lie until each has told so many lies, but not for longer than this. */
+/** Receivers lie until each has sent this many lies, but no longer than this. */
 const liesOfEach = 4;
 const receiversLieMs = 6_000;
 const restMs = 300_000;
 
-/** The servers that one schedule after the other uses; each schedule has studies, a Redis and a bucket of its own. */
+/** The servers that all schedules share; each schedule has its own studies, Redis and bucket. */
 export interface LiarScene extends AsyncDisposable {
   readonly source: OrthancServer;
   readonly web: OrthancServer;
@@ -57,13 +57,13 @@ export async function startLiarScene(swift?: SwiftServer): Promise<LiarScene> {
 export interface LiarVerdict {
   readonly seed: number;
   readonly instances: number;
-  /** Lies told, by who told them. */
+  /** Number of lies, by server. */
   readonly lies: Readonly<Record<string, number>>;
-  /** Instances that a target lacks, or has in other bytes, in the end. */
+  /** Instances that are missing at a target at the end, or differ there. */
   readonly missing: number;
   /** Instances that were called delivered while the target lacked them, at any moment. */
   readonly falselyDelivered: number;
-  /** Deliveries that had ended, because of what they were told, and that an operator's retry brought to their end. */
+  /** Deliveries that ended because of a lie and were completed by an operator's retry. */
   readonly retried: number;
   readonly isQuiet: boolean;
   readonly logs: string;
@@ -113,7 +113,7 @@ export async function runLiars(seed: number, scene: LiarScene): Promise<LiarVerd
   let seen: Delivery[] = [];
 
   await using dispatch = await startDispatch({ config, env: { S3_SECRET: scene.swift.secretAccessKey } });
-  // What comes before the source is followed for the first time is not to be sent (`startFrom: now`).
+  // Changes from before the source is first followed are not sent (`startFrom: now`).
   await waitFor(() => dispatch.output().includes('following the change feed'), { message: () => dispatch.output() });
   const lies = makeLies(random, () => `/instances/${decoyId}/file`);
   sourceLiar.lie(lies.source);
@@ -193,7 +193,7 @@ export async function runLiars(seed: number, scene: LiarScene): Promise<LiarVerd
   }
 
   async function upload(study: number): Promise<void> {
-    // Now and then an instance that does not fit into the buffers of a connection: a success can come early.
+    // Sometimes an instance exceeds the buffers of a connection, so that a success can come early.
     const isLarge = random() < 0.15;
     const sample = makeStudy({
       seed: `liars ${seed} ${study}`,
@@ -221,7 +221,7 @@ export async function runLiars(seed: number, scene: LiarScene): Promise<LiarVerd
     }
   }
 
-  /** Notices deliveries that are called delivered since the last look, and compares them with their receivers. */
+  /** Finds deliveries that were marked delivered since the last check, and compares them with their receivers. */
   async function look(): Promise<void> {
     const before = new Set(seen.filter(({ state }) => state === 'delivered').map(({ deliveryId }) => deliveryId));
     seen = await listDeliveries(dispatch);
@@ -301,7 +301,7 @@ export async function runLiars(seed: number, scene: LiarScene): Promise<LiarVerd
     return [...uploaded].filter(([, one]) => one.study === study);
   }
 
-  /** Hashes of what a target has of a study, by SOP Instance UID. */
+  /** Hashes of the instances of a study at a target, by SOP Instance UID. */
   async function receivedBy(target: Target, study: string): Promise<ReadonlyMap<string, string>> {
     switch (target) {
       case 'dicom':
@@ -350,7 +350,7 @@ async function filesOf(orthanc: OrthancServer, study: string): Promise<Map<strin
   return files;
 }
 
-/** A DICOM receiver writes a file of its own: its data set is compared. */
+/** A DICOM receiver writes its own file meta information, so only the data set is compared. */
 function isSame(target: Target, one: { file: string; dataset: string }, hash: string | undefined): boolean {
   return hash === (target === 'dicom' || target === 'folder' ? one.dataset : one.file);
 }

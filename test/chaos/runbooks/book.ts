@@ -6,15 +6,15 @@ const file = new URL('../../../docs/runbooks.md', import.meta.url);
 export interface TypeOptions {
   /** Exit codes that it may have. Default 0. */
   readonly codes?: readonly number[];
-  /** Words of the runbook that stand for something else here: `ID`, `/backup/full.gz`. */
+  /** Placeholders of the runbook and their values here: `ID`, `/backup/full.gz`. */
   readonly instead?: Readonly<Record<string, string>>;
-  /** Text that has to be in what it prints. */
+  /** Text that the output must contain. */
   readonly prints?: RegExp;
-  /** The configuration, where it is not that of the scene. */
+  /** The configuration, if it is not the one of the scene. */
   readonly config?: string;
 }
 
-/** One runbook of docs/runbooks.md: only commands that stand there are typed, and in the end all of them. */
+/** One runbook of docs/runbooks.md: only commands that it contains are run, and by the end all of them. */
 export class Runbook {
   readonly title: string;
   readonly #commands: ReadonlySet<string>;
@@ -37,7 +37,10 @@ export class Runbook {
     return new Runbook(title, new Set([...inLine, ...indented].map(([, command = '']) => plain(command))), place);
   }
 
-  /** Types a command as it stands in the runbook; questions are answered with yes. @throws when its exit code or text is another one */
+  /**
+   * Runs a command as written in the runbook and answers prompts with yes. @throws if its exit code or output differs from
+   * what is expected
+   */
   async type(command: string, options: TypeOptions = {}): Promise<CliRun> {
     const { codes = [0], instead = {}, prints, config = this.#place.config } = options;
     this.see(command);
@@ -56,7 +59,7 @@ export class Runbook {
     return run;
   }
 
-  /** A command that is carried out in another way here. */
+  /** A command that is executed differently here. */
   see(command: string): void {
     if (!this.#commands.has(command)) throw new Error(`"${command}" does not stand in the runbook "${this.title}"`);
     this.#typed.add(command);

@@ -28,7 +28,7 @@ export async function walk(): Promise<string[]> {
   await book.type('dispatch target rate pacs none');
   await department.untilAtPacs(before, wanted, ...others, later);
 
-  // A delivery that failed by itself: it was rerouted to a PACS that refused our AE title meanwhile.
+  // A delivery that failed on its own account: it was rerouted to a PACS that has since rejected our AE title.
   await department.edit(({ targets }) => {
     targets['pacs'] = { ...targets['pacs'], attempts: 1, calledAeTitle: 'SOMEBODY' };
   });

@@ -49,7 +49,7 @@ export async function walk(): Promise<string[]> {
     `      after the study was sent again its delivery went on by itself (${gone.split('\n').length} lines before)`,
   );
 
-  // 5: it has lost its database for good.
+  // 5: the source has lost its database permanently.
   await main.kill('SIGTERM');
   await rm(storage, { recursive: true });
   await main.restart();

@@ -30,7 +30,7 @@ export async function walk(): Promise<string[]> {
   const started = await book.type(`dispatch batch start ${dates2025} --rate 60`);
   const id = /^(\S+) has started/m.exec(started.out)?.[1] ?? '';
   check(id !== '', `the batch has an id: ${started.out}`);
-  // Until Ctrl-C; one look here.
+  // The runbook runs it until Ctrl-C; here one check is enough.
   book.see('dispatch batch list --watch');
   await book.type('dispatch targets', { prints: /archive/ });
 

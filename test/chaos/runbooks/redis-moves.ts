@@ -5,7 +5,7 @@ import { check, startDepartment } from './scene.ts';
 
 export const title = 'Redis moves to another host, to Sentinel, to a Cluster, to Valkey';
 
-/** Where the new Redis is, as the configuration says it. */
+/** The address of the new Redis, as in the configuration. */
 interface NewPlace extends AsyncDisposable {
   readonly redis: Record<string, unknown>;
 }
@@ -56,7 +56,7 @@ async function moveTo(start: () => Promise<NewPlace>): Promise<string[]> {
   const instead = { 'new.yaml': newFile, 'dispatch.yaml': dispatch.configFile, '/backup': backups.path };
   await book.type('dispatch config check new.yaml', { instead });
   await dispatch.kill('SIGTERM');
-  // Studies come while nothing runs.
+  // Studies arrive while no service runs.
   const meanwhile = await department.upload('3');
   await book.type('dispatch backup /backup/move.gz -c dispatch.yaml', { instead });
   await book.type('dispatch restore /backup/move.gz -c new.yaml', { instead });

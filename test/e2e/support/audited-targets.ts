@@ -38,11 +38,11 @@ export interface AuditedTargets extends AsyncDisposable {
   readonly meddlers: Readonly<Record<string, Meddler>>;
   /** Of the target `folder`. */
   readonly folder: string;
-  /** What targets that speak HTTP or DICOM were asked, by type; none unless `isCounted`. */
+  /** The requests that HTTP or DICOM targets received, by type; none unless `isCounted`. */
   readonly loads: ReadonlyMap<string, { reset(): void; /** Most requests within any second. */ most(): number }>;
 }
 
-/** When each request came. */
+/** The times of the requests. */
 interface Counter extends AsyncDisposable {
   readonly requests: readonly { readonly at: number }[];
   reset(): void;
@@ -97,7 +97,7 @@ export async function startAuditedTargets(
   };
 }
 
-/** The same target behind a proxy that counts, where it speaks HTTP or DICOM. */
+/** The same target behind a counting proxy, if it uses HTTP or DICOM. */
 async function counted(type: string, started: AuditedTarget, counters: Map<string, Counter>): Promise<AuditedTarget> {
   const { target } = started;
   if (target['type'] === 'dicom') {

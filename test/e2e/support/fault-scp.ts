@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer, type DimseServer } from 'dicom-dimse';
 
-/** One C-STORE that reached the receiver whole, and how it was answered. */
+/** One C-STORE that reached the receiver completely, and its response. */
 export interface StoredOnce {
   readonly sopInstanceUid: string;
   readonly datasetHash: string;
@@ -13,13 +13,13 @@ export interface FaultScp extends AsyncDisposable {
   readonly host: string;
   readonly port: number;
   readonly aet: string;
-  /** Every C-STORE that came, in order, repeated ones too. */
+  /** Every C-STORE received, in order, including duplicates. */
   readonly stores: StoredOnce[];
-  /** SOP Instance UID to hash of the dataset of what was accepted. */
+  /** SOP Instance UID to hash of the data set, for accepted instances. */
   accepted(): Map<string, string>;
   /** Decides on each instance; default success. */
   answer: (sopInstanceUid: string, count: number) => number | 'die' | Promise<number | 'die'>;
-  /** How long each answer takes; default 0. */
+  /** Delay of each response; default 0. */
   delayMs: number;
   /** Stops listening and drops every association. */
   down(): Promise<void>;
@@ -37,8 +37,8 @@ export interface FaultScpOptions {
 }
 
 /**
- * A real DICOM receiver (our own stack's server, whose interoperability has tests of its own) that remembers every
- * C-STORE and can refuse, dawdle and die where a test wants it to. DCMTK's receivers cannot do that at a chosen instance.
+ * A real DICOM receiver (our own stack's server, whose interoperability has separate tests) that records every C-STORE and
+ * can reject, delay or die at the point that a test chooses. DCMTK's receivers cannot do that at a chosen instance.
  */
 export async function startFaultScp(options: FaultScpOptions = {}): Promise<FaultScp> {
   const stores: StoredOnce[] = [];

@@ -14,7 +14,7 @@ export interface FeedStandIn extends AsyncDisposable {
   readonly url: string;
   /** Changes for which this is true are not in the feed, as if their transaction were not committed yet, or never was. */
   hide: (change: Change) => boolean;
-  /** How often the feed was asked for. */
+  /** Number of requests for the feed. */
   asked(): number;
   readonly server: HttpStandIn;
 }

@@ -14,10 +14,10 @@ import type { DcmqrscpServer, OrthancServer, XnatStandIn } from '@dicom-dispatch
 
 const run = promisify(execFile);
 
-/** What is done to instances (by SOP Instance UID) at a target while nobody looks. */
+/** Changes made to instances (by SOP Instance UID) at a target while nothing checks it. */
 export interface Meddler {
   remove(uids: readonly string[]): Promise<void>;
-  /** Makes them another size; at a PACS the end is missing. */
+  /** Changes their size; at a PACS the end is cut off. */
   readonly cut: (uids: readonly string[]) => Promise<void>;
   /** Changes a byte of each. */
   readonly alter: (uids: readonly string[]) => Promise<void>;
@@ -112,7 +112,7 @@ export function ofOrthanc(orthanc: OrthancServer): Meddler {
   };
 }
 
-/** What Orthanc keeps is changed in its storage folder. */
+/** Changes the files in Orthanc's storage folder. */
 export function ofOrthancFiles(orthanc: OrthancServer): Meddler {
   const storage = join(orthanc.folder, 'storage');
   const find = async (uids: readonly string[]): Promise<Map<string, string>> => {
@@ -129,7 +129,7 @@ export function ofOrthancFiles(orthanc: OrthancServer): Meddler {
   return { remove: ofOrthanc(orthanc).remove, ...ofDicomFiles(find) };
 }
 
-/** Its index knows what is removed until it is made anew, by dcmqridx. */
+/** The index still lists removed files until dcmqridx rebuilds it. */
 export function ofDcmqrscp(server: DcmqrscpServer): Meddler {
   return {
     async remove(uids) {

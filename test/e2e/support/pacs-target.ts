@@ -13,7 +13,7 @@ export function pacsTarget(scp: Pick<FaultScp, 'host' | 'port' | 'aet'>, more: o
 /** What Bull Board's retry button does. */
 export async function pressRetry(url: string, target: string, deliveryId: string): Promise<void> {
   const job = `${url}/queues/api/queues/target-${target}/${deliveryId}`;
-  // The delivery has ended a moment before its job: only then there is such a button.
+  // The delivery has ended a moment before its job: the button exists only in that state.
   await waitFor(async () => {
     const { status } = JSON.parse((await httpRequest(job)).body.toString()) as { status?: string };
     return status !== 'active';

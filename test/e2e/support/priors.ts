@@ -21,7 +21,7 @@ export interface StudyMeant {
   readonly attributes?: Attributes | undefined;
 }
 
-/** Studies of one patient in which nothing but what a test says differs. Those whose StudyID is `NEW` are for the rules. */
+/** Studies of one patient that differ only in what a test specifies. Those with StudyID `NEW` match the rules. */
 function optionsOf({ patient, date, modality, attributes }: StudyMeant) {
   const isNew = attributes?.['StudyID'] === 'NEW';
   return {
@@ -45,12 +45,12 @@ export function priorStudy(meant: StudyMeant): SampleStudy {
   return makeStudy(optionsOf(meant));
 }
 
-/** A source in which no study becomes stable by itself: the tests say when, as the plugin does. */
+/** A source in which no study becomes stable on a timer: the tests trigger it, as the plugin does. */
 export async function startPriorsSystem() {
   const system = await startRoutingSystem({ stableAgeSeconds: 3_600 });
   const port = await freePort();
 
-  /** Says that a study is stable. */
+  /** Reports that a study is stable. */
   async function stable({ orthancStudyId }: Pick<UploadedStudy, 'orthancStudyId'>): Promise<void> {
     const answer = await httpRequest(`http://127.0.0.1:${port}/sources/main/studies/${orthancStudyId}/stable`, {
       method: 'POST',
@@ -102,7 +102,7 @@ export async function stepOf(
   );
 }
 
-/** SOP Instance UIDs that came, in order. */
+/** SOP Instance UIDs received, in order. */
 export const got = (pacs: FaultScp): string[] => pacs.stores.map(({ sopInstanceUid }) => sopInstanceUid);
 
 export function uidsOf(...studies: readonly (UploadedStudy | SampleStudy)[]): string[] {

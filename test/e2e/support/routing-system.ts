@@ -9,7 +9,7 @@ import { connectRedis, createLogger, createMetrics, type Redis, type RunningServ
 import { makeStudy, studyUid, type StudyOptions } from '@dicom-dispatch/samples';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 
-/** One Orthanc and one Redis for all tests of a file; each test has routers and dispatchers and keys of its own. */
+/** One Orthanc and one Redis for all tests of a file; each test has its own routers, dispatchers and keys. */
 export interface RoutingSystem extends AsyncDisposable {
   readonly orthanc: OrthancServer;
   readonly client: OrthancClient;

@@ -10,7 +10,7 @@ export interface CliRun {
   readonly err: string;
 }
 
-/** The command-line tool as a process of its own. */
+/** The command-line tool as a separate process. */
 export function runCli(folder: string, ...args: readonly string[]): Promise<CliRun> {
   return new Promise((resolve) => {
     const child = execFile(

@@ -22,7 +22,7 @@ export interface Surroundings {
 const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
 const quiet = '--disable-warning=ExperimentalWarning';
 
-/** One command as a process of its own, as a shell starts it. */
+/** One command as a separate process, started as a shell does. */
 export function spawnCommand({ cwd, env }: Surroundings, args: readonly string[], input = ''): Promise<Run> {
   return new Promise((resolve) => {
     const child = execFile(

@@ -13,13 +13,13 @@ export interface DispatchOptions {
   /** The configuration as it would be written in YAML; addresses to listen on are added. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string>>;
-  /** Options of Node itself. */
+  /** Options for Node itself. */
   readonly execArgv?: readonly string[];
-  /** Default true: resolves only when `/readyz` says ready. False: as soon as health is served. */
+  /** Default true: resolves only when `/readyz` reports ready. False: resolves as soon as health is served. */
   readonly untilReady?: boolean;
   /** The command line of another version; default that of this one. */
   readonly main?: string;
-  /** Runs it on another host: its address, and what stands before the command. */
+  /** Runs it on another host: the address, and the command prefix. */
   readonly host?: { readonly address: string; readonly prefix: readonly string[] };
 }
 
@@ -30,13 +30,13 @@ export interface RunningDispatch extends RunningServer {
   get(path: string): Promise<{ status: number; body: unknown }>;
 }
 
-/** Our services as a process of their own, started by the command line as an operator would. */
+/** Our services as a separate process, started from the command line as an operator would. */
 export async function startDispatch(options: DispatchOptions): Promise<RunningDispatch> {
   const command = options.command ?? 'up';
   const { address = '127.0.0.1', prefix = [] } = options.host ?? {};
   const server = await startServer({
     name: `dispatch-${command}`,
-    // Beside other work a start takes long; what never gets ready fails by the limit of its test.
+    // Under load a start takes long; a process that never becomes ready fails by the time limit of its test.
     readyTimeoutMs: 120_000,
     async prepare(folder, [port]) {
       const listen = `${address}:${port}`;

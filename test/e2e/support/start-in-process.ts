@@ -16,7 +16,7 @@ export interface InProcess extends AsyncDisposable {
 export interface InProcessOptions extends Pick<DispatcherOptions, 'circuitPauses'> {
   /** As it would be written in YAML. */
   readonly config: Readonly<Record<string, unknown>>;
-  /** What a file may not say: locks shorter than 2 s. */
+  /** Not allowed in a file: locks shorter than 2 s. */
   readonly lockTimeMs?: number;
   /** Default router and dispatcher. */
   readonly services?: readonly ('router' | 'dispatcher')[];
@@ -70,8 +70,8 @@ export interface FollowingServices extends InProcess {
 }
 
 /**
- * Router and dispatcher in the process of the test, and what they log: what a test needs that neither kills them nor asks
- * them by HTTP. Far cheaper than processes of their own (`startDispatch`).
+ * Router and dispatcher in the process of the test, with their log: for tests that neither kill them nor use their HTTP API.
+ * Far cheaper than separate processes (`startDispatch`).
  */
 export async function startFollowing(options: InProcessOptions): Promise<FollowingServices> {
   const stack = new AsyncDisposableStack();

@@ -12,7 +12,7 @@ import { Redis } from 'ioredis';
 
 export const prefix = '{dicom-dispatch}';
 
-/** A real Orthanc and a real Redis, and a look into the records: what every test of the whole system needs. */
+/** A real Orthanc, a real Redis and access to the records: what every test of the whole system needs. */
 export interface System extends AsyncDisposable {
   readonly orthanc: OrthancServer;
   readonly redis: RedisServer;

@@ -5,7 +5,7 @@ import type { Model } from './model.ts';
 
 const live = ['ready', 'stalled'];
 
-/** What has to be true of everything that was ever routed. @throws Error with the first thing that is not */
+/** Checks the invariants of everything that was ever routed. @throws Error with the first violation */
 export async function checkDeliveries(model: Model): Promise<void> {
   for (const id of model.ids) await checkDelivery(model, id);
   for (const id of await model.openTasks()) await checkTask(model, id);
@@ -31,7 +31,7 @@ async function checkDelivery(model: Model, id: string): Promise<void> {
   }
 }
 
-/** What is to be done in the source once all has arrived has a job that does it. */
+/** Each action in the source that is due once all deliveries are complete has a job. */
 async function checkTask({ operations, witness, tasks }: Model, id: string): Promise<void> {
   const task = await tasks.read(id);
   if (!task || task.state === 'done') return;

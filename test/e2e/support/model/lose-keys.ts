@@ -1,7 +1,7 @@
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import type { Model } from './model.ts';
 
-/** What may be lost alone: somebody removes the key, and everything else stays. */
+/** Keys that may be lost one at a time: somebody removes the key, and everything else stays. */
 export const losable = {
   'lose record': (prefix, { id }) => redisKeys(prefix).delivery(id),
   'lose study': (prefix, { study }) => redisKeys(prefix).study('main', study),

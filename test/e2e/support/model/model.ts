@@ -30,7 +30,7 @@ import type { Happening, Step } from './steps.ts';
 
 const actor = { name: 'model' };
 const target = { type: 'dummy' };
-/** What `reload` goes round: a target disappears, comes back, and its concurrency changes. */
+/** What `reload` cycles through: a target disappears, comes back, and its concurrency changes. */
 const configurations = [{ a: target, b: target }, { a: target }, { a: { ...target, concurrency: 1 }, b: target }].map(
   (targets) => {
     const parsed = parseConfig(
@@ -42,7 +42,7 @@ const configurations = [{ a: target, b: target }, { a: target }, { a: { ...targe
   },
 );
 
-/** A system without processes: its parts act when a script says so. */
+/** A system without processes: its parts act when a script calls them. */
 export class Model {
   readonly operations: PipelineContext;
   readonly witness: Redis;
@@ -50,9 +50,9 @@ export class Model {
   /** Deliveries that were ever routed, and the study of each. */
   readonly ids: string[] = [];
   readonly studyOf = new Map<string, string>();
-  /** Deliveries that were forgotten with their study, or may have been. */
+  /** Deliveries that were, or may have been, forgotten with their study. */
   readonly forgotten = new Set<string>();
-  /** Deliveries whose record somebody removed. */
+  /** Deliveries whose record was removed by hand. */
   readonly lost = new Map<string, { readonly target: string; readonly study: string }>();
 
   readonly #redis: Redis;
@@ -64,7 +64,7 @@ export class Model {
   readonly #taken = new Map<string, { readonly job: Job; readonly token: string }>();
   /** Studies that a router is about to route: it goes on until it is done. */
   readonly #routing = new Set<string>();
-  /** Its content changes when instances come late. */
+  /** Its content changes when instances arrive late. */
   readonly #studies = new Map<string, number>();
   #reloads = 0;
   #count = 0;
@@ -104,7 +104,7 @@ export class Model {
     this.#enqueuer.reload(this.#config);
   }
 
-  /** One step. What an operator wishes may not fit, and Redis may be away or out of memory. */
+  /** One step. An operator's command may not apply, and Redis may be down or out of memory. */
   async happen([what, of]: Step): Promise<void> {
     const id = this.ids[of % Math.max(1, this.ids.length)];
     try {
@@ -129,7 +129,7 @@ export class Model {
     await this.#reconcile();
   }
 
-  /** As the router that leads the source. */
+  /** Acts as the router that leads the source. */
   async #routeWaiting(): Promise<void> {
     const key = redisKeys(this.#config.redis.prefix).waits('main');
     for (const id of await this.witness.zrange(key, '0', '-1')) {
@@ -220,7 +220,7 @@ export class Model {
     }
   }
 
-  /** Routes a study until it is done, as a router does that dies and comes back. */
+  /** Routes a study to the end, as a router that dies and restarts. */
   async #route(study: string): Promise<void> {
     this.#routing.add(study);
     const count = this.#studies.get(study) ?? 1;
@@ -266,7 +266,7 @@ export class Model {
     const key = { source: 'main', orthancStudyId: `o-${study}` };
     const gone = (): void =>
       this.ids.filter((id) => this.studyOf.get(id) === study).forEach((id) => this.forgotten.add(id));
-    // The answer may be lost.
+    // The response may be lost.
     const { answer } = await forgetStudy(this.operations, key, {
       before: Number.MAX_SAFE_INTEGER,
       withFailed: of % 2 === 0,
@@ -308,7 +308,7 @@ export class Model {
     if (what === 'put off') {
       const patch = { state: 'waiting', wake: 'due', nextAttemptAt: fromNow(5_000) } as const;
       const changed = await records.change(id, { ...act('putOff'), patch, fence });
-      // Every second one is killed between the record and the job.
+      // Every second router is killed between writing the record and adding the job.
       if (changed.kind === 'done' && this.#count % 2 === 0) await job.moveToDelayed(Date.now() + 5_000, token);
     } else {
       const state: DeliveryState = this.#count % 3 === 0 ? 'failed' : 'delivered';
@@ -338,7 +338,7 @@ export class Model {
     }
   }
 
-  /** What the routes of Bull Board do with a job. */
+  /** The effect of Bull Board's routes on a job. */
   async #pressInBoard(what: Happening, id: string): Promise<void> {
     const { operations } = this;
     const record = await operations.records.delivery(id);
@@ -384,7 +384,7 @@ export class Model {
   }
 }
 
-/** What a worker of BullMQ does by itself every few seconds. */
+/** What a BullMQ worker does periodically, every few seconds. */
 interface Staller {
   moveStalledJobsToWait(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 import type { Redis } from '@dicom-dispatch/runtime';
 
-/** The connection of the product, which can be lost at a chosen command. */
+/** The product's connection, which can be lost at a chosen command. */
 export interface RedisLink {
   /**
    * The connection is lost after so many commands; all that follow fail until {@link RedisLink.back}. Every second time
@@ -10,13 +10,13 @@ export interface RedisLink {
   back(): void;
 }
 
-/** Lets a connection to a real Redis be lost in the middle of an act, always at the same command for the same script. */
+/** Makes a connection to a real Redis fail in the middle of an action, always at the same command for the same script. */
 export function linkOf(redis: Redis): RedisLink {
   const send = redis.sendCommand.bind(redis) as (command: Command, stream?: object, node?: unknown) => Promise<unknown>;
-  /** Commands until the connection is lost; undefined while it stands. */
+  /** Number of commands until the connection is lost; undefined while it is up. */
   let left: number | undefined;
   let losesAnswer = false;
-  /** A pipeline is written as a whole or not at all. */
+  /** A pipeline is written completely or not at all. */
   const pipelines = new WeakMap<object, boolean>();
 
   function isLost(stream: object | undefined): boolean {

@@ -13,7 +13,7 @@ import { found, steps } from './steps.ts';
 export async function runModel(runs: number, seed?: number): Promise<void> {
   await using server = await startRedis({ appendonly: false });
   const log = createLogger('model', { level: 'fatal', format: 'json' });
-  /** That of the product, and one that is never lost: what the model itself does and looks at. */
+  /** The product's connection, and one that is never lost, for the model itself. */
   const [redis, witness] = [connectRedis(server.url, 'model', log), connectRedis(server.url, 'witness', log)];
   const model = new Model(redis, witness, log);
   try {

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { isLosable } from './lose-keys.ts';
 
-/** What can happen to deliveries. The number of a step picks one of them, or says how. */
+/** The steps that can happen to deliveries. The number of a step selects one of them, or a variant. */
 export const happenings = [
   'enqueue',
   'enqueue again',
