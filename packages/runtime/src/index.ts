@@ -3,6 +3,7 @@ export { machineWarnings } from './config/machine-warnings.ts';
 export { permissionWarnings } from './config/permission-warnings.ts';
 export { checkConfig, loadConfig, locateProblems, readText, type LoadOptions } from './config/load-config.ts';
 export { addHealthRoutes } from './http/health-routes.ts';
+export { boundUnreadBodies } from './http/unread-bodies.ts';
 export { startHealthServer } from './http/health-server.ts';
 export { parseListen } from './http/listen.ts';
 export { createLogger, type Logger, type LoggingOptions } from './logging/create-logger.ts';

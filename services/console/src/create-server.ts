@@ -1,7 +1,7 @@
 import cookie from '@fastify/cookie';
 import formbody from '@fastify/formbody';
 import { publicFinding } from '@dicom-dispatch/operations';
-import { addHealthRoutes } from '@dicom-dispatch/runtime';
+import { addHealthRoutes, boundUnreadBodies } from '@dicom-dispatch/runtime';
 import { fastify, type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { addApi } from './api/add-api.ts';
@@ -52,6 +52,7 @@ export async function createServer(context: ConsoleContext): Promise<{
     rewriteUrl: ({ url = '/' }) => (isRoutable(url) ? url : '/not-an-address'),
   });
   server.server.maxConnections = maxConnections;
+  boundUnreadBodies(server.server);
   refuseNetworks(server, context);
   readForwardedAddresses(server);
   const routes: ServedRoute[] = [];

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { healthAnswers, type HealthAnswers, type HealthOptions } from './answer-health.ts';
 import { ClientLimits } from './client-limits.ts';
 import { parseListen } from './listen.ts';
+import { boundUnreadBodies } from './unread-bodies.ts';
 
 /**
  * The small server of a service that runs alone: health, readiness, metrics. It uses Node's own server: Fastify would take
@@ -71,6 +72,7 @@ async function serve(answers: HealthAnswers, host: string, port: number): Promis
     });
   });
   limits.guard(server);
+  boundUnreadBodies(server);
   server.listen(port, host);
   await once(server, 'listening');
   return server;

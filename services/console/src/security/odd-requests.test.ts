@@ -134,4 +134,27 @@ describe('connections', () => {
     for (const socket of sockets) socket.write(`${head}name=`);
     await waitFor(() => closed === length, { timeoutMs: 50_000, message: () => `${closed} of ${length} are closed` });
   });
+
+  it.each([
+    'GET /api/overview HTTP/1.1',
+    'OPTIONS /api/overview HTTP/1.1',
+    'POST /api/targets/a/pause HTTP/1.1\r\nContent-Type: application/json',
+  ])('are closed when a body goes on after the answer: %s', async (head) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let answer = '';
+    const socket = connect(Number(new URL(test.url).port), '127.0.0.1');
+    const chunk = `8000\r\n${'x'.repeat(0x8000)}\r\n`;
+    const send = (): void => {
+      while (!socket.destroyed && socket.write(chunk));
+    };
+    socket.on('error', () => {}).on('drain', () => setImmediate(send));
+    socket.on('data', (data) => (answer += data.toString())).once('close', resolve);
+    socket.write(`${head}\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n`);
+    // It has its answer, and would go on.
+    await waitFor(() => answer !== '');
+    send();
+    await promise;
+    expect(answer).toMatch(/^HTTP\/1\.1 40[14] /);
+    expect(socket.bytesWritten).toBeLessThan(400_000_000);
+  });
 });

@@ -2,7 +2,13 @@ import { access, constants, link, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import cookie from '@fastify/cookie';
 import { OperationError } from '@dicom-dispatch/pipeline';
-import { judgeText, parseListen, type ConfigurationStore, type Logger } from '@dicom-dispatch/runtime';
+import {
+  boundUnreadBodies,
+  judgeText,
+  parseListen,
+  type ConfigurationStore,
+  type Logger,
+} from '@dicom-dispatch/runtime';
 import { fastify } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
@@ -60,6 +66,7 @@ export async function startSetup({ store, listen, log }: SetupOptions): Promise<
     http: { headersTimeout: requestMs },
   });
   server.server.maxConnections = maxConnections;
+  boundUnreadBodies(server.server);
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
   answerErrors(server, log, (_request, reply, answer) => sendError(reply, answer));
