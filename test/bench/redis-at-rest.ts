@@ -1,9 +1,11 @@
 /**
  * Size of completed deliveries in Redis: records, indexes, ledger and receipt, by kind of key.
  *
- *   node test/bench/redis-at-rest.ts [--deliveries 20000] [--instances 500]
+ *   node test/bench/redis-at-rest.ts [--deliveries 20000] [--instances 500] [--spread 90]
+ *
+ * `--spread`: sizes of instances differ by so many bytes, at random.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { contentHash, deliveryId, studyTaskId, type DeliveryData } from '@dicom-dispatch/core';
 import { startRedis } from '@dicom-dispatch/harness';
@@ -13,9 +15,14 @@ import { Receipts, receiptsInRedis } from '@dicom-dispatch/state/receipts';
 import { act, fromNow, Records, type StudyRecord } from '@dicom-dispatch/state/records';
 
 const { values } = parseArgs({
-  options: { deliveries: { type: 'string', default: '20000' }, instances: { type: 'string', default: '500' } },
+  options: {
+    deliveries: { type: 'string', default: '20000' },
+    instances: { type: 'string', default: '500' },
+    spread: { type: 'string', default: '90' },
+  },
 });
 const [deliveries, instances] = [Number(values.deliveries), Number(values.instances)];
+const spread = Number(values.spread);
 const prefix = '{dicom-dispatch}';
 /** Number of measured receipts: 20,000 would take 400 MB. */
 const withReceipt = 200;
@@ -38,7 +45,7 @@ function made(index: number) {
   const manifest = Array.from({ length: instances }, (_, at) => ({
     sopInstanceUid: `${root}.${650 + Math.floor(at / 250)}.${(at % 250) + 1}`,
     seriesInstanceUid: `${root}.${Math.floor(at / 250)}`,
-    version: `${new Date(startedAt + at * 25).toISOString().replaceAll(/[-:]|\..*/g, '')}/${526_000 + ((at * 37 + index) % 90)}`,
+    version: `${new Date(startedAt + at * 25).toISOString().replaceAll(/[-:]|\..*/g, '')}/${526_000 + 2 * randomInt(Math.max(1, spread / 2))}`,
     at: startedAt + 60_000 + at * 4 + (randomBytes(1)[0]! % 4),
   }));
   const identity = { source, orthancStudyId, contentHash: contentHash(manifest) };
@@ -157,5 +164,5 @@ if (keys.length > 0) await client.del(...keys);
 const each = async (): Promise<number> => ((await usedBytes()) - empty) / deliveries;
 const told = (bytes: number): string =>
   `${Math.round(bytes)} bytes each without receipt, 1,000,000 take ${(bytes / 1_000).toFixed(2)} GB`;
-console.log(`${deliveries} deliveries of ${instances}: ${told(await each())}\n${kinds}`);
+console.log(`${deliveries} deliveries of ${instances}, sizes within ${spread} bytes: ${told(await each())}\n${kinds}`);
 client.disconnect();

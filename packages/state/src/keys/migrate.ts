@@ -42,6 +42,12 @@ export const migrations: readonly Migration[] = [
       await markPossibleLosses(redis, prefix);
     },
   },
+  {
+    to: 5,
+    what: 'write folded ledgers in a smaller form',
+    // Folded ledgers are read as before; a previous version cannot read new ones.
+    async run() {},
+  },
 ];
 
 export interface FormatOptions {

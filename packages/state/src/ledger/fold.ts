@@ -28,7 +28,7 @@ export async function readStored(redis: RedisClient, keys: readonly string[]): P
     hashes: new Map(answer.slice(0, shardCount).flatMap((flat) => pairs(flat as Buffer[]))),
     notes: new Map(pairs(answer[shardCount] as Buffer[])),
     packed,
-    folded: packed ? await decodeFolded(packed) : [],
+    folded: packed ? decodeFolded(packed) : [],
   };
 }
 
@@ -72,7 +72,7 @@ export async function foldLedger(
   }
   const order = [...sources.keys()].filter((field) => delivered.has(field));
   const fields = new Set([...order, ...delivered.keys()]);
-  const after = await encodeFolded(
+  const after = encodeFolded(
     [...fields].flatMap((field): FoldedEntry[] => {
       const entry = delivered.get(field);
       if (!entry) return [];

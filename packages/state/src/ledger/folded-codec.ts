@@ -1,12 +1,9 @@
-import { brotliCompress, brotliDecompress, constants } from 'node:zlib';
-import { promisify } from 'node:util';
+import { ColumnReader, ColumnWriter } from './columns.ts';
 import { versionHash } from './entry-codec.ts';
+import { readFormat1, type Columns } from './folded-format-1.ts';
 
-const compress = promisify(brotliCompress);
-const decompress = promisify(brotliDecompress);
-const format = 1;
-/** A ledger of a million instances is smaller than this when it is unpacked. */
-const maxUnpackedBytes = 256 * 1024 * 1024;
+/** Format 1 was written until format 4 of the data. */
+const format = 2;
 /** 8 characters of base64url. */
 const hashBytes = 6;
 
@@ -26,49 +23,34 @@ export interface FoldedEntry {
 }
 
 /**
- * Columns, which compress far better than rows: texts without the prefix shared with the previous one, times as
- * differences, series, deliveries and notes as numbers. The parts of a version take one byte, its hash would take six.
+ * `format (1 byte), length of the columns (4 bytes), columns (`ColumnWriter`), hashes of 6 bytes`.
+ *
+ * Columns compress far better than rows: series, deliveries and notes are numbers. The parts of a version take a byte or two, its hash would
+ * take six.
  */
-interface Columns {
-  readonly fields: Shortened;
-  readonly versions: Shortened;
-  readonly series: readonly (string | null)[];
-  readonly deliveries: readonly string[];
-  readonly notes: readonly string[];
-  /** -1 if only the hash is known: the hashes follow, in the same order. */
-  readonly ofSeries: readonly number[];
-  readonly at: readonly number[];
-  readonly attempt: readonly number[];
-  readonly ofDelivery: readonly number[];
-  readonly ofNote: readonly number[];
-}
-
-interface Shortened {
-  readonly common: readonly number[];
-  readonly rest: readonly string[];
-}
-
-/** `format (1 byte), length of the columns (4 bytes), columns in brotli, hashes of 6 bytes`. */
-export async function encodeFolded(entries: readonly FoldedEntry[]): Promise<Buffer> {
+export function encodeFolded(entries: readonly FoldedEntry[]): Buffer {
   const series = new Numbers<string | null>();
   const deliveries = new Numbers<string>();
   const notes = new Numbers<string>();
-  const columns: Columns = {
-    fields: shorten(entries.map(({ field }) => field)),
-    versions: shorten(entries.map(({ of }) => of?.version ?? '')),
-    ofSeries: entries.map(({ of }) => (of ? series.of(of.seriesInstanceUid ?? null) : -1)),
-    at: entries.map(({ at }, index) => at - (entries[index - 1]?.at ?? 0)),
-    attempt: entries.map(({ attempt }) => attempt),
-    ofDelivery: entries.map(({ delivery }) => deliveries.of(delivery)),
-    ofNote: entries.map(({ note }) => notes.of(note)),
+  // -1 if only the hash is known: the hashes follow, in the same order.
+  const ofSeries = entries.map(({ of }) => (of ? series.of(of.seriesInstanceUid ?? null) : -1));
+  const ofDelivery = entries.map(({ delivery }) => deliveries.of(delivery));
+  const ofNote = entries.map(({ note }) => notes.of(note));
+  const table: Table = {
+    count: entries.length,
     series: series.values,
     deliveries: deliveries.values,
     notes: notes.values,
   };
-  const text = Buffer.from(JSON.stringify(columns));
-  const packed = await compress(text, {
-    params: { [constants.BROTLI_PARAM_QUALITY]: 7, [constants.BROTLI_PARAM_SIZE_HINT]: text.length },
-  });
+  const { bytes: packed } = new ColumnWriter()
+    .json(table)
+    .texts(entries.map(({ field }) => field))
+    .texts(entries.map(({ of }) => of?.version ?? ''))
+    .numbers(ofSeries)
+    .numbers(entries.map(({ at }) => at))
+    .numbers(entries.map(({ attempt }) => attempt))
+    .numbers(ofDelivery)
+    .numbers(ofNote);
   const head = Buffer.alloc(5);
   head.writeUInt8(format, 0);
   head.writeUInt32BE(packed.length, 1);
@@ -78,22 +60,19 @@ export async function encodeFolded(entries: readonly FoldedEntry[]): Promise<Buf
   return Buffer.concat([head, packed, ...hashes]);
 }
 
-/** @throws Error for an unknown format: no instance may be sent again because of it */
-export async function decodeFolded(bytes: Buffer): Promise<FoldedEntry[]> {
-  if (bytes.length < 5 || bytes.readUInt8(0) !== format) throw new Error('a folded ledger cannot be read');
+/** @throws Error for what no version of ours wrote: nothing may be sent again because of it */
+export function decodeFolded(bytes: Buffer): FoldedEntry[] {
+  const written = bytes.length < 5 ? 0 : bytes.readUInt8(0);
+  if (written !== format && written !== 1) throw new Error('a folded ledger cannot be read');
   let hashAt = 5 + bytes.readUInt32BE(1);
-  const text = await decompress(bytes.subarray(5, hashAt), { maxOutputLength: maxUnpackedBytes });
-  const columns = JSON.parse(text.toString()) as Columns;
-  const fields = lengthen(columns.fields);
-  const versions = lengthen(columns.versions);
-  let at = 0;
-  return fields.map((field, index): FoldedEntry => {
+  const packed = bytes.subarray(5, hashAt);
+  const columns = written === 1 ? readFormat1(packed) : readColumns(packed);
+  return columns.fields.map((field, index): FoldedEntry => {
     const number = columns.ofSeries[index] ?? -1;
     const of =
       number < 0
         ? undefined
-        : { seriesInstanceUid: columns.series[number] ?? undefined, version: versions[index] ?? '' };
-    at += columns.at[index] ?? 0;
+        : { seriesInstanceUid: columns.series[number] ?? undefined, version: columns.versions[index] ?? '' };
     let hash: string;
     if (of) hash = versionHash(of.version, of.seriesInstanceUid);
     else hash = bytes.toString('base64url', hashAt, (hashAt += hashBytes));
@@ -101,31 +80,34 @@ export async function decodeFolded(bytes: Buffer): Promise<FoldedEntry[]> {
       field,
       of,
       versionHash: hash,
-      attempt: columns.attempt[index] ?? 0,
-      at,
+      attempt: columns.attempts[index] ?? 0,
+      at: columns.times[index] ?? 0,
       delivery: columns.deliveries[columns.ofDelivery[index] ?? 0] ?? '',
       note: columns.notes[columns.ofNote[index] ?? 0] ?? '',
     };
   });
 }
 
-function shorten(texts: readonly string[]): Shortened {
-  const common: number[] = [];
-  const rest: string[] = [];
-  let before = '';
-  for (const text of texts) {
-    let same = 0;
-    while (same < text.length && text[same] === before[same]) same += 1;
-    common.push(same);
-    rest.push(text.slice(same));
-    before = text;
-  }
-  return { common, rest };
+interface Table {
+  readonly count: number;
+  readonly series: readonly (string | null)[];
+  readonly deliveries: readonly string[];
+  readonly notes: readonly string[];
 }
 
-function lengthen({ common, rest }: Shortened): string[] {
-  let before = '';
-  return rest.map((text, index) => (before = before.slice(0, common[index]) + text));
+function readColumns(bytes: Buffer): Columns {
+  const reader = new ColumnReader(bytes);
+  const { count, ...table } = reader.json() as Table;
+  return {
+    ...table,
+    fields: reader.texts(count),
+    versions: reader.texts(count),
+    ofSeries: reader.numbers(count),
+    times: reader.numbers(count),
+    attempts: reader.numbers(count),
+    ofDelivery: reader.numbers(count),
+    ofNote: reader.numbers(count),
+  };
 }
 
 /** Values by the number of their first use. */
