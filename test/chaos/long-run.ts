@@ -38,7 +38,7 @@ const queue = Array.from({ length: to - from + 1 }, (_, index) => from + index);
 await Promise.all(
   Array.from({ length: lanes }, async () => {
     for (let seed = queue.shift(); seed !== undefined; seed = queue.shift()) {
-      // What is hidden after it was uploaded has been sent by then, where studies are sent as they arrive.
+      // Instances that are hidden after their upload have already been sent by then if studies are sent as they arrive.
       const exam = start === 'stable';
       const verdict = await runSchedule(makeSchedule(seed, { studies: 4, faults: 7, exam, start })).catch(
         (error: unknown): string => String(error),

@@ -21,8 +21,8 @@ export async function askStatus({ commands, router }: Scene): Promise<Status> {
 }
 
 /**
- * Does what a person is asked to do once all is healed: retries what has ended without success, sends once more what was
- * removed in Bull Board and is not known any more, and says where to begin when a router asks.
+ * Does what an operator is asked to do once everything is healed: retries deliveries that ended without success, resends
+ * what was removed in Bull Board and is no longer known, and sets the start position when a router asks for it.
  */
 export async function helpOut({ operations, commands, router }: Scene, deeds: Deeds): Promise<void> {
   const { records, redis, keys } = operations;

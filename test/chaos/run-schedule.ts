@@ -8,7 +8,7 @@ import type { Schedule } from './make-schedule.ts';
 import { askStatus, examStudy, helpOut, waitForAlarm, type Status } from './operator.ts';
 import { startScene, type Scene } from './start-scene.ts';
 
-/** Reconciliation looks once a minute at what has not changed for one. */
+/** Reconciliation checks once a minute what has not changed for a minute. */
 const quiescenceMs = 240_000;
 /** What the operator sees may be a few seconds old. */
 const statusMs = 60_000;
@@ -16,9 +16,9 @@ const statusMs = 60_000;
 const slowMs = 250;
 
 /**
- * Runs one schedule through the whole system. Then, with an exam, something is left wrong until `status --check` says so;
- * everything is healed, an operator does what is asked of him, the system gets time to come to rest, and receivers are
- * compared with what was uploaded.
+ * Runs one schedule through the whole system. With an exam, something is then left broken until `status --check` reports it.
+ * Afterwards everything is healed, an operator does what the system asks for, the system gets time to finish, and receivers
+ * are compared with the uploads.
  */
 export async function runSchedule(schedule: Schedule): Promise<Verdict> {
   await using scene = await startScene(schedule);

@@ -1,10 +1,11 @@
 /**
- * Pictures of every page of the console, taken from the whole system with real servers:
+ * Screenshots of every page of the console, taken from the whole system with real servers:
  *
  *   ./dispatch pnpm exec node test/e2e/console-screenshots.ts [FOLDER]
  *
- * Each page without data, with a few studies and with 10,000; as wide as a phone, a page at 200 % and a monitor; light and dark. They are put
- * together to one sheet a page in docs/images. With a FOLDER each picture is kept there, too, for looking through.
+ * Each page is captured without data, with a few studies and with 10,000; at the width of a phone, of a page at 200 % and of
+ * a monitor; light and dark. They are combined into one sheet per page in docs/images. With a FOLDER, the individual
+ * screenshots are also kept there for inspection.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';

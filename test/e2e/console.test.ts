@@ -129,7 +129,7 @@ describe('the console in a browser', () => {
     await page.close();
     const events = await scene.system.records.events(deliveryId);
     expect(events.map(({ text }) => text)).toContain('retried by otto');
-    // What it refused, it refuses again.
+    // A second attempt is rejected, too.
     await waitFor(async () => (await partial())?.attempts === 2, { message: 'the second attempt' });
   });
 

@@ -118,7 +118,8 @@ describe("the change feed's traps", () => {
     expect(scp.stores.length).toBe(12);
     expect(scp.accepted()).toEqual(grown.datasets);
 
-    // Also when what the target has confirmed is lost alone: the record of the last delivery proves which instances that were.
+    // The same holds if only the list of confirmed instances is lost: the record of the last delivery proves which instances
+    // they were.
     const deliveries = () => system.records.deliveriesOfUid(first.studyInstanceUid, 'main');
     const areDelivered = async (count: number): Promise<boolean> => {
       const states = (await deliveries()).map(({ state }) => state);

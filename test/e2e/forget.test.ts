@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => system?.[Symbol.asyncDispose]());
 
-/** Makes everything that has happened so far older, in the records and where studies were seen to be missing. */
+/** Backdates everything that has happened so far: the records, and the times at which studies were found missing. */
 async function age({ connection: redis, config }: RunningRouting, days: number): Promise<void> {
   const { prefix } = config.redis;
   for (const key of await redis.keys(`${prefix}:study:main:*`)) {

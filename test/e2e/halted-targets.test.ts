@@ -22,7 +22,7 @@ it('a study that a target rejects alone does not block others, and fails once ot
   await using system = await startSystem();
   let forbidden = '';
   let isForbidden = true;
-  // Storing is forbidden for one study only: what the receiver says is meant for the target as a whole.
+  // Storing is forbidden for one study only, but the receiver's response applies to the target as a whole.
   await using server = await startHttpServer((request, response) => {
     if (request.method !== 'POST') return void response.writeHead(204).end();
     const text = request.body.toString('latin1');

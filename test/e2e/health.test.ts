@@ -13,7 +13,7 @@ import { runCli } from './support/run-cli.ts';
 import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
 import { startSystem, type System, type UploadedStudy } from './support/system.ts';
 
-/** What an operator is told, and what the buttons do: one system, one browser, in the order of a bad day. */
+/** What an operator sees, and what the buttons do: one system, one browser, in the order of a bad day. */
 let system: System;
 let proxy: LyingProxy;
 let scp: FaultScp;

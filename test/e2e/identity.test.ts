@@ -484,7 +484,7 @@ it('a receiver that keeps its version (0111H) does not have an instance that was
   expect(entries.filter(({ state }) => state === 'quarantined')).toMatchObject([
     { error: { code: 'target-conflict', message: expect.stringMatching(/older version.*0111H/) } },
   ]);
-  // Of what was never confirmed there it is said that nobody has compared it.
+  // Instances that were never confirmed there are reported as not compared.
   keeper.answer = () => 0x0111;
   const another = await system.upload({ seed: 'had before', series: 1, instancesPerSeries: 1 });
   await untilDelivered(run, another.orthancStudyId);

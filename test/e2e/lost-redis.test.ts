@@ -8,8 +8,8 @@ import { startSystem, type System, type UploadedStudy } from './support/system.t
 import { untilNoted } from './support/until-noted.ts';
 
 /**
- * Redis loses what it had while everything runs, or between two runs: it is noticed, what had arrived or was never wanted is not sent, and what
- * waited arrives.
+ * Redis loses its data while everything runs, or between two runs: the loss is detected, studies that had arrived or were
+ * never wanted are not sent, and waiting studies arrive.
  */
 let system: System;
 let scp: FaultScp;

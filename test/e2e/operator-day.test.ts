@@ -270,7 +270,7 @@ describe('an operator in a browser', () => {
       await click(page.getByRole('link', { name: /the target pacs cannot be used/ }));
       const test = page.getByRole('button', { name: 'Test connection' });
       await test.waitFor();
-      // Not before: a delivery that finds it up closes the circuit, and the front page has nothing to say of it.
+      // Not earlier: a delivery that finds the target up closes the circuit, and the front page then has nothing to report.
       await pacs.up();
       await click(test);
       await page.locator('#target .chip', { hasText: 'in use' }).waitFor();

@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => system[Symbol.asyncDispose]());
 
-/** Nothing is known of the studies of the test before, and none of them is sent. */
+/** The studies of the previous test are unknown, and none of them is sent. */
 beforeEach(async () => {
   await system.client.flushall();
 });

@@ -19,7 +19,7 @@ afterAll(async () => {
   await scene.system[Symbol.asyncDispose]();
 });
 
-/** Orthanc's id of a study in the source, and what its rules made of it when it was said to be stable. */
+/** Orthanc's id of a study in the source, and the result of the rules when it was reported stable. */
 async function stableAtSource(run: RunningRouting, study: SampleStudy) {
   const found = await scene.system.client.lookup(study.studyInstanceUid);
   const orthancStudyId = found.find(({ Type }) => Type === 'Study')?.ID ?? '';
@@ -95,7 +95,7 @@ describe('priors that an archive has', () => {
       expect((await stepOf(run, next)).chosen.map(({ state }) => state)).toEqual(['there', 'there']);
     }
 
-    // For a Redis that knows nothing of it, as after a backup of an earlier time was restored, their marks in the source say it.
+    // If Redis does not know them, as after restoring an older backup, their marks in the source identify them.
     await using restored = await scene.start(options);
     for (const prior of [newest, second]) expect(await stableAtSource(restored, prior)).toEqual([]);
     const [own] = await stableAtSource(restored, eight.get(2022)!);

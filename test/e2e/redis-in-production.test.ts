@@ -51,7 +51,10 @@ interface Uploaded {
   readonly datasets: ReadonlyMap<string, string>;
 }
 
-/** The whole system on some kind of Redis, with one receiver. @param place - for looking, where it is another than for the services */
+/**
+ * The whole system on a given kind of Redis, with one receiver. @param place - for inspection, if it differs from the one
+ * that the services use
+ */
 async function startScene(redis: Record<string, unknown>, place: RedisPlace, maxParallel = 1): Promise<Scene> {
   const prefix = '{dicom-dispatch}';
   const scp = await startFaultScp();

@@ -11,8 +11,8 @@ import { startSystem, type System, type UploadedStudy } from './support/system.t
 import { notesFolder, untilNoted } from './support/until-noted.ts';
 
 /**
- * The steps of docs/operations.md, "When Redis has lost data", as they are written there: what waited arrives, and what had
- * arrived is not sent again; `status --check` says that something is wrong, and that it is good again. With nothing to restore, but notes:
+ * Follows the steps of docs/operations.md, "When Redis has lost data": waiting studies arrive, and studies that had arrived
+ * are not resent; `status --check` reports the problem and then its end. Without a backup, but with notes:
  * lost-redis.test.ts.
  */
 let system: System;
@@ -160,7 +160,7 @@ describe('Redis is restored', { timeout: 240_000 }, () => {
   });
 
   it('empty, and without notes: status reports this until an operator chooses where to begin', async () => {
-    // Somebody remembers that there were data.
+    // Another party remembers that there were data.
     await using witness = await startDispatch({ command: 'console', config });
     await using browser = await launchBrowser();
     const page = await browser.newPage();
@@ -189,7 +189,7 @@ describe('Redis is restored', { timeout: 240_000 }, () => {
   });
 });
 
-/** As docs/operations.md says: with `appendonly no`, so that Redis reads dump.rdb, then `CONFIG SET appendonly yes`. */
+/** As in docs/operations.md: with `appendonly no`, so that Redis reads dump.rdb, then `CONFIG SET appendonly yes`. */
 async function startOnceFromSnapshot(): Promise<void> {
   const { folder, port, url } = system.redis;
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--appendonly', 'no', '--save', ''];

@@ -6,7 +6,10 @@ import { pacsTarget } from './support/pacs-target.ts';
 import { startDispatch } from './support/start-dispatch.ts';
 import { startSystem, type System, type UploadedStudy } from './support/system.ts';
 
-/** A checkout of a former version of the same format of data, whose services are replaced; else those of this one. */
+/**
+ * A checkout of an older version with the same data format, whose services are replaced; otherwise the services of this
+ * version.
+ */
 const former = process.env['DICOM_DISPATCH_FORMER'];
 const main = former === undefined ? {} : { main: join(former, 'packages/cli/src/main.ts') };
 

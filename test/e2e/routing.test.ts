@@ -259,7 +259,7 @@ describe('after success', () => {
   });
 });
 
-/** An hour of the day that begins twelve hours from now. */
+/** An hour of the day that starts twelve hours from now. */
 function closedWindow(now: Date): { from: string; to: string } {
   const hour = (now.getUTCHours() + 12) % 24;
   const text = (at: number): string => `${String(at % 24).padStart(2, '0')}:00`;

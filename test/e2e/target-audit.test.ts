@@ -21,7 +21,7 @@ const actor = { name: 'tester' };
 const whole = { sample: 1, content: true };
 
 const types = ['folder', 'sftp', 'rsync', 's3', 'orthanc', 'dicom', 'dcmqrscp', 'dicomweb', 'xnat'] as const;
-/** It keeps its own version of what comes again, unless the whole session does. */
+/** It keeps its own version of a repeated instance, unless the whole session is resent. */
 const keepsOwn = new Set<string>(['xnat']);
 
 /** Nine kinds of servers at work at the same time. */
@@ -47,7 +47,7 @@ afterAll(async () => {
   await Promise.all([system?.[Symbol.asyncDispose](), audited?.[Symbol.asyncDispose]()]);
 });
 
-/** Audits a target and waits for the end. */
+/** Audits a target and waits until the audit ends. */
 async function audit(target: string, scope: Parameters<typeof startTargetAudit>[2] = whole): Promise<AuditedTarget> {
   const before = (await readTargetAudit(run.operations, target)).audit?.id;
   await startTargetAudit(run.operations, target, scope, actor);

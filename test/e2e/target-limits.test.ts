@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startInProcess, type InProcess } from './support/start-in-process.ts';
 import { startSystem, type System } from './support/system.ts';
 
-/** Limits that an operator sets hold at once on every dispatcher, outlast restarts, and end with a reload. */
+/** Limits set by an operator apply at once on every dispatcher, survive restarts, and end with a reload. */
 let system: System;
 let first: InProcess;
 let second: InProcess;

@@ -19,7 +19,7 @@ async function filesUnder(folder: string): Promise<string[]> {
     .sort();
 }
 
-/** Waits for a delivery, and shows what the services said when it does not come. */
+/** Waits for a delivery, and prints the services' output if it does not arrive. */
 function delivered(system: System, study: UploadedStudy, target: string, ...services: { output(): string }[]) {
   return system.untilDelivery(study, target, ['delivered']).catch((error: unknown) => {
     throw new Error(services.map((one) => one.output()).join('\n'), { cause: error });
@@ -120,7 +120,7 @@ describe('templates', () => {
       const [uid = ''] = study.datasets.keys();
       const found = (await filesUnder(path)).filter((name) => name.endsWith(`/${uid}.dcm`));
       expect(found, seed).toHaveLength(1);
-      // Orthanc leaves a text of 300 characters out of what it tells; the name then says that it is missing.
+      // Orthanc omits a text of 300 characters from its answers; the name then shows that it is missing.
       if (seed !== 'long' || found[0]?.includes('Bauer')) expect(found[0]?.normalize('NFC'), seed).toContain(readable);
       expect(found[0]?.split('/').length, seed).toBe(3);
     }
@@ -143,7 +143,7 @@ describe('a storage commitment with several dispatchers', () => {
         },
       ),
     });
-    // All on one machine: the first has the address, the reports for the second come to it.
+    // All on one machine: the first dispatcher owns the address, so the reports for the second one reach the first.
     const first = await startDispatch({ command: 'dispatcher', config });
     await using second = await startDispatch({ command: 'dispatcher', config });
     await using router = await startDispatch({ command: 'router', config });

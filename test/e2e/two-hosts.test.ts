@@ -57,7 +57,7 @@ describe.skipIf(reason !== undefined)('two dispatchers on two hosts', () => {
     const inFlight = 4;
     expect(scp.stores.length).toBeLessThanOrEqual(studies * instances + inFlight);
 
-    // The host comes back: it finds that its deliveries are another's, and sends nothing of its own accord.
+    // The host returns: it finds that its deliveries belong to another host, and sends nothing on its own.
     await hostA.heal();
     await waitFor(async () => (await a.get('/readyz')).status === 200, { timeoutMs: 30_000, message: output });
     const more = await system.upload({ seed: 'after the cut', instancesPerSeries: 3 });

@@ -14,14 +14,14 @@ import { startDispatch } from './support/start-dispatch.ts';
 import { prefix } from './support/system.ts';
 
 /**
- * A former version left 1,000 deliveries in all states when everything was killed. `make-upgrade-data.ts` made the data, and says
- * how; what it found at the receivers is in `facts.json`.
+ * An older version left 1,000 deliveries in all states when everything was killed. `make-upgrade-data.ts` created the data
+ * and documents how; `facts.json` has what it found at the receivers.
  */
 interface Facts {
   readonly states: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** SOP Instance UIDs that each receiver had accepted. */
   readonly accepted: Readonly<Record<string, readonly string[]>>;
-  /** Deliveries that were under way. */
+  /** Deliveries that were in progress. */
   readonly active: Readonly<Record<string, readonly string[]>>;
   readonly studies: readonly {
     readonly studyInstanceUid: string;
@@ -72,10 +72,11 @@ describe('data of a former version', { timeout: 240_000 }, () => {
     });
     try {
       expect(await client.get(keys.format)).toBe(String(currentFormat));
-      // The receivers of this test have other ports than those of then; the first version did not know where its targets were.
+      // The receivers of this test have other ports than the original ones; the first version did not store where its
+      // targets were.
       for (const name of names) {
         if ((await client.exists(keys.places(name))) === 0) continue;
-        // Refused while a delivery of then is just being taken over.
+        // Rejected while an old delivery is just being taken over.
         let answer = '';
         await waitFor(
           async () => {
@@ -90,7 +91,7 @@ describe('data of a former version', { timeout: 240_000 }, () => {
           { timeoutMs: 60_000, message: () => `${name}: ${answer}` },
         );
       }
-      // What waited arrives; what an operator wanted stays.
+      // Waiting studies arrive; an operator's decisions stay.
       const expected = {
         waiting: facts.states['held']!['waiting'],
         cancelled: facts.states['dead']!['cancelled'],
@@ -133,7 +134,10 @@ describe('data of a former version', { timeout: 240_000 }, () => {
   });
 });
 
-/** What the receiver had not got comes once; only instances whose answer was under way when all was killed may come again. */
+/**
+ * Instances that the receiver did not have arrive once; only instances whose response was in flight when everything was
+ * killed may arrive again.
+ */
 async function expectTheRest(name: string, { accepted, active, studies }: Facts, records: Records): Promise<void> {
   const had = new Set(accepted[name]);
   const came = newStores(name);

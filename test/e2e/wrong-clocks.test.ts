@@ -8,8 +8,8 @@ import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts
 import { prefix, startSystem, type System, type UploadedStudy } from './support/system.ts';
 
 /**
- * Clocks that are wrong, of processes and of the source (libfaketime): what is due goes by Redis, dates of a source by the
- * source, and nothing is lost when one of them is set.
+ * Wrong clocks of processes and of the source (libfaketime): due times follow the clock of Redis, dates of a source follow
+ * the source, and nothing is lost when a clock is set.
  */
 let clocks: { readonly router: FakeClock; readonly dispatcher: FakeClock; readonly source: FakeClock };
 let system: System;
@@ -24,7 +24,7 @@ beforeAll(async () => {
   clocks = { router: await startFakeClock(600), dispatcher: await startFakeClock(), source: await startFakeClock() };
   [system, scp] = await Promise.all([startSystem({ env: clocks.source.env }), startFaultScp()]);
   feed = await startFeedStandIn(system.orthanc.url);
-  // They were there before the first start, and are never to be sent, whatever their dates say.
+  // They existed before the first start and must never be sent, whatever their dates are.
   await clocks.source.set(86_400);
   const ahead = await untilStable(await system.upload({ ...small, seed: 'dated tomorrow' }));
   await clocks.source.set(0);

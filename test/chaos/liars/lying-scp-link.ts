@@ -10,7 +10,7 @@ export const storeLies = [
   'other command',
   /** Status Pending, which C-STORE does not have. */
   'pending',
-  /** The response never comes: the connection is closed instead. */
+  /** The response is never sent: the connection is closed instead. */
   'closed instead',
   /** A-ABORT instead of the response. */
   'aborted instead',
@@ -25,8 +25,8 @@ export interface LyingScpLink extends AsyncDisposable {
   readonly port: number;
   readonly lies: readonly StoreLie[];
   /**
-   * SOP Instance UIDs of what is larger than the buffers of a connection: an early success can be told from a true one only
-   * where the sender cannot have handed over the whole data set.
+   * SOP Instance UIDs of instances larger than the buffers of a connection: an early success is distinguishable from a true
+   * one only if the sender cannot have handed over the whole data set.
    */
   readonly large: Set<string>;
   /** Decides for each C-STORE. */
@@ -39,8 +39,8 @@ const element = { commandField: 0x0100, responseTo: 0x0120, status: 0x0900, inst
 const storeResponse = 0x8001;
 
 /**
- * A DICOM receiver that lies: a proxy in front of a real one, which reads the PDUs (PS3.8 section 9.3) of both directions
- * and changes responses to C-STORE (PS3.7 section 9.3.1) in place. What the real one has stored is the truth.
+ * A DICOM receiver that lies: a proxy in front of a real receiver. It reads the PDUs (PS3.8 section 9.3) of both directions
+ * and changes C-STORE responses (PS3.7 section 9.3.1) in place. The contents of the real receiver are the truth.
  */
 export async function startLyingScpLink(options: { readonly port: number }): Promise<LyingScpLink> {
   const lies: StoreLie[] = [];
@@ -126,8 +126,8 @@ export async function startLyingScpLink(options: { readonly port: number }): Pro
     if (!large.has(uid) || liar() === undefined) return pdu;
     lies.push('early success');
     const response = successFor(command, pdu.readUInt8(10));
-    // Nothing more is read, and the answer comes at once: where the kernel's buffers are large (tcp_rmem), the whole data set
-    // would soon lie in them, and a success that comes then cannot be told from a true one.
+    // The proxy stops reading and responds at once: with large kernel buffers (tcp_rmem), the whole data set would soon be
+    // in them, and a success sent then cannot be distinguished from a true one.
     client.pause();
     client.write(response);
     setTimeout(() => client.destroy(), 200);

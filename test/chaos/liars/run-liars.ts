@@ -79,9 +79,9 @@ interface Delivery {
 }
 
 /**
- * One schedule: studies arrive while the source and every receiver that can lie do so. Then they stop, deliveries that ended
- * are retried as an operator would, and what the receivers have is compared with what was uploaded. All the time, a delivery
- * that is called delivered has to be at its receiver.
+ * One schedule: studies arrive while the source and all receivers that can lie do so. Then the lies stop, ended deliveries
+ * are retried as an operator would, and the contents of the receivers are compared with the uploads. Throughout, every
+ * delivery marked delivered must be at its receiver.
  */
 export async function runLiars(seed: number, scene: LiarScene): Promise<LiarVerdict> {
   const random = seededRandom(seed);

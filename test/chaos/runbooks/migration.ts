@@ -34,7 +34,7 @@ export async function walk(): Promise<string[]> {
   book.see('dispatch batch list --watch');
   await book.type('dispatch targets', { prints: /archive/ });
 
-  // Today's study comes first.
+  // Today's study has priority.
   const today = await department.upload('today');
   await untilAt([today], inArchive, 'archive');
   const soFar = (await inArchive()).length;

@@ -64,9 +64,9 @@ export type AuditedType = keyof typeof starters;
 export const auditedTypes = Object.keys(starters) as AuditedType[];
 
 /**
- * Real servers of the kinds that can report what they have; a stand-in for XNAT.
+ * Real servers of the kinds that can report their contents; a stand-in for XNAT.
  *
- * @param more - options for each target that has none of its own of that name
+ * @param more - options for each target that does not set them itself
  */
 export async function startAuditedTargets(
   types: readonly AuditedType[],
@@ -184,7 +184,7 @@ async function startOrthancTarget(): Promise<AuditedTarget> {
 const changeable = { overwriteInstances: true, extraConfig: { MaximumStorageCacheSize: 0 } } as const;
 
 async function startDicom(): Promise<AuditedTarget> {
-  // Only whom it knows may ask for its instances; it never connects to us.
+  // Only known peers may request its instances; it never connects to us.
   const pacs = await startOrthanc({ ...changeable, name: 'pacs', modalities: { us: ['DISPATCH', '127.0.0.1', 104] } });
   const target = { type: 'dicom', host: '127.0.0.1', port: pacs.dicomPort, calledAeTitle: pacs.aet };
   return { target, meddler: ofOrthancFiles(pacs), stop: pacs.stop };
@@ -208,7 +208,7 @@ async function startXnatTarget(): Promise<AuditedTarget> {
   const xnat = await startXnat();
   const auth = { type: 'basic', username: xnat.username, password: new Secret(xnat.password) };
   return {
-    // Only a session that comes as a whole replaces the one that is there.
+    // Only a complete session replaces the existing one.
     target: { type: 'xnat', url: xnat.server.url, project: xnat.project, auth, overwrite: 'delete' },
     meddler: ofXnat(xnat),
     stop: xnat.server.stop,

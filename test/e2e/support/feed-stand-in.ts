@@ -12,7 +12,9 @@ interface Page {
 
 export interface FeedStandIn extends AsyncDisposable {
   readonly url: string;
-  /** Changes for which this is true are not in the feed, as if their transaction were not committed yet, or never was. */
+  /**
+   * Changes for which this is true are not in the feed, as if their transaction were not committed yet or had never existed.
+   */
   hide: (change: Change) => boolean;
   /** Number of requests for the feed. */
   asked(): number;
@@ -20,8 +22,8 @@ export interface FeedStandIn extends AsyncDisposable {
 }
 
 /**
- * A real Orthanc with a scripted change feed before it: a stand-in for what Debian's Orthanc on SQLite cannot do, such as
- * PostgreSQL's transactions that commit out of order, or an event that could not be written.
+ * A real Orthanc behind a scripted change feed: simulates what Debian's Orthanc on SQLite cannot do, such as PostgreSQL
+ * transactions that commit out of order, or an event that could not be written.
  */
 export async function startFeedStandIn(orthancUrl: string): Promise<FeedStandIn> {
   let asked = 0;

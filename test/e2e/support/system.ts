@@ -21,7 +21,7 @@ export interface System extends AsyncDisposable {
   readonly client: Redis;
   /** Sources and Redis of a configuration; targets and rules are the test's. */
   config(targets: Readonly<Record<string, object>>, more?: Readonly<Record<string, unknown>>): Record<string, unknown>;
-  /** Makes a study and uploads it; gives its SOP Instance UIDs with the hash of each dataset. */
+  /** Creates and uploads a study; returns its SOP Instance UIDs with the hash of each data set. */
   upload(options: StudyOptions): Promise<UploadedStudy>;
   /** The delivery of a study to a target once it is in one of the states. */
   untilDelivery(

@@ -4,12 +4,12 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** A host of its own: a network namespace with one link to this machine. */
+/** A separate host: a network namespace with one link to this machine. */
 export interface Host {
   readonly address: string;
   /** What to put before a command so that it runs there. */
   readonly prefix: readonly string[];
-  /** Pulls the cable: packets are lost in both directions, and nobody is told. */
+  /** Pulls the cable: packets are lost in both directions, without any notification. */
   cut(): Promise<void>;
   heal(): Promise<void>;
 }
@@ -20,7 +20,7 @@ export interface TwoHosts extends AsyncDisposable {
   publish(port: number): Promise<{ readonly host: string; readonly port: number }>;
 }
 
-/** Why this machine cannot have hosts in network namespaces; undefined where it can. */
+/** Why this machine cannot have hosts in network namespaces; undefined if it can. */
 export async function whyNoHosts(): Promise<string | undefined> {
   if (process.getuid?.() !== 0) return 'network namespaces need root';
   const name = `dd-try-${process.pid}`;
@@ -36,7 +36,7 @@ export async function whyNoHosts(): Promise<string | undefined> {
   }
 }
 
-/** Two network namespaces on addresses that are for measurements (RFC 2544), each with a link of its own to this machine. */
+/** Two network namespaces on addresses reserved for benchmarks (RFC 2544), each with its own link to this machine. */
 export async function startTwoHosts(): Promise<TwoHosts> {
   const net = `198.18.${process.pid % 250}`;
   const servers: Server[] = [];

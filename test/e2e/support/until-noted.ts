@@ -4,13 +4,13 @@ import { waitFor } from '@dicom-dispatch/harness';
 import type { RunningDispatch } from './start-dispatch.ts';
 import type { UploadedStudy } from './system.ts';
 
-/** Where a router of a test keeps its notes. */
+/** The folder in which a router of a test keeps its notes. */
 export function notesFolder(dispatch: Pick<RunningDispatch, 'folder'>): string {
   return join(dispatch.folder, 'data', 'recovery');
 }
 
 /**
- * Waits until the file of notes beside Redis has a study with its deliveries as they are.
+ * Waits until the notes file contains a study with its deliveries in the given states.
  *
  * @param states - `TARGET STATE` of each delivery, sorted
  */

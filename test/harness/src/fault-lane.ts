@@ -91,7 +91,7 @@ export function openLane(hooks: LaneHooks): void {
   }
 }
 
-/** Slices of a twentieth of a second keep a slow line even. */
+/** Slices of a twentieth of a second keep a throttled line even. */
 function sliceBytes({ bytesPerSecond }: Faults): number {
   return bytesPerSecond ? Math.max(1, Math.floor(bytesPerSecond / 20)) : Infinity;
 }

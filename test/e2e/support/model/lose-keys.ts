@@ -20,8 +20,8 @@ export function isLosable(what: string): what is Losable {
 }
 
 /**
- * Whether a delivery without a record needs nobody: its study has a later delivery to its target, an operator had ended it, or its target is
- * not configured, so that it cannot be routed there.
+ * Whether a delivery without a record needs no action: its study has a later delivery to its target, an operator had ended
+ * it, or its target is not configured, so that it cannot be routed there.
  */
 export async function isMadeGood(
   { operations, witness }: Model,

@@ -326,12 +326,12 @@ export class Model {
     await this.witness.del(losable[what](this.#config.redis.prefix, about));
   }
 
-  /** The dispatcher stands still until its lock has run out; its job goes to another one, and then it goes on. */
+  /** The dispatcher stalls until its lock has expired; another dispatcher gets its job, and then the first one continues. */
   async #stall(id: string): Promise<void> {
     const queue = await this.#queueOf(id);
     const worker = this.#workers[queue.name.slice('target-'.length)] as unknown as Staller | undefined;
     const [lock, looked] = [`${queue.toKey(id)}:lock`, queue.toKey('stalled-check')];
-    // BullMQ marks those without a lock, and takes those that are still marked at its next look.
+    // BullMQ marks jobs without a lock, and takes those that are still marked at its next check.
     for (let look = 0; look < 2; look += 1) {
       await this.witness.del(lock, looked);
       await worker?.moveStalledJobsToWait();
@@ -375,7 +375,7 @@ export class Model {
     const { prefix } = this.#config.redis;
     for (const index of ['open', 'tasks']) {
       const key = `${prefix}:index:${index}`;
-      // It is time to look at everything.
+      // Makes every periodic check due.
       await this.witness.zunionstore(key, 1, key, 'WEIGHTS', 0);
     }
     const { records, queues } = this.operations;

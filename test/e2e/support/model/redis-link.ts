@@ -3,8 +3,8 @@ import type { Redis } from '@dicom-dispatch/runtime';
 /** The product's connection, which can be lost at a chosen command. */
 export interface RedisLink {
   /**
-   * The connection is lost after so many commands; all that follow fail until {@link RedisLink.back}. Every second time
-   * the command that is lost still reaches Redis, and only its answer does not come back.
+   * The connection is lost after this many commands; all later commands fail until {@link RedisLink.back}. Every second time
+   * the lost command still reaches Redis, and only its reply is lost.
    */
   lose(after: number): void;
   back(): void;

@@ -6,9 +6,9 @@ import { Model } from './model.ts';
 import { found, steps } from './steps.ts';
 
 /**
- * Runs interleavings against a real Redis, with the acts of dispatchers, operators and Bull Board as they are. After each,
- * Redis is there again, the router routes once more what it could not, and a reconciliation is made; then every open
- * delivery has a live job, a time at which it goes on, or a person it waits for, and nothing is lost.
+ * Runs interleavings against a real Redis, with the real actions of dispatchers, operators and Bull Board. After each one,
+ * Redis is up again, the router routes again what it could not, and a reconciliation runs; then every open delivery has a
+ * live job, a time at which it continues, or a person it waits for, and nothing is lost.
  */
 export async function runModel(runs: number, seed?: number): Promise<void> {
   await using server = await startRedis({ appendonly: false });
