@@ -47,7 +47,7 @@ it('a study that a target rejects alone does not block others, and fails once ot
   const circuits = new Circuits(system.client, prefix);
   await waitFor(async () => (await circuits.state('web')).failures >= 1, { timeoutMs: 20_000, message: 'it halts' });
   expect((await circuits.state('web')).error).toMatchObject({ fault: 'configuration' });
-  // Nobody else tries: it may as well be the target.
+  // No other delivery is tried: the fault may be that of the target.
   await waitFor(async () => (await circuits.state('web')).failures >= 3, { timeoutMs: 20_000, message: 'it halts' });
   expect(await system.untilDelivery(bad, 'web', ['waiting'])).toMatchObject({ attempts: 0, failures: 0 });
   const good = await Promise.all(

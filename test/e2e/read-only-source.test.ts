@@ -55,7 +55,7 @@ it('everything that a source is needed for works as a user who may change nothin
   const { body } = await dispatch.get('/api/studies?search=*');
   expect((body as { studies: unknown[] }).studies.length).toBe(1);
 
-  // And nothing else, whatever somebody who has obtained the password requests.
+  // All other requests are rejected, even with the stolen password.
   const authorization = `Basic ${Buffer.from('dispatch:only reads').toString('base64')}`;
   for (const [method, path] of [
     ['DELETE', `/studies/${id}`],

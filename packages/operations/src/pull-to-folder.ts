@@ -34,7 +34,7 @@ export async function pullToFolder(folder: string, studyInstanceUid: string): Pr
     return series === undefined || series === seriesInstanceUid;
   }
 
-  /** @returns the name under which an instance is stored, or is to be stored */
+  /** @returns the name under which an instance is stored, or will be stored */
   async function nameOf(sopInstanceUid: string, seriesInstanceUid?: string): Promise<string> {
     const name = `${sopInstanceUid}.dcm`;
     const isTaken = known.has(name) || seriesOf.has(name);

@@ -83,7 +83,7 @@ it('stays with the member that has the study, although the choice was lost', asy
 describe('a delivery that is moved to another member', () => {
   const group = { name: 'any', strategy: 'first-available', members: ['a', 'b'], tried: [], keepsTransform: false };
 
-  /** What somebody does at the moment in which the other delivery has its record. */
+  /** An action that runs at the moment when the other delivery has its record. */
   async function handOverWhile(act: (id: string) => Promise<unknown>) {
     const { operations, config } = test;
     const { added } = await test.enqueue('1.2.9');

@@ -146,7 +146,7 @@ export async function sweepSource(dependencies: SweepDependencies): Promise<Swee
     }
   }
 
-  /** Studies that are to be routed from this source, and are stable. */
+  /** Stable studies of this source that must be routed. */
   async function meantOf(page: readonly Study[]): Promise<Study[]> {
     const quietSince = toSourceTime((await dependencies.sourceNow()) - config.sweep.settle);
     return page.filter(({ ID, LastUpdate: changed, IsStable: isStable }) => {

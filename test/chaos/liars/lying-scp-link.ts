@@ -151,7 +151,7 @@ function forward(from: Socket, to: Socket, change: (pdu: Buffer) => Buffer | und
       }
       if (!to.write(pdu)) {
         from.pause();
-        // Not once nothing is to be read any more: a success is early only while the sender cannot get rid of the rest.
+        // Not after the last read: a success is early only while the sender cannot hand over the rest.
         to.once('drain', () => !isOver && from.resume());
       }
     }

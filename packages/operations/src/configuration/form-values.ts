@@ -24,7 +24,7 @@ export interface ReadForm {
 /** Notation of a secret that is stored elsewhere. */
 const reference = '${NAME} or file:PATH';
 
-/** Sent for a secret that is to be removed. */
+/** Sent to remove a secret. */
 export const removedSecret = '\u0000remove';
 
 /** An option as shown in the form; of a secret only its existence is shown elsewhere. */

@@ -31,7 +31,7 @@ export async function lookAtRedis({ redis, config, keys }: PipelineContext): Pro
     await redis.zadd(keys.processes, 'XX', 0, 'nobody');
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    // A read-only user is rejected, and nobody else.
+    // Only a read-only user is rejected.
     if (!message.startsWith('NOPERM')) findings.push(refusal(message));
   }
   return [...findings, ...(await lookAtDisk(redis, prefix)), ...(await lookAtMemory(redis, prefix))];

@@ -82,7 +82,7 @@ export async function lookAtSource(
 
   async function lookAtSweep(): Promise<void> {
     const source = config().sources[name];
-    // That nobody follows it is reported elsewhere.
+    // A source without a leading router is reported elsewhere.
     if (!source || lease === null || status?.sameAs !== undefined) return;
     const { startedAt, endedAt, movedAt: sweptAt } = await redis.hgetall(keys.sweep(name));
     const began = Number(startedAt ?? 0);

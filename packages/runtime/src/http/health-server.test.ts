@@ -58,7 +58,7 @@ it('lets one address take few connections and answers a second, so that the proc
   await waitFor(() => sockets.filter(({ destroyed }) => destroyed).length === 40);
   const open = sockets.filter(({ destroyed }) => !destroyed);
   for (const socket of open) socket.write('GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(400));
-  // Refused at the end of the second; whoever asks in the next one gets an answer.
+  // Rejected at the end of the second; requests in the next second are answered.
   await waitFor(() => open.every(({ destroyed }) => destroyed));
   expect(looked).toBeLessThan(1500);
   await waitFor(async () => (await httpRequest(`${server.url}/readyz`)).status === 200);

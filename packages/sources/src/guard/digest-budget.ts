@@ -27,7 +27,7 @@ export class DigestBudget {
   }
 
   /**
-   * Whether the digest of an instance of this size is to be compared; then its cost is deducted.
+   * Whether the digest of an instance of this size may be compared; if so, its cost is deducted.
    *
    * @param isArriving - its study is still being received: the time until the next instance is not spent on sending
    */

@@ -226,7 +226,7 @@ describe('anonymisation', () => {
     expect(JSON.stringify(byNumber.study)).not.toContain('Muster');
   });
 
-  it('without pseudonyms the patient is nobody', async () => {
+  it('leaves the patient anonymous without pseudonyms', async () => {
     const { manifest } = await upload({ seed: 'nobody', attributes: { PatientID: 'PID-9' } });
     const definition = { ...anonymise, anonymise: { keepPrivateTags: false, pseudonyms: false } };
     const bytes = await bytesOf(transformOf(definition), manifest[0] as ManifestInstance);

@@ -35,7 +35,7 @@ export function takenAgain({ host }: Bucket): DispatchError {
   return new DispatchError('instance-failed', `${host}: a key is repeatedly created and removed by others`);
 }
 
-/** The current object with the key, if it is to be checked. */
+/** The current object with the key, if it must be checked. */
 export function whatHasKey(
   bucket: Bucket,
   known: KnownKeys,

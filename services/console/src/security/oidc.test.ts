@@ -251,7 +251,7 @@ describe('sign-in with OpenID Connect', () => {
     expect((await goThrough((callback) => (callback.search = used!.search))).status).toBe(401);
   });
 
-  it('gives nobody the name of somebody else', async () => {
+  it('never assigns the name of another user', async () => {
     const withUser = { ada: { password: new Secret('ada has a bicycle'), role: 'administrator' } };
     test.console.reload(testConfig({ console: { users: withUser, oidc: oidc({ viewer: ['canteen'] }) } }));
     for (const [chosen, shown] of [

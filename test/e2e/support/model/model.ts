@@ -114,7 +114,7 @@ export class Model {
     }
   }
 
-  /** Redis is there, locks of the dead run out, what was to be routed is, and somebody reconciles. */
+  /** Redis is up, locks of dead processes expire, pending studies are routed, and a reconciliation runs. */
   async settle(): Promise<void> {
     this.#link.back();
     await this.witness.config('SET', 'maxmemory', '0');
