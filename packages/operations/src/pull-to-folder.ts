@@ -2,8 +2,9 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { isUid } from '@dicom-dispatch/core';
+import { DispatchError, isUid } from '@dicom-dispatch/core';
 import { OperationError, type PullDestination } from '@dicom-dispatch/pipeline';
+import { expectWhole } from '@dicom-dispatch/sources';
 import { readIdentity } from '@dicom-dispatch/targets';
 
 /**
@@ -56,17 +57,17 @@ export async function pullToFolder(folder: string, studyInstanceUid: string): Pr
       const name = await nameOf(sopInstanceUid, seriesInstanceUid);
       const partial = join(path, `.${name.slice(0, -4)}.part`);
       const file = createWriteStream(partial, { flush: true });
-      let ofFile: unknown;
-      file.on('error', (error) => (ofFile = error));
+      let ofBody: unknown;
+      const noted = noting(expectWhole(body, cutOff), (error) => (ofBody = error));
       try {
-        await pipeline(body, file);
+        await pipeline(noted, file);
         await rename(partial, join(path, name));
         known.add(name);
       } catch (error) {
         if (!known.has(name)) seriesOf.delete(name);
         await rm(partial, { force: true }).catch(() => {});
-        // The body has its own errors; only those of the file are explained here.
-        throw ofFile === error || isOfFileSystem(error) ? cannotWrite(path, error) : error;
+        // The body has its own errors, with which the file ends as well; the others are those of the file.
+        throw error === ofBody ? error : cannotWrite(path, error);
       }
     },
     close: async () => {},
@@ -79,8 +80,22 @@ async function seriesIn(path: string): Promise<string | undefined> {
   return identity?.seriesInstanceUid;
 }
 
-function isOfFileSystem(error: unknown): boolean {
-  return error instanceof Error && 'syscall' in error && 'path' in error;
+function cutOff(): DispatchError {
+  return new DispatchError('instance-unsupported', 'the target sent an instance that ends early', {
+    stage: 'transfer',
+  });
+}
+
+async function* noting(
+  body: AsyncIterable<Uint8Array>,
+  note: (error: unknown) => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* body;
+  } catch (error) {
+    note(error);
+    throw error;
+  }
 }
 
 function cannotWrite(path: string, cause: unknown): OperationError {

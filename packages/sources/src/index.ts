@@ -26,6 +26,7 @@ export {
   type MethodCode,
   type ProfileReport,
 } from './deidentify/profile-report.ts';
+export { expectWhole } from './inspect/expect-whole.ts';
 export { StorageLane, type StorageLaneEvent } from './storage-lane.ts';
 export { deidentifyingRules, type DeidentifyingRule } from './deidentify/deidentifying-rules.ts';
 export { judgeDatabase, type DatabaseVerdict, type SeenChange } from './judge-database.ts';

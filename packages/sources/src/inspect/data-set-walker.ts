@@ -19,6 +19,13 @@ export interface WalkedElement {
 /** Not a data set: it is truncated, or an element is invalid. */
 export class NoDataSet extends Error {
   override readonly name = 'NoDataSet';
+  /** Whether it ends within an element or a sequence; less than the head of an element is none. */
+  readonly isCut: boolean;
+
+  constructor(message: string, isCut = false) {
+    super(message);
+    this.isCut = isCut;
+  }
 }
 
 interface Level {
@@ -94,7 +101,8 @@ export class DataSetWalker {
   end(): void {
     while (this.#tryStep());
     if (this.#skip > 0 || this.#held.length > 0 || this.#levels.length > 0 || !this.#hasBegun) {
-      throw new NoDataSet('the data set ends early');
+      const isCut = this.#skip > 0 || this.#levels.length > 0 || this.#held.length >= 8;
+      throw new NoDataSet('the data set ends early', isCut);
     }
   }
 

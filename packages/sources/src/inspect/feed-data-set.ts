@@ -31,7 +31,8 @@ export function feedDataSet(walker: DataSetWalker, lookAtHead?: (head: Buffer) =
       }
       ahead -= from;
       const bytes = chunk.subarray(from);
-      if (compressed) compressed.push(bytes);
+      // The memory of a chunk may be used again.
+      if (compressed) compressed.push(Buffer.from(bytes));
       else walker.add(bytes);
     },
     end() {
@@ -44,7 +45,8 @@ export function feedDataSet(walker: DataSetWalker, lookAtHead?: (head: Buffer) =
 function inflated(bytes: Buffer): Buffer {
   try {
     return inflateRawSync(bytes, { maxOutputLength: maxInflatedBytes });
-  } catch {
-    throw new NoDataSet('the deflated data set cannot be inflated');
+  } catch (error) {
+    const isCut = (error as NodeJS.ErrnoException).code === 'Z_BUF_ERROR';
+    throw new NoDataSet('the deflated data set cannot be inflated', isCut);
   }
 }
