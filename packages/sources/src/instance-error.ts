@@ -46,7 +46,8 @@ export async function instanceError(thrown: unknown, request: InstanceRequest): 
   if (!(thrown instanceof OrthancError)) return thrown;
   const { source, change, instance, signal } = request;
   if (signal?.aborted === true || ofTheSource.has(thrown.code)) return sourceError(thrown, source, 'transfer');
-  if (change !== 'none' && cannotChange(thrown, change)) return unsupported(request, thrown);
+  if (change !== 'none' && cannotChange(thrown, change) && !(await isUnreadable(request)))
+    return unsupported(request, thrown);
   if (thrown.code === 'not-found' && thrown.isOrthancAnswer) {
     const isKnown = await isThere(request);
     if (isKnown === false) {
@@ -127,6 +128,17 @@ async function isThere({ orthanc, instance, signal }: InstanceRequest): Promise<
     return await orthanc.instances.exists(instance.sourceId, { timeoutMs: probeMs, ...(signal && { signal }) });
   } catch {
     return undefined;
+  }
+}
+
+/** Whether the source cannot read the stored file itself: then no change is at fault. */
+async function isUnreadable({ orthanc, instance, signal }: InstanceRequest): Promise<boolean> {
+  try {
+    await orthanc.instances.tags(instance.sourceId, { timeoutMs: probeMs, ...(signal && { signal }) });
+    return false;
+  } catch (error) {
+    if (!(error instanceof OrthancError) || !error.isOrthancAnswer) return false;
+    return error.code === 'bad-request' || error.code === 'server-error';
   }
 }
 

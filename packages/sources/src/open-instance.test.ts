@@ -84,6 +84,8 @@ describe('opening an instance at an Orthanc', () => {
         response.end(JSON.stringify({ ApiVersion: 22, Version: '1.12.2' }));
         return;
       }
+      // The stored file of the first can be read.
+      if (path === `/instances/${one}/tags`) return void response.end('{}');
       const isFull = path.includes(full);
       response.statusCode = 500;
       response.end(

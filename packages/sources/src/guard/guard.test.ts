@@ -15,7 +15,7 @@ import {
 import { createOrthancClient, type OrthancClient } from '@dicom-dispatch/orthanc';
 import { makeStudy, type StudyOptions } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openInstance, readManifest, type OpenOptions } from '../index.ts';
+import { createTransform, openInstance, readManifest, type OpenOptions } from '../index.ts';
 
 const small: StudyOptions = { instancesPerSeries: 1, rows: 32, columns: 32 };
 
@@ -209,6 +209,10 @@ describe('a file that is damaged in the storage', () => {
     await expect(read(instance, { digest: true })).rejects.toMatchObject({ code: 'source-bytes-wrong' });
     await truncate(path, 1500);
     await expect(read(instance)).rejects.toMatchObject({ code: 'source-bytes-wrong' });
+    // No transform is at fault, either.
+    const change = { remove: [], copy: {}, keep: [], removePrivateTags: false, set: { PatientComments: 'x' } };
+    const transform = createTransform({ orthanc, source: 'main', definition: change, pseudonyms: undefined });
+    await expect(transform.open(instance)).rejects.toMatchObject({ code: 'source-instance-failed' });
     await writeFile(path, bytes);
     expect(await read(instance, { digest: true })).toEqual(bytes);
     // Orthanc caches the empty response of an empty file, however small its cache is: therefore last.

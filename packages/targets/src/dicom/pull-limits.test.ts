@@ -61,6 +61,8 @@ interface ArchiveOptions {
   readonly lacks?: string;
   /** The data that it sends for an instance. Default: its file. */
   readonly answers?: (one: SampleInstance) => readonly Buffer[];
+  /** A search for images that asks for their SOP classes fails. */
+  readonly failsClasses?: boolean;
   readonly server?: Partial<ServerOptions>;
 }
 
@@ -107,6 +109,7 @@ async function archiveOf(study: SampleStudy, options: ArchiveOptions = {}) {
     handlers: {
       async *find({ identifier }) {
         const query = await decodeDataSet(identifier);
+        if (options.failsClasses && 'SOPClassUID' in query) throw new Error('a file is missing');
         const number = query['InstanceNumber'] || query['SeriesNumber'];
         const found = matches(query).filter(
           (one) => !number || !numbers || Number(one['InstanceNumber'] ?? one['SeriesNumber']) === Number(number),
@@ -404,6 +407,13 @@ describe('an archive that gives little away', () => {
     );
     expect(result).toMatchObject({ completed: [...study].length, failed: 0 });
     expect([...syntaxes]).toEqual(['rle']);
+  });
+
+  it('SOP classes that it cannot read: it is asked without them', async () => {
+    const study = makeStudy({ seed: 'unreadable classes', series: 1, ...small });
+    await using archive = await archiveOf(study, { failsClasses: true });
+    const result = await pull(targetAt(archive.port), study.studyInstanceUid);
+    expect(result).toMatchObject({ completed: [...study].length, failed: 0 });
   });
 
   it('no response to role selection, but instances: they are stored', async () => {

@@ -232,6 +232,22 @@ describe('pulling by DICOMweb, from an Orthanc', () => {
     expect(last).toMatchObject({ completed: 11, failed: 1, remaining: 0 });
     expect(kept.has(bad)).toBe(false);
   });
+
+  it('takes a series whose instances the service cannot list as it comes (a stand-in before the server)', async () => {
+    const series = ct.instances[0]?.manifest.seriesInstanceUid ?? '';
+    await using broken = await startHttpServer(async (request, response) => {
+      if (request.path.endsWith(`/series/${series}/instances`)) return void response.writeHead(500).end();
+      const answer = await fetch(`${server.url}${request.path}?${request.query}`, {
+        headers: { accept: String(request.headers.accept) },
+      });
+      response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' });
+      response.end(Buffer.from(await answer.arrayBuffer()));
+    });
+    const { kept, request } = keeping();
+    const last = await pull.retrieve(request, context(undefined, `${broken.url}/dicom-web`));
+    expect(last).toMatchObject({ completed: 12, failed: 0, remaining: 0 });
+    expect(kept.size).toBe(12);
+  });
 });
 
 async function bytesOf(study: FixtureStudy, index: number): Promise<Buffer> {

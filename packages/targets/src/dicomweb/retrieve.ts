@@ -105,11 +105,17 @@ async function listMissing(
     const address = `${config.qidoUrl ?? config.url}${path}/instances`;
     const uids: string[] = [];
     const oddBefore = odd.length;
-    for await (const { '00080018': uid } of searchAll(http, { address, uidTag: '00080018' }, signal)) {
-      const text = String(uid?.Value?.[0]);
-      // It becomes part of an address and of a file name.
-      if (/^[0-9.]{1,64}$/.test(text)) uids.push(text);
-      else odd.push(text);
+    try {
+      for await (const { '00080018': uid } of searchAll(http, { address, uidTag: '00080018' }, signal)) {
+        const text = String(uid?.Value?.[0]);
+        // It becomes part of an address and of a file name.
+        if (/^[0-9.]{1,64}$/.test(text)) uids.push(text);
+        else odd.push(text);
+      }
+    } catch (thrown) {
+      // A service that reads its files for that may fail at one of them: what the series holds is then taken as it comes.
+      const isOfSeries = thrown instanceof DispatchError && thrown.disposition === 'retry' && instanceCount > 0;
+      if (signal.aborted || !isOfSeries) throw thrown;
     }
     const unlisted = Math.max(0, instanceCount - uids.length - (odd.length - oddBefore));
     listed.push({ seriesInstanceUid, path: `${config.wadoUrl ?? config.url}${path}`, uids, unlisted });

@@ -327,7 +327,8 @@ describe('the orthanc target', () => {
 
 describe('pulling from a newer Orthanc (simulated)', () => {
   const idOf = (digit: string) => Array(5).fill(digit.repeat(8)).join('-');
-  const file = (uid: string, length = 100) => Buffer.alloc(length, uid);
+  /** Begins as a data set without a preamble. */
+  const file = (uid: string, length = 100) => Buffer.concat([Buffer.of(8, 0), Buffer.alloc(length - 2, uid)]);
   const instance = (digit: string, more: object = {}) => ({
     ID: idOf(digit),
     Type: 'Instance',

@@ -11,23 +11,27 @@ export interface AskedInstance {
 
 /**
  * The same bytes, after their header has shown that they are the requested instance: a cache in front of a target may
- * mix up responses, and a target that has a SOP Instance UID in two studies may return the other one. Data that cannot be
- * parsed as DICOM are
- * passed on unchanged.
+ * mix up responses, and a target that has a SOP Instance UID in two studies may return the other one. A DICOM file whose header
+ * cannot be parsed is passed on unchanged.
  *
- * @throws {DispatchError} `target-error` if it is another instance
+ * @throws {DispatchError} `target-error` if it is another instance, or no DICOM file
  */
 export async function expectInstance(asked: AskedInstance, bytes: InstanceBytes): Promise<InstanceBytes> {
-  const { identity, whole, giveUp } = await peekIdentity(bytes);
+  const { identity, isDicom, whole, giveUp } = await peekIdentity(bytes);
   const difference = identity && differenceOf(asked, identity);
-  if (difference === undefined) return whole;
+  if (isDicom && difference === undefined) return whole;
   await giveUp();
-  throw new DispatchError('target-error', `the target sent ${difference} than requested`);
+  throw new DispatchError(
+    'target-error',
+    difference ? `the target sent ${difference} than requested` : 'the target sent content that is no DICOM file',
+  );
 }
 
 export interface PeekedInstance {
   /** Undefined if it cannot be parsed as DICOM. */
   readonly identity: InstanceIdentity | undefined;
+  /** Whether it begins as a DICOM file, with preamble or without. */
+  readonly isDicom: boolean;
   /** The bytes, including the inspected ones. */
   readonly whole: InstanceBytes;
   /** Ends an unwanted body. */
@@ -48,11 +52,24 @@ export async function peekIdentity({ sizeBytes, body }: InstanceBytes): Promise<
       },
     }),
   };
+  const identity = await readIdentity(head);
   return {
-    identity: await readIdentity(head),
+    identity,
+    isDicom: identity !== undefined || beginsAsDicom(seen),
     whole: { sizeBytes, body: joined(seen, iterator) },
     giveUp: async () => void (await iterator.return?.()),
   };
+}
+
+/** PS3.10 section 7.1; without a preamble a data set begins with an element of group 0002 or 0008. */
+function beginsAsDicom(chunks: readonly Uint8Array[]): boolean {
+  let bytes = Buffer.alloc(0);
+  for (const chunk of chunks) {
+    if (bytes.length >= 132) break;
+    bytes = Buffer.concat([bytes, chunk.subarray(0, 132)]);
+  }
+  const group = bytes.length > 1 ? bytes.readUInt16LE() : 0;
+  return bytes.toString('latin1', 128, 132) === 'DICM' || group === 0x0002 || group === 0x0008;
 }
 
 async function* joined(

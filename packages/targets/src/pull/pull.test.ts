@@ -103,7 +103,7 @@ describe('retrieveInstances', () => {
       studyInstanceUid: '1',
       sopInstanceUid,
       async fetch() {
-        if (isThere) return { sizeBytes: 1, body: pieces(Buffer.of(1), 1) };
+        if (isThere) return { sizeBytes: 2, body: pieces(Buffer.of(8, 0), 1) };
         throw new DispatchError('target-error', 'it is damaged');
       },
     });
@@ -148,6 +148,14 @@ describe('expectInstance', () => {
   ])('refuses %s', async (what, other) => {
     await expect(expectInstance({ ...asked, ...other }, came())).rejects.toThrow(`the target sent ${what} than`);
   });
+
+  it.each([Buffer.alloc(2_000), Buffer.from('<html>please log in</html>'), Buffer.alloc(0)])(
+    'refuses what is no DICOM file',
+    async (content) => {
+      const coming = { sizeBytes: undefined, body: pieces(content, 100) };
+      await expect(expectInstance(asked, coming)).rejects.toThrow('no DICOM file');
+    },
+  );
 });
 
 describe('matchesKey', () => {

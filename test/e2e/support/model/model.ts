@@ -274,7 +274,8 @@ export class Model {
       if ((error as Error).cause instanceof LinkLost) gone();
       throw error;
     });
-    if (answer === 'forgotten') gone();
+    // `unknown`: also when its record was lost.
+    if (answer === 'forgotten' || answer === 'unknown') gone();
   }
 
   async #begin(name: string): Promise<void> {

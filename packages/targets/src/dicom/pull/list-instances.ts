@@ -1,9 +1,10 @@
+import { DispatchError } from '@dicom-dispatch/core';
 import { isUid, type Association } from 'dicom-dimse';
 import type { DataSet } from 'dicom-dimse/dataset';
 import type { RetrieveRequest } from '@dicom-dispatch/target-kit';
 import { findMatches } from './find-matches.ts';
 import { atLevel } from './find-studies.ts';
-import { findWhole } from './find-whole.ts';
+import { findWhole, type Whole } from './find-whole.ts';
 import { countOf, textOf } from './texts.ts';
 
 /** One instance as the target lists it. */
@@ -77,22 +78,9 @@ export async function listInstances(
   const hints = new Map<string, SeriesHint>();
   for (const [seriesInstanceUid, one] of series.found) {
     hints.set(seriesInstanceUid, { modality: textOf(one['Modality']), sopClassUids: study.sopClassUids });
-    const { found, missing } = await findWhole(
-      association,
-      {
-        query: {
-          ...atLevel('IMAGE'),
-          StudyInstanceUID: studyInstanceUid,
-          SeriesInstanceUID: seriesInstanceUid,
-          SOPInstanceUID: '',
-          SOPClassUID: '',
-        },
-        uid: 'SOPInstanceUID',
-        number: 'InstanceNumber',
-        expected: countOf(one['NumberOfSeriesRelatedInstances']),
-      },
-      signal,
-    );
+    const uids = { StudyInstanceUID: studyInstanceUid, SeriesInstanceUID: seriesInstanceUid, SOPInstanceUID: '' };
+    const expected = countOf(one['NumberOfSeriesRelatedInstances']);
+    const { found, missing } = await findImages(association, uids, expected, signal);
     if (missing !== 0) gaps.push({ seriesInstanceUid, count: missing });
     for (const [sopInstanceUid, image] of found) {
       if (!isUid(sopInstanceUid)) malformed.add(sopInstanceUid);
@@ -111,6 +99,33 @@ export async function listInstances(
     }
   }
   return { instances: [...listed.values()], malformed: [...malformed], gaps, hints };
+}
+
+/**
+ * Some archives read SOP classes from their files, and fail with the whole series if one of these is damaged or missing: then without
+ * them.
+ */
+async function findImages(
+  association: Association,
+  uids: DataSet,
+  expected: number | undefined,
+  signal: AbortSignal,
+): Promise<Whole> {
+  const images = (query: DataSet): Promise<Whole> => {
+    const whole = {
+      query: { ...atLevel('IMAGE'), ...query },
+      uid: 'SOPInstanceUID',
+      number: 'InstanceNumber',
+    } as const;
+    return findWhole(association, { ...whole, expected }, signal);
+  };
+  try {
+    return await images({ ...uids, SOPClassUID: '' });
+  } catch (error) {
+    const isAnswer = error instanceof DispatchError && error.code === 'target-error' && !association.hasEnded;
+    if (!isAnswer || signal.aborted) throw error;
+    return images(uids);
+  }
 }
 
 async function countsOf(association: Association, studyInstanceUid: string, signal: AbortSignal) {

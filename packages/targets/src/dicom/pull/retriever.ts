@@ -95,7 +95,7 @@ function openGet({ config, signal, pace }: RetrieveContext, receiving: StoreSink
       });
     },
     whyNot: (sopClassUid) =>
-      sopClassUid === undefined
+      sopClassUid === undefined && retriever.failure() === undefined
         ? `${retriever.whyNot(sopClassUid)}; it does not report SOP classes, so C-GET may miss instances: set retrieve: move`
         : retriever.whyNot(sopClassUid),
     close: () => retriever.close(),
@@ -158,7 +158,7 @@ function retrieverOver(
   options: (sopClassUids: readonly string[]) => Promise<ConnectOptions>,
   { sopClassUid, instead, signal, pace }: Operation,
   perform: (association: Association, identifier: Retrieval['identifier']) => Promise<RetrieveResult>,
-): Omit<Retriever, 'check'> {
+): Omit<Retriever, 'check'> & { failure(): string | undefined } {
   let association: Association | undefined;
   let offered = '';
   let failure: string | undefined;
@@ -194,6 +194,7 @@ function retrieverOver(
         failure = error.message;
       }
     },
+    failure: () => failure,
     whyNot: () => (failure === undefined ? 'the receiver did not send it' : `the receiver did not send it: ${failure}`),
     async close() {
       if (signal.aborted) association?.abort();
