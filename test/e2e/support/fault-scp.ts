@@ -7,6 +7,8 @@ export interface StoredOnce {
   readonly sopInstanceUid: string;
   readonly datasetHash: string;
   readonly status: number;
+  /** AE title of the sender. */
+  readonly callingAe: string;
 }
 
 export interface FaultScp extends AsyncDisposable {
@@ -82,7 +84,12 @@ export async function startFaultScp(options: FaultScpOptions = {}): Promise<Faul
               void scp.down();
               return 0x0110;
             }
-            stores.push({ sopInstanceUid: instance.sopInstanceUid, datasetHash: hash.digest('hex'), status: answer });
+            stores.push({
+              sopInstanceUid: instance.sopInstanceUid,
+              datasetHash: hash.digest('hex'),
+              status: answer,
+              callingAe: instance.association.peer.aeTitle,
+            });
             return answer;
           },
         },
