@@ -36,11 +36,8 @@ PUSH_ANSWER_SECONDS = 10
 CALL_ANSWER_SECONDS = 3
 CALLS_AT_A_TIME = 4
 LONGEST_ANSWER = 1024 * 1024
-# Instances that arrive are told together, so many at a time: the first at once, those that follow after so long without another one,
-# at the earliest and at the latest so long after the last request.
-ARRIVALS_QUIET_SECONDS = 0.2
-ARRIVALS_EARLIEST_SECONDS = 0.25
-ARRIVALS_LATEST_SECONDS = 0.5
+# Instances that arrive are announced together, so often and so many at a time.
+ARRIVALS_PACE_SECONDS = 0.25
 ARRIVALS_AT_ONCE = 300
 # The router says when no rule wants to know of them; it is asked again after so long.
 NOT_WANTED_SECONDS = 30
@@ -197,10 +194,8 @@ arrivals_wanted_from = 0.0
 def gather(first, told_at):
     came = [first]
     while len(came) < ARRIVALS_AT_ONCE and came[-1] is not None:
-        now = time.monotonic()
-        ends = min(told_at + ARRIVALS_LATEST_SECONDS, max(told_at + ARRIVALS_EARLIEST_SECONDS, now + ARRIVALS_QUIET_SECONDS))
         try:
-            came.append(arrivals.get(timeout=max(0.0, ends - now)))
+            came.append(arrivals.get(timeout=max(0.0, told_at + ARRIVALS_PACE_SECONDS - time.monotonic())))
         except queue.Empty:
             break
     return came
