@@ -82,7 +82,7 @@ export function evaluatePart(within: Environment, text: string, facts: Readonly<
 /** Parses and type-checks: @throws ExpressionError for what cannot be used as a condition */
 export function checkExpression(within: Environment, text: string): ReturnType<Environment['parse']> {
   const parsed = parse(within, text);
-  const slow = costProblem(parsed.ast, text);
+  const slow = costProblem(parsed.ast);
   if (slow) throw placed(text, slow.at, slow.message);
   const checked = parsed.check();
   if (!checked.valid) throw toExpressionError(text, checked.error);

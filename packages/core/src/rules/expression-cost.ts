@@ -4,8 +4,12 @@ import { isNode } from './wanted-tags.ts';
 /** Macros that run an expression for each element of a list. */
 const loops: ReadonlySet<string> = new Set(['exists', 'exists_one', 'all', 'filter', 'map']);
 const maxNestedLoops = 2;
-/** Of an expression with nested loops: what it lists itself is run through once for each element of the outer list. */
-const maxNestedLength = 2_000;
+/** Of an expression with nested loops: evaluated parts for each study, 0.2 s. */
+const maxSteps = 10_000_000;
+/** Assumed length of a list of a study, e.g. its series. */
+const assumedLength = 100;
+/** Texts of an element, of at most its length. */
+const shorteningCalls: ReadonlySet<string> = new Set(['trim', 'lowerAscii', 'upperAscii', 'substring']);
 /** Levels of the tree: `a || b || c` has one for each operator. */
 const maxDepth = 1_000;
 
@@ -19,7 +23,7 @@ export interface CostProblem {
  * What makes the evaluation of an expression slow, however short it is: a list in a list in a list. An expression is
  * evaluated for each study, in one thread with everything else, and cannot be interrupted.
  */
-export function costProblem(ast: ASTNode, text: string): CostProblem | undefined {
+export function costProblem(ast: ASTNode): CostProblem | undefined {
   if (isDeeperThan(ast, maxDepth)) {
     const message = `more than ${maxDepth} parts in a row: use \`value in [...]\`, or several rules`;
     return { message, at: 0 };
@@ -29,11 +33,20 @@ export function costProblem(ast: ASTNode, text: string): CostProblem | undefined
     const message = `${[...loops].join(', ')} are nested ${nested} deep, at most ${maxNestedLoops}: use several rules`;
     return { message, at: ast.range.start };
   }
-  if (nested > 1 && text.length > maxNestedLength) {
-    const message = `an expression with nested lists has at most ${maxNestedLength} characters: use several rules`;
+  if (nested > 1 && steps(ast) > maxSteps) {
+    const message = `nested lists may need more than 10 million steps for a study: shorten them, or use several rules`;
     return { message, at: ast.range.start };
   }
   return undefined;
+}
+
+/** Parts that are evaluated, with lists of the expression as long as their text. */
+function steps(node: ASTNode): number {
+  const sum = (parts: readonly ASTNode[]): number => parts.reduce((total, one) => total + steps(one), 0);
+  if (node.op !== 'rcall' || !loops.has(node.args[0])) return 1 + sum(nodesIn(node.args));
+  const [, list, parts] = node.args;
+  const length = Math.max(assumedLength, list.range.end - list.range.start);
+  return 1 + steps(list) + length * sum(parts);
 }
 
 /** Level by level: a walk that calls itself would run out of stack. */
@@ -61,7 +74,17 @@ function nestedLoops(node: ASTNode): number {
   return isMapped(list) ? inList + inBody : Math.max(inList, inBody);
 }
 
-/** `list.map(…)`, `list.map(…).filter(…)` */
-function isMapped(list: ASTNode): boolean {
-  return list.op === 'rcall' && (list.args[0] === 'map' || isMapped(list.args[1]));
+/** `list.map(…)`, `list.map(…).filter(…)`, `(list.map(…) + other)`, if `map` makes elements that may be larger. */
+function isMapped(node: ASTNode): boolean {
+  if (node.op !== 'rcall') return nodesIn(node.args).some((one) => isMapped(one));
+  const [name, list, parts] = node.args;
+  return (name === 'map' && !isPartOfElement(parts.at(-1))) || isMapped(list);
+}
+
+/** `s`, `s.Modality`, `s["Modality"]`, `s.Modality.trim()` */
+function isPartOfElement(node: ASTNode | undefined): boolean {
+  if (node?.op === 'id') return true;
+  if (node?.op === '.' || node?.op === '.?' || node?.op === '[]' || node?.op === '[?]')
+    return isPartOfElement(node.args[0]);
+  return node?.op === 'rcall' && shorteningCalls.has(node.args[0]) && isPartOfElement(node.args[1]);
 }

@@ -120,6 +120,9 @@ describe('an expression', () => {
   const series = Array.from({ length: 300 }, (_, at) => ({ Modality: 'CT', SeriesNumber: String(at) }));
   const facts = { source: 'main', study: { StudyDescription: 'x' }, series, origin: {} };
   const copies = 'a+a+a+a+a+a+a+a';
+  const names = (count: number): string =>
+    JSON.stringify(Array.from({ length: count }, (_, at) => `STATION-NAME-OF-${1000 + at}`));
+  const longCondition = Array(10).fill('a.StationName.contains(b)').join(' || ');
 
   it.each([
     ['lists in lists in lists', 'series.exists(a, series.exists(b, series.all(c, a == b && b == c)))', /nested 3 deep/],
@@ -128,8 +131,18 @@ describe('an expression', () => {
     ['a filter over such a list', `series.map(a, ${copies}).filter(a, a.exists(b, b == "x")) == []`, /nested 3 deep/],
     [
       'long lists in each other',
-      `"${'a,'.repeat(1200)}".split(",").exists(a, series.exists(b, a == b.X))`,
-      /at most 2000/,
+      `"${'a,'.repeat(1200)}".split(",").exists(a, "${'b,'.repeat(1200)}".split(",").exists(b, a == b))`,
+      /more than 10 million steps/,
+    ],
+    [
+      'a long list of long conditions',
+      `series.exists(a, ${names(900)}.exists(b, ${longCondition}))`,
+      /10 million steps/,
+    ],
+    [
+      'a list that doubles in a sum',
+      `${'('.repeat(9)}[[1]]${`.map(a, ${copies})+[])`.repeat(9)} == []`,
+      /nested 9 deep/,
     ],
     ['parts without end', Array(1_500).fill('true').join('||'), /more than 1000 parts in a row/],
     ['calls without end', `study.StudyDescription${'.trim()'.repeat(1_100)} == ""`, /maxDepth/],
@@ -142,8 +155,22 @@ describe('an expression', () => {
     ['series.exists(a, a.Modality == "CT" && series.exists(b, b.Modality == "SR"))', false],
     ['series.filter(a, a.Modality == "CT").filter(a, a.SeriesNumber == "7").exists(a, true)', true],
     ['series.map(a, a.Modality).exists(a, a == "CT")', true],
+    ['series.map(a, a.Modality).exists(m, ["CT", "MR"].exists(x, x == m))', true],
+    [
+      'series.filter(a, a.Modality == "CT").map(a, a["Modality"].lowerAscii()).all(d, ["a", "b"].all(x, !d.contains(x)))',
+      true,
+    ],
   ])('that looks at lists as rules do is taken: %s', (text, expected) => {
     expect(compileExpression(text).evaluate(facts)).toBe(expected);
+  });
+
+  it('that compares each series with a list of names is taken', () => {
+    for (const text of [
+      `series.exists(a, ${names(90)}.exists(name, a.SeriesNumber.contains(name)))`,
+      `${names(400)}.exists(name, series.exists(a, a.SeriesNumber.contains(name)))`,
+    ]) {
+      expect(compileExpression(text).evaluate(facts)).toBe(false);
+    }
   });
 
   it('of many parts is explained in time that grows with their number', () => {
