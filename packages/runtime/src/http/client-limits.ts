@@ -8,19 +8,18 @@ const maxConnectionsOfOne = 20;
 const requestMs = 10_000;
 /** Requests of one address in a second that are answered; the others are refused, at the end of that second. */
 const maxAtOnce = 100;
-
-interface Client {
-  connections: number;
-  second: number;
-  requests: number;
-}
+/** Addresses whose requests of a second are counted; those of others are answered. */
+const maxCounted = 10_000;
 
 /**
  * Bounds what one address can ask of a small server that nobody signs in to: connections, slow requests, and requests a second.
  * Probes of others are answered meanwhile, and the process goes on with its work.
  */
 export class ClientLimits {
-  readonly #clients = new Map<string, Client>();
+  readonly #connections = new Map<string, number>();
+  /** Requests of the current second, also of connections that have ended. */
+  readonly #requests = new Map<string, number>();
+  #second = 0;
 
   guard(server: Server): void {
     server.maxConnections = maxConnections;
@@ -28,29 +27,31 @@ export class ClientLimits {
     server.requestTimeout = requestMs;
     server.on('connection', (socket: Socket) => {
       const address = socket.remoteAddress ?? '';
-      const client = this.#clients.get(address) ?? { connections: 0, second: 0, requests: 0 };
-      if (client.connections >= maxConnectionsOfOne) {
+      const open = this.#connections.get(address) ?? 0;
+      if (open >= maxConnectionsOfOne) {
         socket.destroy();
         return;
       }
-      client.connections += 1;
-      this.#clients.set(address, client);
+      this.#connections.set(address, open + 1);
       socket.once('close', () => {
-        client.connections -= 1;
-        if (client.connections === 0) this.#clients.delete(address);
+        const left = (this.#connections.get(address) ?? 1) - 1;
+        if (left === 0) this.#connections.delete(address);
+        else this.#connections.set(address, left);
       });
     });
   }
 
   /** @returns whether the client gets an answer; false, a moment later, when it has asked too much */
   async admit(socket: Socket): Promise<boolean> {
-    const client = this.#clients.get(socket.remoteAddress ?? '');
-    if (!client) return false;
+    const address = socket.remoteAddress;
+    if (address === undefined) return false;
     const now = performance.now();
     const second = Math.floor(now / 1000);
-    if (client.second !== second) Object.assign(client, { second, requests: 0 });
-    client.requests += 1;
-    if (client.requests <= maxAtOnce) return true;
+    if (second !== this.#second) this.#requests.clear();
+    this.#second = second;
+    const requests = (this.#requests.get(address) ?? 0) + 1;
+    if (requests > 1 || this.#requests.size < maxCounted) this.#requests.set(address, requests);
+    if (requests <= maxAtOnce) return true;
     await sleep((second + 1) * 1000 - now, undefined, { ref: false });
     return false;
   }

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { httpRequest, waitFor } from '@dicom-dispatch/harness';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { createMetrics } from '../process/metrics.ts';
 import type { RunningService } from '../process/dependency.ts';
 import { startHealthServer } from './health-server.ts';
@@ -62,6 +62,22 @@ it('lets one address take few connections and answers a second, so that the proc
   await waitFor(() => open.every(({ destroyed }) => destroyed));
   expect(looked).toBeLessThan(1500);
   await waitFor(async () => (await httpRequest(`${server.url}/readyz`)).status === 200);
+  await server.stop();
+});
+
+it('counts the requests of an address in a second, also those of closed connections', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  vi.advanceTimersByTime(950);
+  const server = await startHealthServer('127.0.0.1:0', { services: () => [], metrics });
+  const statuses: number[] = [];
+  for (let count = 0; count < 102; count += 1) {
+    const { status } = await httpRequest(`${server.url}/healthz`, { headers: { connection: 'close' } });
+    statuses.push(status);
+  }
+  expect(statuses).toEqual([...Array<number>(100).fill(200), 429, 429]);
+  vi.advanceTimersByTime(100);
+  expect((await httpRequest(`${server.url}/healthz`)).status).toBe(200);
   await server.stop();
 });
 
