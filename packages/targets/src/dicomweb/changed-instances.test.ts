@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { startHttpServer, startOrthanc, type OrthancServer } from '@dicom-dispatch/harness';
 import { DispatchError } from '@dicom-dispatch/core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -110,11 +111,12 @@ describe('instances that are changed on their way', () => {
     expect([...delivery.ledger.values()].every(({ kind }) => kind === 'delivered')).toBe(true);
 
     // Where they cannot be written down this host is named, not the target.
-    vi.stubEnv('TMPDIR', '/no/such/folder');
+    const noFolder = join(import.meta.filename, 'below-a-file');
+    vi.stubEnv('TMPDIR', noFolder);
     const next = newStudy('no space', 3);
     const { error } = await new TestDelivery(dicomwebHandler, next).attempt(config, changing(next).hooks);
     vi.unstubAllEnvs();
-    expect(error).toMatchObject({ code: 'local-resources', message: expect.stringContaining('/no/such/folder') });
+    expect(error).toMatchObject({ code: 'local-resources', message: expect.stringContaining(noFolder) });
   });
 });
 
