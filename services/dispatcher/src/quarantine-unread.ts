@@ -8,19 +8,20 @@ import type { DeliveryDependencies } from './run-delivery.ts';
  * being sent or skipped.
  *
  * @param tags - by the instance's id in the source
+ * @returns how many were not in the ledger before
  */
 export async function quarantineUnread<T extends ManifestInstance>(
   { ledger, fence, progress, attempt, data }: DeliveryDependencies,
   key: LedgerKey,
   instances: readonly T[],
   tags: ReadonlyMap<string, Readonly<Record<string, string>>> | undefined,
-): Promise<void> {
+): Promise<number> {
   const unread = instances.filter(({ sourceId }) => tags?.get(sourceId) === unreadTags);
-  if (unread.length === 0) return;
+  if (unread.length === 0) return 0;
   const { quarantined, delivered } = await ledger.compare(key, unread);
   const known = new Set([...quarantined, ...delivered]);
-  for (const instance of unread) {
-    if (known.has(instance)) continue;
+  const added = unread.filter((instance) => !known.has(instance));
+  for (const instance of added) {
     const text = `source ${data.source} cannot read instance ${instance.sopInstanceUid}: whether it is to be sent depends on its tags`;
     const error = new DispatchError('source-instance-failed', text, { stage: 'manifest', disposition: 'permanent' });
     const { code, message } = error;
@@ -31,4 +32,5 @@ export async function quarantineUnread<T extends ManifestInstance>(
     );
     progress.quarantined(instance.sopInstanceUid, error);
   }
+  return added.length;
 }

@@ -72,15 +72,16 @@ async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch)
     const { instances, isAll } = await source.readArrived(data.arriving);
     const all = new Map(instances.map((one) => [one.sourceId, one]));
     const end = (kind: ArrivingEnd['kind']): ArrivingEnd => ({ kind, isAll, contentHash: contentHash(all.values()) });
+    // In the first attempt, before anything is written into the ledger.
+    await dependencies.restoreLedger(key, instances);
     if (!handler.sendsParts) return end('quiet');
     watch.begin();
     const selection = compileSelection(config.instances, data.selections);
     const first = await select([...all.values()]);
-    await dependencies.restoreLedger(key, instances);
     // No other process confirms instances of this delivery: what is confirmed from here on is known by its id.
-    const entries = await ledger.entries(key);
-    const before = compareWithLedger(entries, first);
-    progress.begin(first.length, before.delivered.length, before.quarantined.length);
+    let entries = await ledger.entries(key);
+    const before = compareWithLedger(entries, first.selected);
+    progress.begin(first.selected.length, before.delivered.length, before.quarantined.length);
     const given = { config, heldBytes: handler.heldBytes?.(config), key, watch, isUnsettled: true };
     let runs = await openRuns(dependencies, { ...given, study });
     let { pending } = before;
@@ -112,20 +113,23 @@ async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch)
         runs = await openRuns(dependencies, { ...given, study });
       }
       // A series that was stable before may be reported again.
-      ({ pending } = compareWithLedger(entries, await select(come)));
-      progress.grow(pending.length);
+      const { selected, quarantined } = await select(come);
+      if (quarantined > 0) entries = await ledger.entries(key);
+      ({ pending } = compareWithLedger(entries, selected));
+      progress.grow(pending.length + quarantined);
     }
 
-    /** Its instances to send, with their versions in the ledger. */
-    async function select(instances: readonly ManifestInstance[]): Promise<ManifestInstance[]> {
+    /** Its instances to send, with their versions in the ledger, and how many of them were quarantined just now. */
+    async function select(
+      instances: readonly ManifestInstance[],
+    ): Promise<{ readonly selected: readonly ManifestInstance[]; readonly quarantined: number }> {
       const { wanted } = selection;
       const tags = wanted.length > 0 ? await source.readInstanceTags(wanted, instances) : undefined;
       const selected = selectInstances(instances, study, selection, tags).map((one) => ({
         ...one,
         version: ledgerVersion(one.version, data),
       }));
-      await quarantineUnread(dependencies, key, selected, tags);
-      return selected;
+      return { selected, quarantined: await quarantineUnread(dependencies, key, selected, tags) };
     }
 
     async function next(): Promise<readonly ManifestInstance[] | 'whole' | 'quiet'> {
