@@ -14,6 +14,7 @@ export async function dependenciesOf(attempt: Attempt): Promise<DeliveryDependen
   const { context, data, signal, tracker, log, logLine } = attempt;
   const { prefix } = context.config.redis;
   const [begunAt, begun] = [await redisNow(context.redis, prefix), performance.now()];
+  let restored: Promise<void> | undefined;
   return {
     data,
     source: await context.sources.study(data, signal, { provesGone: true }),
@@ -26,7 +27,8 @@ export async function dependenciesOf(attempt: Attempt): Promise<DeliveryDependen
     listings: (config, manifest) => context.listings({ name: data.target, config }, manifest),
     share: attempt.memory,
     ledger: context.ledger,
-    restoreLedger: (key, all) => restoreLedger(attempt, key, all),
+    // Once: until an outdated manifest is read again, confirmations may have been revoked.
+    restoreLedger: (key, all) => (restored ??= restoreLedger(attempt, key, all)),
     receipts: new ReceiptWriter(context.config.receipts, attempt.place, attempt.number),
     fence: fenceOf(attempt),
     progress: tracker,

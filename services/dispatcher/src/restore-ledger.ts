@@ -24,13 +24,17 @@ const maxEarlier = 50;
 export async function restoreLedger(attempt: Attempt, key: LedgerKey, all: readonly ManifestInstance[]): Promise<void> {
   const { context, data, log } = attempt;
   // An operator may have requested that everything is sent again, and has had the ledger removed.
-  if (!data.again || data.nonce !== undefined || data.late === 'all' || attempt.number > 1) return;
+  if (!data.again || data.nonce !== undefined || data.late === 'all') return;
+  // An earlier attempt may have revoked confirmations. Its number is no proof: not every attempt is counted.
+  if (attempt.record.startedAt !== undefined) return;
   const { delivered, quarantined } = await context.ledger.summary(key);
   if (delivered + quarantined > 0) return;
   const latest = (await context.records.deliveriesOf(data, maxEarlier)).find(
     (one) => one.deliveryId !== data.deliveryId && ledgerKeyOf(one).target === key.target,
   );
   if (!latest || latest.confirmed === 0) return;
+  // It was reopened: an audit may have removed the confirmations, because the target lacks the instances.
+  if (latest.retriedAt !== undefined && latest.state !== 'delivered') return;
   const had = contentOf(latest, data, all);
   const text = had
     ? `the ledger of the study was missing in Redis: ${had.length} instances that an earlier delivery has confirmed are not sent again`

@@ -48,7 +48,7 @@ export interface DeliveryDependencies {
   /** Memory for the bytes of instances. */
   readonly share: MemoryShare;
   readonly ledger: Ledger;
-  /** Restores confirmations of earlier deliveries if the ledger was lost. */
+  /** Restores confirmations of earlier deliveries if the ledger was lost; once in an attempt. */
   restoreLedger(key: LedgerKey, all: readonly ManifestInstance[]): Promise<void>;
   readonly receipts: ReceiptWriter;
   /** ms since 1970, by the clock of Redis. */

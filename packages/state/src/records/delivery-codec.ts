@@ -41,6 +41,7 @@ export function decodeDelivery(fields: Record<string, string>): DeliveryRecord[]
       worker: fields['worker'],
       startedAt: time('startedAt'),
       endedAt: time('endedAt'),
+      retriedAt: time('retriedAt'),
       nextAttemptAt: time('nextAttemptAt'),
       ledger: fields['ledger'],
       place: fields['place'],

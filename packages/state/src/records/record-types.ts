@@ -94,6 +94,8 @@ export interface DeliveryRecord extends DeliveryData {
   readonly worker: string | undefined;
   readonly startedAt: number | undefined;
   readonly endedAt: number | undefined;
+  /** When an operator or an audit last continued it. */
+  readonly retriedAt: number | undefined;
   /** When it goes on, by the clock of Redis. */
   readonly nextAttemptAt: number | undefined;
   readonly updatedAt: number;
