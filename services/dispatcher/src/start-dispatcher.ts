@@ -39,6 +39,8 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
   /** Running study tasks. */
   const tasks = new Set<string>();
   const stopping = new AbortController();
+  /** Waiting deliveries are woken by one reload after another. */
+  let waking = Promise.resolve();
   const runStudyTask = async (job: Job, token?: string): Promise<unknown> => {
     const id = job.id ?? '';
     tasks.add(id);
@@ -95,8 +97,9 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
       await services.go(next);
       await endOperatorLimits(limits);
       await startWorkers(next);
-      const woken = await wakeForSchedule(context, before, next);
-      log.info({ targets: workers.size, woken }, 'configuration reloaded');
+      // A reload has to be answered in seconds, and there may be thousands.
+      waking = waking.then(() => wakeWaiting(before, next));
+      log.info({ targets: workers.size }, 'configuration reloaded');
     },
     async reread() {
       await endOperatorLimits(limits);
@@ -128,6 +131,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
           audits: () => auditsEnd,
           priors: () => priorsEnd,
           heartbeat: () => heartbeat.stop(),
+          'waking deliveries': () => waking,
           'queues and sources': () => context.close(),
         },
         leftoversEndMs,
@@ -154,6 +158,16 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
       const made = createTargetWorker(context, redis, name);
       workers.set(name, { ...made, concurrency: next.dispatcher.concurrency });
       run(made.worker);
+    }
+  }
+
+  async function wakeWaiting(before: Config, after: Config): Promise<void> {
+    try {
+      const woken = await wakeForSchedule(context, before, after, stopping.signal);
+      if (woken > 0) log.info({ woken }, 'deliveries that wait for a changed schedule were woken');
+    } catch (error) {
+      if (stopping.signal.aborted) return;
+      log.warn({ err: error }, 'deliveries could not be woken for a changed schedule: each checks it at its own time');
     }
   }
 
