@@ -54,3 +54,14 @@ it('of a study that arrives it takes no more than of one that is sent whole', ()
   expect(later).toBeLessThanOrEqual(4);
   expect(digested(500_000, 120)[1]).toBeGreaterThan(55);
 });
+
+it('a study that arrives takes nothing from one that is sent whole', () => {
+  let now = 0;
+  const budget = new DigestBudget(() => now);
+  let whole = 0;
+  for (; now < 10_000; now += 1) {
+    if (now % 20 === 0) budget.take(20_000, true);
+    if (now % 400 === 0 && budget.take(500_000)) whole += 1;
+  }
+  expect(whole).toBe(25);
+});

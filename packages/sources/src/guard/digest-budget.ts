@@ -13,17 +13,27 @@ const weight = 0.2;
 /** An instance of a study that arrives takes no longer than this; the rest is waiting for the next one. */
 const maxArrivingMs = 5;
 
-/** Selects the instances whose digests are compared by default: as many as cost little time. */
+/** What digests may cost now. */
+interface Credit {
+  /** Below zero after slow responses. */
+  ms: number;
+  since: number;
+}
+
+/**
+ * Selects the instances whose digests are compared by default: as many as cost little time. Studies that arrive have
+ * their own budget: their instances come between those of studies that are sent whole.
+ */
 export class DigestBudget {
   readonly #now: () => number;
-  /** Below zero after slow responses. */
-  #creditMs = maxCreditMs;
-  #since: number;
+  readonly #whole: Credit;
+  readonly #arriving: Credit;
   #requestMs = minRequestMs;
 
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
-    this.#since = now();
+    this.#whole = { ms: maxCreditMs, since: now() };
+    this.#arriving = { ...this.#whole };
   }
 
   /**
@@ -33,12 +43,13 @@ export class DigestBudget {
    */
   take(sizeBytes: number, isArriving = false): boolean {
     const now = this.#now();
-    const passedMs = isArriving ? Math.min(maxArrivingMs, now - this.#since) : now - this.#since;
-    this.#creditMs = Math.min(maxCreditMs, this.#creditMs + passedMs * share);
-    this.#since = now;
+    const credit = isArriving ? this.#arriving : this.#whole;
+    const passedMs = isArriving ? Math.min(maxArrivingMs, now - credit.since) : now - credit.since;
+    credit.ms = Math.min(maxCreditMs, credit.ms + passedMs * share);
+    credit.since = now;
     const hashMs = sizeBytes / bytesPerMs;
-    if (minRequestMs + hashMs > this.#creditMs) return false;
-    this.#creditMs -= this.#requestMs + hashMs;
+    if (minRequestMs + hashMs > credit.ms) return false;
+    credit.ms -= this.#requestMs + hashMs;
     return true;
   }
 
