@@ -11,6 +11,7 @@ import {
   type ArrivalMessage,
   type HandOverContext,
 } from '@dicom-dispatch/pipeline';
+import { readFeedState } from '@dicom-dispatch/state/feed';
 import { PulledStudies } from '@dicom-dispatch/state/priors';
 import type { Logger } from '@dicom-dispatch/runtime';
 import { toManifestInstance, withFileHeads, type OrthancClient } from '@dicom-dispatch/sources';
@@ -182,12 +183,14 @@ export class Arrivals {
     if (await wasPulled({ records: context.records, pulled }, source, snapshot, read)) return undefined;
     const routing = routeStudy(rules, study.facts, { isArriving: true });
     await this.#dependencies.confirm();
+    // A push may have been given the epoch of a moment ago.
+    const current = await readFeedState(context.redis, context.config.redis.prefix, source);
     const deliveries =
       routing.deliveries.length === 0
         ? []
         : await enqueueArriving(context, {
             source,
-            epoch: String(epoch),
+            epoch: String(Math.max(epoch, current?.epoch ?? epoch)),
             snapshot,
             rules: routing.rules,
             deliveries: routing.deliveries,
