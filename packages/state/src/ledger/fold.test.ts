@@ -177,6 +177,21 @@ describe('a folded ledger', () => {
     expect((await ledger.entries(key)).get(all[20]!.sopInstanceUid)).toMatchObject({ delivery: 'd-98765432' });
   });
 
+  test('of 10,000 instances grows no more: later ones stay in their hashes', async () => {
+    const instances = Array.from({ length: 10_000 }, (_, index) => instance(index));
+    await deliver(instances);
+    await ledger.fold(key, instances);
+    const { keys } = await keysAndBytes();
+    expect(keys).toHaveLength(1);
+    const packed = await redis.getBuffer(keys[0]!);
+    const late = instance(10_000);
+    await deliver([late]);
+    await ledger.fold(key, [...instances, late]);
+    expect(await redis.getBuffer(keys[0]!)).toEqual(packed);
+    expect((await keysAndBytes()).keys).toHaveLength(2);
+    expect((await ledger.compare(key, [...instances, late])).pending).toEqual([]);
+  });
+
   test('loses what is revoked, and nothing else', async () => {
     const instances = Array.from({ length: 2_500 }, (_, index) => instance(index));
     await deliver(instances);

@@ -64,7 +64,7 @@ export async function foldLedger(
     [...entriesOf(stored)].filter(([, { state, versionHash: hash }]) => state === 'delivered' && hash.length === 8),
   );
   const done = [...stored.hashes].filter(([field, value]) => delivered.has(field) || isRemoved(value));
-  if (done.length === 0 || done.length > maxEntries || delivered.size < fewestEntries) return;
+  if (done.length === 0 || Math.max(done.length, delivered.size) > maxEntries || delivered.size < fewestEntries) return;
   const known = new Map(stored.folded.map((entry) => [entry.field, entry]));
   const sources = new Map<string, InstanceVersion>();
   for (const instance of instances) {
