@@ -53,6 +53,7 @@ export async function forgetStudies(
   const sum = { studies: 0, forgotten: 0, deliveries: 0 };
   const measured = { studies: 0, bytes: 0 };
   const named = new Set<string>();
+  const searched = new Set<string>();
   for (const source of wish.source === undefined ? Object.keys(sources) : [wish.source]) {
     if (wish.studies) await lookAtNamed(source, wish.studies);
     else await lookAtAll(source);
@@ -94,6 +95,7 @@ export async function forgetStudies(
       { source, orthancStudyId },
       {
         before,
+        searched,
         withFailed: wish.failed === true,
         dryRun: dryRun && (measured.studies < maxMeasured ? 'measured' : true),
       },

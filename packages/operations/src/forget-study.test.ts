@@ -209,6 +209,34 @@ test('nothing of it is left although its list of deliveries was lost, and open d
   expect(await everything()).toEqual(other);
 });
 
+test('nothing of it is left although the record of a delivery was lost', async () => {
+  startWorkers();
+  await end(await enqueue('1.2.34'));
+  const other = await everything();
+  const enqueued = await enqueue('1.2.35', { to: ['a', 'b'] });
+  await end(enqueued);
+  const lost = enqueued.added.find(({ target }) => target === 'b')!;
+  await (await operations.queues.target('b').getJob(lost.deliveryId))?.remove();
+  await redis.del(`{dicom-dispatch}:delivery:${lost.deliveryId}`);
+  expect(await forget('1.2.35')).toMatchObject({ answer: 'forgotten', deliveries: 1 });
+  const left = await everything();
+  const indexes = (all: Map<string, unknown>): unknown[] => [...all].filter(([key]) => key.includes(':index:'));
+  expect(indexes(left)).toEqual(indexes(other));
+});
+
+test('a check searches no lists of deliveries, a pass searches a source once', async () => {
+  startWorkers();
+  await end(await enqueue('1.2.36'));
+  await redis.del('{dicom-dispatch}:study-deliveries:main:o-1.2.36');
+  const before = await everything();
+  expect(await forget('1.2.36', { dryRun: true })).toMatchObject({ answer: 'forgotten', deliveries: 0 });
+  expect(await everything()).toEqual(before);
+  const searched = new Set<string>();
+  expect(await forget('1.2.37', { searched })).toMatchObject({ answer: 'unknown' });
+  expect([...searched]).toEqual(['main']);
+  expect(await forget('1.2.36', { searched })).toMatchObject({ answer: 'forgotten', deliveries: 1 });
+});
+
 test('kept: what is recent, waits, is under way, has failed, or is being routed', async () => {
   const enqueued = await enqueue('1.2.3');
   const id = enqueued.added[0]?.deliveryId ?? '';

@@ -20,14 +20,20 @@ interface Study {
 
 /**
  * Removes all data of a study if nothing about it is open. The caller has verified that the source no longer has it
- * (docs/decisions/0010-what-may-be-forgotten.md).
+ * (docs/decisions/0010-what-may-be-forgotten.md). A check (`dryRun`) writes nothing, and does not find deliveries whose list was lost.
  *
  * @throws DispatchError `ledger-unavailable`
  */
 export async function forgetStudy(
   context: Context,
   study: Study,
-  terms: Pick<ForgetTerms, 'before' | 'withFailed' | 'dryRun' | 'fence'>,
+  {
+    searched = new Set(),
+    ...terms
+  }: Pick<ForgetTerms, 'before' | 'withFailed' | 'dryRun' | 'fence'> & {
+    /** Sources whose deliveries this pass has searched: once is enough. */
+    readonly searched?: Set<string>;
+  },
 ): Promise<Forgotten> {
   const { redis, keys } = context;
   const { sources, targets, redis: redisConfig } = context.config();
@@ -48,7 +54,7 @@ export async function forgetStudy(
       left: keys.left(source),
     },
   };
-  await findDeliveries(context, study);
+  if (!terms.dryRun) await findDeliveries(context, study, searched);
   const foreseen = await forgetRecords(redis, redisConfig.prefix, study, { ...all, dryRun: terms.dryRun || true });
   if (terms.dryRun || !isGone(foreseen)) return foreseen;
   // If interrupted after this, the removal is repeated. In the reverse order the remaining keys could no longer be found.
@@ -63,7 +69,8 @@ export async function forgetStudy(
  * The list of a study's deliveries may have been lost alone: they would stay for ever, and an open one would go on. All deliveries of the
  * source are entered in their lists again.
  */
-async function findDeliveries({ redis, records, config }: Context, study: Study): Promise<void> {
+async function findDeliveries({ redis, records, config }: Context, study: Study, searched: Set<string>): Promise<void> {
+  if (searched.has(study.source)) return;
   const known = await records.study(study);
   if (known?.targets.length === 0 || (await records.deliveriesOf(study, 1)).length > 0) return;
   const mender = new RecordMender(redis, config().redis.prefix);
@@ -73,6 +80,7 @@ async function findDeliveries({ redis, records, config }: Context, study: Study)
       await mender.mendDeliveries(index, ids.slice(from, from + atOnce));
     }
   }
+  searched.add(study.source);
 }
 
 function isGone({ answer }: Forgotten): boolean {

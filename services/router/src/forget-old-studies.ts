@@ -46,6 +46,7 @@ export async function forgetOldStudies(dependencies: ForgetDependencies): Promis
   const { source, operations, fence, signal, log } = dependencies;
   const { redis, records, keys } = operations;
   const before = dependencies.now() - dependencies.keepMs;
+  const searched = new Set<string>();
   const result = { studies: 0, forgotten: 0, deliveries: 0, inSource: 0 };
   let place = Number((await redis.hget(keys.forgetting(source), 'place')) ?? 0);
   for (;;) {
@@ -72,7 +73,11 @@ export async function forgetOldStudies(dependencies: ForgetDependencies): Promis
       return false;
     }
     if (!(await isGoneForGood(orthancStudyId))) return false;
-    const { answer, deliveries } = await forgetStudy(operations, { source, orthancStudyId }, { before, fence });
+    const { answer, deliveries } = await forgetStudy(
+      operations,
+      { source, orthancStudyId },
+      { before, fence, searched },
+    );
     if (answer === 'lost') throw new LeaseLost('another router leads the source');
     if (answer !== 'forgotten' && answer !== 'unknown') return false;
     result.forgotten += 1;

@@ -1,4 +1,5 @@
 import { defineScript, type Script } from '../redis/script.ts';
+import { deliveryStates } from './record-types.ts';
 
 /**
  * Checks whether the data of a study may be removed, and removes them, in one step: anything that begins meanwhile (a retry,
@@ -39,7 +40,7 @@ local function isKnownIn(other)
   local start = uid .. ' ' .. other
   return #redis.call('ZRANGEBYLEX', KEYS[4], '[' .. start .. ' ', '(' .. start .. '!', 'LIMIT', 0, 1) > 0
 end
-local newest, older, shapes = {}, {}, {}
+local newest, older, shapes, lost = {}, {}, {}, {}
 for _, id in ipairs(redis.call('ZREVRANGE', KEYS[2], 0, -1)) do
   local fields = redis.call('HMGET', prefix .. ':delivery:' .. id, 'data', 'state', 'updatedAt')
   local data = fields[1] and cjson.decode(fields[1])
@@ -58,6 +59,8 @@ for _, id in ipairs(redis.call('ZREVRANGE', KEYS[2], 0, -1)) do
     contents[data.contentHash] = true
     table.insert(shapes[shape] and older or newest, { id = id, data = data, state = state })
     shapes[shape] = true
+  else
+    table.insert(lost, id)
   end
 end
 for _, choice in ipairs(redis.call('HVALS', KEYS[5])) do
@@ -131,6 +134,21 @@ for _, one in ipairs(newest) do
 end
 for shape in pairs(shapes) do
   redis.call('UNLINK', unpack(ledgersOf(shape)))
+end
+-- Without a record only the indexes know them.
+if #lost > 0 then
+  local targets = redis.call('SMEMBERS', prefix .. ':targets')
+  for _, target in ipairs(study and study.targets or {}) do table.insert(targets, target) end
+  for _, id in ipairs(lost) do
+    redis.call('ZREM', index .. 'open', id)
+    redis.call('ZREM', index .. 'source:' .. source, id)
+    redis.call('SREM', KEYS[6], id)
+    for _, rule in ipairs(study and study.rules or {}) do redis.call('ZREM', index .. 'rule:' .. rule, id) end
+    for _, state in ipairs({ ${deliveryStates.map((state) => `'${state}'`).join(', ')} }) do
+      redis.call('ZREM', index .. 'state:' .. state, id)
+      for _, target in ipairs(targets) do redis.call('ZREM', index .. 'target:' .. target .. ':' .. state, id) end
+    end
+  end
 end
 for _, rule in ipairs(study and study.rules or {}) do redis.call('ZREM', index .. 'studies-rule:' .. rule, member) end
 redis.call('ZREM', index .. 'studies-source:' .. source, member)
