@@ -81,7 +81,7 @@ async function mendStudy(
   if (found.missed > 0) findings.repaired('entry-restored');
   const restored = await restoreRecords(context, findings, lost);
   const missing = lost.filter((id) => !restored.has(id));
-  const ended = await mender.endedByOperator(missing);
+  const ended = await mender.endedUnsent(missing);
   const gone = missing.filter((id) => !ended.has(id));
   // A missing list of deliveries is restored from their records.
   if (study && gone.length === 0) return answered(context, key);
@@ -104,9 +104,12 @@ async function mendStudy(
     log.error({ ...key }, 'the record of a study was missing in Redis, and was made again from its deliveries');
     return;
   }
+  // Their ids do not tell their targets: they may have a transform, or have been requested again.
+  const unsent = await mender.targetsOf([...ended], study.targets);
+  const unknown = await mender.targetsOf(gone, study.targets);
   const has = (target: string): boolean =>
     known.some((one) => one.target === target && one.contentHash === study.contentHash) ||
-    ended.has(deliveryId({ ...study, target }));
+    (unsent.has(target) && !unknown.has(target));
   const only = study.targets.filter((target) => !has(target));
   if (only.length > 0) {
     await ask(context, findings, key, gone, () => routeSoon(redis, config().redis.prefix, study, only));

@@ -128,6 +128,9 @@ end
 return ''
 `);
 
+/** Ended, and nothing more is to be sent. */
+const unsentStates = ['cancelled', 'moved', 'resolved'] as const;
+
 const endedText =
   'its record was missing in Redis, and was made again as ended: its errors, attempts and counts are not known any more';
 
@@ -251,18 +254,31 @@ export class RecordMender {
   }
 
   /**
-   * Those of the deliveries that an operator has ended, according to the indexes of states: without a record they must not
-   * start again.
+   * Those of the deliveries that have ended as cancelled, moved or resolved, according to the indexes of states: without a
+   * record they must not start again.
    */
-  async endedByOperator(ids: readonly string[]): Promise<ReadonlySet<string>> {
-    if (ids.length === 0) return new Set();
-    const { index } = redisKeys(this.#prefix);
-    const scores = await Promise.all(
-      (['cancelled', 'moved', 'resolved'] as const).map((state) =>
-        this.#redis.zmscore(index(`state:${state}`), ...ids),
-      ),
+  async endedUnsent(ids: readonly string[]): Promise<ReadonlySet<string>> {
+    return new Set(await this.#indexed(ids, (state) => `state:${state}`, unsentStates));
+  }
+
+  /** Those of the targets that have one of the deliveries, in whatever state, according to the indexes of targets. */
+  async targetsOf(ids: readonly string[], targets: readonly string[]): Promise<ReadonlySet<string>> {
+    const found = await Promise.all(
+      targets.map((target) => this.#indexed(ids, (state) => `target:${target}:${state}`, deliveryStates)),
     );
-    return new Set(ids.filter((_, at) => scores.some((list) => list[at] !== null)));
+    return new Set(targets.filter((_, at) => found[at]?.length));
+  }
+
+  /** Those of the ids that are in an index of one of the states. */
+  async #indexed(
+    ids: readonly string[],
+    nameOf: (state: DeliveryState) => string,
+    states: readonly DeliveryState[],
+  ): Promise<string[]> {
+    if (ids.length === 0) return [];
+    const { index } = redisKeys(this.#prefix);
+    const scores = await Promise.all(states.map((state) => this.#redis.zmscore(index(nameOf(state)), ...ids)));
+    return ids.filter((_, at) => scores.some((list) => list[at] !== null));
   }
 
   /** Removes a delivery without a record that cannot be restored from the list of its study and the indexes of states. */
