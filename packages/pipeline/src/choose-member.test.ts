@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { chooseMember } from './choose-member.ts';
 import { handOver } from './hand-over.ts';
 import { jobPlace } from './queues/index.ts';
+import { reconcile } from './reconcile/index.ts';
 import { startTestPipeline, type TestPipeline } from './testing/start-test-pipeline.ts';
 
 let test: TestPipeline;
@@ -121,6 +122,84 @@ describe('a delivery that is moved to another member', () => {
     );
     expect(handed).toEqual({ target: 'b', hasLeft: false });
     expect([former?.record.state, next?.record.state]).toEqual(['cancelled', 'cancelled']);
+  });
+
+  /** Moves it, and is killed after so many writes of records. @returns false if it was not */
+  async function handOverUntil(writes: number, former: ReturnType<typeof deliveryData.parse>): Promise<boolean> {
+    let left = writes;
+    const records = new Proxy(test.operations.records, {
+      get(real, name) {
+        const value: unknown = Reflect.get(real, name);
+        if (typeof value !== 'function') return value;
+        return async (...args: unknown[]) => {
+          const answer: unknown = await value.apply(real, args);
+          if (['routed', 'change', 'update'].includes(String(name)) && --left === 0) throw new Error('killed');
+          return answer;
+        };
+      },
+    });
+    const context = { ...test.operations, config: test.config, records };
+    return handOver(context, former, { why: 'it is down', onlyWaiting: true }).then(
+      () => false,
+      (error: unknown) => (error as Error).message === 'killed',
+    );
+  }
+
+  async function reconciled(): Promise<void> {
+    const key = `${test.config.redis.prefix}:index:open`;
+    for (const id of await test.redis.zrange(key, '0', '-1')) await test.redis.zadd(key, 0, id);
+    await reconcile(test.reconciling);
+  }
+
+  async function lookAtNext() {
+    const { records } = await test.operations.records.deliveries({ target: 'b', limit: 1 });
+    const id = records[0]?.deliveryId ?? '';
+    const next = await test.operations.records.look(id);
+    return { id, next, place: (await jobPlace(test.redis, test.operations.queues.target('b'), id)).state };
+  }
+
+  it.each([1, 2, 3, 4, 5])('stays held after a crash when %s writes were made', async (writes) => {
+    const { records } = test.operations;
+    const { added } = await test.enqueue('1.2.11');
+    const former = deliveryData.parse({ ...added[0], group });
+    await records.change(former.deliveryId, { ...act('hold'), patch: { wake: 'person' } });
+    expect(await handOverUntil(writes, former)).toBe(writes <= 5);
+    await reconciled();
+    if ((await records.delivery(former.deliveryId))?.state === 'waiting') {
+      // Not moved yet: it waits for that.
+      expect(await lookAtNext()).toMatchObject({ next: { record: { state: 'waiting' } }, place: 'missing' });
+      await handOver({ ...test.operations, config: test.config }, former, { why: 'it is down' });
+    }
+    const { id, next } = await lookAtNext();
+    expect(next).toMatchObject({ isHeld: true, record: { state: 'waiting', replaces: undefined } });
+    // It is held no longer than until it is released.
+    expect((await records.change(id, { ...act('release'), patch: { wake: 'job' } })).kind).toBe('done');
+    await reconciled();
+    expect(await lookAtNext()).toMatchObject({ next: { isHeld: false }, place: 'ready' });
+  });
+
+  it('is not sent if the other one is cancelled after a crash, and can be retried', async () => {
+    const { records } = test.operations;
+    const { added } = await test.enqueue('1.2.12');
+    const former = deliveryData.parse({ ...added[0], group });
+    expect(await handOverUntil(1, former)).toBe(true);
+    await reconciled();
+    expect((await lookAtNext()).place).toBe('missing');
+    await records.change(former.deliveryId, { ...act('cancel'), patch: { state: 'cancelled', endedAt: fromNow() } });
+    await reconciled();
+    const { id, next } = await lookAtNext();
+    expect(next?.record.state).toBe('cancelled');
+    await records.change(id, { ...act('retry'), patch: { state: 'waiting', wake: 'job' } });
+    await reconciled();
+    expect((await lookAtNext()).next?.record.state).toBe('waiting');
+  });
+
+  it('continues after a crash when the other one has left', async () => {
+    const { added } = await test.enqueue('1.2.13');
+    expect(await handOverUntil(2, deliveryData.parse({ ...added[0], group }))).toBe(true);
+    expect((await lookAtNext()).place).toBe('missing');
+    await reconciled();
+    expect(await lookAtNext()).toMatchObject({ next: { record: { replaces: undefined } }, place: 'ready' });
   });
 
   it('has a record there although that of its study is missing', async () => {

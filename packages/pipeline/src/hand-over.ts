@@ -5,9 +5,10 @@ import {
   type Changed,
   type DeliveryChange,
   type DeliveryPatch,
+  type DeliveryRecord,
   type Records,
 } from '@dicom-dispatch/state/records';
-import { deliveryId, type DeliveryData } from '@dicom-dispatch/core';
+import { deliveryData, deliveryId, type DeliveryData } from '@dicom-dispatch/core';
 import {
   isUsable,
   readChoice,
@@ -98,7 +99,7 @@ export async function handOver(
 
 /**
  * Ends a delivery as moved, and begins the one that takes its place, also when the record of its study is missing. The new one has no job
- * before the former one has ended.
+ * before the former one has ended; its record names that one until then, for `finishReplacing`.
  *
  * @returns what became of the former: refused when it has ended meanwhile, or is in none of the states `from`
  */
@@ -119,7 +120,9 @@ export async function replaceDelivery(
   const study = await records.study(former);
   const before = study?.targets.filter((one) => keepsTarget || one !== former.target) ?? [];
   const targets = [...new Set([...before, next.target])];
-  await records.routed(study ? { ...study, targets } : studyOf(former, targets), [next]);
+  await records.routed(study ? { ...study, targets } : studyOf(former, targets), [
+    { ...next, replaces: former.deliveryId },
+  ]);
   const left = await records.change(former.deliveryId, {
     ...act('move'),
     ...change,
@@ -127,7 +130,29 @@ export async function replaceDelivery(
   });
   await keepIntent(context, former.deliveryId, next.deliveryId, left);
   await addJob(context, next);
+  await records.update(next.deliveryId, { replaces: null });
   return left;
+}
+
+/**
+ * Gives a delivery that takes over another one its job, after a crash in `replaceDelivery`: held or cancelled if that one was.
+ *
+ * @returns false if the other one is open: it continues, or is moved again
+ */
+export async function finishReplacing(
+  context: Pick<HandOverContext, 'config' | 'redis' | 'queues' | 'records'>,
+  next: DeliveryRecord,
+): Promise<boolean> {
+  const { records } = context;
+  const former = await records.look(next.replaces ?? '');
+  if (former) {
+    const { record, isCancelled } = former;
+    if (!endStates.includes(record.state)) return false;
+    await keepIntent(context, record.deliveryId, next.deliveryId, { state: record.state, isCancelled });
+  }
+  await addJob(context, deliveryData.parse(next));
+  await records.update(next.deliveryId, { replaces: null });
+  return true;
 }
 
 /** What an operator wants of the former delivery is wanted of the one that takes its place, also if he has just said so. */
@@ -135,20 +160,20 @@ async function keepIntent(
   { records, redis, config }: Pick<HandOverContext, 'config' | 'redis' | 'records'>,
   formerId: string,
   nextId: string,
-  left: Changed,
+  left: Pick<Changed, 'state' | 'isCancelled'>,
 ): Promise<void> {
   const { isHeld = false } = (await records.look(formerId)) ?? {};
-  const isCancelled = left.isCancelled || (left.kind === 'refused' && left.state === 'cancelled');
+  const isCancelled = left.isCancelled || left.state === 'cancelled';
   if (isCancelled) {
     await records.change(nextId, {
       ...act('cancel'),
-      patch: { state: 'cancelled', endedAt: fromNow() },
+      patch: { state: 'cancelled', endedAt: fromNow(), replaces: null },
       event: { kind: 'ended', text: 'cancelled by an operator' },
     });
   } else if (isHeld && left.state !== undefined && endStates.includes(left.state)) {
     await records.change(nextId, {
       ...act('hold'),
-      patch: { wake: 'person', nextAttemptAt: null },
+      patch: { wake: 'person', nextAttemptAt: null, replaces: null },
       event: { kind: 'operator', text: 'it stays held' },
     });
     await redis.srem(operationKeys(config.redis.prefix).held, formerId);

@@ -2,6 +2,7 @@ import { nextStartAt, type Config } from '@dicom-dispatch/core';
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { act, endStates, fromNow, type DeliveryRecord, type LookedAt } from '@dicom-dispatch/state/records';
 import { endWaitingJob, jobPlaces, type JobPlace } from '../queues/index.ts';
+import { finishReplacing } from '../hand-over.ts';
 import { callDelivery, wakeDelivery } from '../wake-delivery.ts';
 import { restoreRecords } from './mend-records.ts';
 import type { Findings, ReconcileContext } from './reconcile-context.ts';
@@ -117,6 +118,10 @@ async function reconcileOne(
   }
   // It continues when it is released.
   if (isHeld) return again.held;
+  if (record.replaces !== undefined) {
+    if (await finishReplacing({ ...context, config: config() }, record)) findings.repaired('job-added');
+    return again.active;
+  }
   if (config().targets[target] === undefined) {
     findings.problem({
       kind: 'target-unknown',
@@ -124,7 +129,7 @@ async function reconcileOne(
       text: `Deliveries wait for the target ${target}, which is not in the configuration: move them to another target, or drop them.`,
     });
   }
-  if (record.wake === 'schedule' && opensNow(config(), record, now)) {
+  if (record.wake === 'schedule' && (record.nextAttemptAt ?? 0) > now && opensNow(config(), record, now)) {
     // The schedule of its target was changed.
     if (await wakeDelivery({ ...context, config: config() }, deliveryId)) findings.repaired('job-advanced');
     return again.waiting;

@@ -95,6 +95,15 @@ describe('an open delivery', () => {
     expect([await place(due), await place(later), await place(opened)]).toEqual(['ready', 'delayed', 'ready']);
   });
 
+  it('that waits in its queue since its window has opened is unchanged', async () => {
+    const id = await deliver('1.2.42');
+    const { records } = test.operations;
+    await records.change(id, { ...act('wake'), patch: { wake: 'schedule', nextAttemptAt: fromNow() } });
+    const before = await records.delivery(id);
+    expect(await pass()).toEqual({});
+    expect(await records.delivery(id)).toEqual(before);
+  });
+
   it('that was postponed while the clock of Redis was a day ahead continues when it is set back, unless it is held', async () => {
     const { operations, redis, reconciling } = test;
     const keys = redisKeys(prefix);
@@ -277,7 +286,7 @@ describe('one key that is lost alone', () => {
   );
 
   it.each(['cancelled', 'moved', 'resolved'] as const)(
-    'a delivery that an operator has %s, without record and job, is not routed again',
+    'a delivery that has ended as %s, without record and job, is not routed again',
     async (state) => {
       const { redis, operations } = test;
       const study = await test.enqueue('1.2.60', { to: ['a', 'b'] });
@@ -296,6 +305,21 @@ describe('one key that is lost alone', () => {
       expect(settled).toMatchObject({ only: ['a'] });
     },
   );
+
+  it('a cancelled delivery with a transform, without record and job, is not routed again with another one', async () => {
+    const { redis, operations } = test;
+    const study = await test.enqueue('1.2.65', { to: ['b'] });
+    const lost = study.added[0]?.deliveryId ?? '';
+    const cancelled = { ...study.added[0]!, target: 'a', deliveryId: 'd-with-transform' };
+    const record = await operations.records.study(cancelled);
+    await operations.records.routed({ ...record!, targets: ['a', 'b'] }, [cancelled]);
+    await operations.records.update(cancelled.deliveryId, { state: 'cancelled' });
+    await operations.queues.target('b').remove(lost);
+    await redis.del(keys().delivery(cancelled.deliveryId), keys().delivery(lost));
+    expect(await pass()).toMatchObject({ 'routed-again': 1 });
+    const settled = JSON.parse((await redis.hget(keys().settled('main'), 'o-1.2.65')) ?? '{}') as object;
+    expect(settled).toMatchObject({ only: ['b'] });
+  });
 
   it('the record and the list of a study are made again', async () => {
     const id = await deliver('1.2.53');

@@ -28,6 +28,7 @@ export function decodeDelivery(fields: Record<string, string>): DeliveryRecord[]
   return [
     {
       ...data,
+      replaces: fields['replaces'],
       priority: (fields['priority'] as DeliveryData['priority'] | undefined) ?? data.priority,
       state: fields['state'] as DeliveryState,
       stage: fields['stage'] as Stage | undefined,

@@ -38,6 +38,7 @@ for i = 6, #ARGV, 2 do
   if redis.call('HSETNX', key, 'data', data) == 1 then
     local record = cjson.decode(data)
     redis.call('HSET', key, 'state', 'waiting', 'wake', 'job', 'updatedAt', at, 'since', string.format('%d', now))
+    if record.replaces then redis.call('HSET', key, 'replaces', record.replaces) end
     redis.call('ZADD', index .. 'open', string.format('%d', now + 60000), id)
     if record.hold then
       redis.call('HSET', key, 'heldFromStart', '1', 'held', '1', 'wake', 'person', 'keptBackAt', string.format('%d', now))

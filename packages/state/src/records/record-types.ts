@@ -79,6 +79,8 @@ export type WakeKind = (typeof wakeKinds)[number];
 
 /** A delivery as an operator sees it. No patient data. Times are ms since 1970. */
 export interface DeliveryRecord extends DeliveryData {
+  /** Id of the delivery that it takes over, until it has its job: it must not begin before that one has ended. */
+  readonly replaces: string | undefined;
   readonly state: DeliveryState;
   readonly stage: Stage | undefined;
   /** Where the last failed attempt ended. */
@@ -162,6 +164,7 @@ export type DeliveryPatch = {
       | 'waits'
       | 'losses'
       | 'anyway'
+      | 'replaces'
       | 'lock'
       | 'token'
   ]?: DeliveryRecord[Key] | null;

@@ -14,12 +14,13 @@ import type { SearchHashes } from './search-hash.ts';
  */
 export class Records extends RecordSearch {
   /**
+   * @param deliveries - `replaces`: id of the delivery that a new one takes over
    * @param keepsStudy - the record of a known study is preserved
    * @returns how many of the deliveries are new
    */
   async routed(
     study: StudyRecord,
-    deliveries: readonly DeliveryData[],
+    deliveries: readonly (DeliveryData & { readonly replaces?: string })[],
     { keepsStudy = false }: { readonly keepsStudy?: boolean } = {},
   ): Promise<number> {
     const member = memberOf(study);
