@@ -1,6 +1,9 @@
 import { DimseError } from '../errors/dimse-error.ts';
 import type { ByteCursor } from './byte-source.ts';
 
+/** Sequential reading of elements. */
+export type ElementStream = Pick<ByteStream, 'position' | 'take' | 'takeSome' | 'skip'>;
+
 /** Reads exact amounts from a cursor. Holds the requested bytes, and one chunk. */
 export class ByteStream {
   readonly #cursor: ByteCursor;

@@ -1,8 +1,8 @@
-import { createHash, hash } from 'node:crypto';
+import { createHash, hash, type Hash } from 'node:crypto';
 import { DimseError, isDimseError } from '../errors/dimse-error.ts';
 import { TRANSFER_SYNTAX } from '../uids.ts';
 import type { ByteSource } from './byte-source.ts';
-import { ByteStream } from './byte-stream.ts';
+import { ByteStream, type ElementStream } from './byte-stream.ts';
 import type { FileMeta } from './file-meta.ts';
 import { inflated } from './inflated.ts';
 import type { OpenPart10Options } from './open-part10.ts';
@@ -21,6 +21,7 @@ import {
   type ElementSyntax,
 } from './read-elements.ts';
 import { toImplicitVr } from './to-implicit-vr.ts';
+import { ValueStream } from './value-stream.ts';
 
 export interface DigestElementsOptions extends OpenPart10Options {
   /** VR of a tag (0xGGGGEEEE) by PS3.6; undefined for a private or unknown one. Padding of texts is not compared (PS3.5 section 6.2). */
@@ -32,24 +33,27 @@ export interface ElementDigests {
   readonly meta: FileMeta;
   /**
    * SHA-256 (base64) of each top-level element by its tag (0xGGGGEEEE). Two are equal when their values are, whatever the
-   * transfer syntax, the VRs and the way in which lengths of sequences and items are encoded; the pixels of two compressed syntaxes are
-   * compared as they are encoded.
+   * transfer syntax, the VRs, the way in which lengths of sequences and items are encoded, and the division of encapsulated pixel
+   * data into fragments; the pixels of two compressed syntaxes are compared as they are encoded.
    */
   readonly elements: ReadonlyMap<number, string>;
   /** Why it could not be read to its end, with the tag of the element in which that was; `elements` are those before. */
   readonly broken: { readonly tag: number; readonly reason: string } | undefined;
 }
 
-/** PS3.5 section 7.2: group lengths are retired; (FFFC,FFFC) is padding; (0008,0001) is a length. */
+const meaningless: ReadonlySet<number> = new Set([0x00080001, 0x7fe00001, 0x7fe00002, 0xfffcfffc]);
+
+/** PS3.5 section 7.2: group lengths are retired; (FFFC,FFFC) is padding; (0008,0001) is a length. (7FE0,0001) and (7FE0,0002) are
+ * positions and lengths of encapsulated frames (PS3.3 section C.7.6.3.1.8). */
 function hasNoMeaning(tag: number): boolean {
-  return tag % 0x10000 === 0 || tag === 0xfffcfffc || tag === 0x00080001;
+  return tag % 0x10000 === 0 || meaningless.has(tag);
 }
 
 const maxElements = 20_000;
 /** Values up to this are taken whole. */
 const maxWholeBytes = 64 * 1024;
-/** Groups of pixel data, whose first bytes may look like an item. */
-const pixelGroup = 0x7fe00000;
+/** Group of pixel data, whose first bytes may look like an item. */
+const pixelGroup = 0x7fe0;
 const itemTag = Buffer.from([0xfe, 0xff, 0x00, 0xe0]);
 /** VRs whose values are padded to an even length (PS3.5 section 6.2). */
 const texts: ReadonlySet<string> = new Set('AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT'.split(' '));
@@ -91,10 +95,10 @@ export async function digestElements(source: ByteSource, options: DigestElements
 }
 
 class Walk {
-  readonly #stream: ByteStream;
+  readonly #stream: ElementStream;
   readonly #vrOf: DigestElementsOptions['vrOf'];
 
-  constructor(stream: ByteStream, vrOf: DigestElementsOptions['vrOf']) {
+  constructor(stream: ElementStream, vrOf: DigestElementsOptions['vrOf']) {
     this.#stream = stream;
     this.#vrOf = vrOf;
   }
@@ -108,20 +112,30 @@ class Walk {
       return this.#items(undefined, vr === 'UN' ? IMPLICIT : syntax, depth);
     }
     if (vr === 'SQ') return this.#items(this.#stream.position + length, syntax, depth);
-    if (vr !== undefined || length < 8 || tag >= pixelGroup) return this.#leaf(tag, length);
-    // Implicit VR does not say what is a sequence; it begins with an item.
-    const end = this.#stream.position + length;
+    if (length < 8 || tag >>> 16 === pixelGroup) return this.#leaf(tag, length);
+    // Implicit VR and UN do not show what is a sequence; it begins with an item. Other VRs are read likewise: the same value
+    // may be in Implicit VR elsewhere.
     const first = await this.#stream.take(4);
     return first.equals(itemTag)
-      ? this.#items(end, syntax, depth, await this.#itemLength())
+      ? this.#itemsOrBytes(length, first, depth)
       : this.#leaf(tag, length - 4, Buffer.from(first));
   }
 
-  async #itemLength(): Promise<number> {
-    return (await this.#stream.take(4)).readUInt32LE(0);
+  /** Items in Implicit VR Little Endian; the bytes, where the value only begins like an item. */
+  async #itemsOrBytes(length: number, first: Buffer, depth: number): Promise<Buffer> {
+    const value = new ValueStream(this.#stream, length, first);
+    try {
+      const firstLength = (await value.take(4)).readUInt32LE(0);
+      const end = value.position + value.left;
+      const digest = await new Walk(value, this.#vrOf).#items(end, IMPLICIT, depth, firstLength);
+      if (value.left > 0) throw notDicom('a sequence ends before its length');
+      return digest;
+    } catch (error) {
+      if (!isDimseError(error, 'source-not-dicom')) throw error;
+      return value.digest();
+    }
   }
 
-  /** @param firstLength - of the first item, where its head has been read */
   async #items(end: number | undefined, syntax: ElementSyntax, depth: number, firstLength?: number): Promise<Buffer> {
     const sum = createHash('sha256').update('sequence');
     let count = 0;
@@ -159,15 +173,16 @@ class Walk {
     return sum.digest();
   }
 
-  /** Encapsulated pixel data (PS3.5 section A.4). */
+  /** Encapsulated pixel data (PS3.5 section A.4): the bytes of all fragments, without the offset table in the first item. */
   async #fragments(): Promise<Buffer> {
     const sum = createHash('sha256').update('fragments');
-    for (;;) {
+    for (let isOffsetTable = true; ; isOffsetTable = false) {
       const item = await readHead(this.#stream, IMPLICIT);
       if (item.tag === SEQUENCE_END) return sum.digest();
       if (item.tag !== ITEM || item.length === UNDEFINED_LENGTH)
         throw notDicom('something else where a fragment should be');
-      sum.update(await this.#leaf(pixelGroup, item.length));
+      if (isOffsetTable) await this.#stream.skip(item.length);
+      else await this.#add(sum, item.length);
     }
   }
 
@@ -179,12 +194,16 @@ class Walk {
     }
     const sum = createHash('sha256');
     if (before !== undefined) sum.update(before);
+    await this.#add(sum, length);
+    return sum.digest();
+  }
+
+  async #add(sum: Hash, length: number): Promise<void> {
     for (let left = length; left > 0;) {
       const some = await this.#stream.takeSome(left);
       sum.update(some);
       left -= some.length;
     }
-    return sum.digest();
   }
 }
 

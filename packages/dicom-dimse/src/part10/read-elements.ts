@@ -1,5 +1,5 @@
 import { DimseError } from '../errors/dimse-error.ts';
-import type { ByteStream } from './byte-stream.ts';
+import type { ByteStream, ElementStream } from './byte-stream.ts';
 import { isLongVr } from './file-meta.ts';
 
 export interface Part10Element {
@@ -67,7 +67,10 @@ export async function readElements(
 }
 
 /** PS3.5 section 7.1.2 and 7.1.3; items and delimiters have no VR in any syntax (section 7.5). */
-export async function readHead(stream: ByteStream, { isExplicit, isBigEndian }: ElementSyntax): Promise<ElementHead> {
+export async function readHead(
+  stream: ElementStream,
+  { isExplicit, isBigEndian }: ElementSyntax,
+): Promise<ElementHead> {
   const first = await stream.take(8);
   const u16 = (at: number): number => (isBigEndian ? first.readUInt16BE(at) : first.readUInt16LE(at));
   const tag = u16(0) * 0x10000 + u16(2);
@@ -82,7 +85,7 @@ export async function readHead(stream: ByteStream, { isExplicit, isBigEndian }: 
 }
 
 export async function skipValue(
-  stream: ByteStream,
+  stream: ElementStream,
   head: ElementHead,
   syntax: ElementSyntax,
   depth: number,
@@ -100,7 +103,7 @@ export async function skipValue(
   }
 }
 
-async function skipItem(stream: ByteStream, syntax: ElementSyntax, depth: number): Promise<void> {
+async function skipItem(stream: ElementStream, syntax: ElementSyntax, depth: number): Promise<void> {
   for (;;) {
     const head = await readHead(stream, syntax);
     if (head.tag === ITEM_END) return;

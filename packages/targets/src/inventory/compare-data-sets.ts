@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { DispatchError } from '@dicom-dispatch/core';
 import { digestElements, isDimseError, TRANSFER_SYNTAX, type ElementDigests } from 'dicom-dimse';
 import type { ListedInstance } from '@dicom-dispatch/target-kit';
+import { verdictOf } from '@dicom-dispatch/target-kit/flow';
 
 /** What is known of the content of an instance; `detail` is in words without values of the data set. */
 export interface Comparison {
@@ -22,8 +23,7 @@ type Describe = (tag: number) => { readonly keyword: string; readonly vr: string
 const maxNamed = 10;
 /** Elements that describe or hold encoded pixels: they change with the transfer syntax. */
 const ofEncoding: ReadonlySet<number> = new Set([
-  0x00280004, 0x00280006, 0x00282110, 0x00282112, 0x00282114, 0x7fe00001, 0x7fe00002, 0x7fe00008, 0x7fe00009,
-  0x7fe00010,
+  0x00280004, 0x00280006, 0x00282110, 0x00282112, 0x00282114, 0x7fe00008, 0x7fe00009, 0x7fe00010,
 ]);
 const uncompressed: ReadonlySet<string> = new Set([
   TRANSFER_SYNTAX.implicitVrLittleEndian,
@@ -38,7 +38,7 @@ const uncompressed: ReadonlySet<string> = new Set([
  * encode lengths, VRs and uncompressed values in another way.
  *
  * @param isIgnored - whether the receiver may change an element, by its tag (0xGGGGEEEE)
- * @throws DispatchError when the source cannot be read; what `retrieved` throws
+ * @throws DispatchError when the source as a whole cannot be read; what `retrieved` throws
  */
 export async function compareDataSets(
   instance: ListedInstance,
@@ -50,7 +50,7 @@ export async function compareDataSets(
   const { sentSha256 } = instance;
   if (sentSha256 !== undefined && there.sha256 === sentSha256) return { content: 'same' };
   const here = await readSource(instance, describeTag);
-  if (here === 'gone') return { content: undefined, detail: 'the source no longer has it' };
+  if (typeof here === 'string') return { content: undefined, detail: here };
   if (there.sha256 !== undefined && there.sha256 === here.sha256) return { content: 'same' };
   const verdict = judge(there.digests, here.digests, { isIgnored, describe: describeTag });
   const isWhatWasSent = sentSha256 === undefined || here.sha256 === sentSha256;
@@ -99,12 +99,14 @@ function namesOf(tags: readonly number[], describe: Describe): string {
   return `${names.join(', ')}${tags.length > maxNamed ? ` and ${tags.length - maxNamed} more` : ''}`;
 }
 
-async function readSource(instance: ListedInstance, describe: Describe): Promise<ReadFile | 'gone'> {
+/** @returns in words why it cannot be read, where that concerns this instance or study alone */
+async function readSource(instance: ListedInstance, describe: Describe): Promise<ReadFile | string> {
   try {
     return await readFile((await instance.open()).body, instance, describe);
   } catch (error) {
-    if (error instanceof DispatchError && (error.code === 'source-gone' || error.code === 'source-instance-gone'))
-      return 'gone';
+    if (!(error instanceof DispatchError)) throw error;
+    if (error.code === 'source-gone' || error.code === 'source-instance-gone') return 'the source no longer has it';
+    if (verdictOf(error) !== 'stop') return 'the source cannot provide it';
     throw error;
   }
 }
