@@ -58,8 +58,9 @@ const finding: AuditFinding = {
   extraCount: 0,
 };
 
-/** A target that has confirmed one instance of one study, whose source answers with an error. */
-function contextWith(error: DispatchError): DispatcherContext {
+/** A target that has confirmed one instance of one study, whose source answers with errors, each once and the last always. */
+function contextWith(...errors: readonly [DispatchError, ...DispatchError[]]): DispatcherContext {
+  let asked = 0;
   return {
     config: { redis: { prefix: 'test' } },
     redis,
@@ -82,7 +83,8 @@ function contextWith(error: DispatchError): DispatcherContext {
     }),
     sources: {
       study: async () => {
-        throw error;
+        asked += 1;
+        throw errors[Math.min(asked, errors.length) - 1] as DispatchError;
       },
     },
   } as unknown as DispatcherContext;
@@ -116,6 +118,33 @@ it.each(unreadable)('preserves earlier findings of a study that cannot be read n
   await sendMissing(running, audit, { kind: 'send', by: 'ada' });
   expect([...(await audits.findings('pacs')).values()]).toEqual(kept);
   await audits.release('pacs', token);
+});
+
+it('sends missing instances of other studies if one cannot be read', async () => {
+  const audits = new TargetAudits(redis, 'test');
+  const send = async (...errors: readonly [DispatchError, DispatchError]) => {
+    const token = errors[1].message;
+    expect(await audits.lease('pacs', token)).toBe(true);
+    // Findings of an earlier test are removed.
+    const old = [...(await audits.findings('pacs')).keys()].map((field) => [field, undefined] as const);
+    await audits.save(begun, token, [...old, ['main one', finding], ['main two', finding]]);
+    const context = contextWith(...errors);
+    const running = { context, audits, token, signal: new AbortController().signal, mayGoOn: () => true };
+    await sendMissing(running, begun, { kind: 'send', by: 'ada' });
+    await audits.release('pacs', token);
+    return audits.read('pacs');
+  };
+  // Its second study is asked for, too.
+  expect(await send(unreadable[1]!, new DispatchError('source-error', 'the second study'))).toMatchObject({
+    reason: 'sending missing instances: source-error: the second study',
+    sent: { studies: 0, instances: 0 },
+  });
+  expect((await audits.findings('pacs')).size).toBe(2);
+  // A source that cannot be reached ends it.
+  const away = new DispatchError('source-unreachable', 'connection refused');
+  expect(await send(away, new DispatchError('source-error', 'it was asked again'))).toMatchObject({
+    reason: 'sending missing instances: source-unreachable: connection refused',
+  });
 });
 
 it('preserves findings of different content if it compares none', () => {
