@@ -89,6 +89,33 @@ describe('comparing received with sent content', () => {
   });
 });
 
+describe('an instance that the source cannot provide', () => {
+  const unreadable = ['source-instance-failed', 'source-bytes-wrong', 'instance-unsupported', 'transform-incomplete'];
+  const failing = (code: string): DispatchError => new DispatchError(code as 'source-error', 'the file is damaged');
+
+  it.each(unreadable)('is not compared, and does not prevent others: %s', async (code) => {
+    const uncompared = { content: undefined, detail: 'the source cannot provide it' };
+    const open = async () => Promise.reject(failing(code));
+    const retrieved = () => streamed(second.bytes);
+    expect(await compareDataSets(listed(first, { open }), retrieved())).toEqual(uncompared);
+    // Its guard notices wrong bytes at their end.
+    async function* body(): AsyncGenerator<Uint8Array> {
+      yield first.bytes.subarray(0, 1_000);
+      throw failing(code);
+    }
+    const late = listed(first, { open: async () => ({ sizeBytes: first.bytes.length, body: body() }) });
+    expect(await compareDataSets(late, retrieved())).toEqual(uncompared);
+    expect(await compareDataSets(listed(first, { open }), streamed(first.bytes))).toEqual({ content: 'same' });
+  });
+
+  it('is asked for again if the source fails as a whole', async () => {
+    const open = async () => Promise.reject(failing('source-error'));
+    await expect(compareDataSets(listed(first, { open }), streamed(second.bytes))).rejects.toMatchObject({
+      code: 'source-error',
+    });
+  });
+});
+
 describe('retrieving', () => {
   const ill = new DispatchError('target-error', 'status A702H');
   /** A target that sends what it is asked for, but for some. */
@@ -144,6 +171,49 @@ describe('retrieving', () => {
     const before = asked.length;
     expect((await check.compare(one, all)).content).toBeUndefined();
     expect(asked.length).toBe(before);
+  });
+
+  it('reports no difference if no other instance of its kind is returned', async () => {
+    const ofClass = (sample: SampleInstance, sopClassUid: string | undefined, study?: string) => {
+      const known = listed(sample);
+      const { instance } = known;
+      return { ...known, instance: { ...instance, sopClassUid, studyInstanceUid: study ?? instance.studyInstanceUid } };
+    };
+    const report = '1.2.840.10008.5.1.4.1.1.88.11';
+    const isReport = ({ instance }: ListedInstance) => instance.sopClassUid !== first.sopClassUid;
+    const { check, asked } = checkOf(isReport, { elsewhere: [two, three] });
+    const uncompared = { content: undefined, detail: 'it could not be retrieved: status A702H' };
+    expect(await check.compare(one, [one, two])).toEqual({ content: 'same' });
+    for (const sopClassUid of [report, undefined]) {
+      const another = ofClass(second, sopClassUid);
+      expect(await check.compare(another, [one, another, three])).toEqual(uncompared);
+    }
+    // Another one of its class comes, in another transfer syntax.
+    const { check: other } = checkOf((instance) => instance === one);
+    const compressed = { ...two, instance: { ...two.instance, transferSyntaxUid: '1.2.840.10008.1.2.4.70' } };
+    expect(await other.compare(compressed, [compressed])).toEqual({ content: 'same' });
+    expect(await other.compare(one, [one, compressed])).toEqual(uncompared);
+    // After three of them, the target is asked for one of each study.
+    for (const study of ['1.2.1', '1.2.2', '1.2.3', '1.2.3']) await check.compare(ofClass(third, report, study), []);
+    const before = asked.length;
+    for (let count = 0; count < 3; count += 1) {
+      const of = [ofClass(second, report, '1.2.4'), ofClass(third, report, '1.2.4')];
+      expect((await check.compare(of[count % 2]!, of)).content).toBeUndefined();
+    }
+    // The one, and the control that shows that the target sends others.
+    expect(asked.slice(before)).toEqual([second.sopInstanceUid, first.sopInstanceUid]);
+  });
+
+  it('asks a target again that has returned none, with the next study', async () => {
+    let isDown = true;
+    const { check } = checkOf((instance) => isDown || instance === one);
+    const all = [one, two, three];
+    for (const instance of [...all, one]) expect((await check.compare(instance, all)).content, 'down').toBeUndefined();
+    isDown = false;
+    expect((await check.compare(two, all)).content).toBeUndefined();
+    const later = all.map((known) => ({ ...known, instance: { ...known.instance, studyInstanceUid: '1.2.3' } }));
+    expect(await check.compare(later[1]!, later)).toEqual({ content: 'same' });
+    expect(await check.compare(one, all)).toMatchObject({ content: 'different' });
   });
 
   it('ends if a target fails that has returned others before, or cannot be queried', async () => {

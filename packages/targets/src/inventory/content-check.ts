@@ -14,14 +14,14 @@ export type Retrieve = <T>(
   use: (body: AsyncIterable<Uint8Array>) => Promise<T>,
 ) => Promise<T>;
 
-/** After so many instances in a row that did not come, before any has, the target is not asked for more. */
+/** After so many instances of a kind that did not come, before any has, the target is asked only for one of each study. */
 const maxVain = 3;
-/** So many others are asked for where one does not come and none has come so far: of its study, and of other studies. */
+/** So many others are asked for where one does not come and none of its kind has come so far: of its study, and of other studies. */
 const maxControls = { study: 2, elsewhere: 4 };
 
 /**
- * Compares contents by retrieving instances. One that does not come counts as different only if another one comes right
- * afterwards: else the service fails, or does not exist.
+ * Compares contents by retrieving instances. One that does not come counts as different only if another one of its kind (SOP
+ * class and transfer syntax) comes right afterwards: else the service fails, does not exist, or does not send this kind.
  */
 export class ContentCheck {
   readonly #retrieve: Retrieve;
@@ -29,7 +29,10 @@ export class ContentCheck {
   readonly #elsewhere: InventoryContext<unknown>['others'];
   /** The last one that came. */
   #control: ListedInstance | undefined;
-  #vain = 0;
+  /** The last one of each kind that came. */
+  readonly #alike = new Map<string, ListedInstance>();
+  /** How many of a kind have not come, and the study of the last one. */
+  readonly #vain = new Map<string, { readonly count: number; readonly studyInstanceUid: string }>();
 
   constructor(
     retrieve: Retrieve,
@@ -45,30 +48,51 @@ export class ContentCheck {
    * @throws DispatchError when the target or the source cannot be asked now
    */
   async compare(instance: ListedInstance, others: readonly ListedInstance[]): Promise<Comparison> {
-    if (this.#vain >= maxVain) return notRetrieved('the target sent no other instance either');
+    const { studyInstanceUid } = instance.instance;
+    const kind = kindOf(instance);
+    const vain = this.#vain.get(kind) ?? { count: 0, studyInstanceUid };
+    const isVain = vain.count >= maxVain;
+    if (isVain && vain.studyInstanceUid === studyInstanceUid)
+      return notRetrieved('the target sent no other instance of its SOP class and transfer syntax');
     const first = await this.#read(instance);
-    const came = first instanceof DispatchError ? await this.#read(instance) : first;
+    const came = first instanceof DispatchError && !isVain ? await this.#read(instance) : first;
     if (!(came instanceof DispatchError)) {
-      this.#control = instance;
+      this.#came(instance);
       return came;
     }
-    for await (const control of this.#controls(instance, others)) {
-      if ((await this.#read(control)) instanceof DispatchError) continue;
-      this.#control = control;
+    if (!isVain && (await this.#comesAlike(instance, others)))
       return { content: 'different', detail: `cannot be retrieved: ${came.message}` };
-    }
-    // The target sent others before: it fails now, and is asked again later.
-    if (this.#control) throw came;
-    this.#vain += 1;
+    // The target sent others before: if it sends none now, it fails, and is asked again later.
+    if (this.#control && (await this.#read(this.#control)) instanceof DispatchError) throw came;
+    this.#vain.set(kind, { count: vain.count + 1, studyInstanceUid });
     return notRetrieved(came.message);
   }
 
+  #came(instance: ListedInstance): void {
+    this.#control = instance;
+    this.#alike.set(kindOf(instance), instance);
+    this.#vain.delete(kindOf(instance));
+  }
+
+  /** Whether another one of its kind comes now. */
+  async #comesAlike(instance: ListedInstance, others: readonly ListedInstance[]): Promise<boolean> {
+    for await (const control of this.#controls(instance, others)) {
+      if ((await this.#read(control)) instanceof DispatchError) continue;
+      this.#came(control);
+      return true;
+    }
+    return false;
+  }
+
   async *#controls(instance: ListedInstance, others: readonly ListedInstance[]): AsyncGenerator<ListedInstance> {
-    if (this.#control) return yield this.#control;
-    yield* others.filter((one) => one !== instance).slice(0, maxControls.study);
+    const kind = kindOf(instance);
+    if (kind === unknownKind) return;
+    const known = this.#alike.get(kind);
+    if (known) return yield known;
+    yield* others.filter((one) => one !== instance && kindOf(one) === kind).slice(0, maxControls.study);
     let count = 0;
     for await (const other of this.#elsewhere?.() ?? []) {
-      if (other.instance.sopInstanceUid !== instance.instance.sopInstanceUid) yield other;
+      if (other.instance.sopInstanceUid !== instance.instance.sopInstanceUid && kindOf(other) === kind) yield other;
       count += 1;
       if (count >= maxControls.elsewhere) return;
     }
@@ -85,6 +109,14 @@ export class ContentCheck {
       throw error;
     }
   }
+}
+
+const unknownKind = '';
+
+/** SOP class and transfer syntax: a receiver may list instances of a kind that it does not send. */
+function kindOf({ instance: { sopClassUid, transferSyntaxUid } }: ListedInstance): string {
+  if (sopClassUid === undefined || transferSyntaxUid === undefined) return unknownKind;
+  return `${sopClassUid} ${transferSyntaxUid}`;
 }
 
 function notRetrieved(reason: string): Comparison {
