@@ -13,10 +13,11 @@ const maxCounted = 10_000;
 
 /**
  * Bounds what one address can ask of a small server that nobody signs in to: connections, slow requests, and requests a second.
- * Probes of others are answered meanwhile, and the process goes on with its work.
+ * A new connection takes the place of the oldest one of its address: a probe gets through whoever shares its address.
  */
 export class ClientLimits {
-  readonly #connections = new Map<string, number>();
+  /** By address, the oldest first. */
+  readonly #connections = new Map<string, Set<Socket>>();
   /** Requests of the current second, also of connections that have ended. */
   readonly #requests = new Map<string, number>();
   #second = 0;
@@ -27,16 +28,16 @@ export class ClientLimits {
     server.requestTimeout = requestMs;
     server.on('connection', (socket: Socket) => {
       const address = socket.remoteAddress ?? '';
-      const open = this.#connections.get(address) ?? 0;
-      if (open >= maxConnectionsOfOne) {
-        socket.destroy();
-        return;
+      const open = this.#connections.get(address) ?? new Set();
+      this.#connections.set(address, open.add(socket));
+      const [oldest] = open;
+      if (open.size > maxConnectionsOfOne && oldest) {
+        open.delete(oldest);
+        oldest.destroy();
       }
-      this.#connections.set(address, open + 1);
       socket.once('close', () => {
-        const left = (this.#connections.get(address) ?? 1) - 1;
-        if (left === 0) this.#connections.delete(address);
-        else this.#connections.set(address, left);
+        open.delete(socket);
+        if (open.size === 0 && this.#connections.get(address) === open) this.#connections.delete(address);
       });
     });
   }

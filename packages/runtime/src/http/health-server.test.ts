@@ -57,6 +57,8 @@ it('lets one address take few connections and answers a second, so that the proc
   );
   await waitFor(() => sockets.filter(({ destroyed }) => destroyed).length === 40);
   const open = sockets.filter(({ destroyed }) => !destroyed);
+  // The newest ones: a probe gets through.
+  expect(sockets.slice(40).every(({ destroyed }) => !destroyed)).toBe(true);
   for (const socket of open) socket.write('GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(400));
   // Rejected at the end of the second; requests in the next second are answered.
   await waitFor(() => open.every(({ destroyed }) => destroyed));
@@ -72,12 +74,14 @@ it('counts the requests of an address in a second, also those of closed connecti
   const server = await startHealthServer('127.0.0.1:0', { services: () => [], metrics });
   const statuses: number[] = [];
   for (let count = 0; count < 102; count += 1) {
-    const { status } = await httpRequest(`${server.url}/healthz`, { headers: { connection: 'close' } });
+    const { status } = await httpRequest(`${server.url}/readyz`, { headers: { connection: 'close' } });
     statuses.push(status);
   }
   expect(statuses).toEqual([...Array<number>(100).fill(200), 429, 429]);
-  vi.advanceTimersByTime(100);
+  // A liveness probe is always answered.
   expect((await httpRequest(`${server.url}/healthz`)).status).toBe(200);
+  vi.advanceTimersByTime(100);
+  expect((await httpRequest(`${server.url}/readyz`)).status).toBe(200);
   await server.stop();
 });
 
