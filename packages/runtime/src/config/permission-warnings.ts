@@ -1,4 +1,4 @@
-import { realpath, stat } from 'node:fs/promises';
+import { access, constants, realpath, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Problem } from '@dicom-dispatch/core';
 import { sealKeyPath } from '../store/seal.ts';
@@ -61,18 +61,26 @@ function namedFiles(raw: unknown, config: string): NamedFile[] {
 async function openToOthers({ path, file, what }: NamedFile): Promise<Problem[] | undefined> {
   const real = await realpath(file).catch(() => undefined);
   if (real === undefined) return undefined;
-  if (((await modeOf(real)) ?? 0) & othersWrite) {
+  if (((await modeOf(real)) ?? 0) & othersWrite && !(await isReadOnly(real))) {
     return [{ path, message: `${file}, ${what}, can be changed by every account on this host: chmod o-w ${file}` }];
   }
   for (let folder = dirname(real); ; folder = dirname(folder)) {
     const mode = (await modeOf(folder)) ?? 0;
     // In a folder such as /tmp others may add files, but replace none.
-    if (mode & othersWrite && !(mode & sticky)) {
+    if (mode & othersWrite && !(mode & sticky) && !(await isReadOnly(folder))) {
       const message = `${file}, ${what}, can be replaced by every account on this host, since all can write to ${folder}: chmod o-w ${folder}`;
       return [{ path, message }];
     }
     if (folder === dirname(folder)) return undefined;
   }
+}
+
+/** Whether it is on a file system that is mounted read-only, such as a ConfigMap volume of Kubernetes. */
+async function isReadOnly(path: string): Promise<boolean> {
+  return access(path, constants.W_OK).then(
+    () => false,
+    (error: NodeJS.ErrnoException) => error.code === 'EROFS',
+  );
 }
 
 async function modeOf(path: string): Promise<number | undefined> {

@@ -32,6 +32,9 @@ const changes = { perSecond: 10, burst: 600 };
 /** The same for exports and downloads, which change nothing and are in the audit log as well. */
 const notedReads = { perSecond: 0.5, burst: 300 };
 
+/** The same for reading the audit log, which a program may request every second. */
+const auditReads = { perSecond: 1, burst: 300 };
+
 /** Requests of a browser in which a user has signed in before. */
 const ofKnownDevice = { perSecond: 10, burst: 100 };
 
@@ -39,6 +42,8 @@ const ofKnownDevice = { perSecond: 10, burst: 100 };
 interface Refusal {
   readonly status: 401 | 403 | 429;
   readonly text: string;
+  /** In seconds. */
+  readonly retryAfter?: number;
 }
 
 /**
@@ -47,7 +52,11 @@ interface Refusal {
  */
 export function guardAccess(server: FastifyInstance, context: ConsoleContext): void {
   const pace = new AnonymousPace();
-  const budgets = { changes: new TokenBuckets(changes, 1000), notedReads: new TokenBuckets(notedReads, 1000) };
+  const budgets = {
+    changes: new TokenBuckets(changes, 1000),
+    notedReads: new TokenBuckets(notedReads, 1000),
+    auditReads: new TokenBuckets(auditReads, 1000),
+  };
   const known = new TokenBuckets(ofKnownDevice, 1000);
   server.addHook('onClose', async () => pace.stop());
   server.decorateRequest('identity', undefined);
@@ -127,21 +136,25 @@ function mayHurry(request: FastifyRequest, context: ConsoleContext, known: Token
 /** The audit log keeps a number of entries: nobody may fill it until those of others are gone. */
 function tooMany(
   request: FastifyRequest,
-  budgets: Readonly<Record<'changes' | 'notedReads', TokenBuckets>>,
+  budgets: Readonly<Record<'changes' | 'notedReads' | 'auditReads', TokenBuckets>>,
 ): Refusal | undefined {
   const { identity } = request;
   const isChange = changesSomething(request);
   if (!identity || identity.by === 'local') return undefined;
-  if (!isChange && request.routeOptions.config.action === undefined) return undefined;
-  const budget = budgets[isChange ? 'changes' : 'notedReads'].of(identity.name);
+  const { action } = request.routeOptions.config;
+  if (!isChange && action === undefined) return undefined;
+  const kind = isChange ? 'changes' : action === 'read audit log' ? 'auditReads' : 'notedReads';
+  const budget = budgets[kind].of(identity.name);
   if (!budget.isEmpty()) {
     budget.take();
     return undefined;
   }
-  const text = isChange
-    ? 'Too many changes in a short time: wait a minute, or use /api/bulk.'
-    : 'Too many exports in a short time: wait a minute.';
-  return { status: 429, text };
+  const text = {
+    changes: 'Too many changes in a short time: wait a minute, or use /api/bulk.',
+    notedReads: 'Too many exports in a short time: wait a minute.',
+    auditReads: 'The audit log was read too often: request it once a second at most.',
+  }[kind];
+  return { status: 429, text, retryAfter: kind === 'auditReads' ? 1 : 60 };
 }
 
 /** For answers that are still being sent: whether the same person would get them now. */
@@ -191,5 +204,6 @@ function refuse(request: FastifyRequest, reply: FastifyReply, refusal: Refusal):
     return reply.redirect(`/sign-in?to=${encodeURIComponent(request.url)}`);
   }
   const error = { 401: 'sign-in', 403: 'forbidden', 429: 'too-many' }[refusal.status];
+  if (refusal.retryAfter !== undefined) reply.header('retry-after', String(refusal.retryAfter));
   return reply.code(refusal.status).send({ error, message: refusal.text });
 }

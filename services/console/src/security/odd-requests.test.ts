@@ -114,7 +114,25 @@ describe('the audit log', () => {
     expect(await ask(testToken.operator)).toBe(200);
     const viewer = { authorization: `Bearer ${testToken.viewer}` };
     expect((await test.ask('GET', '/api/deliveries', { headers: viewer })).status).toBe(200);
+    const { headers } = await untilRefused('/api/deliveries.csv?target=b', testToken.viewer);
+    expect(headers.get('retry-after')).toBe('60');
   });
+
+  it('can be read apart from exports, and who reads it too often is told when to read it again', async () => {
+    const { headers, text } = await untilRefused('/api/audit?limit=1', testToken.administrator);
+    expect(text).toContain('once a second');
+    expect(headers.get('retry-after')).toBe('1');
+    const authorization = `Bearer ${testToken.administrator}`;
+    expect((await test.ask('GET', '/api/deliveries.csv?target=b', { headers: { authorization } })).status).toBe(200);
+  });
+
+  async function untilRefused(path: string, token: string): ReturnType<typeof test.ask> {
+    for (;;) {
+      const ask = () => test.ask('GET', path, { headers: { authorization: `Bearer ${token}` } });
+      const refused = (await Promise.all(Array.from({ length: 100 }, ask))).find(({ status }) => status === 429);
+      if (refused) return refused;
+    }
+  }
 });
 
 describe('connections', () => {
