@@ -64,5 +64,6 @@ export async function isArchived(
 export async function commitSession(login: XnatLogin, source: string, signal: AbortSignal): Promise<void> {
   const answer = await login.request({ method: 'POST', path: `/data${source}?action=commit`, signal });
   if (answer.status >= 300 && answer.status !== 404) throw await xnatError(answer, 'the commit of the session');
-  await answer.discard();
+  // An address, or nothing: never a page.
+  if ((await answer.text(100_000)).trim().startsWith('<')) throw foreignAnswer('the commit of the session');
 }

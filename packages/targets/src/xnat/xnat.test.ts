@@ -207,6 +207,21 @@ describe('the xnat target (against a simulated server)', () => {
     }
   });
 
+  it('is not committed by a page', async () => {
+    const delivery = new TestDelivery(xnatHandler, study);
+    xnat.faults.any = ({ query }, response) =>
+      query.get('action') === 'commit' && Boolean(response.writeHead(200).end('<html>sign in</html>'));
+    const prearchive = { destination: 'prearchive' };
+    expect((await deliver(study, prearchive, delivery)).error).toMatchObject({
+      code: 'target-error',
+      stage: 'finalize',
+    });
+    xnat.faults.any = undefined;
+    const committed = xnat.committed.length;
+    expect((await deliver(study, prearchive, delivery)).opened).toEqual([]);
+    expect(xnat.committed.length).toBe(committed + 1);
+  });
+
   it('removes no confirmation for a 404 while XNAT itself does not respond', async () => {
     const delivery = new TestDelivery(xnatHandler, study);
     xnat.faults.any = ({ method }, response) => method === 'GET' && Boolean(response.writeHead(404).end('not here'));
