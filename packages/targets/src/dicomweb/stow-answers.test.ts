@@ -53,6 +53,13 @@ describe('STOW-RS responses, from a scripted server', () => {
     expect(small.stows.map((stow) => stow.uids.length)).toEqual([2, 2]);
   });
 
+  it('stores an invalid study UID of dots without it in the path', async () => {
+    const { stows, config } = await service(allStored);
+    const dots = { ...study, tags: { ...study.tags, studyInstanceUid: '..' } };
+    expect((await deliver(dots, { ...config, studyInPath: true })).kinds).toEqual(Array(4).fill('delivered'));
+    expect(stows.map(({ request }) => request.path)).toEqual(['/rs/studies']);
+  });
+
   it('202: resends only instances in 00081198, and stores the warnings of 00081199', async () => {
     const { stows, config } = await service(({ uids: sent, count }, response) => {
       if (count > 1) return answer(response, 200, { stored: sent });

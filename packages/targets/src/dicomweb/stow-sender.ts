@@ -17,7 +17,8 @@ export class StowSender {
 
   constructor(http: HttpConnection, config: Pick<DicomwebTarget, 'url' | 'stowUrl' | 'studyInPath'>, studyUid: string) {
     this.#http = http;
-    const study = config.studyInPath ? `/${encodeURIComponent(studyUid)}` : '';
+    // A segment of dots would address another resource.
+    const study = config.studyInPath && !/^\.+$/.test(studyUid) ? `/${encodeURIComponent(studyUid)}` : '';
     this.#path = `${config.stowUrl ?? config.url}/studies${study}`;
   }
 
