@@ -1,9 +1,13 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { makeCertificates, startOrthanc, tempFolder, type TempFolder } from '@dicom-dispatch/harness';
 import { ConfigError } from '@dicom-dispatch/runtime';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readConfig } from '../read-config.ts';
 import { findWarnings } from './find-warnings.ts';
+
+const run = (command: string, ...args: string[]): Buffer => execFileSync(command, args, { stdio: 'pipe' });
+const canMount = spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0;
 
 let folder: TempFolder;
 beforeAll(async () => {
@@ -330,6 +334,12 @@ describe('files that are no configuration', () => {
     ['UTF-16 without its mark', () => Buffer.from('sources: {}', 'utf16le'), 'is written in UTF-16: save it as UTF-8'],
     ['a merge key of nobody', () => 'targets: { a: { <<: *nope } }', 'has a merge key (<<) that names no map'],
     ['lists without end', () => `a: ${'['.repeat(5_000)}`, 'has lists or maps that are nested too deeply'],
+    [
+      'a map of many keys',
+      () => `notes:\n${Array.from({ length: 6_000 }, (_, at) => `  k${at}: 1\n`).join('')}`,
+      'has a map of 6000 keys, at most 5000',
+    ],
+    ['a key that is there twice', () => 'redis: {}\nredis: {}\n', '2:1: is not YAML: Map keys must be unique'],
     ['two documents', () => `${yaml()}---\n${yaml()}`, 'has more than one document (---): keep one'],
     ['a secret in an endless file', () => yaml({ redis: '{ url: { file: /dev/zero } }' }), 'larger than 64 KiB'],
     ['a secret in an empty file', () => yaml({ redis: '{ url: { file: /dev/null } }' }), '/dev/null is empty'],
@@ -428,6 +438,15 @@ describe('what every account on this host can change', () => {
     expect(await check(secret('open/in.pw'))).toEqual([
       expect.stringContaining(`can be replaced by every account on this host, since all can write to ${at('open')}`),
     ]);
+    if (canMount) {
+      run('mount', '--bind', at('open'), at('open'));
+      try {
+        run('mount', '-o', 'remount,bind,ro', at('open'));
+        expect(await check(secret('open/in.pw'))).toEqual([]);
+      } finally {
+        run('umount', at('open'));
+      }
+    }
     // As /tmp: others may add to it, but replace nothing.
     await chmod(at('open'), 0o1777);
     expect(await check(secret('open/in.pw'))).toEqual([]);

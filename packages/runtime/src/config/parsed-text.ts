@@ -45,6 +45,7 @@ function unfold(document: Document, path: string): unknown {
 
 /** Why a text cannot be parsed as YAML, for users. */
 function yamlWords({ message }: Error): string {
+  if (message.startsWith('has a map of ')) return message;
   if (/resource exhaustion/i.test(message)) {
     return 'has aliases (*name) that expand to too much data: replace the aliases by their content';
   }
