@@ -34,7 +34,8 @@ it.each(['explicit-le', 'implicit-le', 'explicit-be', 'deflated', 'rle'] as cons
       expect(await readdir(path)).toEqual([]);
     }
     // What follows a data set, and what nobody can read, is as the target has it.
-    for (const kept of [bytes, Buffer.concat([bytes, Buffer.alloc(8)]), Buffer.from('no DICOM')]) {
+    const behind = [Buffer.alloc(8), Buffer.from('A TEXT BEHIND PIXELS')].map((more) => Buffer.concat([bytes, more]));
+    for (const kept of [bytes, ...behind, Buffer.from('no DICOM')]) {
       await store(kept);
       expect(await readFile(join(path, `${sopInstanceUid}.dcm`))).toEqual(kept);
     }

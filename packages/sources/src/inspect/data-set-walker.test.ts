@@ -1,5 +1,5 @@
 import { makeStudy, type StudyOptions } from '@dicom-dispatch/samples';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { DataSetWalker, NoDataSet, type WalkedElement } from './data-set-walker.ts';
 
 function dataSetOf(options: StudyOptions): Buffer {
@@ -60,4 +60,47 @@ it('random bytes cause a defined error or none', () => {
       expect(error).toBeInstanceOf(NoDataSet);
     }
   }
+});
+
+describe('a private value that begins like a sequence', () => {
+  const head = (tag: number, vr: string, length: number): Buffer => {
+    const isLong = vr === 'UN';
+    const bytes = Buffer.alloc(isLong ? 12 : 8);
+    bytes.writeUInt16LE(tag >>> 16, 0);
+    bytes.writeUInt16LE(tag & 0xffff, 2);
+    bytes.write(vr, 4, 'latin1');
+    if (isLong) bytes.writeUInt32LE(length, 8);
+    else bytes.writeUInt16LE(length, 6);
+    return bytes;
+  };
+  const name = Buffer.from('Muster^Erika');
+  const around = (value: Buffer): Buffer =>
+    Buffer.concat([head(0x00091001, 'UN', value.length), value, head(0x00100010, 'PN', name.length), name]);
+  const nameFound = `0010,0010 12 ${name.toString('hex')}`;
+
+  it.each([
+    ['a fragment that is longer than it', 'feff00e0ffffffffe07f1000fffffffffeff00e0ffffff7f'],
+    ['an item without an end', 'feff00e0ffffffff'],
+    ['an element without a length at its end', 'feff00e0ffffffff0a0010000a000000ffffffff'],
+  ])('hides nothing behind it: %s', (_what, value) => {
+    const bytes = around(Buffer.from(value, 'hex'));
+    for (const size of [bytes.length, 7, 1]) expect(walk(bytes, size).at(-1)).toBe(nameFound);
+  });
+
+  it('hides nothing behind it, whatever it consists of', () => {
+    const words =
+      'feff00e0 ffffffff e07f1000 feff0de0 feffdde0 00000000 04000000 08000000 40007ca3 53510000 554e0000 ffffff7f';
+    const parts = words.split(' ').map((word) => Buffer.from(word, 'hex'));
+    let random = 1;
+    for (let count = 0; count < 3000; count += 1) {
+      // An item, or an item with fragments.
+      const value = count % 2 === 0 ? [parts[0]!] : [0, 1, 2, 1, 0].map((at) => parts[at]!);
+      for (let left = 1 + (count % 10); left > 0; left -= 1) {
+        random = (random * 48_271) % 0x7fffffff;
+        value.push(parts[random % parts.length]!);
+      }
+      const bytes = around(Buffer.concat(value));
+      for (const size of [bytes.length, 7]) expect(walk(bytes, size).at(-1)).toBe(nameFound);
+    }
+  });
 });

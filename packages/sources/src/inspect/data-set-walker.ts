@@ -19,7 +19,10 @@ export interface WalkedElement {
 /** Not a data set: it is truncated, or an element is invalid. */
 export class NoDataSet extends Error {
   override readonly name = 'NoDataSet';
-  /** Whether it ends within an element or a sequence; less than the head of an element is none. */
+  /**
+   * Whether it ends within an element or a sequence; less than the head of an element is none, and other bytes behind Pixel
+   * Data are none.
+   */
   readonly isCut: boolean;
 
   constructor(message: string, isCut = false) {
@@ -51,6 +54,7 @@ const undefinedLength = 0xffffffff;
 const itemTag = 0xfffee000;
 const itemEnd = 0xfffee00d;
 const sequenceEnd = 0xfffee0dd;
+const pixelTag = 0x7fe00010;
 const maxDepth = 64;
 const shortVrs = 'AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US';
 const longVrs = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV']);
@@ -75,6 +79,9 @@ export class DataSetWalker {
   /** Position in the data set of the first byte of `#held`. */
   #position = 0;
   #skip = 0;
+  /** The last element of the top level. */
+  #topTag = 0;
+  #hasPixels = false;
 
   constructor(onElement: (element: WalkedElement) => void, maxValueBytes = 16 * 1024) {
     this.#onElement = onElement;
@@ -101,7 +108,9 @@ export class DataSetWalker {
   end(): void {
     while (this.#tryStep());
     if (this.#skip > 0 || this.#held.length > 0 || this.#levels.length > 0 || !this.#hasBegun) {
-      const isCut = this.#skip > 0 || this.#levels.length > 0 || this.#held.length >= 8;
+      // Tags ascend (PS3.5 section 7.1): such an element behind Pixel Data is none.
+      const isBehind = this.#hasPixels && this.#topTag < pixelTag;
+      const isCut = !isBehind && (this.#skip > 0 || this.#levels.length > 0 || this.#held.length >= 8);
       throw new NoDataSet('the data set ends early', isCut);
     }
   }
@@ -136,6 +145,10 @@ export class DataSetWalker {
     const level = this.#levels.at(-1);
     if (tag >= 0xfffe0000 && tag <= 0xfffeffff) return this.#delimiter(tag, level);
     if (level !== undefined && level.kind !== 'item') throw new NoDataSet('an element is in the place of an item');
+    if (level === undefined) {
+      this.#topTag = tag;
+      this.#hasPixels ||= tag === pixelTag;
+    }
     const isExplicit = level?.isExplicit ?? this.#isExplicit;
     const vr = isExplicit ? bytes.toString('latin1', 4, 6) : undefined;
     if (vr !== undefined && !/^[A-Z]{2}$/.test(vr)) throw new NoDataSet('an element has no VR');
@@ -145,7 +158,8 @@ export class DataSetWalker {
     const length = vr === undefined || isLong ? this.#u32(headBytes - 4) : this.#u16(6);
     const name = tag.toString(16).padStart(8, '0');
     const opened = { path: `${level?.prefix ?? ''}${name.slice(0, 4)},${name.slice(4)}`, tag: name, vr };
-    if (level && length !== undefinedLength && this.#position + headBytes + length > level.bound) {
+    const end = this.#position + headBytes + (length === undefinedLength ? 0 : length);
+    if (level && end > level.bound) {
       throw new NoDataSet('an element is longer than its item');
     }
     return this.#value(opened, headBytes, length, isExplicit);
@@ -202,6 +216,7 @@ export class DataSetWalker {
     }
     if (tag === itemTag && level.kind === 'fragments') {
       if (length === undefinedLength) throw new NoDataSet('a fragment has no length');
+      if (this.#position + 8 + length > level.bound) throw new NoDataSet('a fragment is longer than what it is in');
       this.#pass(8 + length);
       return true;
     }
@@ -236,10 +251,12 @@ export class DataSetWalker {
       this.#levels.pop();
     }
     const level = this.#levels.at(-1);
-    if (level && this.#position >= level.bound) throw new NoDataSet('a sequence has no end');
+    // Not even a delimiter fits.
+    if (level && this.#position + 8 > level.bound) throw new NoDataSet('a sequence has no end');
   }
 
   #pass(count: number): void {
+    if (count < 0) throw new NoDataSet('an element is longer than what it is in');
     const here = Math.min(count, this.#held.length);
     this.#held = this.#held.subarray(here);
     this.#position += here;

@@ -4,7 +4,8 @@ import type { DataSetWalker } from './data-set-walker.ts';
 import { NoDataSet } from './data-set-walker.ts';
 
 const deflated = '1.2.840.10008.1.2.1.99';
-/** A deflated data set longer than this after decompression is not inspected. */
+/** A deflated data set longer than this, before or after decompression, is not inspected. */
+const maxDeflatedBytes = 64e6;
 const maxInflatedBytes = 256e6;
 
 /**
@@ -18,6 +19,7 @@ export function feedDataSet(walker: DataSetWalker, lookAtHead?: (head: Buffer) =
   let ahead = 0;
   const head: Buffer[] = [];
   let compressed: Buffer[] | undefined;
+  let compressedBytes = 0;
   return {
     begin({ dataSetAt, meta }) {
       ahead = dataSetAt;
@@ -31,9 +33,14 @@ export function feedDataSet(walker: DataSetWalker, lookAtHead?: (head: Buffer) =
       }
       ahead -= from;
       const bytes = chunk.subarray(from);
+      if (!compressed) return walker.add(bytes);
+      compressedBytes += bytes.length;
+      if (compressedBytes > maxDeflatedBytes) {
+        compressed = [];
+        throw new NoDataSet('the deflated data set is too long to be inflated');
+      }
       // The memory of a chunk may be used again.
-      if (compressed) compressed.push(Buffer.from(bytes));
-      else walker.add(bytes);
+      compressed.push(Buffer.from(bytes));
     },
     end() {
       if (compressed) walker.add(inflated(Buffer.concat(compressed)));
