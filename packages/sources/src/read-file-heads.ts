@@ -1,5 +1,6 @@
 import { OrthancError, type OrthancClient, type StudyInstance } from '@dicom-dispatch/orthanc';
 import { readHead, type FileHead } from './guard/read-head.ts';
+import { isOfOneFile } from './instance-error.ts';
 
 type Instance = Pick<StudyInstance, 'id' | 'sopClassUid' | 'transferSyntaxUid'>;
 
@@ -31,7 +32,10 @@ export async function withFileHeads<T extends Instance>(
   }
 }
 
-/** @returns undefined for a file that cannot be read: what is wrong with it is found when it is sent */
+/**
+ * @returns undefined for a file that cannot be read: what is wrong with it is found when it is sent
+ * @throws OrthancError for an error that may not be one of this file
+ */
 async function headOf(orthanc: OrthancClient, id: string, signal?: AbortSignal): Promise<FileHead | undefined> {
   try {
     const { body } = await orthanc.instanceFile(id, signal && { signal });
@@ -44,7 +48,9 @@ async function headOf(orthanc: OrthancClient, id: string, signal?: AbortSignal):
     const read = readHead(bytes, true, undefined);
     return read.kind === 'read' ? read.head : undefined;
   } catch (error) {
-    if (error instanceof OrthancError && (error.status !== undefined || error.code === 'protocol')) return undefined;
+    // A proxy's error, and one of the connection, may be gone at the next attempt.
+    const isOfOrthanc = error instanceof OrthancError && (error.isOrthancAnswer || error.code === 'protocol');
+    if (isOfOrthanc && (await isOfOneFile(error, { orthanc, signal }))) return undefined;
     throw error;
   }
 }

@@ -69,7 +69,7 @@ describe('an instance that cannot be proposed', () => {
     ['SOP class that is empty', 'tiny-good.dcm', { sopClassUid: '' }, 'the SOP class UID is malformed'],
     ['SOP class of 65 digits', 'tiny-good.dcm', { sopClassUid: '1'.repeat(65) }, 'the SOP class UID is malformed'],
     ['SOP class that is a name', 'tiny-good.dcm', { sopClassUid: 'DOE^JANE' }, 'the SOP class UID is malformed'],
-    ['unknown class', 'tiny-good.dcm', { sopClassUid: undefined }, 'has no SOP Class UID'],
+    ['unknown class', 'tiny-good.dcm', { sopClassUid: undefined }, 'the SOP Class UID of the instance is unknown'],
     ['unknown syntax', 'tiny-good.dcm', { transferSyntaxUid: undefined }, 'does not name its transfer syntax'],
     ['SOP Instance UID', 'tiny-good.dcm', { sopInstanceUid: '' }, 'the SOP Instance UID is malformed'],
     ['SOP Instance UID with blanks', 'tiny-good.dcm', { sopInstanceUid: '1.2 3' }, 'the SOP Instance UID is malformed'],

@@ -76,7 +76,7 @@ export function groupByContexts(
 
 /** What cannot be put into an A-ASSOCIATE-RQ or a C-STORE-RQ (PS3.8 annex F, PS3.5 section 9.1). */
 function whyUnproposable({ sopClassUid, transferSyntaxUid, sopInstanceUid }: ManifestInstance): string | undefined {
-  if (sopClassUid === undefined) return 'the instance has no SOP Class UID';
+  if (sopClassUid === undefined) return 'the SOP Class UID of the instance is unknown';
   if (transferSyntaxUid === undefined) return 'the file of the instance does not name its transfer syntax';
   if (!isUid(sopClassUid)) return `the SOP class UID ${shown(sopClassUid)}is malformed`;
   if (!isUid(transferSyntaxUid)) return `the transfer syntax UID ${shown(transferSyntaxUid)}is malformed`;
