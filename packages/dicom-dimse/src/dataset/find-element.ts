@@ -7,18 +7,24 @@ export interface ElementName {
   readonly vr: string | undefined;
 }
 
+/** dcmjs and DCMTK put this before the keywords of retired attributes. */
+const retired = 'RETIRED_';
+
 /** Tag and VR of a keyword of PS3.6; undefined for one that dcmjs does not know. */
 export function findElement(keyword: string): ElementName | undefined {
   const { nameMap } = dcmjsData().DicomMetaDictionary;
-  const found = Object.hasOwn(nameMap, keyword) ? nameMap[keyword] : undefined;
+  const name = [keyword, `${retired}${keyword}`].find((one) => Object.hasOwn(nameMap, one));
+  const found = name === undefined ? undefined : nameMap[name];
   const tag = /^\(([0-9A-F]{4}),([0-9A-F]{4})\)$/i.exec(found?.tag ?? '');
   if (!found || !tag) return undefined;
   return { tag: `${tag[1]}${tag[2]}`.toLowerCase(), vr: /^[A-Z]{2}$/.test(found.vr) ? found.vr : undefined };
 }
 
-/** Keyword of a tag (`ggggeeee`, in lower case); undefined for one that dcmjs does not know. */
+/** Keyword in PS3.6 of a tag (`ggggeeee`, in lower case); undefined for one that dcmjs does not know. */
 export function findKeyword(tag: string): string | undefined {
-  return dcmjsData().DicomMetaDictionary.dictionary[`(${tag.slice(0, 4)},${tag.slice(4)})`.toUpperCase()]?.name;
+  const { dictionary } = dcmjsData().DicomMetaDictionary;
+  const name = dictionary[`(${tag.slice(0, 4)},${tag.slice(4)})`.toUpperCase()]?.name;
+  return name?.startsWith(retired) ? name.slice(retired.length) : name;
 }
 
 /** Repeating and retired groups, of which PS3.6 has patterns instead of tags. */

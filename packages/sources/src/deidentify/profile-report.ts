@@ -1,5 +1,6 @@
 import { givesNewUids, type TransformConfig } from '@dicom-dispatch/core';
-import { isUidOf, profileTable, type ProfileRow } from './profile-table.ts';
+import { findPath } from '../transform/find-path.ts';
+import { isUidOf, profileRow, profileTable, type ProfileRow } from './profile-table.ts';
 
 /** A concept of CID 7050 (PS3.16), for (0012,0064). */
 export interface MethodCode {
@@ -43,8 +44,15 @@ export const optionsNotDone = [
 
 /** Whether an attribute is kept although the profile would change it. */
 export function keptRows(transform: TransformConfig): (row: ProfileRow) => boolean {
-  const kept = new Set(transform.keep.map((name) => name.replace(',', '').toLowerCase()));
-  return ({ tag, keyword }) => kept.has(tag) || kept.has(keyword.toLowerCase());
+  const kept = new Set(transform.keep.map(tagOf));
+  return ({ tag }) => kept.has(tag);
+}
+
+const tagByKeyword = new Map(Array.from(profileTable.values(), ({ keyword, tag }) => [keyword, tag]));
+
+/** `ggggeeee` of an attribute that a transform names by its keyword or its number. */
+function tagOf(name: string): string {
+  return tagByKeyword.get(name) ?? (findPath({}, name) ?? name).replace(',', '');
 }
 
 /** Which options of PS3.15 annex E a transform meets; undefined for one that does not de-identify. */
@@ -63,9 +71,9 @@ export function profileReport(transform: TransformConfig): ProfileReport | undef
   if (transform.anonymise.keepPrivateTags && !transform.removePrivateTags) {
     exceptions.push('private attributes are kept, safe or not');
   }
-  const byKeyword = new Map(rows.map((row) => [row.keyword, row]));
   for (const [to, from] of Object.entries(transform.copy)) {
-    if (byKeyword.has(from)) exceptions.push(`${from} is copied to ${to}`);
+    const row = profileRow(tagOf(from));
+    if (row) exceptions.push(`${row.keyword} is copied to ${to}`);
   }
   const options = [...letters].sort().flatMap((letter) => keeping[letter] ?? []);
   const partly = [...letters].sort().flatMap((letter) => {

@@ -17,6 +17,14 @@ const labels: Readonly<Record<string, string>> = {
 
 export const utf8 = 'ISO_IR 192';
 
+/** VRs that Specific Character Set is about (PS3.5 section 6.1.2.3). */
+const characterVrs = new Set(['LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT']);
+
+/** Whether values of a VR are written in the Specific Character Set; not if the VR is unknown. */
+export function hasCharacterSet(vr: string | undefined): boolean {
+  return vr !== undefined && characterVrs.has(vr);
+}
+
 export function isAscii(text: string): boolean {
   return /^[\0-\x7f]*$/.test(text);
 }

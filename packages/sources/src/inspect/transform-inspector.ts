@@ -1,7 +1,8 @@
 import { DispatchError, isCompressed, type ManifestInstance } from '@dicom-dispatch/core';
+import { describeTag } from 'dicom-dimse/dataset';
 import { isPrivate, isUidOf, profileRow, type ProfileRow } from '../deidentify/profile-table.ts';
 import type { Inspector } from '../guard/guard-options.ts';
-import { decodeText, isReadable } from './character-sets.ts';
+import { decodeText, hasCharacterSet, isReadable } from './character-sets.ts';
 import { holdsText } from './compare-value.ts';
 import { DataSetWalker, NoDataSet, type WalkedElement } from './data-set-walker.ts';
 import { feedDataSet } from './feed-data-set.ts';
@@ -173,16 +174,14 @@ function mayBeText({ vr, isSequence }: WalkedElement): boolean {
   return !isSequence && (vr === undefined || !noText.has(vr));
 }
 
-/** VRs that Specific Character Set is about (PS3.5 section 6.1.2.3). */
-const characterVrs = new Set(['LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT']);
-
 /**
- * Whether a value is a text of the character set, or not a text. Without a VR, and in an unsupported character set, it
- * counts as one.
+ * Whether a value is a text of the character set, or not a text. Of an element that PS3.6 does not have, without a VR, and in an
+ * unsupported character set, it counts as one.
  */
-function isInCharacterSet({ vr, value, isSequence }: WalkedElement, characterSet: string): boolean {
-  if (isSequence || value === undefined || vr === undefined || !characterVrs.has(vr)) return true;
-  if (value.every((byte) => byte < 0x80)) return true;
+function isInCharacterSet({ tag, vr, value, isSequence }: WalkedElement, characterSet: string): boolean {
+  if (isSequence || value === undefined || value.every((byte) => byte < 0x80)) return true;
+  const isWithoutVr = vr === undefined || vr === 'UN';
+  if (!hasCharacterSet(isWithoutVr ? describeTag(Number.parseInt(tag, 16))?.vr : vr)) return true;
   return characterSet !== '' && (!isReadable(characterSet) || decodeText(characterSet, value) !== undefined);
 }
 

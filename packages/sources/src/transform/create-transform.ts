@@ -17,6 +17,7 @@ import type { GuardedBytes } from '../guard/guarded-bytes.ts';
 import { wrongBytes, type InstanceRequest } from '../instance-error.ts';
 import { failureOf, openInstance, type OpenOptions } from '../open-instance.ts';
 import { inspectTransform, wholeDataSet, type ExpectedChanges } from '../inspect/transform-inspector.ts';
+import { cannotChange } from './cannot-change.ts';
 import { withKeywords } from './find-path.ts';
 import { Pseudonyms } from './pseudonyms.ts';
 import { showInstance, showStudy, wantedSyntax } from './show-transformed.ts';
@@ -160,12 +161,13 @@ export function createTransform(dependencies: TransformDependencies): InstanceTr
         },
       );
     }
-    const readTexts: ReadTexts = async (named) => {
-      const { inspector, texts } = collectTexts(tags ?? {}, named);
+    const readTexts = readOnce(async (named) => {
+      const { inspector, texts, isComplete } = collectTexts(tags ?? {}, named);
       const file = await openInstance(orthanc, source, instance, { inspector, signal });
       for await (const chunk of file.body) void chunk;
+      if (!isComplete()) cannotChange(instance, 'its stored texts cannot be read, because its data set is damaged');
       return texts;
-    };
+    });
     const { act, body, expected } = await transformRequest(
       instance,
       tags,
@@ -179,6 +181,12 @@ export function createTransform(dependencies: TransformDependencies): InstanceTr
         ? await orthanc.instances.modify(sourceId, body, call)
         : await orthanc.instances.anonymise(sourceId, body, call);
     return { offered, changes: expected };
+  }
+
+  /** Those of the first call, which names all that are copied, serve the others too. */
+  function readOnce(read: ReadTexts): ReadTexts {
+    let texts: ReturnType<ReadTexts> | undefined;
+    return (named) => (texts ??= read(named));
   }
 
   /** Distinguishes different results; reveals no UID of an anonymised study. */

@@ -2,7 +2,7 @@ import type { ManifestInstance } from '@dicom-dispatch/core';
 import { isInside, textOf, visit, type Changes, type TagTree } from '../deidentify/tag-tree.ts';
 import { canHold, utf8 } from '../inspect/character-sets.ts';
 import { cannotChange } from './cannot-change.ts';
-import { readStored, type ReadTexts } from './stored-texts.ts';
+import { isPlain, readStored, type ReadTexts } from './stored-texts.ts';
 
 export const characterSetPath = '0008,0005';
 
@@ -45,6 +45,9 @@ export async function raiseCharacterSet(
       tooLong.add(path);
       continue;
     }
+    // It was read to be copied.
+    if (isPlain(text.bytes)) continue;
+    if (!text.isListed) cannotChange(instance, `(${path}) is in a sequence that the source cannot read`);
     const read = readStored(text, characterSet);
     if (read === undefined) {
       const of = text.terms.length === 0 ? '' : ` ${text.terms.join('\\')}`;

@@ -1,11 +1,9 @@
-import { characterSetOf, decodeText, findElement } from 'dicom-dimse/dataset';
+import { characterSetOf, decodeText, describeTag, findElement } from 'dicom-dimse/dataset';
 import { visit, type TagTree } from '../deidentify/tag-tree.ts';
 import type { Inspector } from '../guard/guard-options.ts';
 import { DataSetWalker, NoDataSet, type WalkedElement } from '../inspect/data-set-walker.ts';
 import { feedDataSet } from '../inspect/feed-data-set.ts';
-
-/** VRs that Specific Character Set is about (PS3.5 section 6.1.2.3). */
-const textVrs = new Set(['LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT']);
+import { hasCharacterSet } from '../inspect/character-sets.ts';
 
 /** A text as it is stored. */
 export interface StoredText {
@@ -14,6 +12,8 @@ export interface StoredText {
   /** Applicable values of Specific Character Set (0008,0005): those of its item, or of its parents. */
   readonly terms: readonly string[];
   readonly isName: boolean;
+  /** False in a sequence that the source does not parse: in UN of a defined length. */
+  readonly isListed: boolean;
 }
 
 /** Reads texts of the stored instance by path: those of `named`, and all that are not plain ASCII. */
@@ -25,6 +25,8 @@ export type ReadTexts = (named: ReadonlySet<string>) => Promise<ReadonlyMap<stri
  */
 export interface StoredTexts {
   readonly inspector: Inspector;
+  /** Whether all elements of the instance were seen, after the end. */
+  isComplete(): boolean;
   readonly texts: ReadonlyMap<string, StoredText>;
 }
 
@@ -35,31 +37,47 @@ export function collectTexts(tree: TagTree, named: ReadonlySet<string>): StoredT
   visit(tree, ({ path, element }) => void names.set(path, element.Name));
   const sets = new Map<string, readonly string[]>();
   const feed = feedDataSet(new DataSetWalker(look));
+  let isReadable = true;
 
   function look({ path, tag, vr: written, value, isSequence }: WalkedElement): void {
     const prefix = path.slice(0, -9);
     if (tag === '00080005' && value) sets.set(prefix, termsOf(value.toString('latin1')));
     if (isSequence || (value && isPlain(value) && !named.has(path))) return;
-    const vr = written === undefined || written === 'UN' ? findElement(names.get(path) ?? '')?.vr : written;
-    if (vr === undefined || !textVrs.has(vr)) return;
-    texts.set(path, { bytes: value && Buffer.from(value), terms: termsAt(sets, prefix), isName: vr === 'PN' });
+    const name = names.get(path);
+    const isWithoutVr = written === undefined || written === 'UN';
+    const vr = isWithoutVr ? vrOf(tag, name) : written;
+    if (!hasCharacterSet(vr)) return;
+    texts.set(path, {
+      bytes: value && Buffer.from(value),
+      terms: termsAt(sets, prefix),
+      isName: vr === 'PN',
+      isListed: name !== undefined || !isWithoutVr,
+    });
   }
 
-  return { texts, inspector: { ...feed, add: tolerant(feed.add), end: tolerant(feed.end) } };
+  /** The guard continues to the end of the file, so that an error of the source is reported as one. */
+  function tolerant<A extends unknown[]>(act: (...args: A) => void): (...args: A) => void {
+    return (...args) => {
+      if (!isReadable) return;
+      try {
+        act(...args);
+      } catch (error) {
+        if (!(error instanceof NoDataSet)) throw error;
+        isReadable = false;
+      }
+    };
+  }
+
+  return {
+    texts,
+    inspector: { ...feed, add: tolerant(feed.add), end: tolerant(feed.end) },
+    isComplete: () => isReadable,
+  };
 }
 
-/** The result is inspected: unreadable texts are skipped here. */
-function tolerant<A extends unknown[]>(act: (...args: A) => void): (...args: A) => void {
-  let hasFailed = false;
-  return (...args) => {
-    if (hasFailed) return;
-    try {
-      act(...args);
-    } catch (error) {
-      if (!(error instanceof NoDataSet)) throw error;
-      hasFailed = true;
-    }
-  };
+/** The VR of an element that is stored without one, from PS3.6; of a private one as the source names it. */
+function vrOf(tag: string, name: string | undefined): string | undefined {
+  return describeTag(Number.parseInt(tag, 16))?.vr ?? findElement(name ?? '')?.vr;
 }
 
 function termsAt(sets: ReadonlyMap<string, readonly string[]>, prefix: string): readonly string[] {
@@ -69,7 +87,8 @@ function termsAt(sets: ReadonlyMap<string, readonly string[]>, prefix: string): 
   }
 }
 
-function isPlain(value: Buffer): boolean {
+/** Whether a value is the same in every character set. */
+export function isPlain(value: Buffer): boolean {
   return value.every((byte) => byte < 0x80 && byte !== 0x1b);
 }
 

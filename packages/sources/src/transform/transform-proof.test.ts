@@ -254,6 +254,20 @@ describe('anonymisation', () => {
     });
   });
 
+  it('keeps retired attributes, by number and by keyword', async () => {
+    const extraTags = [
+      element(0x00101050, 'LO', 'plan'),
+      element(0x00324000, 'LT', 'comment'),
+      element(0x00184000, 'LT', 'comment of Erika'),
+    ];
+    const instance = await storeSample('retired', { attributes: patient, extraTags });
+    const out = walk(await bytesOf(transformOf({ ...anonymise, keep: ['0010,1050', 'StudyComments'] }), instance));
+    expect([out.get('0010,1050'), out.get('0032,4000'), out.has('0018,4000')]).toEqual(['plan', 'comment', false]);
+    expect(out.has('0012,0064')).toBe(false);
+    const copied = walk(await bytesOf(transformOf({ ...anonymise, copy: { InstitutionName: '0010,1050' } }), instance));
+    expect(copied.get('0012,0063')).toContain('with exceptions');
+  });
+
   it('holds inside of private sequences that are kept', async () => {
     const extraTags = [element(0x00090010, 'LO', 'CREATOR'), element(0x00091001, 'SQ', [nested()])];
     const instance = await storeSample('kept private', { attributes: patient, extraTags });
@@ -476,8 +490,63 @@ describe('texts that the character set of the instance cannot hold', () => {
     const instance = await storeSample('copied', { attributes });
     const out = walk(await bytesOf(transformOf({ copy: { PatientComments: 'ImageComments' } }), instance));
     expect(out.get('0010,4000')).toBe(attributes.ImageComments);
-    const copied = bytesOf(transformOf({ copy: { PatientComments: 'PixelData' } }), instance);
-    await expect(copied).rejects.toMatchObject({ message: expect.stringContaining('(7fe0,0010) is to be copied') });
+    const sequence = element(0x0040a370, 'SQ', [[element(0x00080050, 'SH', 'ACC')]]);
+    const copied = bytesOf(
+      transformOf({ copy: { PatientComments: '0040,a370' } }),
+      await storeSample('copied sequence', { attributes, extraTags: [sequence] }),
+    );
+    await expect(copied).rejects.toMatchObject({ message: expect.stringContaining('(0040,a370) is to be copied') });
+  });
+
+  it('are read once however many are copied, not for those without a character set; nothing empty or binary is', async () => {
+    const attributes = {
+      SpecificCharacterSet: 'ISO_IR 192',
+      StudyDescription: Buffer.from('Schädel'),
+      ImageComments: 'x',
+    };
+    const empty = Buffer.alloc(0);
+    const extraTags = [
+      element(0x001021c0, 'US', empty),
+      element(0x00189306, 'FD', empty),
+      element(0x00091001, 'UN', Buffer.from([1, 2, 3, 4])),
+    ];
+    const instance = await storeSample('copied once', { modality: 'CT', attributes, extraTags });
+    let files = 0;
+    proxy.lie(({ path }) => {
+      if (path.endsWith('/file')) files += 1;
+      return undefined;
+    });
+    const none = { PatientComments: 'PregnancyStatus', TextComments: '0018,9306', MedicalAlerts: '0009,1001' };
+    const codes = walk(await bytesOf(transformOf({ copy: { ...none, ReasonForStudy: 'Modality' } }), instance));
+    expect(codes.get('0032,1030')).toBe('CT');
+    expect(['0010,4000', '4000,4000', '0010,2000'].filter((path) => codes.has(path))).toEqual([]);
+    expect(files).toBe(0);
+    const copy = { PatientComments: 'StudyDescription', ReasonForStudy: 'ImageComments' };
+    const out = await bytesOf(transformOf({ copy, set: { SpecificCharacterSet: 'ISO_IR 100' } }), instance);
+    expect(walk(out).get('0032,1030')).toBe('x');
+    const copied = Buffer.concat([
+      Buffer.from([0x10, 0, 0, 0x40, 0x4c, 0x54, 8, 0]),
+      Buffer.from('Sch\xe4del ', 'latin1'),
+    ]);
+    expect(out.includes(copied)).toBe(true);
+    expect(files).toBe(1);
+    proxy.beHonest();
+  });
+
+  it('are refused in a sequence that Orthanc does not parse', async () => {
+    // Requesting Service in an item of a UN of a defined length: in Implicit VR.
+    const item = Buffer.concat([
+      Buffer.from('feff00e00e0000003200331006000000', 'hex'),
+      Buffer.from('Pr\xfcfun', 'latin1'),
+    ]);
+    const instance = await storeSample('UN text', {
+      attributes: { SpecificCharacterSet: 'ISO_IR 100' },
+      extraTags: [element(0x0040a504, 'UN', item)],
+    });
+    await expect(bytesOf(transformOf({ set }), instance)).rejects.toMatchObject({
+      code: 'instance-unsupported',
+      message: expect.stringContaining('(0040,a504[0].0032,1033) is in a sequence that the source cannot read'),
+    });
   });
 
   it.each([

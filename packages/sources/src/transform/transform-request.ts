@@ -1,10 +1,12 @@
 import { givesNewUids, type ManifestInstance, type TransformConfig } from '@dicom-dispatch/core';
+import type { FullTag } from '@dicom-dispatch/orthanc';
+import { findElement } from 'dicom-dimse/dataset';
 import { deidentify } from '../deidentify/deidentify.ts';
 import { isPrivate } from '../deidentify/profile-table.ts';
 import { keptRows, methodOf, profileReport } from '../deidentify/profile-report.ts';
 import { isInside, textOf, textsByKeyword, visit, type Changes, type TagTree } from '../deidentify/tag-tree.ts';
 import { isOrthancId } from '../guard/check-head.ts';
-import { isAscii } from '../inspect/character-sets.ts';
+import { hasCharacterSet, isAscii } from '../inspect/character-sets.ts';
 import type { ExpectedChanges } from '../inspect/transform-inspector.ts';
 import { findPath } from './find-path.ts';
 import { replaceUids } from './identifying-uids.ts';
@@ -101,7 +103,8 @@ export async function transformRequest(
   const { tooLong, hasNewCharacterSet } = await raiseCharacterSet(instance, tree, changes, readTexts);
 
   const kept = [...transform.keep, ...identifiers, ...(anonymise ? [] : ['PatientID'])];
-  const keep = kept.filter((name) => !changes.replace.has(findPath(tree, name) ?? name));
+  // By number: each version of DCMTK has its own keywords.
+  const keep = kept.map((name) => findPath(tree, name) ?? name).filter((path) => !changes.replace.has(path));
   return {
     act: anonymise ? 'anonymise' : 'modify',
     body: {
@@ -199,9 +202,9 @@ function addNamed(
 }
 
 /**
- * Copied values, by destination: none for an attribute that the instance does not have.
+ * Copied values, by destination: none for an attribute that the instance does not have, or that is empty or binary.
  *
- * @throws DispatchError `instance-unsupported` for a value that is not text, is too long, or cannot be read
+ * @throws DispatchError `instance-unsupported` for a sequence, and for a value that is too long or cannot be read
  */
 async function readCopies(
   instance: ManifestInstance,
@@ -211,23 +214,31 @@ async function readCopies(
 ): Promise<Record<string, string>> {
   const copied: Record<string, string> = {};
   const isLatin1 = textOf(tree[characterSetPath])?.trim() === 'ISO_IR 100';
-  for (const [to, from] of Object.entries(copy)) {
+  const sources = Object.entries(copy).flatMap(([to, from]) => {
     const path = findPath(tree, from) ?? from;
     const element = tree[path];
-    if (element === undefined) continue;
-    const text = textOf(element);
-    // Orthanc does not truncate texts in Latin-1; in others it omits unreadable characters.
-    const stored =
-      element.Type === 'TooLong' || (text !== undefined && !isLatin1)
-        ? (await readTexts(new Set([path]))).get(path)
-        : undefined;
-    const value = stored ? readStored(stored, undefined) : text;
+    const isThere = element !== undefined && (element.Value !== null || element.Type === 'TooLong');
+    return isThere ? [{ to, path, element }] : [];
+  });
+  const unread = sources.filter(({ element }) => mustReadStored(element, isLatin1)).map(({ path }) => path);
+  const stored = unread.length > 0 ? await readTexts(new Set(unread)) : undefined;
+  for (const { to, path, element } of sources) {
+    const text = unread.includes(path) ? stored?.get(path) : undefined;
+    const value = text ? readStored(text, undefined) : textOf(element);
     if (value === undefined) {
       cannotChange(instance, `(${path}) is to be copied, and is no text, too long, or not in its character set`);
     }
     copied[to] = value;
   }
   return copied;
+}
+
+/** Orthanc truncates no texts in Latin-1; in other character sets it omits characters that it cannot read. */
+function mustReadStored(element: FullTag, isLatin1: boolean): boolean {
+  if (element.Type === 'TooLong') return true;
+  if (isLatin1 || textOf(element) === undefined) return false;
+  const vr = findElement(element.Name)?.vr;
+  return vr === undefined || hasCharacterSet(vr);
 }
 
 function emptyPatient(transform: TransformConfig): Record<string, string> {
