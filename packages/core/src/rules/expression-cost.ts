@@ -28,6 +28,11 @@ export function costProblem(ast: ASTNode): CostProblem | undefined {
     const message = `more than ${maxDepth} parts in a row: use \`value in [...]\`, or several rules`;
     return { message, at: 0 };
   }
+  const growing = growingBind(ast, new Set());
+  if (growing) {
+    const message = 'a cel.bind is made from another one, and may double with each: write the first value out instead';
+    return { message, at: growing.range.start };
+  }
   const nested = nestedLoops(ast);
   if (nested > maxNestedLoops) {
     const message = `${[...loops].join(', ')} are nested ${nested} deep, at most ${maxNestedLoops}: use several rules`;
@@ -38,6 +43,33 @@ export function costProblem(ast: ASTNode): CostProblem | undefined {
     return { message, at: ast.range.start };
   }
   return undefined;
+}
+
+/**
+ * A `cel.bind(name, value, expression)` whose value has another one in it, or uses the name of one around it: n of them make a
+ * value of 2^n parts.
+ *
+ * @param bound - names of those around the node
+ */
+function growingBind(node: ASTNode, bound: ReadonlySet<string>): ASTNode | undefined {
+  if (node.op === 'rcall' && node.args[0] === 'bind') {
+    const [name, value, body] = node.args[2];
+    if (value && has(value, (one) => isBind(one) || (one.op === 'id' && bound.has(one.args)))) return node;
+    return body && growingBind(body, name?.op === 'id' ? new Set([...bound, name.args]) : bound);
+  }
+  for (const one of nodesIn(node.args)) {
+    const found = growingBind(one, bound);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+function isBind(node: ASTNode): boolean {
+  return node.op === 'rcall' && node.args[0] === 'bind';
+}
+
+function has(node: ASTNode, is: (one: ASTNode) => boolean): boolean {
+  return is(node) || nodesIn(node.args).some((one) => has(one, is));
 }
 
 /** Parts that are evaluated, with lists of the expression as long as their text. */

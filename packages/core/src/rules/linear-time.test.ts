@@ -144,6 +144,16 @@ describe('an expression', () => {
       `${'('.repeat(9)}[[1]]${`.map(a, ${copies})+[])`.repeat(9)} == []`,
       /nested 9 deep/,
     ],
+    [
+      'a text that doubles with each name',
+      `cel.bind(x0, "a", ${Array.from({ length: 20 }, (_, at) => `cel.bind(x${at + 1}, x${at}+x${at}, `).join('')}x20 == ""${')'.repeat(21)}`,
+      /a cel.bind is made from another one/,
+    ],
+    [
+      'a text that doubles inside',
+      'cel.bind(x, cel.bind(y, "a", y+y), x+x) == ""',
+      /a cel.bind is made from another one/,
+    ],
     ['parts without end', Array(1_500).fill('true').join('||'), /more than 1000 parts in a row/],
     ['calls without end', `study.StudyDescription${'.trim()'.repeat(1_100)} == ""`, /maxDepth/],
   ])('that would take too long is refused: %s', (_, text, reason) => {
@@ -155,6 +165,7 @@ describe('an expression', () => {
     ['series.exists(a, a.Modality == "CT" && series.exists(b, b.Modality == "SR"))', false],
     ['series.filter(a, a.Modality == "CT").filter(a, a.SeriesNumber == "7").exists(a, true)', true],
     ['series.map(a, a.Modality).exists(a, a == "CT")', true],
+    ['cel.bind(d, study.StudyDescription.lowerAscii(), cel.bind(m, "x", d == m && d.size() == 1))', true],
     ['series.map(a, a.Modality).exists(m, ["CT", "MR"].exists(x, x == m))', true],
     [
       'series.filter(a, a.Modality == "CT").map(a, a["Modality"].lowerAscii()).all(d, ["a", "b"].all(x, !d.contains(x)))',
