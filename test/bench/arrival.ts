@@ -180,6 +180,8 @@ async function receive(study: number): Promise<Map<string, number>> {
     times.set(sopInstanceUid, performance.now());
   }
   await association.release();
+  // Making the next study blocks this process, and with it the receivers.
+  await sleep(2_000);
   return times;
 }
 
