@@ -42,7 +42,7 @@ it.each(['explicit-le', 'implicit-le', 'explicit-be', 'deflated', 'rle'] as cons
   },
 );
 
-it('an error of the target is told as it is, one of the folder as one of the folder', async () => {
+it('reports an error of the target unchanged, and names the folder only in an error of the folder', async () => {
   await using folder = await tempFolder('errors');
   const [one] = makeStudy({ seed: 'errors', rows: 16, columns: 16 });
   const { bytes, sopInstanceUid } = one!;

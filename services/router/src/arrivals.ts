@@ -155,7 +155,7 @@ export class Arrivals {
     const instances = read.map((one): ManifestInstance => toManifestInstance(one, uid));
     await publishArrival(redis, config.redis.prefix, { source, orthancStudyId, from, instances });
     for (const one of open) {
-      // Whatever else it waits for, it reads arrived instances when it continues.
+      // A delivery that waits for another reason reads the arrived instances when it continues.
       if (one?.arriving === from && one.state === 'waiting' && one.wake === 'arrival') {
         await wakeDelivery(context, one.deliveryId);
       }

@@ -104,7 +104,7 @@ async function mendStudy(
     log.error({ ...key }, 'the record of a study was missing in Redis, and was made again from its deliveries');
     return;
   }
-  // Their ids do not tell their targets: they may have a transform, or have been requested again.
+  // An id is a hash: the target is found in the indexes, because a transform or a repeated request changes the id.
   const unsent = await mender.targetsOf([...ended], study.targets);
   const unknown = await mender.targetsOf(gone, study.targets);
   const has = (target: string): boolean =>

@@ -50,7 +50,7 @@ const releaseScript = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redi
 /**
  * Changes the configuration of all services, or of none. Every process checks the new text first, from a candidate beside
  * the
- * text to be replaced; if all can use it, it replaces that in one step, and they are told to apply it. A process
+ * text to be replaced; if all can use it, the text is replaced in one step, and the processes apply it. A process
  * that crashes meanwhile reads the configuration when it starts: the former text before that step, the new one after it.
  *
  * @throws the error of the file system if the file or its folder cannot be written

@@ -49,7 +49,7 @@ return 1
  * The place of a target at which the confirmations in its ledger were made. A configuration with another address is another
  * place
  * until an operator decides that the contents are the same: until then nothing is confirmed there. Each process uses the
- * place of its own configuration, so one that has not been reloaded yet continues with its own. Every method throws
+ * place of the configuration that it has loaded, so one that has not been reloaded continues with the former place. Every method throws
  * DispatchError `ledger-unavailable` if Redis fails or does not respond.
  */
 export class TargetPlaces {

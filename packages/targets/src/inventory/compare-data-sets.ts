@@ -34,7 +34,7 @@ const uncompressed: ReadonlySet<string> = new Set([
 
 /**
  * Compares a retrieved instance with what was sent. The bytes that the receipt names are the same content. Of other bytes the
- * elements are compared with those of the instance in the source: a receiver may write a file meta information of its own, and
+ * elements are compared with those of the instance in the source: a receiver may rewrite the file meta information, and
  * encode lengths, VRs and uncompressed values in another way.
  *
  * @param isIgnored - whether the receiver may change an element, by its tag (0xGGGGEEEE)

@@ -2,7 +2,7 @@ import { DispatchError, type ErrorCode } from '@dicom-dispatch/core';
 import { z } from 'zod';
 import { statusError, type HttpAnswer } from '../http/index.ts';
 
-/** Orthanc's error: numbers of its own list and constant sentences; `Details` may contain parts of a data set. */
+/** An error of Orthanc: a number from its list of errors and a constant sentence; `Details` may contain parts of a data set. */
 const orthancFault = z.object({ OrthancStatus: z.int(), Details: z.string().optional() });
 
 const badFileFormat = 15;

@@ -118,7 +118,7 @@ describe('the audit log', () => {
     expect(headers.get('retry-after')).toBe('60');
   });
 
-  it('can be read apart from exports, and who reads it too often is told when to read it again', async () => {
+  it('has a limit separate from that of exports, with Retry-After in the response', async () => {
     const { headers, text } = await untilRefused('/api/audit?limit=1', testToken.administrator);
     expect(text).toContain('once a second');
     expect(headers.get('retry-after')).toBe('1');
