@@ -14,6 +14,7 @@ import { connectRedis, createLogger, createMetrics, queueOptions } from '@dicom-
 import { startConsole } from '@dicom-dispatch/console';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { Queue } from 'bullmq';
+import { openFormat } from '@dicom-dispatch/state/keys';
 import { Records } from '@dicom-dispatch/state/records';
 import { seedRecords } from '../e2e/console-seed.ts';
 import { runCli } from '../e2e/support/run-cli.ts';
@@ -56,6 +57,7 @@ if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
 const { prefix } = parsed.config.redis;
 const log = createLogger('bench', { level: 'error', format: 'json' });
 const connection = connectRedis(redis.url, 'bench', log);
+await openFormat(connection, prefix);
 const records = new Records(connection, prefix);
 const started = performance.now();
 await seedRecords(connection, studies, targets);
