@@ -455,11 +455,30 @@ describe('what every account on this host can change', () => {
     await writeFile(`${file}.key`, '', { mode: 0o644 });
     expect(await check(yaml())).toEqual([
       expect.stringContaining('the configuration, can be changed by every account on this host'),
-      expect.stringContaining('dispatch.yaml.key can be read by every account on this host: chmod 640'),
+      expect.stringMatching(/dispatch.yaml.key can be read by every account on this host: .*chgrp GROUP .*chmod 640/),
     ]);
     await rm(`${file}.key`);
     await chmod(file, 0o644);
   });
+});
+
+it.runIf(canMount)('the key of sealed secrets on a read-only mount: its mode is set where it is mounted', async () => {
+  const secret = `${folder.path}/secret`;
+  await mkdir(secret, { mode: 0o777 });
+  await writeFile(`${secret}/key`, '', { mode: 0o644 });
+  run('mount', '--bind', secret, secret);
+  process.env['DICOM_DISPATCH_KEY_FILE'] = `${secret}/key`;
+  try {
+    run('mount', '-o', 'remount,bind,ro', secret);
+    expect(await check(yaml())).toEqual([
+      expect.stringMatching(
+        /secret\/key can be read by every account on this host: it is on a read-only mount: .*0440/,
+      ),
+    ]);
+  } finally {
+    delete process.env['DICOM_DISPATCH_KEY_FILE'];
+    run('umount', secret);
+  }
 });
 
 describe('secrets in plain text', () => {

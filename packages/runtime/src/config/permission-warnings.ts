@@ -1,7 +1,8 @@
-import { access, constants, realpath, stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Problem } from '@dicom-dispatch/core';
-import { sealKeyPath } from '../store/seal.ts';
+import { keyAccessRemedy, sealKeyPath } from '../store/seal.ts';
+import { isReadOnly } from '../store/is-read-only.ts';
 import { parseText } from './parsed-text.ts';
 
 interface NamedFile {
@@ -33,7 +34,9 @@ export async function permissionWarnings(
   const isKeyRead = ((await modeOf(key)) ?? 0) & othersRead;
   return [
     ...open.flatMap((problem) => problem ?? []),
-    ...(isKeyRead ? [{ path: [], message: `${key} can be read by every account on this host: chmod 640 ${key}` }] : []),
+    ...(isKeyRead
+      ? [{ path: [], message: `${key} can be read by every account on this host: ${await keyAccessRemedy(key)}` }]
+      : []),
     ...((await openToOthers({ path: [], file: key, what: 'the key of sealed secrets' })) ?? []),
   ];
 }
@@ -73,14 +76,6 @@ async function openToOthers({ path, file, what }: NamedFile): Promise<Problem[] 
     }
     if (folder === dirname(folder)) return undefined;
   }
-}
-
-/** Whether it is on a file system that is mounted read-only, such as a ConfigMap volume of Kubernetes. */
-async function isReadOnly(path: string): Promise<boolean> {
-  return access(path, constants.W_OK).then(
-    () => false,
-    (error: NodeJS.ErrnoException) => error.code === 'EROFS',
-  );
 }
 
 async function modeOf(path: string): Promise<number | undefined> {

@@ -48,7 +48,7 @@ describe.runIf(!isRoot)('a key of another installation', () => {
     const path = `${folder.path}/closed.key`;
     await writeFile(path, '', { mode: 0o000 });
     await expect(new SealKey(path).seal('a secret')).rejects.toThrow(
-      `the key ${path} cannot be read (EACCES): let the group of the service read it: chgrp GROUP ${path}; chmod 640 ${path}`,
+      `the key ${path} cannot be read (EACCES): let only the group of the services read it: chgrp GROUP ${path}; chmod 640 ${path}`,
     );
   });
 });

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 import { open, readFile, stat, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { isReadOnly } from './is-read-only.ts';
 
 /**
  * Secrets entered in a page: the configuration contains `{ sealed: TEXT }`, encrypted by AES-256-GCM with
@@ -68,10 +69,7 @@ export class SealKey {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT') return undefined;
       if (code === undefined) throw error;
-      const remedy =
-        code === 'EACCES'
-          ? `: let the group of the service read it: chgrp GROUP ${this.path}; chmod 640 ${this.path}`
-          : '';
+      const remedy = code === 'EACCES' ? `: ${await keyAccessRemedy(this.path)}` : '';
       throw new Error(`the key ${this.path} cannot be read (${code})${remedy}`, { cause: error });
     }
   }
@@ -115,6 +113,15 @@ const context = 'dicom-dispatch secret v1';
 function signature(key: Buffer, text: string): string {
   const own = Buffer.from(hkdfSync('sha256', key, '', 'dicom-dispatch configuration v1', 32));
   return createHmac('sha256', own).update(text).digest('base64url');
+}
+
+/** How only the services get access to the key: on a read-only mount its mode cannot be changed. */
+export async function keyAccessRemedy(path: string): Promise<string> {
+  // A read-only bind mount reports EACCES, not EROFS, for a file that the user may not write; others may write to the folder of a Secret.
+  if ((await isReadOnly(path)) || (await isReadOnly(dirname(path)))) {
+    return 'it is on a read-only mount: mount it readable only by the services (Kubernetes: defaultMode: 0440 of the Secret volume, and fsGroup of the pod)';
+  }
+  return `let only the group of the services read it: chgrp GROUP ${path}; chmod 640 ${path}`;
 }
 
 /** Location of the key of a configuration file. */
