@@ -10,6 +10,7 @@ export interface Part {
 
 const maxHeaderBytes = 16_384;
 const maxPreambleBytes = 65_536;
+const maxPaddingBytes = 1024;
 
 /** The boundary of a `multipart/related` media type (RFC 2046 section 5.1.1); undefined for another type. */
 export function boundaryOf(contentType: string | undefined): string | undefined {
@@ -32,8 +33,7 @@ export async function* readParts(
     if (!(await reader.skipPreamble())) return;
     while (await reader.beginPart()) {
       const headers = await reader.readHeaders();
-      const body = bounded(reader.readBody(), declaredBytes(headers));
-      yield { headers, body };
+      yield { headers, body: bounded(reader.readBody()) };
       await reader.skipBody();
     }
   } finally {
@@ -46,22 +46,23 @@ function declaredBytes(headers: ReadonlyMap<string, string>): number | undefined
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
-/** A part with exactly its declared length, and at most the maximum size of an instance. */
-async function* bounded(
-  body: AsyncIterable<Uint8Array>,
-  declared: number | undefined,
-): AsyncGenerator<Uint8Array, void, undefined> {
+/** At most the maximum size of an instance. */
+async function* bounded(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   let length = 0;
   for await (const chunk of body) {
     length += chunk.byteLength;
-    if (length > (declared ?? maxInstanceBytes)) throw wrongLength(declared ?? maxInstanceBytes, 'has more');
+    if (length > maxInstanceBytes) {
+      throw new DispatchError('target-error', `a part of the response of the target exceeds ${maxInstanceBytes} bytes`);
+    }
     yield chunk;
   }
-  if (declared !== undefined && length < declared) throw wrongLength(declared, `has ${length}`);
 }
 
-function wrongLength(bytes: number, what: string): DispatchError {
-  return new DispatchError('target-error', `a part of an answer of the target should have ${bytes} bytes, and ${what}`);
+function wrongLength(declared: number): DispatchError {
+  return new DispatchError(
+    'target-error',
+    `a part of the response of the target does not have its declared length of ${declared} bytes`,
+  );
 }
 
 /**
@@ -74,6 +75,9 @@ class PartReader {
   readonly #delimiter: Buffer;
   #held: Buffer = Buffer.alloc(0);
   #inBody = false;
+  /** Of the current part, if it has one. */
+  #declared: number | undefined;
+  #unreadBytes = 0;
 
   constructor(body: AsyncIterable<Uint8Array>, boundary: string) {
     this.#chunks = body[Symbol.asyncIterator]();
@@ -100,8 +104,7 @@ class PartReader {
   async beginPart(): Promise<boolean> {
     await this.#need(2);
     if (this.#held.toString('latin1', 0, 2) === '--') return false;
-    // Spaces may follow a delimiter (RFC 2046 section 5.1.1).
-    const lineEnd = await this.#find('\r\n', 1024);
+    const lineEnd = await this.#find('\r\n', maxPaddingBytes);
     this.#held = this.#held.subarray(lineEnd + 2);
     return true;
   }
@@ -109,6 +112,7 @@ class PartReader {
   async readHeaders(): Promise<ReadonlyMap<string, string>> {
     await this.#need(2);
     this.#inBody = true;
+    this.#declare(undefined);
     if (this.#held.toString('latin1', 0, 2) === '\r\n') {
       this.#held = this.#held.subarray(2);
       return new Map();
@@ -116,34 +120,72 @@ class PartReader {
     const end = await this.#find('\r\n\r\n', maxHeaderBytes);
     const lines = this.#held.toString('latin1', 0, end).split('\r\n');
     this.#held = this.#held.subarray(end + 4);
-    return new Map(
+    const headers = new Map(
       lines.map((line) => {
         const colon = line.indexOf(':');
         return [line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim()];
       }),
     );
+    this.#declare(declaredBytes(headers));
+    return headers;
   }
 
-  /** Up to the next delimiter, which is consumed. */
+  #declare(bytes: number | undefined): void {
+    this.#declared = bytes;
+    this.#unreadBytes = bytes ?? 0;
+  }
+
+  /**
+   * Up to the next delimiter, which is consumed. A part with a declared length has exactly that: it may contain the
+   * delimiter.
+   */
   async *readBody(): AsyncGenerator<Uint8Array, void, undefined> {
-    while (this.#inBody) {
-      const at = this.#held.indexOf(this.#delimiter);
-      if (at >= 0) {
-        const last = this.#held.subarray(0, at);
-        this.#held = this.#held.subarray(at + this.#delimiter.length);
-        this.#inBody = false;
-        if (last.length > 0) yield last;
-        return;
-      }
-      // The end of the available data may be the beginning of a delimiter.
-      const sure = this.#held.length - this.#delimiter.length + 1;
-      if (sure > 0) {
-        const chunk = this.#held.subarray(0, sure);
-        this.#held = this.#held.subarray(sure);
-        yield chunk;
-      }
-      if (!(await this.#more())) throw endedEarly();
+    while (this.#unreadBytes > 0) {
+      if (this.#held.length === 0 && !(await this.#more())) throw endedEarly();
+      const chunk = this.#held.subarray(0, this.#unreadBytes);
+      this.#held = this.#held.subarray(chunk.length);
+      this.#unreadBytes -= chunk.length;
+      yield chunk;
     }
+    while (this.#inBody) {
+      const delimiter = await this.#findDelimiter();
+      // The end of the available data may be the beginning of a delimiter.
+      const end = delimiter?.from ?? Math.max(0, this.#held.length - this.#delimiter.length + 1);
+      const chunk = this.#held.subarray(0, end);
+      this.#held = this.#held.subarray(delimiter?.to ?? end);
+      this.#inBody = delimiter === undefined;
+      if (chunk.length > 0 && this.#declared !== undefined) throw wrongLength(this.#declared);
+      if (chunk.length > 0) yield chunk;
+      if (this.#inBody && !(await this.#more())) throw endedEarly();
+    }
+  }
+
+  /** The next delimiter in the available data. Content may begin like one: a delimiter ends its line. */
+  async #findDelimiter(): Promise<{ readonly from: number; readonly to: number } | undefined> {
+    let from = this.#held.indexOf(this.#delimiter);
+    while (from >= 0) {
+      const to = from + this.#delimiter.length;
+      if ((await this.#isLastAt(to)) || (await this.#isLineEndAt(to))) return { from, to };
+      from = this.#held.indexOf(this.#delimiter, from + 1);
+    }
+    return undefined;
+  }
+
+  /** Two hyphens at the end of the line or of all data. */
+  async #isLastAt(at: number): Promise<boolean> {
+    while (this.#held.length < at + 3) if (!(await this.#more())) break;
+    return /^--([ \t\r\n]|$)/.test(this.#held.toString('latin1', at, at + 3));
+  }
+
+  /** Spaces may follow a delimiter (RFC 2046 section 5.1.1). */
+  async #isLineEndAt(at: number): Promise<boolean> {
+    for (let end = at; end < at + maxPaddingBytes; end += 1) {
+      while (this.#held.length < end + 2) if (!(await this.#more())) throw endedEarly();
+      const next = this.#held.toString('latin1', end, end + 2);
+      if (next === '\r\n') return true;
+      if (!/^[ \t]/.test(next)) return false;
+    }
+    return false;
   }
 
   async skipBody(): Promise<void> {

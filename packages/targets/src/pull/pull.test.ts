@@ -50,6 +50,22 @@ describe('readParts', () => {
     await expect(read()).rejects.toMatchObject({ code });
   });
 
+  it('content may begin like a delimiter, and with a declared length contain one', async () => {
+    const lines = ['\r\n--b12', '\r\n--b1x\r\n', '\r\n--b1--x', '\r\n--b1 x', '\r\n--b1 \rx', '--b1\r\n', '\r\n--b'];
+    const whole = `pixels${lines.join('pixels')}`;
+    const inside = `${whole}\r\n--b1\r\n\r\nand\r\n--b1--\r\n`;
+    const text = `--b1\r\n\r\n${whole}\r\n--b1 \t\r\nContent-Length: ${inside.length}\r\n\r\n${inside}\r\n--b1\r\nContent-Length: 0\r\n\r\n\r\n--b1--`;
+    for (const size of [1, 2, 7, 100, 1000]) {
+      for (const isRead of [true, false]) {
+        const parts: string[] = [];
+        for await (const { body } of readParts(pieces(Buffer.from(text), size), 'b1')) {
+          parts.push(isRead ? Buffer.concat(await Array.fromAsync(body)).toString() : '');
+        }
+        expect(parts).toEqual(isRead ? [whole, inside, ''] : ['', '', '']);
+      }
+    }
+  });
+
   it('reads an empty body as no parts, and finds boundaries in media types', async () => {
     expect(await Array.fromAsync(readParts(pieces(Buffer.alloc(0), 1), 'b1'))).toEqual([]);
     expect(boundaryOf('multipart/related; type="application/dicom"; boundary=abc')).toBe('abc');
