@@ -14,6 +14,8 @@ export interface Bucket extends Disposable {
   /** Name of the server for messages. */
   readonly host: string;
   readonly client: S3Client;
+  /** Set once an object has shown that the server has ETags with the form of a checksum that are none. */
+  hasOwnEtags: boolean;
   /**
    * Runs requests; `doing` is a verb with -ing for the error.
    *
@@ -62,6 +64,7 @@ export async function openBucket(config: S3Target, stage?: Stage): Promise<Bucke
     name: config.bucket,
     host,
     client,
+    hasOwnEtags: false,
     raw,
     async act(doing, signal, request, bytes) {
       try {

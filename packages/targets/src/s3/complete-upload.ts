@@ -4,7 +4,7 @@ import type { ManifestInstance, RunState } from '@dicom-dispatch/target-kit';
 import { leavesOpen } from '../http/status-error.ts';
 import type { Bucket } from './bucket.ts';
 import { isNotThere, isTaken, notS3, s3Status, translateS3Error } from './errors.ts';
-import { compareObject, etagOf, lookAtObject } from './look-at-object.ts';
+import { compareObject, etagOf, hasContent, lookAtObject } from './look-at-object.ts';
 import { usesConditions } from './options-in-use.ts';
 import type { Tally } from './parts.ts';
 import { forgetUpload } from './resume-upload.ts';
@@ -84,6 +84,7 @@ async function isMade({ bucket, key, tally, found }: UploadToComplete, signal: A
   const now = await lookAtObject(bucket, key, signal, { forbiddenIsMissing: true }).catch(() => undefined);
   if (!now) return false;
   const likeness = compareObject(now, tally);
+  if (likeness === 'other-etag') return hasContent(bucket, key, now, tally, signal);
   if (likeness !== 'unknown') return likeness === 'same';
   // Its ETag is not conclusive: the object is ours if the key was free before, or had other content.
   return bucket.config.existing === 'compare' && etagOf(now.ETag) !== etagOf(found?.ETag);

@@ -7,7 +7,7 @@ import {
 import { DispatchError } from '@dicom-dispatch/core';
 import type { Bucket } from './bucket.ts';
 import { isNotThere, notS3, s3Status, translateS3Error } from './errors.ts';
-import type { Tally } from './parts.ts';
+import { Crc32Tally, type Tally } from './parts.ts';
 
 /**
  * The object with a key, or undefined. Keys without list permission get 403 for a missing object (API
@@ -72,8 +72,11 @@ export function looksLikeMd5(etag: string | undefined): boolean {
   return /^[0-9a-f]{32}$/.test(etagOf(etag) ?? '');
 }
 
-/** Result of a comparison; servers that encrypt with their own keys, and some others, have ETags that are not checksums. */
-export type Likeness = 'same' | 'different' | 'unknown';
+/**
+ * Result of a comparison. Servers that encrypt with their own keys, and some others, have ETags that are not checksums:
+ * `other-etag` is one that has the form of a checksum, of other content.
+ */
+export type Likeness = 'same' | 'different' | 'other-etag' | 'unknown';
 
 export function compareObject(found: HeadObjectCommandOutput, tally: Tally): Likeness {
   if (found.ContentLength !== tally.sizeBytes) return 'different';
@@ -86,8 +89,8 @@ export function compareObject(found: HeadObjectCommandOutput, tally: Tally): Lik
   if (encrypted || etag === undefined) return 'unknown';
   if (etag === tally.wholeMd5 || etag === tally.multipartEtag) return 'same';
   // Created in one request, an object has the MD5 of its bytes; for parts, some servers have their own 32 digits.
-  if (looksLikeMd5(etag)) return tally.partCount === 1 ? 'different' : 'unknown';
-  return etag.endsWith(`-${tally.partCount}`) ? 'different' : 'unknown';
+  if (looksLikeMd5(etag)) return tally.partCount === 1 ? 'other-etag' : 'unknown';
+  return etag.endsWith(`-${tally.partCount}`) ? 'other-etag' : 'unknown';
 }
 
 /**
@@ -123,18 +126,40 @@ export async function verifyObject(
   if (isAsBefore && etagOf(upload.etag) !== etagOf(found.ETag) && compareObject(found, tally) !== 'same') {
     throw missing(bucket, 'the server still has the previous object');
   }
-  if (bucket.config.verify !== 'size' && compareObject(found, tally) === 'different') {
-    throw missing(
-      bucket,
-      'an object has a different checksum than the sent data',
-      'If this server does not compute ETags from the content, set verify to size.',
-    );
-  }
+  if (bucket.config.verify === 'size') return;
+  const likeness = compareObject(found, tally);
+  if (likeness === 'different') throw missing(bucket, 'an object has a different checksum than the sent data');
+  if (likeness !== 'other-etag' || bucket.hasOwnEtags) return;
+  if (!(await hasContent(bucket, key, found, tally, signal)))
+    throw missing(bucket, 'an object has different content than the sent data');
+  bucket.hasOwnEtags = true;
 }
 
-function missing(bucket: Bucket, message: string, remedy?: string): DispatchError {
-  return new DispatchError('verify-missing', `${bucket.host}: ${message}`, {
-    stage: 'verify',
-    ...(remedy !== undefined && { remedy }),
-  });
+/** Reads an object, and compares its size and CRC-32 with those of the sent data. */
+export function hasContent(
+  bucket: Bucket,
+  key: string,
+  { ETag: etag }: HeadObjectCommandOutput,
+  tally: Tally,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const command = new GetObjectCommand({ Bucket: bucket.name, Key: key });
+  return bucket.act(
+    'Reading an object',
+    signal,
+    async (options) => {
+      const { Body, ETag } = await bucket.client.send(command, options);
+      const read = new Crc32Tally();
+      for await (const chunk of (Body ?? []) as AsyncIterable<Uint8Array>) {
+        read.add(chunk);
+        if (read.sizeBytes > tally.sizeBytes) break;
+      }
+      return ETag === etag && read.sizeBytes === tally.sizeBytes && read.crc32Base64 === tally.crc32Base64;
+    },
+    tally.sizeBytes,
+  );
+}
+
+function missing(bucket: Bucket, message: string): DispatchError {
+  return new DispatchError('verify-missing', `${bucket.host}: ${message}`, { stage: 'verify' });
 }

@@ -67,6 +67,23 @@ export function md5(bytes: Uint8Array): Buffer {
   return createHash('md5').update(bytes).digest();
 }
 
+/** Size and CRC-32 of bytes. */
+export class Crc32Tally {
+  #crc = 0;
+  sizeBytes = 0;
+
+  add(bytes: Uint8Array): void {
+    this.#crc = crc32(bytes, this.#crc);
+    this.sizeBytes += bytes.byteLength;
+  }
+
+  get crc32Base64(): string {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32BE(this.#crc);
+    return bytes.toString('base64');
+  }
+}
+
 /**
  * The checksums of a sent object: of its parts, and of the whole. The ETag of a server is the MD5 of the
  * bytes, or that of the parts' MD5s with their number; other servers have their own ETags, also in the form of an MD5.
@@ -74,12 +91,15 @@ export function md5(bytes: Uint8Array): Buffer {
 export class Tally {
   readonly #parts: Buffer[] = [];
   readonly #whole: Hash | undefined;
-  #crc = 0;
-  sizeBytes = 0;
+  readonly #crc32 = new Crc32Tally();
 
   /** @param options.whole - also compute the MD5 of the whole, which costs the same again */
   constructor({ whole = false } = {}) {
     this.#whole = whole ? createHash('md5') : undefined;
+  }
+
+  get sizeBytes(): number {
+    return this.#crc32.sizeBytes;
   }
 
   get partCount(): number {
@@ -91,8 +111,7 @@ export class Tally {
     const digest = md5(part);
     this.#whole?.update(part);
     this.#parts.push(digest);
-    this.#crc = crc32(part, this.#crc);
-    this.sizeBytes += part.byteLength;
+    this.#crc32.add(part);
     return digest;
   }
 
@@ -108,8 +127,6 @@ export class Tally {
   }
 
   get crc32Base64(): string {
-    const bytes = Buffer.alloc(4);
-    bytes.writeUInt32BE(this.#crc);
-    return bytes.toString('base64');
+    return this.#crc32.crc32Base64;
   }
 }
