@@ -62,13 +62,15 @@ function keyOf({ source, orthancStudyId, contentHash: content, lastUpdate }: Stu
 function isWanted(instances: unknown, { contentHash: wanted }: StudyMoment): boolean {
   if (!Array.isArray(instances)) return false;
   const found = instances as readonly Partial<ManifestInstance>[];
-  // What another version wrote is as good as absent.
+  // What another version wrote is as good as absent. A header that could not be read may be readable at the next attempt.
   const isWhole = found.every(
     (one) =>
       typeof one.sopInstanceUid === 'string' &&
       typeof one.version === 'string' &&
       typeof one.sourceId === 'string' &&
-      typeof one.sizeBytes === 'number',
+      typeof one.sizeBytes === 'number' &&
+      one.sopClassUid !== undefined &&
+      one.transferSyntaxUid !== undefined,
   );
   return isWhole && contentHash(instances as ManifestInstance[]) === wanted;
 }

@@ -1,6 +1,6 @@
 import type { DispatchError } from '@dicom-dispatch/core';
 import { contractVersion, type DeliveryRun, type Kept, type TargetHandler } from '@dicom-dispatch/target-kit';
-import { Suspects, throwIfCancelled } from '@dicom-dispatch/target-kit/flow';
+import { Suspects, throwIfCancelled, verdictOf } from '@dicom-dispatch/target-kit/flow';
 import { dicomAbout, dicomTlsAbout } from './about.ts';
 import { AssociationPool } from './association-pool.ts';
 import { connectOptions } from './connect-options.ts';
@@ -11,6 +11,7 @@ import { dicomTarget, dicomTlsTarget, type AnyDicomTarget, type DicomTarget, typ
 import { sendGroup } from './send-group.ts';
 import { testDicom } from './test-connection.ts';
 import { serveReports, verifyStored } from './verify/index.ts';
+import { whyUnnamed } from './why-unnamed.ts';
 
 export const dicomHandler: TargetHandler<DicomTarget> = {
   contractVersion,
@@ -46,13 +47,19 @@ async function deliver(run: DeliveryRun<AnyDicomTarget>): Promise<void> {
   run.stage('connect');
   const quarantined = new Set(run.quarantined?.map(({ sourceId }) => sourceId));
   const { groups, unproposable } = groupByContexts(run.pending, run.config);
-  for (const { instance, error } of unproposable) {
+  let putOff: DispatchError | undefined;
+  for (const { instance, error: reason } of unproposable) {
+    const error = (await whyUnnamed(run, instance)) ?? reason;
+    if (verdictOf(error) === 'stop') throw error;
+    if (verdictOf(error) === 'later') {
+      putOff ??= error;
+      continue;
+    }
     quarantined.add(instance.sourceId);
     run.log.warn('instance quarantined', { sopInstanceUid: instance.sopInstanceUid, code: error.code });
     await run.report(instance, { kind: 'quarantined', error });
   }
   const suspects = await Suspects.load(run);
-  let putOff: DispatchError | undefined;
   for (const group of groups) {
     const name = JSON.stringify(group.contexts);
     const pool = takeKept(run, name) ?? (await openPool(run, group));

@@ -1,3 +1,4 @@
+import { DispatchError } from '@dicom-dispatch/core';
 import { caseFile, leasePort, startStorescp } from '@dicom-dispatch/harness';
 import { TRANSFER_SYNTAX } from 'dicom-dimse';
 import { describe, expect, it } from 'vitest';
@@ -69,8 +70,6 @@ describe('an instance that cannot be proposed', () => {
     ['SOP class that is empty', 'tiny-good.dcm', { sopClassUid: '' }, 'the SOP class UID is malformed'],
     ['SOP class of 65 digits', 'tiny-good.dcm', { sopClassUid: '1'.repeat(65) }, 'the SOP class UID is malformed'],
     ['SOP class that is a name', 'tiny-good.dcm', { sopClassUid: 'DOE^JANE' }, 'the SOP class UID is malformed'],
-    ['unknown class', 'tiny-good.dcm', { sopClassUid: undefined }, 'the SOP Class UID of the instance is unknown'],
-    ['unknown syntax', 'tiny-good.dcm', { transferSyntaxUid: undefined }, 'does not name its transfer syntax'],
     ['SOP Instance UID', 'tiny-good.dcm', { sopInstanceUid: '' }, 'the SOP Instance UID is malformed'],
     ['SOP Instance UID with blanks', 'tiny-good.dcm', { sopInstanceUid: '1.2 3' }, 'the SOP Instance UID is malformed'],
   ];
@@ -102,5 +101,56 @@ describe('an instance that cannot be proposed', () => {
     expect(attempt.error).toBeUndefined();
     expect(attempt.reported.size).toBe(1);
     lease.release();
+  });
+
+  describe('because the manifest does not have its class or transfer syntax', () => {
+    const unnamed: readonly (readonly [Partial<ManifestInstance>, string])[] = [
+      [{ sopClassUid: undefined }, 'the SOP Class UID of the instance is unknown'],
+      [{ transferSyntaxUid: undefined }, 'does not name its transfer syntax'],
+    ];
+
+    it.each(unnamed)('%j: its file does not have it either', async (manifest, message) => {
+      await using scp = await startStorescp();
+      const delivery = new TestDelivery(dicomHandler, await studyWith([['no-meta.dcm', manifest]]));
+      const config = dicomTarget.parse({ type: 'dicom', host: scp.host, port: scp.port, calledAeTitle: scp.aet });
+      expect((await delivery.attempt(config)).error).toBeUndefined();
+      expect([...delivery.ledger.values()]).toMatchObject([
+        { kind: 'quarantined', error: { code: 'instance-unsupported', message: expect.stringContaining(message) } },
+        { kind: 'delivered' },
+        { kind: 'delivered' },
+      ]);
+    });
+
+    it('an error of the source for its file is named, and the file is read again until that is final', async () => {
+      await using scp = await startStorescp();
+      const delivery = new TestDelivery(dicomHandler, await studyWith([['no-meta.dcm', { sopClassUid: undefined }]]));
+      const config = dicomTarget.parse({ type: 'dicom', host: scp.host, port: scp.port, calledAeTitle: scp.aet });
+      const attempt = (disposition: 'retry' | 'permanent') =>
+        delivery.attempt(config, {
+          onOpen({ sourceId }) {
+            if (sourceId !== 'no-meta.dcm') return;
+            throw new DispatchError('source-instance-failed', 'the source answers 500', { disposition });
+          },
+        });
+      expect((await attempt('retry')).error).toMatchObject({ code: 'source-instance-failed' });
+      expect(delivery.pending.length).toBe(1);
+      expect((await attempt('permanent')).error).toBeUndefined();
+      expect([...delivery.ledger.values()].at(-1)).toMatchObject({
+        kind: 'quarantined',
+        error: { code: 'source-instance-failed', message: 'the source answers 500' },
+      });
+    });
+
+    it('its file has it by now: the manifest is read again', async () => {
+      await using scp = await startStorescp();
+      const study = await studyWith([['tiny-good.dcm', { sopClassUid: undefined, transferSyntaxUid: undefined }]]);
+      const delivery = new TestDelivery(dicomHandler, study);
+      const config = dicomTarget.parse({ type: 'dicom', host: scp.host, port: scp.port, calledAeTitle: scp.aet });
+      expect((await delivery.attempt(config)).error).toMatchObject({
+        code: 'source-instance-failed',
+        disposition: 'retry',
+      });
+      expect(delivery.pending.map(({ sourceId }) => sourceId)).toEqual(['tiny-good.dcm']);
+    });
   });
 });
