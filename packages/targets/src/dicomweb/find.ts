@@ -4,6 +4,7 @@ import { HttpConnection } from '../http/index.ts';
 import { matchesKey, seriesTags, studyTags } from '../pull/index.ts';
 import { numberOf, textOf, type JsonDataset } from './dicom-json.ts';
 import { searchAll, searchPage } from './qido.ts';
+import { searchIn } from './resource-address.ts';
 import type { DicomwebTarget } from './schema.ts';
 
 /** QIDO-RS for studies, then for the series of each (PS3.18 section 10.6). */
@@ -75,12 +76,12 @@ export async function findSeries(
   { config, studyInstanceUid, filter }: SeriesQuery,
   signal: AbortSignal,
 ): Promise<FoundSeries[]> {
-  const address = `${config.qidoUrl ?? config.url}/studies/${encodeURIComponent(studyInstanceUid)}/series`;
+  const { address, keys } = searchIn(config.qidoUrl ?? config.url, 'series', studyInstanceUid);
   const wanted = new Map<string, string>();
   for (const [keyword, key] of Object.entries(filter)) wanted.set(await tagOf(keyword), key);
   const include = [...new Set([seriesTags.SeriesDescription, ...wanted.keys()])];
   const found: FoundSeries[] = [];
-  const search = { address, keys: filter, include, uidTag: seriesTags.SeriesInstanceUID };
+  const search = { address, keys: { ...keys, ...filter }, include, uidTag: seriesTags.SeriesInstanceUID };
   for await (const series of searchAll(http, search, signal)) {
     // A service may ignore unknown keys: its results are compared here again. A requested attribute that is not returned
     // does

@@ -5,6 +5,7 @@ import { ContentCheck, heldByUid } from '../inventory/index.ts';
 import { uidOf } from './dicom-json.ts';
 import { greet } from './greet.ts';
 import { searchAll, searchPage } from './qido.ts';
+import { fitsPath, searchIn } from './resource-address.ts';
 import { fetchInstance } from './retrieve.ts';
 import type { DicomwebTarget } from './schema.ts';
 
@@ -13,6 +14,7 @@ const sopInstanceUid = '00080018';
 /** What a DICOMweb service lists by QIDO-RS; contents by WADO-RS, instance by instance. */
 export async function openDicomwebInventory(context: InventoryContext<DicomwebTarget>): Promise<Inventory> {
   const { config, signal, pace } = context;
+  const base = config.qidoUrl ?? config.url;
   const http = await HttpConnection.open(config, { connections: 1 });
   try {
     await pace();
@@ -26,8 +28,8 @@ export async function openDicomwebInventory(context: InventoryContext<DicomwebTa
   async function isListed({ instance }: ListedInstance): Promise<boolean> {
     await pace();
     const { studyInstanceUid, seriesInstanceUid, sopInstanceUid: uid } = instance;
-    const address = `${config.qidoUrl ?? config.url}${pathOf(studyInstanceUid, seriesInstanceUid)}`;
-    const query = { address, keys: { SOPInstanceUID: uid }, uidTag: sopInstanceUid };
+    const { address, keys } = searchIn(base, 'instances', studyInstanceUid, seriesInstanceUid);
+    const query = { address, keys: { ...keys, SOPInstanceUID: uid }, uidTag: sopInstanceUid };
     const results = await searchPage(http, query, { limit: 2, offset: 0 }, signal);
     return results.some((result) => uidOf(result, sopInstanceUid) === uid);
   }
@@ -35,16 +37,18 @@ export async function openDicomwebInventory(context: InventoryContext<DicomwebTa
   const check = new ContentCheck(async ({ instance }, use) => {
     await pace();
     const { studyInstanceUid, seriesInstanceUid, sopInstanceUid: uid } = instance;
-    const path = `${config.wadoUrl ?? config.url}${pathOf(studyInstanceUid, seriesInstanceUid)}/${encodeURIComponent(uid)}`;
+    if (![studyInstanceUid, seriesInstanceUid, uid].every(fitsPath)) throw notRetrievable();
+    const { address } = searchIn(config.wadoUrl ?? config.url, 'instances', studyInstanceUid, seriesInstanceUid);
+    const path = `${address}/${encodeURIComponent(uid)}`;
     return use((await fetchInstance(http, path, signal).catch(notServed)).body);
   }, context);
 
   return {
     async *list(study) {
       const listing = new Map<string, true>();
-      const address = `${config.qidoUrl ?? config.url}/studies/${encodeURIComponent(study.study.studyInstanceUid)}/instances`;
+      const query = { ...searchIn(base, 'instances', study.study.studyInstanceUid), uidTag: sopInstanceUid };
       await pace();
-      for await (const result of searchAll(http, { address, uidTag: sopInstanceUid }, signal)) {
+      for await (const result of searchAll(http, query, signal)) {
         const uid = uidOf(result, sopInstanceUid);
         if (uid !== undefined) listing.set(uid, true);
       }
@@ -62,8 +66,10 @@ export async function openDicomwebInventory(context: InventoryContext<DicomwebTa
   };
 }
 
-function pathOf(studyInstanceUid: string, seriesInstanceUid: string): string {
-  return `/studies/${encodeURIComponent(studyInstanceUid)}/series/${encodeURIComponent(seriesInstanceUid)}/instances`;
+function notRetrievable(): DispatchError {
+  return new DispatchError('target-error', 'a UID consists of dots: DICOMweb cannot retrieve the instance', {
+    stage: 'verify',
+  });
 }
 
 /** A service that can be searched, and not retrieved from, is still good for an audit of what is there. */

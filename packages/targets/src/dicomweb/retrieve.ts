@@ -1,5 +1,11 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import type { CheckContext, InstanceBytes, RetrieveProgress, RetrieveRequest } from '@dicom-dispatch/target-kit';
+import type {
+  CheckContext,
+  InstanceBytes,
+  RetrieveProblem,
+  RetrieveProgress,
+  RetrieveRequest,
+} from '@dicom-dispatch/target-kit';
 import { HttpConnection, statusError, type HttpAnswer } from '../http/index.ts';
 import {
   boundaryOf,
@@ -12,12 +18,15 @@ import {
 } from '../pull/index.ts';
 import { countInstances, findSeries } from './find.ts';
 import { searchAll } from './qido.ts';
+import { fitsPath, searchIn } from './resource-address.ts';
 import type { DicomwebTarget } from './schema.ts';
 
 const lanes = 4;
 /** Of one response: an endless series must not fill a disk. */
 const maxRetrieveBytes = 256e9;
 const accept = 'multipart/related; type="application/dicom"; transfer-syntax=*';
+
+const noPath = 'its study or series has a UID of dots, with which DICOMweb retrieves nothing';
 
 interface ListedSeries {
   readonly seriesInstanceUid: string;
@@ -86,6 +95,7 @@ async function listMissing(
   signal: AbortSignal,
 ): Promise<Listing> {
   const { studyInstanceUid } = request;
+  const base = config.qidoUrl ?? config.url;
   const wanted = request.seriesInstanceUids && new Set(request.seriesInstanceUids);
   const study = `/studies/${encodeURIComponent(studyInstanceUid)}`;
   const listed: {
@@ -94,7 +104,8 @@ async function listMissing(
     readonly uids: string[];
     readonly unlisted: number;
   }[] = [];
-  const odd: string[] = [];
+  const odd: RetrieveProblem[] = [];
+  let unreachable = 0;
   for (const { seriesInstanceUid, instanceCount = 0 } of await findSeries(
     http,
     { config, studyInstanceUid, filter: {} },
@@ -102,15 +113,16 @@ async function listMissing(
   )) {
     if (wanted && !wanted.has(seriesInstanceUid)) continue;
     const path = `${study}/series/${encodeURIComponent(seriesInstanceUid)}`;
-    const address = `${config.qidoUrl ?? config.url}${path}/instances`;
+    const canRetrieve = fitsPath(studyInstanceUid) && fitsPath(seriesInstanceUid);
+    const search = searchIn(base, 'instances', studyInstanceUid, seriesInstanceUid);
     const uids: string[] = [];
     const oddBefore = odd.length;
     try {
-      for await (const { '00080018': uid } of searchAll(http, { address, uidTag: '00080018' }, signal)) {
+      for await (const { '00080018': uid } of searchAll(http, { ...search, uidTag: '00080018' }, signal)) {
         const text = String(uid?.Value?.[0]);
         // It becomes part of an address and of a file name.
-        if (/^[0-9.]{1,64}$/.test(text)) uids.push(text);
-        else odd.push(text);
+        if (canRetrieve && /^[0-9.]{1,64}$/.test(text) && fitsPath(text)) uids.push(text);
+        else odd.push(canRetrieve ? malformedName(text) : { sopInstanceUid: text, reason: noPath });
       }
     } catch (thrown) {
       // A service that reads its files for that may fail at one of them: what the series holds is then taken as it comes.
@@ -118,13 +130,15 @@ async function listMissing(
       if (signal.aborted || !isOfSeries) throw thrown;
     }
     const unlisted = Math.max(0, instanceCount - uids.length - (odd.length - oddBefore));
-    listed.push({ seriesInstanceUid, path: `${config.wadoUrl ?? config.url}${path}`, uids, unlisted });
+    if (canRetrieve) listed.push({ seriesInstanceUid, path: `${config.wadoUrl ?? config.url}${path}`, uids, unlisted });
+    else unreachable += unlisted;
   }
-  const known = listed.reduce((sum, { uids, unlisted }) => sum + uids.length + unlisted, odd.length);
+  const known = listed.reduce((sum, { uids, unlisted }) => sum + uids.length + unlisted, odd.length + unreachable);
   const all = wanted ? undefined : await countInstances(http, { config, studyInstanceUid }, signal);
   const elsewhere = Math.max(0, (all ?? 0) - known);
   tally.total(known + elsewhere);
-  for (const uid of odd) tally.failed(malformedName(uid));
+  for (const problem of odd) tally.failed(problem);
+  for (let count = 0; count < unreachable; count += 1) tally.failed({ reason: noPath });
   const series: ListedSeries[] = [];
   for (const { seriesInstanceUid, path, uids, unlisted } of listed) {
     const missing = new Set<string>();

@@ -1,3 +1,4 @@
+import { searchIn } from './resource-address.ts';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -53,11 +54,26 @@ describe('STOW-RS responses, from a scripted server', () => {
     expect(small.stows.map((stow) => stow.uids.length)).toEqual([2, 2]);
   });
 
-  it('stores an invalid study UID of dots without it in the path', async () => {
-    const { stows, config } = await service(allStored);
+  it('stores and searches an invalid study UID of dots without it in the path', async () => {
+    const { stows, config, server } = await service(allStored, { uids });
     const dots = { ...study, tags: { ...study.tags, studyInstanceUid: '..' } };
-    expect((await deliver(dots, { ...config, studyInPath: true })).kinds).toEqual(Array(4).fill('delivered'));
+    const options = { ...config, studyInPath: true, verify: 'qido' };
+    expect((await deliver(dots, options)).kinds).toEqual(Array(4).fill('delivered'));
     expect(stows.map(({ request }) => request.path)).toEqual(['/rs/studies']);
+    const searches = server.requests.filter(({ method, path }) => method === 'GET' && path === '/rs/instances');
+    expect(searches.length).toBeGreaterThan(0);
+    for (const { query } of searches) expect(query.get('StudyInstanceUID')).toBe('..');
+  });
+
+  it.each([
+    ['1.2', undefined, '/rs/studies/1.2/instances', {}],
+    ['1.2', '1.3', '/rs/studies/1.2/series/1.3/instances', {}],
+    ['1.2', '..', '/rs/instances', { StudyInstanceUID: '1.2', SeriesInstanceUID: '..' }],
+    ['.', '1.3', '/rs/instances', { StudyInstanceUID: '.', SeriesInstanceUID: '1.3' }],
+    ['', undefined, '/rs/instances', { StudyInstanceUID: '' }],
+    ['1/2?', '..x', '/rs/studies/1%2F2%3F/series/..x/instances', {}],
+  ])('searches study %j, series %j at %s', (ofStudy, ofSeries, address, keys) => {
+    expect(searchIn('/rs', 'instances', ofStudy, ofSeries)).toEqual({ address, keys });
   });
 
   it('202: resends only instances in 00081198, and stores the warnings of 00081199', async () => {

@@ -2,6 +2,7 @@ import type { HttpAnswer, HttpConnection } from '../http/index.ts';
 import { multipartType, newBoundary } from './boundary.ts';
 import type { StowAnswer } from './judge-batch.ts';
 import { readContent } from './read-outcomes.ts';
+import { fitsPath } from './resource-address.ts';
 import type { DicomwebTarget } from './schema.ts';
 import { spool } from './spool.ts';
 import type { StowBody } from './stow-body.ts';
@@ -17,8 +18,7 @@ export class StowSender {
 
   constructor(http: HttpConnection, config: Pick<DicomwebTarget, 'url' | 'stowUrl' | 'studyInPath'>, studyUid: string) {
     this.#http = http;
-    // A segment of dots would address another resource.
-    const study = config.studyInPath && !/^\.+$/.test(studyUid) ? `/${encodeURIComponent(studyUid)}` : '';
+    const study = config.studyInPath && fitsPath(studyUid) ? `/${encodeURIComponent(studyUid)}` : '';
     this.#path = `${config.stowUrl ?? config.url}/studies${study}`;
   }
 

@@ -7,6 +7,7 @@ import { AbsentBefore } from './absent-before.ts';
 import { uidOf, type JsonDataset } from './dicom-json.ts';
 import { greet, type Greeting, type SearchAbility } from './greet.ts';
 import { askPage, readResults, searchAll, searchPage, type QidoQuery } from './qido.ts';
+import { searchIn } from './resource-address.ts';
 import type { DicomwebTarget } from './schema.ts';
 
 /** What the service lists of some instances. */
@@ -155,7 +156,8 @@ export class StudySearch {
   /** Some answer 404 for a study that they do not have yet: a later query may succeed. */
   async #tryAgain(): Promise<boolean> {
     const { signal } = this.#run;
-    const answer = await askPage(this.#http, instancesOf(this.#run), {}, [], { limit: 1, offset: 0 }, signal);
+    const { address, keys } = instancesOf(this.#run);
+    const answer = await askPage(this.#http, address, keys, [], { limit: 1, offset: 0 }, signal);
     const isSearch = answer.status === 200 && readResults(await answer.text(4_000_000), sopInstanceUid) !== undefined;
     if (!isSearch) await answer.discard();
     if (isSearch || answer.status === 204) this.#ability = 'yes';
@@ -184,16 +186,13 @@ export class StudySearch {
   }
 
   async #listSeries(seriesInstanceUid: string): Promise<string[]> {
-    const query = { address: instancesOf(this.#run, seriesInstanceUid), uidTag: sopInstanceUid };
+    const query = { ...instancesOf(this.#run, seriesInstanceUid), uidTag: sopInstanceUid };
     return uidsOf(this.#run, this.#http, query, seriesInstanceUid);
   }
 
   async #has({ seriesInstanceUid, sopInstanceUid: uid }: ManifestInstance): Promise<boolean> {
-    const query = {
-      address: instancesOf(this.#run, seriesInstanceUid),
-      keys: { SOPInstanceUID: uid },
-      uidTag: sopInstanceUid,
-    };
+    const { address, keys } = instancesOf(this.#run, seriesInstanceUid);
+    const query = { address, keys: { ...keys, SOPInstanceUID: uid }, uidTag: sopInstanceUid };
     const results = await searchPage(this.#http, query, { limit: 2, offset: 0 }, this.#run.signal);
     return results.some(
       (result) => uidOf(result, sopInstanceUid) === uid && isOf(result, this.#run.study, seriesInstanceUid),
@@ -209,7 +208,7 @@ export class StudySearch {
 }
 
 async function listStudy(run: DeliveryRun<DicomwebTarget>, http: HttpConnection): Promise<ReadonlySet<string>> {
-  return new Set(await uidsOf(run, http, { address: instancesOf(run), uidTag: sopInstanceUid }));
+  return new Set(await uidsOf(run, http, { ...instancesOf(run), uidTag: sopInstanceUid }));
 }
 
 async function uidsOf(
@@ -237,11 +236,8 @@ function isOf(
   return isSame('0020000D', studyInstanceUid) && isSame('0020000E', seriesInstanceUid);
 }
 
-function instancesOf({ config, study }: DeliveryRun<DicomwebTarget>, seriesInstanceUid?: string): string {
-  const address = `${config.qidoUrl ?? config.url}/studies/${encodeURIComponent(study.studyInstanceUid)}`;
-  return seriesInstanceUid === undefined
-    ? `${address}/instances`
-    : `${address}/series/${encodeURIComponent(seriesInstanceUid)}/instances`;
+function instancesOf({ config, study }: DeliveryRun<DicomwebTarget>, seriesInstanceUid?: string) {
+  return searchIn(config.qidoUrl ?? config.url, 'instances', study.studyInstanceUid, seriesInstanceUid);
 }
 
 function divide(instances: readonly ManifestInstance[], listed: ReadonlySet<string>): Presence {

@@ -45,7 +45,12 @@ export async function listFiles(
   scan: string | number,
   signal: AbortSignal,
 ): Promise<string[] | undefined> {
+  // A segment of dots would address another resource.
+  const isName = (text: string | number): boolean => !/^\.*$/.test(String(text));
+  if (!isName(scan)) return undefined;
   const folder = `/data${session}/scans/${encodeURIComponent(scan)}/resources/DICOM/files`;
   const rows = await list(login, `${folder}?format=json`, signal);
-  return rows?.map(({ Name: name }) => `${folder}/${encodeURIComponent(String(name))}`);
+  return rows?.flatMap(({ Name: name }) =>
+    isName(String(name)) ? `${folder}/${encodeURIComponent(String(name))}` : [],
+  );
 }
