@@ -42,6 +42,32 @@ it.each(['explicit-le', 'implicit-le', 'explicit-be', 'deflated', 'rle'] as cons
   },
 );
 
+it.each(['explicit-le', 'implicit-le', 'explicit-be'] as const)(
+  'bytes behind a data set without pixels are no cut element (%s)',
+  async (transferSyntax) => {
+    await using folder = await tempFolder('behind');
+    const study = makeStudy({ seed: 'behind', modality: 'SR', transferSyntax });
+    const [one] = study;
+    const { bytes, sopInstanceUid } = one!;
+    const destination = await pullToFolder(folder.path, study.studyInstanceUid);
+    const lower = transferSyntax === 'explicit-be' ? [0, 9, 0, 9] : [9, 0, 9, 0];
+    const more = [
+      ...(transferSyntax === 'implicit-le' ? [] : [Buffer.from('A TEXT BEHIND THE LAST ELEMENT')]),
+      Buffer.from([...lower, 85, 78, 255, 255, 255, 255, 255, 255]),
+    ];
+    for (const behind of more) {
+      const body = inPieces(Buffer.concat([bytes, behind]));
+      await destination.store(sopInstanceUid, { sizeBytes: undefined, body });
+      expect((await readFile(join(folder.path, study.studyInstanceUid, `${sopInstanceUid}.dcm`))).length).toBe(
+        bytes.length + behind.length,
+      );
+    }
+    await expect(
+      destination.store(sopInstanceUid, { sizeBytes: undefined, body: inPieces(bytes.subarray(0, -3)) }),
+    ).rejects.toMatchObject({ code: 'instance-unsupported' });
+  },
+);
+
 it('reports an error of the target unchanged, and names the folder only in an error of the folder', async () => {
   await using folder = await tempFolder('errors');
   const [one] = makeStudy({ seed: 'errors', rows: 16, columns: 16 });

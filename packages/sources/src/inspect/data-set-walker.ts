@@ -19,10 +19,7 @@ export interface WalkedElement {
 /** Not a data set: it is truncated, or an element is invalid. */
 export class NoDataSet extends Error {
   override readonly name = 'NoDataSet';
-  /**
-   * Whether it ends within an element or a sequence; less than the head of an element is none, and other bytes behind Pixel
-   * Data are none.
-   */
+  /** Whether it ends within an element or a sequence; other bytes behind the last element are none. */
   readonly isCut: boolean;
 
   constructor(message: string, isCut = false) {
@@ -54,7 +51,6 @@ const undefinedLength = 0xffffffff;
 const itemTag = 0xfffee000;
 const itemEnd = 0xfffee00d;
 const sequenceEnd = 0xfffee0dd;
-const pixelTag = 0x7fe00010;
 const maxDepth = 64;
 const shortVrs = 'AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US';
 const longVrs = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV']);
@@ -79,9 +75,10 @@ export class DataSetWalker {
   /** Position in the data set of the first byte of `#held`. */
   #position = 0;
   #skip = 0;
-  /** The last element of the top level. */
-  #topTag = 0;
-  #hasPixels = false;
+  /** Of the top level. */
+  #highestTag = 0;
+  /** Whether the last element of the top level cannot be one: other bytes follow the data set. */
+  #isBehind = false;
 
   constructor(onElement: (element: WalkedElement) => void, maxValueBytes = 16 * 1024) {
     this.#onElement = onElement;
@@ -108,9 +105,7 @@ export class DataSetWalker {
   end(): void {
     while (this.#tryStep());
     if (this.#skip > 0 || this.#held.length > 0 || this.#levels.length > 0 || !this.#hasBegun) {
-      // Tags ascend (PS3.5 section 7.1): such an element behind Pixel Data is none.
-      const isBehind = this.#hasPixels && this.#topTag < pixelTag;
-      const isCut = !isBehind && (this.#skip > 0 || this.#levels.length > 0 || this.#held.length >= 8);
+      const isCut = !this.#isBehind && (this.#skip > 0 || this.#levels.length > 0 || this.#held.length >= 8);
       throw new NoDataSet('the data set ends early', isCut);
     }
   }
@@ -145,12 +140,13 @@ export class DataSetWalker {
     const level = this.#levels.at(-1);
     if (tag >= 0xfffe0000 && tag <= 0xfffeffff) return this.#delimiter(tag, level);
     if (level !== undefined && level.kind !== 'item') throw new NoDataSet('an element is in the place of an item');
-    if (level === undefined) {
-      this.#topTag = tag;
-      this.#hasPixels ||= tag === pixelTag;
-    }
     const isExplicit = level?.isExplicit ?? this.#isExplicit;
     const vr = isExplicit ? bytes.toString('latin1', 4, 6) : undefined;
+    if (level === undefined) {
+      // Tags ascend (PS3.5 section 7.1).
+      this.#isBehind = tag < this.#highestTag || (vr !== undefined && !vrs.has(vr));
+      this.#highestTag = Math.max(this.#highestTag, tag);
+    }
     if (vr !== undefined && !/^[A-Z]{2}$/.test(vr)) throw new NoDataSet('an element has no VR');
     const isLong = vr !== undefined && longVrs.has(vr);
     const headBytes = isLong ? 12 : 8;
