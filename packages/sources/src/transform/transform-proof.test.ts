@@ -574,6 +574,37 @@ describe('texts that the character set of the instance cannot hold', () => {
   });
 });
 
+describe('values that a transform writes', () => {
+  it('are refused by name if their VR does not allow them, however they come about', async () => {
+    const attributes = { StudyDescription: 'More than sixteen characters', AccessionNumber: 'A'.repeat(20) };
+    const instance = await storeSample('unfit', { attributes });
+    const unfit: readonly (readonly [object, string])[] = [
+      [
+        { set: { AccessionNumber: '12345678901234567' } },
+        'AccessionNumber would have 17 characters, and SH has at most 16',
+      ],
+      [{ set: { '0008,0020': '15.06.2024' } }, 'StudyDate would have 10 characters, and DA has at most 8'],
+      [{ set: { StudyDate: '2024-6-1' } }, 'StudyDate would have a value that DA does not allow'],
+      [{ set: { InstanceNumber: 'one' } }, 'InstanceNumber would have a value that IS does not allow'],
+      [{ set: { OtherPatientIDs: `A\\${'B'.repeat(65)}` } }, 'OtherPatientIDs would have 65 characters'],
+      [{ set: { PatientName: `A=${'\u{20000}'.repeat(65)}` } }, 'PatientName would have 65 characters'],
+      [{ copy: { AccessionNumber: 'StudyDescription' } }, 'AccessionNumber would have 28 characters'],
+    ];
+    for (const [definition, message] of unfit) {
+      await expect(transformOf(definition).open(instance)).rejects.toMatchObject({
+        code: 'instance-unsupported',
+        message: expect.stringContaining(message),
+      });
+    }
+    const name = ['A', 'B', 'C'].map((letter) => letter.repeat(64)).join('=');
+    const set = { PatientName: name, OtherPatientIDs: `A\\${'B'.repeat(64)}`, StudyTime: '1201', PatientAge: '' };
+    // A value that is copied is as it was.
+    const after = walk(await bytesOf(transformOf({ set, copy: { StudyID: 'AccessionNumber' } }), instance));
+    const paths = ['0010,0010', '0010,1000', '0008,0030', '0010,1010', '0020,0010'];
+    expect(paths.map((path) => after.get(path))).toEqual([...Object.values(set), 'A'.repeat(20)]);
+  });
+});
+
 describe('transcoding', () => {
   const lossless = '1.2.840.10008.1.2.4.70';
 

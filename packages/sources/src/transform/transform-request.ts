@@ -1,6 +1,6 @@
 import { givesNewUids, type ManifestInstance, type TransformConfig } from '@dicom-dispatch/core';
 import type { FullTag } from '@dicom-dispatch/orthanc';
-import { findElement } from 'dicom-dimse/dataset';
+import { describeTag, findElement } from 'dicom-dimse/dataset';
 import { deidentify } from '../deidentify/deidentify.ts';
 import { isPrivate } from '../deidentify/profile-table.ts';
 import { keptRows, methodOf, profileReport } from '../deidentify/profile-report.ts';
@@ -9,6 +9,7 @@ import { isOrthancId } from '../guard/check-head.ts';
 import { hasCharacterSet, isAscii } from '../inspect/character-sets.ts';
 import type { ExpectedChanges } from '../inspect/transform-inspector.ts';
 import { findPath } from './find-path.ts';
+import { whyUnfit } from './fits-vr.ts';
 import { replaceUids } from './identifying-uids.ts';
 import { cannotChange } from './cannot-change.ts';
 import type { Pseudonyms } from './pseudonyms.ts';
@@ -99,6 +100,7 @@ export async function transformRequest(
     changes.replace.set(patientIdPath, textOf(tree[patientIdPath]) ?? '');
   }
   const copied = await readCopies(instance, tree, transform, readTexts);
+  checkValues(instance, tree, transform, copied);
   addNamed(tree, transform, pseudonyms, copied, changes);
   const { tooLong, hasNewCharacterSet } = await raiseCharacterSet(instance, tree, changes, readTexts);
 
@@ -199,6 +201,30 @@ function addNamed(
     replace.delete(path);
     remove.add(path);
   }
+}
+
+/**
+ * Values that a transform writes must be valid for their VR; a value that is copied from the same VR is as valid as before.
+ *
+ * @throws DispatchError `instance-unsupported`
+ */
+function checkValues(
+  instance: ManifestInstance,
+  tree: TagTree,
+  { copy, set }: TransformConfig,
+  copied: Readonly<Record<string, string>>,
+): void {
+  for (const [name, value] of Object.entries({ ...copied, ...set })) {
+    const vr = vrOf(tree, name);
+    if (!Object.hasOwn(set, name) && vr === vrOf(tree, copy[name] ?? '')) continue;
+    const reason = whyUnfit(vr, value);
+    if (reason !== undefined) cannotChange(instance, `${name} would have ${reason}`);
+  }
+}
+
+function vrOf(tree: TagTree, name: string): string | undefined {
+  const path = findPath(tree, name);
+  return path === undefined ? undefined : describeTag(Number.parseInt(path.replace(',', ''), 16))?.vr;
 }
 
 /**
