@@ -7,6 +7,7 @@ import {
 } from '@dicom-dispatch/core';
 import type { InstanceVersion, LedgerKey } from '@dicom-dispatch/state/ledger';
 import type { DeliveryRecord } from '@dicom-dispatch/state/records';
+import { TargetAudits } from '@dicom-dispatch/state/target-audits';
 import { fenceOf, type Attempt } from './delivery-job-run.ts';
 
 /** Maximum number of earlier deliveries of a study to check. */
@@ -29,13 +30,15 @@ export async function restoreLedger(attempt: Attempt, key: LedgerKey, all: reado
   if (attempt.record.startedAt !== undefined) return;
   const { delivered, quarantined } = await context.ledger.summary(key);
   if (delivered + quarantined > 0) return;
+  // Before the record is read: an audit that still knows the lost confirmations may be about to remove them.
+  const isAudited = await new TargetAudits(context.redis, context.config.redis.prefix).isLeased(data.target);
   const latest = (await context.records.deliveriesOf(data, maxEarlier)).find(
     (one) => one.deliveryId !== data.deliveryId && ledgerKeyOf(one).target === key.target,
   );
   if (!latest || latest.confirmed === 0) return;
   // It was reopened: an audit may have removed the confirmations, because the target lacks the instances.
   if (latest.retriedAt !== undefined && latest.state !== 'delivered') return;
-  const had = contentOf(latest, data, all);
+  const had = isAudited ? undefined : contentOf(latest, data, all);
   const text = had
     ? `the ledger of the study was missing in Redis: ${had.length} instances that an earlier delivery has confirmed are not sent again`
     : 'the ledger of the study was missing in Redis: what an earlier delivery has confirmed is sent once more';

@@ -119,6 +119,11 @@ export class TargetAudits {
     return (await ask(this.#redis.set(this.#keys.targetAuditLease(target), token, 'PX', leaseMs, 'NX'))) === 'OK';
   }
 
+  /** Whether any process audits the target now. */
+  async isLeased(target: string): Promise<boolean> {
+    return (await ask(this.#redis.exists(this.#keys.targetAuditLease(target)))) === 1;
+  }
+
   /** @returns false when another process has it */
   async renew(target: string, token: string): Promise<boolean> {
     return (await ask(renewScript.run(this.#redis, [this.#keys.targetAuditLease(target)], [token, leaseMs]))) === 1;
