@@ -27,13 +27,20 @@ const whereOptions: Readonly<Record<string, readonly string[]>> = {
 const commonOptions = [
   'url',
   'endpoint',
+  'account',
+  'server',
   'host',
   'address',
   'port',
   'calledAeTitle',
+  'aeTitle',
   'bucket',
+  'container',
   'database',
+  'project',
+  'share',
   'path',
+  'directory',
   'folder',
 ];
 

@@ -36,6 +36,16 @@ test('the first place has the ledger of the target, and options without an addre
   }
 });
 
+test('an external target moves with any option that names an address, and with no other', async () => {
+  const lab = (more: object): TargetConfig =>
+    ({ type: 'package:lab', share: '/mnt/lab', aeTitle: 'LAB', depth: 3, ...more }) as unknown as TargetConfig;
+  expect(await ledgerAt(lab({}))).toBe('pacs');
+  expect(await ledgerAt(lab({ depth: 4 }))).toBe('pacs');
+  for (const other of [{ share: '/mnt/other' }, { aeTitle: 'LAB2' }, { server: 'two' }, { directory: '/x' }]) {
+    expect(await ledgerAt(lab(other))).toBe('undecided');
+  }
+});
+
 test('another place needs a decision, which is kept', async () => {
   await ledgerAt(pacs('one'));
   const verdict = await places.look('pacs', pacs('two'));
