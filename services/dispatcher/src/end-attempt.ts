@@ -247,5 +247,5 @@ function patchOf(attempt: Attempt, error: DispatchError): DeliveryPatch {
 function endState(error: DispatchError): DeliveryState {
   if (error.code === 'partial') return 'partial';
   if (error.code === 'source-gone') return 'source-gone';
-  return error.code === 'cancelled' ? 'cancelled' : 'failed';
+  return error.code === 'cancelled' || error.code === 'not-wanted' ? 'cancelled' : 'failed';
 }

@@ -75,7 +75,7 @@ export interface DeliveryDependencies {
  *
  * @throws DispatchError with the stage in which the attempt ended; `partial` if all instances except quarantined ones
  *   arrived,
- *   `all-quarantined` if none did
+ *   `all-quarantined` if none did, `not-wanted` if no instance of the study is selected (any more)
  */
 export async function runDelivery(dependencies: DeliveryDependencies): Promise<DeliveryResult> {
   const { progress, signal } = dependencies;
@@ -110,6 +110,7 @@ async function runWith(
       ...instance,
       version: ledgerVersion(instance.version, data),
     }));
+    if (manifest.length === 0) throw nothingSelected(data.target);
     await dependencies.restoreLedger(key, all);
     await quarantineUnread(dependencies, key, manifest, tags);
     const before = await ledger.compare(key, manifest);
@@ -163,4 +164,12 @@ async function runWith(
   } catch (error) {
     throw asDispatchError(error, progress.stage);
   }
+}
+
+/** The selections have changed since the study was routed, or the source no longer has the selected instances. */
+function nothingSelected(target: string): DispatchError {
+  return new DispatchError('not-wanted', `no instance of the study is selected for ${target}: nothing was delivered`, {
+    stage: 'manifest',
+    remedy: 'Check the option instances of the target and of its rules. If it is needed, retry the delivery.',
+  });
 }

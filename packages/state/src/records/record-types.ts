@@ -8,7 +8,7 @@ import type { SearchHashes } from './search-hash.ts';
  * - `partial`: all instances except the quarantined ones are confirmed
  * - `failed`: attempts are used up, or an error that no attempt can correct
  * - `source-gone`: the study left the source before it could be delivered
- * - `cancelled`: an operator stopped it, or no rule sends it any more (`not-wanted`)
+ * - `cancelled`: an operator stopped it, or no rule sends it, or any instance of it, any more (`not-wanted`)
  * - `moved`: another target of its group has taken it over
  * - `resolved`: it was not delivered, and an operator has resolved it with a reason, or a later delivery of the study has
  *   succeeded
