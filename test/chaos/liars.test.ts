@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { runLiars, startLiarScene, type LiarScene } from './liars/run-liars.ts';
+import { startLiarScene, type LiarScene } from './liars/liar-scene.ts';
+import { runLiars } from './liars/run-liars.ts';
 
 let scene: LiarScene;
 

@@ -1,7 +1,6 @@
 /**
  * The campaign of false responses: the source and every kind of receiver give the false responses of docs/reliability.md, at
- * times
- * derived from a seed. With --write the result is written into docs/reliability.md.
+ * times derived from a seed. With --write the result is written into docs/reliability.md.
  *
  *   ./dispatch chaos liars [FROM] [TO] [--write]
  */
@@ -11,7 +10,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { formatDuration } from '@dicom-dispatch/core';
 import { startSwift } from '@dicom-dispatch/harness';
-import { runLiars, startLiarScene, type LiarVerdict } from './liars/run-liars.ts';
+import { startLiarScene } from './liars/liar-scene.ts';
+import { runLiars, type LiarVerdict } from './liars/run-liars.ts';
 
 const { values, positionals } = parseArgs({
   options: { write: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },

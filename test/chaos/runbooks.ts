@@ -1,6 +1,6 @@
 /**
  * Follows docs/runbooks.md: runs each command of each runbook as written, on real servers, and checks that the outcome is
- * what the runbook says.
+ * what the runbook describes.
  *
  *   ./dispatch chaos runbooks [NAME...]
  */

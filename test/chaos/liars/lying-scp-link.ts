@@ -79,7 +79,7 @@ export async function startLyingScpLink(options: { readonly port: number }): Pro
     },
   };
 
-  /** @returns what goes on to the other side; undefined when nothing does any more */
+  /** @returns what is forwarded to the other side; undefined once nothing is */
   function changedResponse(pdu: Buffer, client: Socket): Buffer | undefined {
     const command = commandOf(pdu);
     if (command === undefined || command.readUInt16LE(valueOf(command, element.commandField)) !== storeResponse) {

@@ -1,29 +1,15 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CreateBucketCommand, GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
-import {
-  hashDataset,
-  httpRequest,
-  listReceived,
-  startLyingProxy,
-  startOrthanc,
-  startRedis,
-  startStorescp,
-  startSwift,
-  tempFolder,
-  waitFor,
-  type OrthancServer,
-  type StorescpServer,
-  type SwiftServer,
-} from '@dicom-dispatch/harness';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { hashDataset, httpRequest, startLyingProxy, startRedis, tempFolder, waitFor } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { startDispatch, type RunningDispatch } from '../../e2e/support/start-dispatch.ts';
 import { seededRandom } from '../random.ts';
+import type { LiarScene } from './liar-scene.ts';
 import { startLyingScpLink } from './lying-scp-link.ts';
 import { makeLies } from './make-lies.ts';
+import { isSame, receivedBy, targets, type Target } from './received-by.ts';
 
-const targets = ['dicom', 'dicomweb', 'orthanc', 's3', 'folder'] as const;
-type Target = (typeof targets)[number];
 const ends = new Set(['delivered', 'partial', 'failed', 'cancelled', 'source-gone', 'resolved']);
 /** How long the source lies after the last upload: while it cannot be read, nothing reaches a receiver. */
 const sourceLiesMs = 2_000;
@@ -31,28 +17,6 @@ const sourceLiesMs = 2_000;
 const liesOfEach = 4;
 const receiversLieMs = 6_000;
 const restMs = 300_000;
-
-/** The servers that all schedules share; each schedule has its own studies, Redis and bucket. */
-export interface LiarScene extends AsyncDisposable {
-  readonly source: OrthancServer;
-  readonly web: OrthancServer;
-  readonly peer: OrthancServer;
-  readonly scp: StorescpServer;
-  readonly swift: SwiftServer;
-}
-
-export async function startLiarScene(swift?: SwiftServer): Promise<LiarScene> {
-  const stack = new AsyncDisposableStack();
-  const [source, web, peer, scp] = await Promise.all([
-    startOrthanc(),
-    startOrthanc({ plugins: ['dicomweb'] }),
-    startOrthanc(),
-    startStorescp({ acceptAll: true }),
-  ]);
-  for (const server of [source, web, peer, scp]) stack.use(server);
-  const s3 = swift ?? stack.use(await startSwift());
-  return { source, web, peer, scp, swift: s3, [Symbol.asyncDispose]: () => stack.disposeAsync() };
-}
 
 export interface LiarVerdict {
   readonly seed: number;
@@ -293,7 +257,7 @@ export async function runLiars(seed: number, scene: LiarScene): Promise<LiarVerd
   }
 
   async function lackingAt(target: Target, study: string): Promise<number> {
-    const there = await receivedBy(target, study);
+    const there = await receivedBy(target, study, { scene, folder: folder.path, s3, bucket });
     return instancesOf(study).filter(([uid, one]) => !isSame(target, one, there.get(uid))).length;
   }
 
@@ -301,58 +265,11 @@ export async function runLiars(seed: number, scene: LiarScene): Promise<LiarVerd
     return [...uploaded].filter(([, one]) => one.study === study);
   }
 
-  /** Hashes of the instances of a study at a target, by SOP Instance UID. */
-  async function receivedBy(target: Target, study: string): Promise<ReadonlyMap<string, string>> {
-    switch (target) {
-      case 'dicom':
-        return new Map((await scene.scp.received()).map((file) => [file.sopInstanceUid, file.datasetSha256]));
-      case 'folder':
-        return new Map((await listReceived(folder.path)).map((file) => [file.sopInstanceUid, file.datasetSha256]));
-      case 'dicomweb':
-        return filesOf(scene.web, study);
-      case 'orthanc':
-        return filesOf(scene.peer, study);
-      case 's3':
-        return objects();
-    }
-  }
-
-  async function objects(): Promise<Map<string, string>> {
-    const found = new Map<string, string>();
-    const { Contents: contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket }));
-    for (const { Key: key } of contents) {
-      const { Body: body } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
-      const bytes = await body!.transformToByteArray();
-      const uid = /([0-9.]+)\.dcm$/.exec(key ?? '')?.[1] ?? '';
-      found.set(uid, createHash('sha256').update(bytes).digest('hex'));
-    }
-    return found;
-  }
-
   function summary(): string {
     return seen
       .map(({ target, state, error }) => `${target} ${state}${error ? ` ${error.code}: ${error.message}` : ''}`)
       .join('\n');
   }
-}
-
-async function filesOf(orthanc: OrthancServer, study: string): Promise<Map<string, string>> {
-  const found = (await orthanc.send('POST', '/tools/find', {
-    Level: 'Instance',
-    Query: { StudyInstanceUID: study },
-    Expand: true,
-  })) as { ID: string; MainDicomTags: { SOPInstanceUID: string } }[];
-  const files = new Map<string, string>();
-  for (const { ID, MainDicomTags } of found) {
-    const bytes = await orthanc.getBytes(`/instances/${ID}/file`);
-    files.set(MainDicomTags.SOPInstanceUID, createHash('sha256').update(bytes).digest('hex'));
-  }
-  return files;
-}
-
-/** A DICOM receiver writes its own file meta information, so only the data set is compared. */
-function isSame(target: Target, one: { file: string; dataset: string }, hash: string | undefined): boolean {
-  return hash === (target === 'dicom' || target === 'folder' ? one.dataset : one.file);
 }
 
 async function listDeliveries(dispatch: RunningDispatch): Promise<Delivery[]> {

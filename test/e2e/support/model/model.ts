@@ -18,12 +18,13 @@ import {
   StudyEnqueuer,
   type PipelineContext,
 } from '@dicom-dispatch/pipeline';
-import { workerOptions, type Logger, type Redis } from '@dicom-dispatch/runtime';
-import { act, endStates, fromNow, Records, type DeliveryState } from '@dicom-dispatch/state/records';
+import type { Logger, Redis } from '@dicom-dispatch/runtime';
+import { Records } from '@dicom-dispatch/state/records';
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
-import { Worker, type Job } from 'bullmq';
+import type { Job } from 'bullmq';
+import { Dispatchers, queueNames } from './dispatchers.ts';
 import { isLosable, losable, type Losable } from './lose-keys.ts';
 import { LinkLost, linkOf, type RedisLink } from './redis-link.ts';
 import type { Happening, Step } from './steps.ts';
@@ -58,11 +59,10 @@ export class Model {
   readonly #redis: Redis;
   readonly #link: RedisLink;
   readonly #enqueuer: StudyEnqueuer;
-  readonly #workers: Readonly<Record<string, Worker>>;
+  readonly #dispatchers: Dispatchers;
   readonly #records: Records;
   readonly #log: Logger;
-  readonly #taken = new Map<string, { readonly job: Job; readonly token: string }>();
-  /** Studies that a router is about to route: it goes on until it is done. */
+  /** Studies that a router is routing: it continues until they are routed. */
   readonly #routing = new Set<string>();
   /** Its content changes when instances arrive late. */
   readonly #studies = new Map<string, number>();
@@ -79,13 +79,7 @@ export class Model {
     this.tasks = new TaskRecords(witness, prefix);
     this.#records = new Records(witness, prefix);
     this.#enqueuer = new StudyEnqueuer(this.#config, redis, this.operations.records);
-    this.#workers = Object.fromEntries(
-      ['a', 'b'].map((name) => {
-        const worker = new Worker(`target-${name}`, null as never, workerOptions(redis, prefix, 1, 60_000));
-        worker.on('error', () => {});
-        return [name, worker];
-      }),
-    );
+    this.#dispatchers = new Dispatchers(this.operations, witness, prefix);
   }
 
   get #config(): Config {
@@ -96,8 +90,8 @@ export class Model {
     this.#link.back();
     await this.witness.config('SET', 'maxmemory', '0');
     await this.witness.flushall();
-    for (const known of [this.studyOf, this.forgotten, this.lost, this.#taken, this.#routing, this.#studies])
-      known.clear();
+    for (const known of [this.studyOf, this.forgotten, this.lost, this.#routing, this.#studies]) known.clear();
+    this.#dispatchers.forget();
     this.ids.length = 0;
     this.#reloads = 0;
     this.#count = 0;
@@ -119,7 +113,7 @@ export class Model {
     this.#link.back();
     await this.witness.config('SET', 'maxmemory', '0');
     for (const study of this.#routing) await this.#route(study);
-    for (const name of Object.keys(this.#workers)) {
+    for (const name of queueNames) {
       const queue = this.operations.queues.target(name);
       const locks = this.ids.map((id) => `${queue.toKey(id)}:lock`);
       if (locks.length > 0) await this.witness.del(...locks);
@@ -144,7 +138,7 @@ export class Model {
 
   async close(): Promise<void> {
     this.#link.back();
-    for (const worker of Object.values(this.#workers)) await worker.close(true);
+    await this.#dispatchers.close();
     await this.#enqueuer.close();
     await this.operations.close();
   }
@@ -156,7 +150,8 @@ export class Model {
         this.#count += 1;
         return this.#route(`1.2.${this.#count}`);
       case 'begin':
-        return this.#begin(of % 2 === 0 ? 'a' : 'b');
+        this.#count += 1;
+        return this.#dispatchers.begin(of % 2 === 0 ? 'a' : 'b', this.#count);
       case 'out of memory':
         return void (await witness.config('SET', 'maxmemory', '1'));
       case 'memory':
@@ -210,11 +205,11 @@ export class Model {
       case 'forget':
         return this.#forget(study, of);
       case 'stall':
-        return this.#stall(id);
+        return this.#dispatchers.stall(await this.#queueOf(id), id);
       case 'die':
       case 'end':
       case 'put off':
-        return this.#afterBegin(what, id);
+        return this.#dispatchers.finish(what, await this.#queueOf(id), id, this.#count);
       default:
         return this.#pressInBoard(what, id);
     }
@@ -250,7 +245,7 @@ export class Model {
     }
   }
 
-  /** Which deliveries there are by now. */
+  /** Adds new deliveries of these studies to the known ones. */
   async #learn(studies: Iterable<string>): Promise<void> {
     for (const study of studies) {
       for (const { deliveryId } of await this.#records.deliveriesOf({ source: 'main', orthancStudyId: `o-${study}` })) {
@@ -278,46 +273,6 @@ export class Model {
     if (answer === 'forgotten' || answer === 'unknown') gone();
   }
 
-  async #begin(name: string): Promise<void> {
-    const worker = this.#workers[name];
-    this.#count += 1;
-    const token = `t-${this.#count}`;
-    const job = (await worker?.getNextJob(token, { block: false })) as Job | undefined;
-    if (!job?.id) return;
-    const lock = `${this.operations.queues.target(name).toKey(job.id)}:lock`;
-    const fence = { lockKey: lock, token };
-    const patch = { state: 'active', wake: 'attempt', lock, token, nextAttemptAt: null } as const;
-    const changed = await this.operations.records.change(job.id, { ...act('begin'), patch, fence });
-    if (changed.kind === 'done') this.#taken.set(job.id, { job, token });
-    else if (changed.state === undefined || endStates.includes(changed.state)) {
-      await job.moveToFailed(new Error('ended'), token);
-    } else await job.moveToDelayed(Date.now() + 3_600_000, token);
-  }
-
-  async #afterBegin(what: 'die' | 'end' | 'put off', id: string): Promise<void> {
-    const attempt = this.#taken.get(id);
-    if (!attempt) return;
-    this.#taken.delete(id);
-    const { job, token } = attempt;
-    const { records } = this.operations;
-    const lockKey = `${(await this.#queueOf(id)).toKey(id)}:lock`;
-    if (what === 'die') {
-      await this.witness.del(lockKey);
-      return;
-    }
-    const fence = { lockKey, token };
-    if (what === 'put off') {
-      const patch = { state: 'waiting', wake: 'due', nextAttemptAt: fromNow(5_000) } as const;
-      const changed = await records.change(id, { ...act('putOff'), patch, fence });
-      // Every second router is killed between writing the record and adding the job.
-      if (changed.kind === 'done' && this.#count % 2 === 0) await job.moveToDelayed(Date.now() + 5_000, token);
-    } else {
-      const state: DeliveryState = this.#count % 3 === 0 ? 'failed' : 'delivered';
-      const changed = await records.change(id, { ...act('end'), patch: { state }, fence });
-      if (changed.kind === 'done') await job.moveToCompleted('x', token, false);
-    }
-  }
-
   async #lose(
     what: Losable,
     about: { readonly id: string; readonly study: string; readonly of: number },
@@ -325,18 +280,6 @@ export class Model {
     const record = what === 'lose record' ? await this.#records.delivery(about.id) : undefined;
     if (record) this.lost.set(about.id, { target: record.target, study: about.study });
     await this.witness.del(losable[what](this.#config.redis.prefix, about));
-  }
-
-  /** The dispatcher stalls until its lock has expired; another dispatcher gets its job, and then the first one continues. */
-  async #stall(id: string): Promise<void> {
-    const queue = await this.#queueOf(id);
-    const worker = this.#workers[queue.name.slice('target-'.length)] as unknown as Staller | undefined;
-    const [lock, looked] = [`${queue.toKey(id)}:lock`, queue.toKey('stalled-check')];
-    // BullMQ marks jobs without a lock, and takes those that are still marked at its next check.
-    for (let look = 0; look < 2; look += 1) {
-      await this.witness.del(lock, looked);
-      await worker?.moveStalledJobsToWait();
-    }
   }
 
   /** The effect of Bull Board's routes on a job. */
@@ -383,11 +326,6 @@ export class Model {
     const tasks = new TaskRecords(this.#redis, prefix);
     await reconcile({ config: () => this.#config, redis: this.#redis, records, tasks, queues, log: this.#log });
   }
-}
-
-/** What a BullMQ worker does periodically, every few seconds. */
-interface Staller {
-  moveStalledJobsToWait(): Promise<void>;
 }
 
 function isExpected(error: unknown): boolean {

@@ -45,7 +45,7 @@ export const happenings = [
 export type Happening = (typeof happenings)[number];
 export type Step = readonly [Happening, number];
 
-/** A third of what happens is the ordinary life of a delivery. */
+/** A third of the steps are those of an undisturbed delivery. */
 const any: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom<Happening[]>('enqueue', 'begin', 'end', 'put off', 'Redis is back') },
   { weight: 2, arbitrary: fc.constantFrom(...happenings) },
