@@ -15,16 +15,19 @@ const deliveries = ['d-1', 'd-2', 'd-3'];
 
 let server: RedisServer;
 let redis: Redis;
+let other: Redis;
 /** Two dispatchers. */
 let ledgers: readonly [Ledger, Ledger];
 
 beforeAll(async () => {
   server = await startRedis({ appendonly: false });
   redis = new Redis(server.url);
-  ledgers = [createLedger(redis, { prefix }), createLedger(new Redis(server.url), { prefix })] as const;
+  other = new Redis(server.url);
+  ledgers = [createLedger(redis, { prefix }), createLedger(other, { prefix })] as const;
 });
 afterAll(async () => {
   redis.disconnect();
+  other.disconnect();
   await server.stop();
 });
 beforeEach(() => redis.flushall());
@@ -133,7 +136,7 @@ function fenceOf(id: string, of: 0 | 1): Fence {
 
 type ListedInstance = ReturnType<World['manifest']>[number];
 
-/** Writes as a dispatcher that believes it has the delivery; only the one that has it may succeed. */
+/** Writes as a dispatcher that may have lost the delivery; only the current one may succeed. */
 async function write(
   world: World,
   at: { delivery: string; side: 0 | 1 },
