@@ -71,7 +71,7 @@ export const rooms: Record<string, readonly string[]> = {
     'console',
     'dicom-dimse',
   ],
-  // Starts servers for all tests, and knows nothing of what they test.
+  // Starts servers for all tests, and depends on nothing that they test.
   'test/harness': ['samples'],
 };
 

@@ -20,7 +20,7 @@ const pagesOf = (folder: string): DefaultTheme.SidebarItem[] =>
     .sort()
     .map((file) => page(`${folder}/${file}`));
 
-/** Every page stands in one of these; what a new file has not been given a place in comes last. */
+/** Each page is in one of these chapters; pages without a chapter are last. */
 const chapters: [title: string, files: string[]][] = [
   [
     'Set up',

@@ -76,14 +76,16 @@ async function write(): Promise<void> {
   await writeFile(store, `${JSON.stringify(all, undefined, 2)}\n`);
   const text = `# Benchmarks of dicom-dimse
 
-Written by \`./dispatch bench dimse-send --write\`: each row a median of so many runs, round by round with its peers, on the same data.
+Written by \`./dispatch bench dimse-send --write\`. Each row is the median of its runs. The senders take turns, on the same data.
 Peers: DCMTK ${version('storescp')}, Orthanc ${version('Orthanc')}; Node ${process.version}; ${cpus().length} cores, loopback.
 
-Sets: A CT 500 x 0.5 MB; B 2,000 x 21 kB; C 4 x 210 MB multi-frame; D 200 x 125 kB JPEG. Peers "nodelay" have \`TCP_NODELAY=1\` in
-their environment, "default" have not, as Debian starts them. The receiver "distant" is storescp behind 20 ms of round trip.
-"disk" reads files, "REST" reads from a running Orthanc, as a dispatcher does; Orthanc's store reads its own storage. A ratio above 1
-says that we were quicker. Ours has sent 60 instances before its clock starts (not of C), as a dispatcher that runs for months; Node's start
-and the listing of instances are not in it.
+Sets: A, CT, 500 x 0.5 MB; B, 2,000 x 21 kB; C, multi-frame, 4 x 210 MB; D, JPEG, 200 x 125 kB. Peers "nodelay" run with
+\`TCP_NODELAY=1\` in their environment, peers "default" without it, as Debian starts them. The receiver "distant" is storescp behind a
+round-trip time of 20 ms. "disk" reads files; "REST" reads from a running Orthanc, as a dispatcher does; Orthanc's store reads its own
+storage. A ratio above 1 means that dicom-dimse was faster.
+
+Before the measurement dicom-dimse has sent 60 instances (none for set C), because a dispatcher runs for months. The start of Node and
+the listing of instances are not measured.
 
 ${render(all)}`;
   await writeFile(fileURLToPath(new URL('../../packages/dicom-dimse/BENCHMARKS.md', import.meta.url)), text);

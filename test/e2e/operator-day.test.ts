@@ -78,7 +78,7 @@ function upload(seed: string, attributes: Record<string, string>): Promise<Uploa
   return system.upload({ seed, instancesPerSeries: 1, rows: 8, columns: 8, quick: true, attributes });
 }
 
-/** Does something so many times, a few at the same time. The results have the order of the numbers. */
+/** Does something a number of times, a few at the same time. The results have the order of the numbers. */
 async function many<T>(count: number, act: (index: number) => Promise<T>): Promise<T[]> {
   const results: T[] = [];
   const indexes = Array.from({ length: count }, (_, index) => index).values();
@@ -112,7 +112,7 @@ async function search(page: Page, text: string): Promise<void> {
   await page.waitForURL('**/studies?search=*');
 }
 
-/** Asks the API. */
+/** Sends a request to the API. */
 async function post(path: string, body: object = {}): Promise<{ deliveries: { deliveryId: string }[] }> {
   const headers = { 'content-type': 'application/json' };
   const answer = await fetch(`${dispatch.url}/api${path}`, { method: 'POST', headers, body: JSON.stringify(body) });

@@ -19,7 +19,7 @@ afterAll(() => system[Symbol.asyncDispose]());
 const abort = Buffer.from([0x07, 0, 0, 0, 0, 4, 0, 0, 2, 0]);
 const anything = ({ transferSyntaxes }: { readonly transferSyntaxes: readonly string[] }) => transferSyntaxes[0];
 
-/** What stands where a receiver should be. Each ends with `stop`, and the receiver takes its port. */
+/** Servers in place of a receiver. Each is ended by `stop`, and the receiver then uses its port. */
 const rude: Readonly<Record<string, () => Promise<{ readonly port: number; stop(): Promise<void> }>>> = {
   // A balancer without a server behind it.
   closing: () => tcp((socket) => void socket.end()),

@@ -163,7 +163,7 @@ describe('dcmqrscp', () => {
     for await (const match of findDataSets(association, request)) found.push(match['SOPInstanceUID']);
     expect(found.sort()).toEqual(study.map((instance) => instance.sopInstanceUid).sort());
 
-    // Leaving the loop cancels; the association goes on.
+    // Leaving the loop cancels the operation; the association continues.
     for await (const match of findDataSets(association, request)) {
       expect(match['QueryRetrieveLevel']).toBe('IMAGE');
       break;

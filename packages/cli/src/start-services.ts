@@ -58,11 +58,11 @@ export interface RunningServices {
   readonly connection: Redis;
   readonly log: Logger;
   readonly watch: RedisWatch;
-  /** Those that run by now. */
+  /** Those that are running. */
   services(): readonly RunningService[];
   /** Services started from now on use this configuration. */
   applied(config: Config): void;
-  /** Rejects when the services cannot go on. */
+  /** Rejects when the services cannot continue. */
   readonly failed: Promise<never>;
   /** Ends all services, including starting ones. Those that do not end in time are left behind, and named in the log. */
   stop(): Promise<void>;

@@ -76,7 +76,7 @@ export async function setTargetRate(
   await setRate(context, target, deliveriesPerMinute);
 }
 
-/** Lets every delivery that waits for its next attempt go now, without those that are held. @returns how many */
+/** Starts each delivery that waits for its next attempt, except held ones. @returns their number */
 export async function promoteTarget(context: PipelineContext, target: string): Promise<number> {
   const queue = context.queues.known(context.config(), target);
   const held = new Set(await context.redis.smembers(context.keys.held));

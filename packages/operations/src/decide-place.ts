@@ -14,7 +14,7 @@ export interface DecidedPlace {
   readonly place: string;
   /** The ledger of its content. */
   readonly ledger: string;
-  /** Deliveries that go on. */
+  /** Deliveries that continue. */
   readonly resumed: number;
 }
 

@@ -29,7 +29,7 @@ export interface ForgetOutcome {
 }
 
 const batch = 100;
-/** So many are measured, the others estimated by them. */
+/** Number of measured studies; the others are estimated from them. */
 const maxMeasured = 50;
 
 /**

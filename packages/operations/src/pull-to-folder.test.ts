@@ -33,7 +33,7 @@ it.each(['explicit-le', 'implicit-le', 'explicit-be', 'deflated', 'rle'] as cons
       });
       expect(await readdir(path)).toEqual([]);
     }
-    // What follows a data set, and what nobody can read, is as the target has it.
+    // Bytes after a data set, and unreadable bytes, are stored as the target has them.
     const behind = [Buffer.alloc(8), Buffer.from('A TEXT BEHIND PIXELS')].map((more) => Buffer.concat([bytes, more]));
     for (const kept of [bytes, ...behind, Buffer.from('no DICOM')]) {
       await store(kept);

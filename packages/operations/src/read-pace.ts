@@ -2,7 +2,7 @@ import { stages } from '@dicom-dispatch/core';
 import { summarizeDurations, TargetStats, type DurationSummary, type Timed } from '@dicom-dispatch/state/target-stats';
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 
-/** The rate is measured over so many minutes. */
+/** The rate is measured over this number of minutes. */
 const rateMinutes = 10;
 const minuteMs = 60_000;
 

@@ -46,7 +46,7 @@ export async function startFilledOrthanc(
   return { server, client, study, instances, patientId, studyId, instanceIds, [Symbol.asyncDispose]: stop };
 }
 
-/** A whole body. */
+/** A complete body. */
 export async function collect(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of body) chunks.push(chunk);

@@ -19,7 +19,7 @@ const instance = z.object({
 const arrivalMessage = z.object({
   source: z.string(),
   orthancStudyId: z.string(),
-  /** Which deliveries want them. */
+  /** The deliveries that send them. */
   from: z.enum(['arrival', 'series', 'stable']),
   instances: z.array(instance),
 });

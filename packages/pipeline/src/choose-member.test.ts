@@ -16,7 +16,7 @@ beforeEach(async () => {
   await test.redis.flushall();
 });
 
-/** A window that opens in so many hours from now, for one hour. */
+/** A window that opens this number of hours from now, for one hour. */
 function opensIn(hours: number): ReturnType<typeof schedule.parse> {
   const from = new Date(Date.now() + hours * 3_600_000);
   const to = new Date(from.getTime() + 3_600_000);
@@ -124,7 +124,7 @@ describe('a delivery that is moved to another member', () => {
     expect([former?.record.state, next?.record.state]).toEqual(['cancelled', 'cancelled']);
   });
 
-  /** Moves it, and is killed after so many writes of records. @returns false if it was not */
+  /** Moves it, and is killed after this number of writes of records. @returns false if it was not */
   async function handOverUntil(writes: number, former: ReturnType<typeof deliveryData.parse>): Promise<boolean> {
     let left = writes;
     const records = new Proxy(test.operations.records, {

@@ -20,7 +20,7 @@ export interface PipelineContext {
   readonly places: TargetPlaces;
   readonly queues: OpenQueues;
   readonly keys: ReturnType<typeof operationKeys>;
-  /** Lets go of the queues; the Redis connection is the caller's. */
+  /** Closes the queues; the Redis connection is the caller's. */
   close(): Promise<void>;
 }
 

@@ -66,7 +66,7 @@ export async function forgetStudy(
 }
 
 /**
- * The list of a study's deliveries may have been lost alone: they would stay for ever, and an open one would go on. All deliveries of the
+ * The list of a study's deliveries may have been lost alone: they would stay permanently, and an open one would continue. All deliveries of the
  * source are entered in their lists again.
  */
 async function findDeliveries({ redis, records, config }: Context, study: Study, searched: Set<string>): Promise<void> {

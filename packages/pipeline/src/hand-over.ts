@@ -51,7 +51,7 @@ export interface HandedOver {
  * target has
  * confirmed stay there, and are not sent to it again if the study returns to it.
  *
- * Done again after a crash it comes to the same end.
+ * Repeated after a crash, it has the same result.
  *
  * @returns undefined when no other target can be used: nothing has changed
  */
@@ -155,7 +155,7 @@ export async function finishReplacing(
   return true;
 }
 
-/** What an operator wants of the former delivery is wanted of the one that takes its place, also if he has just said so. */
+/** A hold or cancellation of the former delivery applies to the one that replaces it, also if it was requested just now. */
 async function keepIntent(
   { records, redis, config }: Pick<HandOverContext, 'config' | 'redis' | 'records'>,
   formerId: string,

@@ -49,7 +49,7 @@ export async function planRoute(
   if (meant.length === 0 && rule !== undefined) throw new OperationError('not-found', `there is no rule "${rule}"`);
   const rules = compileRules(meant, config);
   const snapshot = await readForRouting(orthanc, config, rules, request);
-  // An operator wants it now: waits of rules do not apply.
+  // Requested by an operator: waits of rules do not apply.
   const routing = applyRules(rules, snapshot.study.facts, { hasWaited: () => true });
   const deliveries = targets
     ? planByName(config, targets, { rules: [], priority: routing.priority })

@@ -45,7 +45,7 @@ const hostilities = {
   spaces: { attributes: everywhere('   ', ' ') },
   /** Type 2 attributes that are there and empty. */
   empty: { attributes: everywhere('') },
-  /** Not there at all. */
+  /** Absent. */
   missing: {
     attributes: {
       PatientName: undefined,

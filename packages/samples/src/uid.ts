@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 /**
  * A UID under 2.25 (PS3.5 Annex B.2, "UUID derived UID") that is always the same for the same words.
- * @param words what the UID stands for, e.g. seed, "series", 2
+ * @param words what the UID identifies, e.g. seed, "series", 2
  */
 export function makeUid(...words: readonly (string | number)[]): string {
   const bytes = createHash('sha256').update(words.join('\u0000')).digest().subarray(0, 16);

@@ -4,7 +4,7 @@ import { isOfOneFile } from './instance-error.ts';
 
 type Instance = Pick<StudyInstance, 'id' | 'sopClassUid' | 'transferSyntaxUid'>;
 
-/** A head is within the first bytes; of a file that does not begin with one no more is read. */
+/** A head is within the first bytes; the rest of a file without one is not read. */
 const maxHeadBytes = 256 * 1024;
 
 /**

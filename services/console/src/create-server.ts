@@ -86,7 +86,7 @@ export async function createServer(context: ConsoleContext): Promise<{
   return { server, refresh, routes };
 }
 
-/** Whether a path can be looked up at all: the others would be answered before anybody looks at who asks. */
+/** Whether a path can be routed: for others the server responds before access is checked. */
 function isRoutable(url: string): boolean {
   const [path = ''] = url.split(/[?#]/, 1);
   try {

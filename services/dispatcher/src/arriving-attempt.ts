@@ -34,7 +34,7 @@ export async function arrivingEnded(
   const patch = {
     ...countsOf(attempt),
     stage: tracker.stage,
-    // No attempt that ended: one that goes on.
+    // This attempt continues, it has not ended.
     attempts: attempt.number - 1,
     error: null,
     failStage: null,

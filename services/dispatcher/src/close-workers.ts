@@ -16,7 +16,7 @@ export interface ClosingDependencies {
   readonly leaving: readonly Promise<void>[];
   /** Ids of the running jobs. */
   underWay(): readonly string[];
-  /** How long they may go on, in milliseconds. */
+  /** How long they may continue, in milliseconds. */
   readonly graceMs: number;
   stopAll(reason: StopReason): void;
   readonly redis: Redis;

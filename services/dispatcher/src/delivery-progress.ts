@@ -13,7 +13,7 @@ export interface ProgressSink {
 }
 
 const intervalMs = 500;
-/** While a study arrives, so much longer: each report costs as much as an instance. */
+/** Longer while a study arrives: each report costs as much as an instance. */
 const arrivingIntervalMs = 3_000;
 const stagesAtTarget: ReadonlySet<Stage> = new Set(['transfer', 'verify', 'finalize']);
 

@@ -58,6 +58,6 @@ export interface DispatcherContext {
   circuitOpened(target: string, error: DispatchError): void;
   /** The target has confirmed or rejected an instance: its circuit closes, and waiting deliveries continue. */
   targetAnswers(target: string): Promise<void>;
-  /** Lets a waiting delivery go on now. */
+  /** Continues a waiting delivery now. */
   wake(deliveryId: string): Promise<void>;
 }

@@ -3,7 +3,7 @@ import { endStates } from '@dicom-dispatch/state/records';
 
 /** Prometheus metrics of a dispatcher. Labels are names from the configuration and codes, never anything of a patient. */
 export interface DispatcherMetrics {
-  /** Lets the counters of these targets be there from the start, with 0. */
+  /** Creates the counters of these targets at the start, with 0. */
   begin(targets: readonly string[]): void;
   readonly ended: Counter;
   readonly failures: Counter;

@@ -1,7 +1,7 @@
 import type { ManifestInstance } from '@dicom-dispatch/core';
 import type { ReleaseMemory, MemoryShare } from './memory-budget.ts';
 
-/** A body is read in chunks of up to 1 MiB; a handler that keeps none holds no more of it. */
+/** A body is read in chunks of up to 1 MiB; a handler without a buffer holds at most one. */
 const streamedBytes = 1024 * 1024;
 
 /** The room of an instance while it is open. */

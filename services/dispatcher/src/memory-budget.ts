@@ -3,7 +3,7 @@ export type ReleaseMemory = () => void;
 
 /** Purposes for which a delivery holds memory. */
 export type RoomKind =
-  /** An open instance: from before it is opened until the handler lets it go. */
+  /** An open instance, from before it is opened until the handler releases it. */
   | 'instance'
   /** Parts of uploads that are filled or sent. */
   | 'part';

@@ -3,7 +3,7 @@ import { deliveriesToSamePlace, isTwin, othersThatMayHave, shapesOf, uidsOf } fr
 import type { Attempt } from './delivery-job-run.ts';
 import { areDifferent, filesSentBy } from './differing-files.ts';
 
-/** Of so many studies that share UIDs with one each is named; of more, their number. */
+/** Up to this number of studies that share UIDs with one are named; of more, only the number. */
 const maxNamed = 3;
 
 interface Finding {

@@ -123,7 +123,7 @@ async function runAttempt(attempt: Attempt): Promise<JobEnd> {
   const summary = `${result.sent} instances sent, ${result.skipped} were already there`;
   attempt.logLine(`delivered: ${summary}`);
   const end = await deliveryEnded(attempt, 'delivered', undefined, summary);
-  // Refused: another worker has the delivery by now, or it goes on.
+  // Rejected: another worker has the delivery by now, or it continues.
   if (end.kind !== 'completed') return end;
   await context.clearState(data.deliveryId).catch(() => {});
   // What fails here, or is cut short, costs memory alone.

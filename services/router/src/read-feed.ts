@@ -8,7 +8,7 @@ import type { FeedState, Fingerprint } from '@dicom-dispatch/state/feed';
  */
 export const trailingWindow = 200;
 const pageSize = 1000;
-/** Changes of so many other studies are remembered: the newest may be deleted. */
+/** Changes of this number of other studies are remembered: the newest may be deleted. */
 const maxAnchors = 8;
 
 export interface FeedPage {

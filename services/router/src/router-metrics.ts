@@ -8,7 +8,7 @@ const outcomes: readonly RoutingOutcome[] = ['enqueued', 'known', 'waiting', 'no
 export interface RouterMetrics {
   routed(source: string, outcome: RoutingOutcome): void;
   forgotten(source: string, studies: number): void;
-  /** Lets the counters of these sources be there from the start, with 0. */
+  /** Creates the counters of these sources at the start, with 0. */
   begin(sources: readonly string[]): void;
 }
 

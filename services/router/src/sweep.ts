@@ -12,7 +12,7 @@ import type { SafeOutcome } from './study-router.ts';
 import { thereBefore, type ThereBefore } from './there-before.ts';
 
 const pageSize = 100;
-/** So many of the studies that could not be read are named. */
+/** Maximum number of unreadable studies that are named. */
 const maxNamed = 20;
 
 export interface SweepDependencies {
@@ -22,7 +22,7 @@ export interface SweepDependencies {
   readonly records: Records;
   /** How far the source has been followed. */
   readonly feed: FeedState;
-  /** The epoch of the feed by now. */
+  /** The current epoch of the feed. */
   epochNow(): number | undefined;
   readonly redis: Redis;
   readonly prefix: string;
@@ -43,7 +43,7 @@ export interface SweepDependencies {
   waiting(orthancStudyIds: readonly string[]): Promise<ReadonlySet<string>>;
   /** Remembers of studies that they are not routed until they change. */
   leave(studies: readonly Study[]): Promise<void>;
-  /** Puts a study off that cannot be read at all. */
+  /** Postpones a study that cannot be read. */
   putOff(orthancStudyId: string, error: unknown): Promise<void>;
   /** Those that are postponed and not due. */
   notDue(orthancStudyIds: readonly string[]): Promise<ReadonlySet<string>>;

@@ -34,7 +34,7 @@ export interface FaultScpOptions {
   readonly port?: number;
   /** More at the same time are rejected: "local limit exceeded". */
   readonly maxAssociations?: number;
-  /** Each association is cut at the instance after so many. */
+  /** Each association is cut at the instance after this number. */
   readonly associationEndsAfter?: number;
 }
 

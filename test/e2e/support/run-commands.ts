@@ -36,7 +36,7 @@ export function spawnCommand({ cwd, env }: Surroundings, args: readonly string[]
 }
 
 export interface CommandHost extends AsyncDisposable {
-  /** Runs a command; they take turns. */
+  /** Runs a command, one at a time. */
   run(...args: string[]): Promise<Run>;
 }
 

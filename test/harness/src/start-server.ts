@@ -36,7 +36,7 @@ export interface ServerDefinition {
   readonly readyTimeoutMs?: number;
   /** How long it may take to end at `restart()` before it is killed. Default 15 000. */
   readonly graceMs?: number;
-  /** Lets it end regularly at `stop()` too, because its data outlive its folder. Default false: it is killed. */
+  /** Ends it regularly at `stop()` too, because its data outlive its folder. Default false: it is killed. */
   readonly endsGently?: boolean;
   /** Runs at `stop()`, after the end of the process and before its folder is removed. */
   cleanUp?(): Promise<void>;

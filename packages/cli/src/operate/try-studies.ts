@@ -7,7 +7,7 @@ interface Options {
   readonly json?: boolean;
 }
 
-/** Lets studies of a source that could not be read be tried now. */
+/** Retries now the studies of a source that could not be read. */
 export async function tryStudiesOf(source: string, study: string | undefined, options: Options): Promise<void> {
   await withSystem(options.config, async ({ operations, audited }) => {
     const subject = study === undefined ? source : `${source} ${study}`;

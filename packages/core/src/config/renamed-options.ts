@@ -10,7 +10,7 @@ const renamed: Readonly<Record<string, string>> = {
   'targets.*.minRate': 'minBytesPerSecond',
 };
 
-/** Options that there are no more, and what does their work now. */
+/** Removed options, and what replaces them. */
 const removed: Readonly<Record<string, string>> = {
   'cache.retention': 'give cache.types.NAME.retention for the types that are not kept as usual',
   'reload.interval': 'the file is looked at every second',

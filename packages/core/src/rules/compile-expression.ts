@@ -39,7 +39,7 @@ export interface Verdict {
 
 export interface CompiledExpression {
   readonly text: string;
-  /** The tags that it speaks about. */
+  /** The tags to which it refers. */
   readonly wanted: WantedTags;
   /** The part of the expression, as written, whose result may change when more of the study has arrived. */
   readonly needsWhole: string | undefined;

@@ -13,7 +13,7 @@ type Tags = Readonly<Record<string, string>>;
 
 export interface InstanceFilter {
   (instance: ManifestInstance, series: Tags, tags?: Tags): boolean;
-  /** Tags of instances that it speaks about, and that a manifest does not have. */
+  /** Tags of instances to which it refers and that a manifest does not have. */
   readonly wanted: readonly string[];
 }
 

@@ -45,7 +45,7 @@ export interface BadPattern {
   readonly at: number;
 }
 
-/** Lets every `matches` of an expression run in linear time. @returns the first pattern that cannot be used, if any */
+/** Makes each `matches` of an expression run in linear time. @returns the first pattern that cannot be used, if any */
 export function useLinearMatches(ast: ASTNode): BadPattern | undefined {
   let bad: BadPattern | undefined;
   const walk = (node: unknown): void => {

@@ -32,7 +32,7 @@ export function fragmentBytes(peerMaxPDataBytes: number, ownLimitBytes = MAX_SEN
   return Math.max(2, (limit - 6) & ~1);
 }
 
-/** Writes messages as P-DATA-TF, each PDU whole: whatever happens, an A-ABORT may follow. */
+/** Writes messages as P-DATA-TF, each PDU whole, so that an A-ABORT may follow at any time. */
 export class PDataWriter {
   readonly #transport: Transport;
   readonly #fragmentBytes: number;
@@ -74,7 +74,7 @@ export class PDataWriter {
 }
 
 /**
- * Cuts a data set into fragments without copying it. A fragment is written when more than a whole one is here, since
+ * Cuts a data set into fragments without copying it. A fragment is written when more than one is available, since
  * only then it is known not to be the last; so at most one is held back. Callers cork the transport around it.
  */
 export class DataSetFragmenter {

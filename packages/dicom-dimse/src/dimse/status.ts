@@ -1,4 +1,4 @@
-/** What a status means for the one who asked. */
+/** The meaning of a status for the requestor. */
 export type StatusClass = 'success' | 'warning' | 'failure' | 'cancel' | 'pending';
 
 /** Services whose statuses differ: PS3.4 tables B.2-1, C.4-1 to C.4-3, PS3.7 annex C. */

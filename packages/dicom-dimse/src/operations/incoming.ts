@@ -76,7 +76,7 @@ export function incomingRequests(
   const queries = new IncomingQueries(core, association, handlers);
   return (context, command) => {
     if (command.commandField === COMMAND_FIELD.cancelRq) {
-      // A cancel has no response of its own.
+      // A cancel has no separate response.
       queries.cancel(command);
       return undefined;
     }

@@ -50,7 +50,7 @@ function hasNoMeaning(tag: number): boolean {
 }
 
 const maxElements = 20_000;
-/** Values up to this are taken whole. */
+/** Values up to this length are read at once. */
 const maxWholeBytes = 64 * 1024;
 /** Group of pixel data, whose first bytes may look like an item. */
 const pixelGroup = 0x7fe0;

@@ -8,7 +8,7 @@ import { count, finding, type HealthFinding } from './finding.ts';
 /** How long a delivery may wait that could go. */
 export const oldBacklogMs = 3_600_000;
 
-/** Whether a target can be used, and whether what waits for it goes on. */
+/** Whether a target can be used, and whether its waiting deliveries continue. */
 export async function lookAtTarget(
   context: PipelineContext,
   target: TargetState,

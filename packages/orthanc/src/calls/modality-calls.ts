@@ -62,7 +62,7 @@ export function createModalityCalls(context: CallContext) {
       return transport.json(modalitySchema, { method: 'GET', target: where, options });
     },
 
-    /** Adds or replaces a peer: until Orthanc restarts, or for good where `DicomModalitiesInDatabase` is set. */
+    /** Adds or replaces a peer: until Orthanc restarts, or permanently with `DicomModalitiesInDatabase`. */
     async set(name: string, modality: Modality, options?: CallOptions): Promise<void> {
       const where = target(path`/modalities/${name}`);
       await transport.text({ method: 'PUT', target: where, json: modality, idempotent: true, options });

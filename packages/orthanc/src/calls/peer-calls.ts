@@ -41,7 +41,7 @@ export function createPeerCalls(context: CallContext) {
       return transport.json(z.record(z.string(), peerSchema), { method: 'GET', target: where, options });
     },
 
-    /** Adds or replaces a peer: until Orthanc restarts, or for good where `OrthancPeersInDatabase` is set. */
+    /** Adds or replaces a peer: until Orthanc restarts, or permanently with `OrthancPeersInDatabase`. */
     async set(name: string, peer: PeerSettings, options?: CallOptions): Promise<void> {
       const where = target(path`/peers/${name}`);
       await transport.text({ method: 'PUT', target: where, json: peer, idempotent: true, options });

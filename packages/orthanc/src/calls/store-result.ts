@@ -3,7 +3,7 @@ import { z } from 'zod';
 export interface StoreRequest {
   /** Orthanc's identifiers, of any level. */
   Resources: readonly string[];
-  /** Go on after an instance that failed. */
+  /** Continue after an instance that failed. */
   Permissive?: boolean;
   /** Of a job: the higher the sooner. */
   Priority?: number;

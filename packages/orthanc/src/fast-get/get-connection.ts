@@ -207,7 +207,7 @@ export class GetConnection implements QueueOwner {
       this.destroy();
       return false;
     }
-    // From the first byte of the answer: until then the server may think, as long as its timeout allows.
+    // From the first byte of the answer: until then the server may take as long as the timeout allows.
     if (this.#paceSince === Infinity) this.#watchPace(performance.now());
     this.#paceBytes += count;
     try {

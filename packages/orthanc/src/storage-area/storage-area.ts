@@ -76,7 +76,7 @@ export class StorageArea {
     return undefined;
   }
 
-  /** A small file costs three calls: one that has exactly so many bytes shows its size by how it is read. */
+  /** A small file costs three calls: the size of one with exactly this number of bytes follows from the read itself. */
   async #wholeOf(descriptor: number, sizeBytes: number): Promise<WholeBody | undefined> {
     const block = this.#blocks.take(sizeBytes + 1);
     const count = await readAt(descriptor, block, 0);

@@ -4,7 +4,7 @@ import { priorities } from '@dicom-dispatch/core';
 import { firstJobPriority, jobPriority, type Redis } from '@dicom-dispatch/runtime';
 import type { Queue } from 'bullmq';
 
-/** Of so many deliveries of a target one is the longest waiting of those that are less urgent. */
+/** Of this number of deliveries to a target, one is the less urgent one that has waited longest. */
 const promoteEvery = 8;
 /** Behind `stat`, before `urgent`. */
 const promotedPriority = jobPriority('stat') + 5;

@@ -18,7 +18,7 @@ redis.call('XADD', KEYS[4], 'MAXLEN', '~', 10000, '*', 'event', 'waiting', 'jobI
 return 1
 `);
 
-/** Lets a study task run although BullMQ thinks that it waits for deliveries. @returns false when it does not wait */
+/** Starts a study task that waits for deliveries according to BullMQ. @returns false if it does not wait */
 export async function releaseParent(redis: Redis, queue: Queue, id: string): Promise<boolean> {
   const keys = ['waiting-children', 'wait', 'marker', 'events'].map((name) => queue.toKey(name));
   const job = queue.toKey(id);

@@ -12,7 +12,7 @@ const maxAtOnce = 100;
 const maxCounted = 10_000;
 
 /**
- * Bounds what one address can ask of a small server that nobody signs in to: connections, slow requests, and requests a second.
+ * Limits one address at a small server without sign-in: connections, slow requests, and requests a second.
  * A new connection takes the place of the oldest one of its address: a probe gets through whoever shares its address.
  */
 export class ClientLimits {

@@ -1,12 +1,12 @@
 import type { IncomingMessage, Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** After its answer, so much of the rest of a request is read, for so long: a client that is still sending gets the answer. */
+/** After its response, the rest of a request is read up to these limits: a client that is still sending gets the response. */
 const maxUnreadBytes = 1024 * 1024;
 const lingerMs = 2_000;
 const lookEveryMs = 20;
 
-/** Ends connections on which a body goes on and on after the request was answered. Node would read it until its time limit. */
+/** Closes connections whose request body continues after the response. Node would read it until its time limit. */
 export function boundUnreadBodies(server: Server): void {
   server.on('request', (request, response) => {
     response.once('finish', () => void endWithoutEnd(request));

@@ -17,7 +17,7 @@ export interface ReloadResult {
 }
 
 /**
- * Lets all services read their configuration again: all check first, and apply it only when all can.
+ * Makes all services load their configuration again: all check it first, and it is applied only if it is valid for all.
  *
  * @param withinMs - longest wait for the answers of one step
  */

@@ -49,7 +49,7 @@ export interface AboutProcess {
 export interface RedisListener {
   /** Redis has lost data: stop everything that depends on them. */
   lost?(loss: Loss): void;
-  /** What could be recovered is recovered: go on. */
+  /** What could be recovered is recovered: continue. */
   recovered?(): void;
 }
 

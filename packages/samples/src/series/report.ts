@@ -5,7 +5,7 @@ import type { SeriesPlan, SeriesShape } from '../plan.ts';
 /** The sections of a report: heading and text. */
 export type ReportSections = readonly (readonly [code: string, heading: string, text: string])[];
 
-/** An instance that a report speaks of. */
+/** An instance to which a report refers. */
 export interface Evidence {
   readonly studyInstanceUid: string;
   readonly seriesInstanceUid: string;

@@ -22,7 +22,7 @@ interface Credit {
 
 /**
  * Selects the instances whose digests are compared by default: as many as cost little time. Studies that arrive have
- * their own budget: their instances come between those of studies that are sent whole.
+ * their own budget: their instances come between those of complete studies.
  */
 export class DigestBudget {
   readonly #now: () => number;

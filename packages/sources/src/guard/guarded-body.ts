@@ -197,7 +197,7 @@ export class GuardedBody implements AsyncIterableIterator<Uint8Array, undefined>
     return this.#options.wrong({ kind: 'head', expected: `instance ${sopInstanceUid}`, came: 'something else' });
   }
 
-  /** Lets the source go, without waiting: one that hangs in `next` would let this wait as well. */
+  /** Closes the source without waiting for it: it may hang in `next`. */
   #leave(): void {
     this.#options.ended?.();
     const left = this.#iterator.return?.();

@@ -44,7 +44,7 @@ const unreadable: ReadHead = { kind: 'unreadable' };
 const prefix = 0x4d434944;
 const deflated = '1.2.840.10008.1.2.1.99';
 const undefinedLength = 0xffffffff;
-/** So much of a deflated data set is inflated; its beginning compresses a thousandfold at most. */
+/** Inflated bytes of a deflated data set; its beginning compresses a thousandfold at most. */
 const inflatedBytes = 8 * 1024;
 const maxValueBytes = 1024;
 const maxDepth = 32;

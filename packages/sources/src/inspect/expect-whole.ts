@@ -7,7 +7,7 @@ const maxHeadBytes = 256 * 1024;
 
 /**
  * The same bytes of a DICOM file. Ends with an error if they end within an element or a sequence, so that a file that was cut off
- * is not taken for a whole one where nobody announced its size. Data sets that cannot be read, or inflated, and bytes behind
+ * is not mistaken for a complete one if its size was not announced. Data sets that cannot be read, or inflated, and bytes behind
  * the last element that are no elements are passed on.
  *
  * @param cutOff - the error for a file that ends early

@@ -23,7 +23,7 @@ export interface BatchOrder {
   readonly targets?: readonly string[] | undefined;
   /** By this rule alone; studies that it does not match are skipped. */
   readonly rule?: string | undefined;
-  /** Who began it. */
+  /** The user who began it. */
   readonly by: string;
   /**
    * Epoch of the source when the batch was created: the database that had its studies. Unknown if no router follows the

@@ -85,7 +85,7 @@ export class Circuits {
   }
 
   /**
-   * Lets the next delivery probe an open circuit now, also the one that failed last.
+   * Allows the next delivery to probe an open circuit now, also the one that failed last.
    *
    * @returns false if it is closed
    */

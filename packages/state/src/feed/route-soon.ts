@@ -4,7 +4,7 @@ import { redisNow } from '../redis/redis-time.ts';
 
 /** Data of a study that is not sent again, or only in part, until it changes. */
 export interface SettledStudy {
-  /** Its LastUpdate then: what has another one by now is routed as any other. */
+  /** Its LastUpdate at the request: if it has changed since, it is routed as any other. */
   readonly lastUpdate: string | undefined;
   /** Targets and groups that get it; the others had it. Empty: all had. */
   readonly only: readonly string[];

@@ -78,7 +78,7 @@ export async function beatGeneration(redis: RedisClient, prefix: string, beat: B
 }
 
 /**
- * What {@link beatGeneration} finds out, without writing: where Redis is out of memory, or for who only looks.
+ * What {@link beatGeneration} finds out, without writing: if Redis is out of memory, or for readers.
  *
  * @param beat - what the process remembers; undefined for one that remembers nothing
  */

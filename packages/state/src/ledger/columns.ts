@@ -4,7 +4,7 @@ import { brotliCompressSync, brotliDecompressSync, constants, deflateRawSync, in
 const digits = /(\d{1,15})/;
 /** Texts with more forms have little in common. */
 const maxForms = 64;
-/** A column of so many bytes is compressed by itself. */
+/** A column of this number of bytes is compressed separately. */
 const ownCodeBytes = 64;
 /** The small parts of a ledger of a million instances are smaller than this. */
 const maxHeadBytes = 256 * 1024 * 1024;

@@ -71,7 +71,7 @@ export class Priors {
     return typeof text === 'string' ? (JSON.parse(text) as PriorsStep) : undefined;
   }
 
-  /** @returns false when another dispatcher has it by now */
+  /** @returns false if another dispatcher has it */
   async renew(key: PriorsKey, token: string, leaseMs = priorsLeaseMs): Promise<boolean> {
     const args = [key.id, token, leaseMs, memberOf(key)];
     return (await this.#run(() => renewScript.run(this.#redis, this.#keys(key), args))) === 1;

@@ -53,7 +53,7 @@ export class PulledStudies {
   }
 
   /**
-   * Lets one process pull a study, until the lease runs out.
+   * Leases the pull of a study to one process until the lease expires.
    *
    * @returns false when another one does
    */

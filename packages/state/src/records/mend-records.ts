@@ -159,7 +159,7 @@ export class RecordMender {
     this.#prefix = prefix;
   }
 
-  /** So many studies in the order in which they were routed. */
+  /** A number of studies, in the order in which they were routed. */
   async studies(from: number, count: number): Promise<StudyKey[]> {
     const members = await this.#redis.zrange(
       redisKeys(this.#prefix).index('studies'),
@@ -169,7 +169,7 @@ export class RecordMender {
     return members.map(studyOf);
   }
 
-  /** So many open or ended deliveries in a state, those that changed longest ago first. */
+  /** A number of open or ended deliveries in a state, the longest unchanged first. */
   async deliveries(state: string, from: number, count: number): Promise<string[]> {
     return this.#redis.zrange(redisKeys(this.#prefix).index(`state:${state}`), String(from), String(from + count - 1));
   }

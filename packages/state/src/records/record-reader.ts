@@ -62,7 +62,7 @@ export class RecordReader {
     return found.filter((study) => study?.studyInstanceUid === studyInstanceUid) as StudyRecord[];
   }
 
-  /** Studies that have one of these hashes: of several sources, or of one patient. At most so many. */
+  /** Studies that have one of these hashes: of several sources, or of one patient. At most `limit`. */
   async studiesOfHashes(hashes: readonly string[], limit: number): Promise<StudyRecord[]> {
     const key = redisKeys(this.prefix).index('study-hashes');
     const found = await this.run(async () => {

@@ -98,7 +98,7 @@ export interface DeliveryRecord extends DeliveryData {
   readonly endedAt: number | undefined;
   /** When an operator or an audit last continued it. */
   readonly retriedAt: number | undefined;
-  /** When it goes on, by the clock of Redis. */
+  /** When it continues, by the clock of Redis. */
   readonly nextAttemptAt: number | undefined;
   readonly updatedAt: number;
   /** Undefined when it has ended, and in records of earlier versions. */
@@ -131,7 +131,7 @@ export interface DeliveryRecord extends DeliveryData {
   readonly mayBeLost: boolean;
 }
 
-/** So many milliseconds from now, by the clock of Redis. */
+/** A time this number of milliseconds from now, by the clock of Redis. */
 export interface FromNow {
   readonly fromNowMs: number;
 }

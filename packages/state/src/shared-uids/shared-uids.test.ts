@@ -99,7 +99,7 @@ describe('studies that may share a SOP Instance UID', () => {
     expect(await shared.add(study('c'), [uid])).toEqual([study('b')]);
     expect(await redis.strlen(key)).toBe(4_002 * 8);
     expect((await redis.getBuffer(key))!.subarray(0, others.length).equals(others)).toBe(true);
-    // A full one grows no more.
+    // A full one does not grow.
     await redis.set(key, Buffer.concat(Array.from({ length: 8_192 }, (_, index) => entry(index))));
     expect(await shared.add(study('a'), [uid])).toEqual([]);
     expect(await shared.add(study('b'), [uid])).toEqual([study('a')]);

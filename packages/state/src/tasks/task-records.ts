@@ -99,7 +99,7 @@ export class TaskRecords {
     await this.#run(() => this.#redis.zrem(redisKeys(this.#prefix).index('tasks'), id));
   }
 
-  /** Steps that were tried and did not succeed, of the first so many open ones. */
+  /** Failed steps of the first open tasks. */
   async overdue(limit = 10_000): Promise<TaskRecord[]> {
     const index = redisKeys(this.#prefix).index('tasks');
     const ids = await this.#run(() => this.#redis.zrange(index, '0', String(limit - 1)));

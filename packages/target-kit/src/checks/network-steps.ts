@@ -10,7 +10,7 @@ export interface NetworkPeer {
   readonly host: string;
   readonly port: number;
   readonly timeoutMs: number;
-  /** Present when the peer speaks TLS from the first byte. */
+  /** Present when TLS begins with the first byte. */
   readonly tls?: (() => Promise<ConnectionOptions>) | undefined;
 }
 

@@ -51,7 +51,7 @@ export interface InventoryContext<Config> {
   readonly targetName: string;
   readonly memory: TargetMemory;
   readonly log: RunLog;
-  /** Instances of other studies that the target has confirmed, the latest first: to see whether it answers at all. */
+  /** Instances of other studies that the target has confirmed, the latest first: they show whether it responds. */
   others?(): AsyncIterable<ListedInstance>;
   /** To be awaited before each request to the target, so that an audit does not load it. */
   pace(): Promise<void>;

@@ -1,6 +1,6 @@
 import { until } from './waiting.ts';
 
-/** So many may do something at the same time; the others wait in order. */
+/** Limits the number of simultaneous holders; the others wait in order. */
 export class Permits {
   #free: number;
   readonly #waiting: (() => void)[] = [];

@@ -8,7 +8,7 @@ export interface MeteredBytes extends InstanceBytes {
   readonly readBytes: number;
   /** Why reading ended early, as thrown by the source or the meter: a library in between may have wrapped or lost it. */
   readonly readError: DispatchError | undefined;
-  /** Lets the source's connection go when the body is not, or not wholly, read. */
+  /** Closes the source's connection if the body is not read, or not completely. */
   release(): Promise<void>;
 }
 

@@ -3,7 +3,7 @@ import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
 import type { Send } from './in-lanes.ts';
 
 const stateKey = 'suspects';
-/** After so many failures of one instance, over all attempts, it is the instance that is at fault. */
+/** After this number of failures of one instance, over all attempts, the instance is at fault. */
 const failuresUntilGuilty = 3;
 
 interface Suspicion {
@@ -23,7 +23,7 @@ export class Suspects {
   readonly #suspicions: Map<string, Suspicion>;
   /** Ids in the source in the order in which they failed in this attempt. */
   readonly #failed: string[] = [];
-  /** So many of them were seen to be outlived. */
+  /** Number of them after which another instance has arrived. */
   #outlived = 0;
   #full: DispatchError | undefined;
 

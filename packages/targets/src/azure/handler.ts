@@ -137,7 +137,7 @@ function blockSizeFor(blobBytes: number, configuredBytes: number): number {
   return Math.max(configuredBytes, Math.ceil(blobBytes / 50_000 / mebibyte) * mebibyte);
 }
 
-/** Reads an instance once more than for sending, if a blob of its size exists. */
+/** Reads an instance one more time before it is sent, if a blob of its size exists. */
 async function md5AtSource(run: Run, instance: ManifestInstance, signal: AbortSignal): Promise<string> {
   const bytes = metered(await run.open(instance, { signal }), { sent: () => {}, signal });
   const digest = createHash('md5');

@@ -68,7 +68,7 @@ async function deliver(run: DeliveryRun<AnyDicomTarget>): Promise<void> {
       run.stage('transfer');
       const sent = await sendGroup(run, group, pool, suspects);
       for (const instance of sent.quarantined) quarantined.add(instance.sourceId);
-      // Some instances failed for now; those of the other groups go on.
+      // Some instances failed for now; those of the other groups are sent.
       putOff ??= sent.putOff;
       isDone = true;
     } finally {

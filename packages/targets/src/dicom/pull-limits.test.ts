@@ -61,7 +61,7 @@ interface ArchiveOptions {
   readonly lacks?: string;
   /** The data that it sends for an instance. Default: its file. */
   readonly answers?: (one: SampleInstance) => readonly Buffer[];
-  /** A search for images that asks for their SOP classes fails. */
+  /** A search for images that requests their SOP classes fails. */
   readonly failsClasses?: boolean;
   readonly server?: Partial<ServerOptions>;
 }

@@ -10,12 +10,12 @@ import type { AnyDicomTarget } from './schema.ts';
 const success = 0;
 const processingFailure = 0x0110;
 const notAskedFor = 0xc000;
-/** So many classes can be offered on one association, each in every transfer syntax that matters. */
+/** Number of classes that can be offered on one association, each in all relevant transfer syntaxes. */
 const maxClassesAtOnce = 8;
 
 type Use = (body: AsyncIterable<Uint8Array>) => Promise<void>;
 
-/** Retrieves instances of one study one by one, by C-GET or C-MOVE as the target says; what comes is not kept. */
+/** Retrieves instances of one study one by one, by C-GET or C-MOVE as configured for the target; the content is not kept. */
 export class OneByOne {
   readonly #context: InventoryContext<AnyDicomTarget>;
   readonly #sopClassUids: readonly string[];
@@ -31,7 +31,7 @@ export class OneByOne {
     this.#sopClassUids = classes.length <= maxClassesAtOnce ? classes.sort() : [];
   }
 
-  /** Those of the whole study where they fit on one association. */
+  /** Those of the complete study if they fit on one association. */
   #classesFor(sopClassUid: string | undefined): readonly string[] {
     if (sopClassUid === undefined) return classesOf(undefined);
     return this.#sopClassUids.includes(sopClassUid) ? this.#sopClassUids : [sopClassUid];
@@ -86,7 +86,7 @@ export class OneByOne {
   }
 }
 
-/** A receiver that can be queried, and cannot be retrieved from, is still good for an audit of what is there. */
+/** A receiver that supports queries but no retrieval can still be audited for missing instances. */
 function notServed(error: unknown): unknown {
   if (!(error instanceof DispatchError) || error.code !== 'target-misconfigured') return error;
   return new DispatchError('target-error', error.message, { cause: error, stage: 'verify' });

@@ -23,13 +23,13 @@ import { isLost, storeOne } from './store-one.ts';
  * as required by the early byte.
  */
 const instancesPerAssociation = 2;
-/** Of a study that arrives a few instances come at a time: each association takes at least so many, as long as the receiver is near. */
+/** An arriving study has few instances at a time: minimum number of them for each association, if the receiver is near. */
 const leastOfPart = 4;
 /** A receiver that opens an association in less than this answers an instance in a few milliseconds. */
 const nearMs = 20;
 /** With this number of instances, one is kept back: if it succeeds after others have failed, the receiver was available. */
 const leastForControl = 4;
-/** An instance that fails alone is sent once more, on another new association, before that counts. */
+/** An instance that fails alone is sent once more, on another new association, before the failure counts. */
 const triesAlone = 2;
 /** By then a receiver has cleaned up after an association. */
 const settleMs = 500;
@@ -40,7 +40,7 @@ export interface SentGroup {
   readonly putOff: DispatchError | undefined;
 }
 
-/** Sends what fits one set of associations. @throws DispatchError when the attempt cannot go on */
+/** Sends the instances of one set of associations. @throws DispatchError if the attempt cannot continue */
 export async function sendGroup(
   run: DeliveryRun<AnyDicomTarget>,
   group: ContextGroup,
@@ -195,7 +195,7 @@ class GroupSender {
       if (!isLost(thrown)) throw await this.#suspects.judge(instance, thrown);
       this.#lost.set(instance, thrown);
       this.#lostAt = performance.now();
-      // The others go on, over what associations there are.
+      // The others are sent over the remaining associations.
       throw new DispatchError('instance-failed', thrown.message, { cause: thrown });
     }
   }

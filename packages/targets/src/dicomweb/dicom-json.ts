@@ -51,7 +51,7 @@ function plain(value: unknown): string {
   return '';
 }
 
-/** The first value as a whole number. */
+/** The first value as an integer. */
 export function numberOf(dataset: JsonDataset, tag: string): number | undefined {
   const number = Number(textOf(dataset, tag) ?? Number.NaN);
   return Number.isSafeInteger(number) ? number : undefined;

@@ -72,7 +72,7 @@ function notRetrievable(): DispatchError {
   });
 }
 
-/** A service that can be searched, and not retrieved from, is still good for an audit of what is there. */
+/** A service that supports searches but no retrieval can still be audited for missing instances. */
 function notServed(thrown: unknown): never {
   if (!(thrown instanceof DispatchError) || thrown.code !== 'target-misconfigured') throw thrown;
   throw new DispatchError('target-error', thrown.message, { cause: thrown, stage: 'verify' });

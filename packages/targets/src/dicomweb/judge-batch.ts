@@ -25,7 +25,7 @@ export type Judgement =
   | { readonly kind: 'quarantined'; readonly error: DispatchError }
   /** Rejected alone, without a reason: it is quarantined if others are accepted. */
   | { readonly kind: 'refused'; readonly error: DispatchError }
-  /** Not stored now; the rest goes on, then the attempt fails. */
+  /** Not stored now; the others are sent, then the attempt fails. */
   | { readonly kind: 'later'; readonly error: DispatchError }
   /** The response does not show it: a search decides. */
   | { readonly kind: 'unknown'; readonly why: Unknown; readonly warning?: string }
@@ -99,7 +99,7 @@ function judge(instance: ManifestInstance, { outcomes, status, isAlone, isSucces
   return isAlone ? { kind: 'refused', error: refused(status) } : { kind: 'again' };
 }
 
-/** Either side may not know the SOP class. */
+/** The SOP class may be unknown on either side. */
 function isClassOf({ sopClassUid }: ManifestInstance, answered: string | undefined): boolean {
   return answered === undefined || sopClassUid === undefined || answered === sopClassUid;
 }

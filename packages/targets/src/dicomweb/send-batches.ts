@@ -49,7 +49,7 @@ export async function sendBatches(run: DeliveryRun<DicomwebTarget>, sending: Sen
     await run.state.set(limitsKey, queue.limits);
   }
 
-  /** True when the rest can go on without this one. */
+  /** True if the others can be sent without this one. */
   async function sourceFailed({ instance, error }: SourceFailure): Promise<boolean> {
     const verdict = verdictOf(error);
     if (verdict === 'stop') return false;

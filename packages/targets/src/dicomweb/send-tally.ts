@@ -11,15 +11,15 @@ export interface UnknownInstance {
   readonly warning?: string | undefined;
 }
 
-/** The first failure that was put off, and how many there were. */
+/** The first postponed failure, and the number of them. */
 export interface PutOff {
   readonly error: DispatchError;
   readonly count: number;
 }
 
-/** After so many instances in a row that failed for now, it is the target that fails. */
+/** After this number of consecutive temporary failures of instances, the target is at fault. */
 const maxInRow = 20;
-/** After so many in a row that got no answer, each alone in its request. */
+/** After this number of consecutive instances without a response, each one alone in its request. */
 const maxUnansweredInRow = 3;
 
 /** What became of the instances of one run, and when it is the target that is at fault. */

@@ -225,7 +225,7 @@ async function uidsOf(
   return uids;
 }
 
-/** A service may list more than its address asks for: what it has in another study or series is another instance. */
+/** A service may list more than was requested: an instance of another study or series is a different one. */
 function isOf(
   result: JsonDataset,
   { studyInstanceUid }: { readonly studyInstanceUid: string },

@@ -1,6 +1,6 @@
 import { cancelledError } from '@dicom-dispatch/target-kit/flow';
 
-/** Lets so many through at the same time; the others wait in order. */
+/** Limits the number of simultaneous callers; the others wait in order. */
 export class Gate {
   #free: number;
   readonly #waiting: (() => void)[] = [];

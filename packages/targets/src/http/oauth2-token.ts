@@ -56,7 +56,7 @@ export async function fetchToken(auth: OAuth2Auth, dispatcher: Dispatcher, signa
   }
 }
 
-/** The same answer, with no more than a token needs of its body. */
+/** The same response, with its body limited to the length of a token. */
 async function bounded(response: Awaited<ReturnType<typeof undiciFetch>>): Promise<Response> {
   const parts: Uint8Array[] = [];
   let length = 0;

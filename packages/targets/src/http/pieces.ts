@@ -11,7 +11,7 @@ export interface Pieces {
   readonly isWhole: boolean;
 }
 
-/** Cuts a body into pieces and lets the patience with the other side rest while the body is being waited for. */
+/** Cuts a body into pieces, and suspends the time limit of the peer while waiting for the body. */
 export function inPieces(
   body: AsyncIterable<Uint8Array>,
   progressTimeout: ProgressTimeout,

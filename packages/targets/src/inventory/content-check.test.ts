@@ -16,7 +16,7 @@ async function* streamed(bytes: Buffer): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += 1_000) yield bytes.subarray(at, at + 1_000);
 }
 
-/** What the ledger knows of an instance; by default the source has what was sent. */
+/** Entry of an instance in the ledger; by default the source has the sent content. */
 function listed({ bytes, ...sample }: SampleInstance, more: Partial<ListedInstance> = {}): ListedInstance {
   return {
     instance: { ...sample, sizeBytes: bytes.length, sourceId: sample.sopInstanceUid, version: '1' },

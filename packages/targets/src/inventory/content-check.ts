@@ -14,9 +14,9 @@ export type Retrieve = <T>(
   use: (body: AsyncIterable<Uint8Array>) => Promise<T>,
 ) => Promise<T>;
 
-/** After so many instances of a kind that did not come, before any has, the target is asked only for one of each study. */
+/** After this number of failed retrievals of a kind without any success, only one instance of each study is requested. */
 const maxVain = 3;
-/** So many others are asked for where one does not come and none of its kind has come so far: of its study, and of other studies. */
+/** If a retrieval fails before any of its kind has succeeded, this number of others is requested: of its study, and of other studies. */
 const maxControls = { study: 2, elsewhere: 4 };
 
 /**

@@ -3,7 +3,7 @@ import type { Holding, ListedInstance, StudyToList } from '@dicom-dispatch/targe
 /** The list of a target: SOP Instance UID to its other values. */
 export type Listing<T> = ReadonlyMap<string, T>;
 
-/** How a target that knows instances by their SOP Instance UIDs is asked more. */
+/** Further queries to a target that identifies instances by their SOP Instance UIDs. */
 export interface UidQueries<T> {
   /** @param listed - undefined where it is there and not in the listing; @param others - what is listed of the study */
   describe(
@@ -11,11 +11,11 @@ export interface UidQueries<T> {
     listed: T | undefined,
     others: readonly ListedInstance[],
   ): Promise<Omit<Holding & { kind: 'held' }, 'kind' | 'instance'>>;
-  /** Asked for what is not in the listing, which may have been cut: who is `there` after all, and why others may be. */
+  /** Queries what is not in the listing, which may have been cut: which ones are `there` nevertheless, and why others may be. */
   confirmMissing(instances: readonly ListedInstance[]): Promise<ReadonlyMap<ListedInstance, 'there' | string>>;
 }
 
-/** What a target that knows instances by their SOP Instance UIDs has of a study. */
+/** Instances of a study at a target that identifies them by their SOP Instance UIDs. */
 export async function* heldByUid<T>(
   { instances }: StudyToList,
   listing: Listing<T>,

@@ -8,7 +8,7 @@ import type { Uploaded } from './upload.ts';
 
 interface Sent {
   readonly uploaded: Uploaded;
-  /** Opens the sent data once more. */
+  /** Opens the sent data again. */
   open(): Promise<InstanceBytes>;
 }
 

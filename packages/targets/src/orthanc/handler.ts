@@ -21,7 +21,7 @@ export const orthancHandler: TargetHandler<OrthancTarget> = {
   inventory: openOrthancInventory,
 };
 
-/** After so many instances in a row it is the target that fails: each may have waited for `timeout`. */
+/** After this number of consecutive failed instances, the target is at fault: each may have waited for `timeout`. */
 const failuresInRow = 5;
 
 async function deliver(run: DeliveryRun<OrthancTarget>): Promise<void> {

@@ -190,7 +190,7 @@ export async function findResources<T>(
 
 interface Parsed<T> {
   readonly all: readonly T[];
-  /** How many there were, with those that could not be read. */
+  /** Their number, including unreadable ones. */
   readonly count: number;
 }
 

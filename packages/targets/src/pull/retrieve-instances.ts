@@ -56,7 +56,7 @@ interface Failure {
   readonly mayComeYet: boolean;
 }
 
-/** Why this instance is not here, if it is not; throws when it is of no use to go on. */
+/** Why this instance was not retrieved; undefined if it was. Throws if there is no use in continuing. */
 async function fetchOne(
   instance: RemoteInstance,
   request: Pick<RetrieveRequest, 'store'>,

@@ -24,7 +24,7 @@ export class RetrieveTally {
     return this.#problems.length === 0 ? this.progress : { ...this.progress, problems: this.#problems };
   }
 
-  /** How many there are in all, those that are here already included. */
+  /** Their total number, including existing ones. */
   total(count: number): void {
     this.#total = count;
     this.#report(this.progress);

@@ -17,7 +17,7 @@ export async function enterBucket(bucket: Bucket, signal: AbortSignal): Promise<
     return true;
   } catch (thrown) {
     const name = thrown instanceof Error ? thrown.name : '';
-    // Who may not list may still store, and so may a server that knows no listing of this version.
+    // Storing may be allowed without listing, and a server may not support this version of listing.
     if (name === 'AccessDenied' || name === 'NotImplemented' || s3Status(thrown) === 501) return false;
     throw translateS3Error(thrown, bucket, 'Checking the bucket', 'connect');
   }

@@ -3,7 +3,7 @@ import type { Permits } from '@dicom-dispatch/target-kit/flow';
 import type { PartMemory } from './parts.ts';
 
 /**
- * The memory of a delivery's uploads: so many parts at most, whether they are being filled or sent, used again and again.
+ * The memory of a delivery's uploads: a limited number of parts, being filled or sent, which are reused.
  */
 export class PartPool {
   readonly #permits: Permits;

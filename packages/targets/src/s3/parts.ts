@@ -93,7 +93,7 @@ export class Tally {
   readonly #whole: Hash | undefined;
   readonly #crc32 = new Crc32Tally();
 
-  /** @param options.whole - also compute the MD5 of the whole, which costs the same again */
+  /** @param options.whole - also compute the MD5 of the object, which doubles the cost */
   constructor({ whole = false } = {}) {
     this.#whole = whole ? createHash('md5') : undefined;
   }
@@ -115,7 +115,7 @@ export class Tally {
     return digest;
   }
 
-  /** The MD5 of the whole; undefined if it was not computed. */
+  /** The MD5 of the object; undefined if it was not computed. */
   get wholeMd5(): string | undefined {
     if (this.#parts.length === 1) return this.#parts[0]?.toString('hex');
     return this.#whole?.copy().digest('hex');

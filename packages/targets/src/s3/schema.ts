@@ -38,7 +38,7 @@ const role = z.strictObject({
   stsEndpoint: httpUrl.optional().describe('URL of the security token service (STS); default: that of the region'),
 });
 
-/** A bucket of Amazon S3, or of any server that speaks its protocol. */
+/** A bucket of Amazon S3, or of any server with its protocol. */
 export const s3Target = z
   .strictObject({
     type: z.literal('s3'),

@@ -116,7 +116,7 @@ export class SftpSession {
     return 'refused';
   }
 
-  /** Opens a folder for listing, and no more. */
+  /** Only opens a folder for listing. */
   async tryListing(path: string, signal: AbortSignal): Promise<void> {
     const handle = await this.#call('Listing a folder', signal, (sftp, done: Done<Buffer>) => sftp.opendir(path, done));
     await this.closeFile(handle, signal);

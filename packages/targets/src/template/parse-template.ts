@@ -1,6 +1,6 @@
 import { levelOf, templateKeywords, type TemplateLevel } from './keywords.ts';
 
-/** A placeholder `{Keyword}`, `{Keyword|text if missing}` or `{Keyword#16}` (so many digits of its SHA-256). */
+/** A placeholder `{Keyword}`, `{Keyword|text if missing}` or `{Keyword#16}` (this number of digits of its SHA-256). */
 export interface Placeholder {
   readonly kind: 'tag';
   readonly keyword: string;

@@ -16,7 +16,7 @@ const query = z.object({
 const pageSize = 100;
 const shownRefused = 50;
 
-/** Who did what. */
+/** The audit log. */
 export function addAuditPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/audit', { config: { access: 'administrator', action: 'read audit log' } }, async (request, reply) => {
     const { before } = query.parse(request.query);

@@ -16,7 +16,7 @@ export interface PlotOptions {
   readonly stepMinutes: number;
   /** How times on the axis are written: `clock` for hours, `day` for days. */
   readonly axis: 'clock' | 'day';
-  /** A line and its time at each so many points. */
+  /** Distance, in points, of lines with their times. */
   readonly every: number;
 }
 

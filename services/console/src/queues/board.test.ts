@@ -203,7 +203,7 @@ describe('Bull Board', () => {
     expect(await press(`target-a/${a}/retry`)).not.toBe(204);
     await redis.del(lock);
     await operations.records.change(a, { ...act('lose'), patch: { state: 'waiting', wake: 'job' } });
-    // A hold stands.
+    // A hold stays.
     await holdDelivery(operations, a, { name: 'tester' });
     await redis.zrem(queue.toKey('prioritized'), a);
     await redis.zadd(queue.toKey('delayed'), (Date.now() + 3_600_000) * 4096, a);

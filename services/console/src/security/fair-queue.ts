@@ -1,5 +1,5 @@
 /**
- * Waiting requests, by key (the address of a client): the keys take turns, so that a client with many requests does not
+ * Waiting requests, by key (the address of a client): served in turn by key, so that a client with many requests does not
  * block the
  * others.
  */

@@ -168,7 +168,7 @@ describe('connections', () => {
     socket.on('error', () => {}).on('drain', () => setImmediate(send));
     socket.on('data', (data) => (answer += data.toString())).once('close', resolve);
     socket.write(`${head}\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n`);
-    // It has its answer, and would go on.
+    // It has its response, and would continue.
     await waitFor(() => answer !== '');
     send();
     await promise;

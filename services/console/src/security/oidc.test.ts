@@ -229,7 +229,7 @@ describe('sign-in with OpenID Connect', () => {
     try {
       expect(await status()).toBe(303);
       provider.published = [{ kid: 'k2', key: next.publicKey }];
-      // The keys are asked for once a minute at most, whatever tokens say.
+      // The keys are requested at most once a minute, independent of the tokens.
       vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 61_000 });
       provider.sign = (claims) => sign(claims, 'k2', next.privateKey);
       expect(await status()).toBe(303);

@@ -114,7 +114,7 @@ describe('sign-in', () => {
     for (let count = 0; count < 25; count += 1) await attempt('otto', `guess-${count}`);
     expect((await attempt('otto', passwordOf('otto'))).status).toBe(429);
     expect((await attempt('otto', passwordOf('otto'), cookie)).status).toBe(303);
-    // A browser guesses no more than others, and its mark opens no other name's door.
+    // A known browser has the same number of guesses as others, and its mark applies to its own name only.
     const guesses = [];
     for (let count = 0; count < 12; count += 1) guesses.push((await attempt('otto', `guess-${count}`, cookie)).status);
     expect(guesses.slice(0, 10)).toEqual(Array(10).fill(401));

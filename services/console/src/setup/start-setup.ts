@@ -45,7 +45,7 @@ export interface RunningSetup {
 }
 
 /**
- * Serves the page of the first start: it asks for a source, a target, a rule and an administrator, tests each, and writes
+ * Serves the page of the first start: it requests a source, a target, a rule and an administrator, tests each, and writes
  * the
  * configuration file.
  *

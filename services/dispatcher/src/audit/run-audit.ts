@@ -38,7 +38,7 @@ class AuditLeft extends Error {
   override readonly name = 'AuditLeft';
 }
 
-/** It goes on later. */
+/** It continues later. */
 class AuditWaits extends Error {
   override readonly name = 'AuditWaits';
   readonly waitMs: number;

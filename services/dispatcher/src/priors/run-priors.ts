@@ -20,7 +20,7 @@ export interface PriorsDependencies extends SendPriorContext {
   source(name: string): Promise<OrthancClient>;
   exclusively: PullDependencies['exclusively'];
   readonly log: Logger;
-  /** Lets a waiting delivery go on now. */
+  /** Continues a waiting delivery now. */
   wake(deliveryId: string): Promise<void>;
 }
 

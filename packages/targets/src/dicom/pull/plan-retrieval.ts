@@ -4,7 +4,7 @@ import { classesOf } from './storage-classes.ts';
 
 /** UIDs in one identifier (List of UID Matching, PS3.4 section C.2.2.2.2). */
 const instancesPerRequest = 50;
-/** So many classes can be offered on one association, each in every transfer syntax that matters. */
+/** Number of classes that can be offered on one association, each in all relevant transfer syntaxes. */
 const maxClassesAtOnce = 8;
 
 /** One C-GET or C-MOVE. */

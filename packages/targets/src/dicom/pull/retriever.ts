@@ -41,7 +41,7 @@ export interface Retriever {
   close(): Promise<void>;
 }
 
-/** Takes in what comes: the store SCP of a retrieval. */
+/** Receives the instances: the Storage SCP of a retrieval. */
 export interface StoreSink {
   /** Instances that have come, wanted or not. */
   readonly arrived: number;

@@ -34,7 +34,7 @@ export function messageOfEntry(entry: Omit<AuditEntry, 'hash' | 'id'>): AuditMes
   };
 }
 
-/** A study of a target that left in a file, as an export (PS3.15 A.5.3.4). Whose it is, no source of ours knows. */
+/** A study of a target that left in a file, as an export (PS3.15 A.5.3.4). No configured source has its patient. */
 function messageOfDownload(
   entry: Omit<AuditEntry, 'hash' | 'id'>,
   common: Pick<AuditMessage, 'at' | 'outcome'>,

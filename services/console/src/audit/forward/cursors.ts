@@ -10,7 +10,7 @@ export class Cursors {
     this.#key = key;
   }
 
-  /** The id after which to go on. What already at the target the destination was configured is not sent. */
+  /** The id after which to continue. Entries from before the destination was configured are not sent. */
   async get(destination: string, stream: string): Promise<string> {
     const field = `${destination} ${stream}`;
     const known = await this.#redis.hget(this.#key, field);

@@ -18,7 +18,7 @@ export interface PageParts {
   readonly scripts?: readonly string[];
 }
 
-/** A whole page. */
+/** A complete page. */
 export function sendPage(
   context: ConsoleContext,
   request: FastifyRequest,
