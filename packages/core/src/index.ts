@@ -14,6 +14,7 @@ export {
   type DispatchErrorOptions,
   type ErrorRecord,
 } from './errors/dispatch-error.ts';
+export { innermostError, localShortage, type LocalShortage } from './errors/local-shortage.ts';
 export { durationMs, formatDuration } from './config/duration.ts';
 export { hostOf, isLoopback, listenAddress } from './config/listen-address.ts';
 export { formatBytes, sizeBytes } from './config/size.ts';

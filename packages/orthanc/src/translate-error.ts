@@ -17,11 +17,14 @@ const byForeignCode: Readonly<Record<string, OrthancErrorCode>> = {
   EHOSTDOWN: 'unreachable',
   ENETUNREACH: 'unreachable',
   ENETDOWN: 'unreachable',
-  EADDRNOTAVAIL: 'unreachable',
+  EPERM: 'unreachable',
+  EACCES: 'unreachable',
   EMFILE: 'local-resources',
   ENFILE: 'local-resources',
   ENOMEM: 'local-resources',
   ENOBUFS: 'local-resources',
+  EADDRNOTAVAIL: 'local-resources',
+  ERR_MEMORY_ALLOCATION_FAILED: 'local-resources',
   ETIMEDOUT: 'timeout',
   UND_ERR_CONNECT_TIMEOUT: 'timeout',
   UND_ERR_HEADERS_TIMEOUT: 'timeout',
@@ -58,7 +61,7 @@ const descriptions: Partial<Record<OrthancErrorCode, string>> = {
   timeout: 'Orthanc did not answer in time; check its load, or raise timeoutMs',
   reset: 'the connection broke before the answer was complete',
   protocol: 'the answer is not valid HTTP; check that url names an Orthanc',
-  'local-resources': 'this process or its host is at its limit of open files, connections or memory',
+  'local-resources': 'this process or its host is at its limit of open files, connections, local ports or memory',
   cancelled: 'the call was cancelled',
 };
 
@@ -81,7 +84,7 @@ function codeOf(error: unknown): OrthancErrorCode {
   if (isTimeout(error)) return 'timeout';
   if (error instanceof Error && error.name === 'AbortError') return 'cancelled';
   const foreign = foreignCode(error);
-  if (foreign === undefined) return 'protocol';
+  if (foreign === undefined) return isOutOfMemory(error) ? 'local-resources' : 'protocol';
   const known = byForeignCode[foreign];
   if (known !== undefined) return known;
   if (isTlsCode(foreign)) return 'tls';
@@ -100,8 +103,21 @@ function isTimeout(error: unknown): boolean {
 function foreignCode(error: unknown): string | undefined {
   let current = error;
   for (let depth = 0; depth < 5 && current instanceof Error; depth += 1) {
-    if ('code' in current && typeof current.code === 'string') return current.code;
-    current = current instanceof AggregateError ? current.errors[0] : current.cause;
+    const isOfSeveral = current instanceof AggregateError && current.errors.length > 0;
+    if (!isOfSeveral && 'code' in current && typeof current.code === 'string') return current.code;
+    current = current instanceof AggregateError ? ofOneAddress(current.errors) : current.cause;
   }
   return undefined;
+}
+
+/** The answer of a peer is more specific than that an address of another kind cannot be used on this host. */
+function ofOneAddress(errors: readonly unknown[]): unknown {
+  const notHere = new Set<unknown>(['EADDRNOTAVAIL', 'ENETUNREACH', 'EAFNOSUPPORT']);
+  return errors.find((one) => !(one instanceof Error && 'code' in one && notHere.has(one.code))) ?? errors[0];
+}
+
+/** V8 has no code for it. */
+function isOutOfMemory(error: unknown): boolean {
+  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return inner instanceof RangeError && inner.message === 'Array buffer allocation failed';
 }

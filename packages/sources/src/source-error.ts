@@ -1,4 +1,4 @@
-import { DispatchError, type ErrorCode, type Stage } from '@dicom-dispatch/core';
+import { DispatchError, innermostError, localShortage, type ErrorCode, type Stage } from '@dicom-dispatch/core';
 import { OrthancError, type OrthancErrorCode } from '@dicom-dispatch/orthanc';
 
 const codes = {
@@ -27,12 +27,14 @@ export function sourceError(thrown: unknown, source: string, stage?: Stage): unk
   // Only `studyError` and `proveGone` determine that a study was deleted: a 404 may concern anything, and come from any
   // server.
   const isForeign = thrown.code === 'not-found' && !thrown.isOrthancAnswer;
+  const shortage = thrown.code === 'cancelled' ? undefined : localShortage(innermostError(thrown.cause));
   const words = isForeign ? `${thrown.message}; this is not an answer of Orthanc` : thrown.message;
-  return new DispatchError(codes[thrown.code], `source ${source}: ${words}`, {
+  return new DispatchError(shortage ? 'local-resources' : codes[thrown.code], `source ${source}: ${words}`, {
     cause: thrown,
     ...(isForeign && {
       remedy: 'Check what is between the dispatcher and the source Orthanc, for example a reverse proxy.',
     }),
+    ...(shortage && { remedy: shortage.remedy }),
     ...(stage && { stage }),
     ...(thrown.retryAfterMs !== undefined && { retryAfterMs: thrown.retryAfterMs }),
   });

@@ -1,4 +1,5 @@
 import type { Stage } from '../model/stage.ts';
+import { localShortage } from './local-shortage.ts';
 import { errorCodes, type Disposition, type ErrorClass, type ErrorCode } from './error-codes.ts';
 
 export interface DispatchErrorOptions {
@@ -56,11 +57,16 @@ export interface ErrorRecord {
   readonly remedy: string;
 }
 
-/** Any thrown value, as a DispatchError; another error is an internal one and keeps the original as its cause. */
+/** Any thrown value, as a DispatchError; another error is one of this machine, or an internal one, and becomes the cause. */
 export function asDispatchError(thrown: unknown, stage?: Stage): DispatchError {
   if (thrown instanceof DispatchError) {
     if (stage === undefined || thrown.stageGiven) return thrown;
     return new DispatchError(thrown.code, thrown.message, { ...thrown, stage, cause: thrown.cause });
+  }
+  const shortage = localShortage(thrown);
+  if (shortage) {
+    const { reason, remedy } = shortage;
+    return new DispatchError('local-resources', reason, { cause: thrown, remedy, ...(stage && { stage }) });
   }
   const name = thrown instanceof Error ? thrown.name : typeof thrown;
   // The foreign text may quote anything; only the class of the error is shown, the rest is in the cause.

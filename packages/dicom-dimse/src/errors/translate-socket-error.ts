@@ -22,7 +22,8 @@ const KNOWN: Readonly<Record<string, readonly [DimseErrorCode, string]>> = {
   EHOSTUNREACH: ['connect-unreachable', 'no route to the host'],
   ENETUNREACH: ['connect-unreachable', 'no route to the network'],
   EHOSTDOWN: ['connect-unreachable', 'the host is down'],
-  EADDRNOTAVAIL: ['connect-failed', 'no local address or port is free'],
+  EPERM: ['connect-unreachable', 'this host does not allow the connection (firewall)'],
+  EACCES: ['connect-unreachable', 'this host does not allow the connection (firewall)'],
   ETIMEDOUT: ['connect-timeout', 'the host does not respond'],
   ECONNRESET: ['connection-closed', 'the peer closed the connection abruptly'],
   ECONNABORTED: ['connection-closed', 'the connection was aborted'],
@@ -73,6 +74,8 @@ const KNOWN: Readonly<Record<string, readonly [DimseErrorCode, string]>> = {
   ENFILE: ['local-resources', 'this host has reached its limit of open files (ENFILE)'],
   ENOMEM: ['local-resources', 'this host is out of memory (ENOMEM)'],
   ENOBUFS: ['local-resources', 'this host is out of memory for connections (ENOBUFS)'],
+  EADDRNOTAVAIL: ['local-resources', 'no local port is free, or no local address fits (EADDRNOTAVAIL)'],
+  ERR_MEMORY_ALLOCATION_FAILED: ['local-resources', 'this host is out of memory'],
   ERR_OSSL_BAD_DECRYPT: ['tls-material', 'the passphrase of the private key is wrong'],
   ERR_OSSL_PEM_NO_START_LINE: ['tls-material', 'a certificate or the private key is not PEM'],
   ERR_OSSL_PEM_BAD_PASSWORD_READ: ['tls-material', 'the private key needs a passphrase'],
@@ -90,6 +93,9 @@ const KNOWN: Readonly<Record<string, readonly [DimseErrorCode, string]>> = {
   ERR_SSL_NO_CIPHER_MATCH: ['tls-material', 'none of the requested cipher suites is supported here'],
 };
 
+/** An address of a kind that this host does not have. */
+const NOT_HERE: ReadonlySet<string> = new Set(['EADDRNOTAVAIL', 'ENETUNREACH', 'EAFNOSUPPORT']);
+
 /** OpenSSL names an alert by the version that introduced it, and newer releases by no version. */
 const ALERT = /^ERR_SSL_(?:SSLV3|TLSV1|TLSV13|SSL\/TLS)_ALERT_/;
 
@@ -99,7 +105,7 @@ const ALERT = /^ERR_SSL_(?:SSLV3|TLSV1|TLSV13|SSL\/TLS)_ALERT_/;
  * @param fallback the code for anything not listed: `connect-failed` while connecting, `connection-closed` after that.
  */
 export function translateSocketError(cause: Error, peer: string, fallback: DimseErrorCode): DimseError {
-  const code = (cause as SystemError).code ?? '';
+  const code = codeOf(cause);
   const known = KNOWN[code.replace(ALERT, 'ALERT_')];
   if (known !== undefined) {
     const text = `${peer}: ${known[1]}${namesOf(cause as SystemError)}`;
@@ -115,6 +121,14 @@ export function translateSocketError(cause: Error, peer: string, fallback: Dimse
     return new DimseError('tls-failed', `${peer}: TLS failed: ${reason}`, { cause });
   }
   return new DimseError(fallback, `${peer}: connection failed${code === '' ? '' : ` (${code})`}`, { cause });
+}
+
+/** If several addresses were tried, the answer of a peer is more specific than that one does not fit this host. */
+function codeOf(cause: Error): string {
+  const all: readonly SystemError[] =
+    cause instanceof AggregateError && cause.errors.length > 0 ? cause.errors : [cause];
+  const codes = all.map(({ code }) => code ?? '');
+  return codes.find((code) => !NOT_HERE.has(code)) ?? codes[0] ?? '';
 }
 
 /** A timeout or an unreachable host after the connection was established is a lost connection. */

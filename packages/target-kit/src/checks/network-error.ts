@@ -1,4 +1,10 @@
-import { DispatchError, type ErrorCode } from '@dicom-dispatch/core';
+import {
+  DispatchError,
+  innermostError,
+  localShortage,
+  type DispatchErrorOptions,
+  type ErrorCode,
+} from '@dicom-dispatch/core';
 
 const unreachable = new Map([
   ['ENOTFOUND', 'the host name does not resolve'],
@@ -7,19 +13,12 @@ const unreachable = new Map([
   ['EHOSTUNREACH', 'no route to the host'],
   ['ENETUNREACH', 'no route to the network'],
   ['EHOSTDOWN', 'the host is down'],
-  ['EADDRNOTAVAIL', 'the address cannot be used from this host'],
   ['ETIMEDOUT', 'no response'],
   ['UND_ERR_CONNECT_TIMEOUT', 'no response'],
 ]);
 
-/** Resources of this machine that are exhausted; the peer is not the cause. */
-const local = new Map([
-  ['EMFILE', 'this process has reached its limit of open files and connections'],
-  ['ENFILE', 'this host has reached its limit of open files'],
-  ['ENOMEM', 'this host is out of memory'],
-  ['ENOBUFS', 'this host is out of memory for connections'],
-  ['EAI_MEMORY', 'this host is out of memory'],
-]);
+/** A firewall of this host, or of its container or service (IPAddressDeny in systemd). */
+const forbidden = new Set(['EPERM', 'EACCES']);
 
 const lost = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED', 'UND_ERR_SOCKET', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH']);
 
@@ -49,34 +48,37 @@ const certificate = new Map([
  *
  * @param host - name of the peer for the message
  */
-export function networkError(thrown: unknown, host: string): DispatchError {
+export function networkError(thrown: unknown, host: string, options: DispatchErrorOptions = {}): DispatchError {
   if (thrown instanceof DispatchError) return thrown;
-  const code = codeOf(thrown);
+  const inner = innermostError(thrown);
+  const code = codeOf(inner);
+  const of = (is: ErrorCode, message: string, remedy?: string): DispatchError =>
+    new DispatchError(is, message, { cause: thrown, ...(remedy !== undefined && { remedy }), ...options });
+  const shortage = localShortage(inner);
+  if (shortage) {
+    return of('local-resources', `no connection to ${host}: ${shortage.reason} (${code})`, shortage.remedy);
+  }
   const reason = unreachable.get(code);
-  if (reason) return of('target-unreachable', `${host} cannot be reached: ${reason} (${code})`, thrown);
-  const ours = local.get(code);
-  if (ours) return of('local-resources', `no connection to ${host}: ${ours} (${code})`, thrown);
+  if (reason) return of('target-unreachable', `${host} cannot be reached: ${reason} (${code})`);
+  if (forbidden.has(code)) {
+    return of(
+      'target-unreachable',
+      `${host} cannot be reached: this host does not allow the connection (${code})`,
+      'Allow the connection in the firewall of this host.',
+    );
+  }
   const tls = certificate.get(code);
-  if (tls) return of('target-tls', `TLS with ${host} failed: ${tls} (${code})`, thrown);
+  if (tls) return of('target-tls', `TLS with ${host} failed: ${tls} (${code})`);
   if (/^(ERR_SSL|ERR_TLS|ERR_OSSL|CERT_|UNABLE_TO|EPROTO)/.test(code)) {
-    return of('target-tls', `TLS with ${host} failed (${code})`, thrown);
+    return of('target-tls', `TLS with ${host} failed (${code})`);
   }
   if (/^HPE_|^HTTPParserError$/.test(code))
-    return of('target-misconfigured', `${host} does not respond in HTTP (${code})`, thrown);
-  if (lost.has(code)) return of('target-connection-lost', `the connection to ${host} was lost (${code})`, thrown);
-  return of('target-connection-lost', `the connection to ${host} failed (${code})`, thrown);
+    return of('target-misconfigured', `${host} does not respond in HTTP (${code})`);
+  if (lost.has(code)) return of('target-connection-lost', `the connection to ${host} was lost (${code})`);
+  return of('target-connection-lost', `the connection to ${host} failed (${code})`);
 }
 
-function of(code: ErrorCode, message: string, cause: unknown): DispatchError {
-  return new DispatchError(code, message, { cause });
-}
-
-/** The first code in an error, its inner errors (several addresses tried) and its causes. */
-function codeOf(thrown: unknown, depth = 0): string {
-  if (!(thrown instanceof Error) || depth > 5) return 'unknown';
-  if (thrown instanceof AggregateError && thrown.errors.length > 0) return codeOf(thrown.errors[0], depth + 1);
-  // undici wraps errors of the socket; the inner code is more specific.
-  const inner = thrown.cause instanceof Error ? codeOf(thrown.cause, depth + 1) : 'unknown';
-  if (inner !== 'unknown') return inner;
+function codeOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return 'unknown';
   return 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : thrown.name;
 }

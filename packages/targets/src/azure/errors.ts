@@ -99,8 +99,7 @@ export function translateAzureError(thrown: unknown, host: string, doing: string
   if (cause instanceof DispatchError) return cause;
   // The error of the SDK when it parses a foreign response.
   if (cause instanceof TypeError) return notAzure(host, doing, options);
-  const error = networkError(cause, host);
-  return new DispatchError(error.code, error.message, options);
+  return networkError(cause, host, options);
 }
 
 /** A response that looks like success but is not: the page of a proxy or login. */

@@ -1,4 +1,4 @@
-import { DispatchError, type ErrorCode, type Stage } from '@dicom-dispatch/core';
+import { DispatchError, innermostError, localShortage, type ErrorCode, type Stage } from '@dicom-dispatch/core';
 import { isDimseError, type DimseError, type DimseErrorCode } from 'dicom-dimse';
 
 const codes = {
@@ -60,8 +60,9 @@ const beforeAssociation: ReadonlySet<DimseErrorCode> = new Set([
 export function dicomError(thrown: unknown, stage?: Stage): unknown {
   if (!isDimseError(thrown)) return thrown;
   if (thrown.code === 'source-failed' && thrown.cause instanceof DispatchError) return thrown.cause;
-  const remedy = remedyOf(thrown, stage);
-  return new DispatchError(codeOf(thrown, stage), thrown.message, {
+  const shortage = thrown.code === 'cancelled' ? undefined : localShortage(innermostError(thrown.cause));
+  const remedy = shortage?.remedy ?? remedyOf(thrown, stage);
+  return new DispatchError(shortage ? 'local-resources' : codeOf(thrown, stage), thrown.message, {
     cause: thrown,
     ...(stage && { stage }),
     ...(remedy !== undefined && { remedy }),

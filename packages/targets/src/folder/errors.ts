@@ -1,4 +1,10 @@
-import { DispatchError, type DispatchErrorOptions, type ErrorCode, type Stage } from '@dicom-dispatch/core';
+import {
+  DispatchError,
+  localShortage,
+  type DispatchErrorOptions,
+  type ErrorCode,
+  type Stage,
+} from '@dicom-dispatch/core';
 
 interface Meaning {
   readonly code: ErrorCode;
@@ -68,21 +74,6 @@ const meanings: Readonly<Record<string, Meaning>> = {
     reason: 'reading or writing failed',
     remedy: 'Check the disk or share for errors.',
   },
-  EMFILE: {
-    code: 'local-resources',
-    reason: 'the dispatcher has reached its limit of open files',
-    remedy: 'Raise the limit of open files of the dispatcher: ulimit -n, LimitNOFILE in systemd, ulimits in Compose.',
-  },
-  ENFILE: {
-    code: 'local-resources',
-    reason: 'this host has reached its limit of open files',
-    remedy: 'Raise fs.file-max on this host (sysctl).',
-  },
-  ENOMEM: {
-    code: 'local-resources',
-    reason: 'this host is out of memory',
-    remedy: 'Give the host or container of the dispatcher more memory.',
-  },
 };
 
 /**
@@ -92,7 +83,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
 export function translateFsError(thrown: unknown, folder: string, doing: string, stage?: Stage): DispatchError {
   if (thrown instanceof DispatchError) return thrown;
   const code = fsCode(thrown);
-  const meaning = code === undefined ? undefined : meanings[code];
+  const meaning = meaningOf(thrown, code);
   const options: DispatchErrorOptions = { cause: thrown, ...(stage && { stage }) };
   if (!meaning) {
     return new DispatchError(
@@ -105,6 +96,12 @@ export function translateFsError(thrown: unknown, folder: string, doing: string,
     ...options,
     ...(meaning.remedy !== undefined && { remedy: meaning.remedy }),
   });
+}
+
+function meaningOf(thrown: unknown, code: string | undefined): Meaning | undefined {
+  const shortage = localShortage(thrown);
+  if (shortage) return { code: 'local-resources', ...shortage };
+  return code === undefined ? undefined : meanings[code];
 }
 
 export function fsCode(thrown: unknown): string | undefined {

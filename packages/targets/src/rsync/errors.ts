@@ -1,4 +1,4 @@
-import { DispatchError, type ErrorCode, type Stage } from '@dicom-dispatch/core';
+import { DispatchError, localShortage, type ErrorCode, type Stage } from '@dicom-dispatch/core';
 
 /** How an rsync has ended. */
 export interface RsyncEnd {
@@ -19,6 +19,20 @@ interface Meaning {
 
 /** The output is more specific than the status, which is the same for many errors. The first match counts. */
 const meanings: readonly Meaning[] = [
+  {
+    pattern: /^(ssh:|rsync:).*Cannot assign requested address/m,
+    code: 'local-resources',
+    reason: 'this host has no free local port, or no local address for the connection',
+    remedy: 'Widen net.ipv4.ip_local_port_range on this host (sysctl), or set the IPv4 address of the server as host.',
+    connects: true,
+  },
+  {
+    // The sender runs on this host, the receiver and the generator at the server.
+    pattern:
+      /^(?:ssh:|rsync: \[sender\]).*(?:Too many open files|Cannot allocate memory|No buffer space)|(?:out of memory|core memory buffers).*\[sender/m,
+    code: 'local-resources',
+    reason: 'this host is at its limit of open files or memory',
+  },
   {
     pattern: /Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED/,
     code: 'target-host-key',
@@ -188,24 +202,24 @@ export function translateRsyncEnd(
 /** What happened on this machine, before anything was sent. */
 export function translateSpoolError(thrown: unknown, folder: string): DispatchError {
   if (thrown instanceof DispatchError) return thrown;
-  const code = codeOf(thrown);
-  if (exhausted.has(code)) return ranOut(`the spool in ${folder} cannot be written`, code, thrown);
-  return new DispatchError('local-resources', `the spool in ${folder} cannot be written (${code})`, {
+  const shortage = ranOut(`the spool in ${folder} cannot be written`, thrown);
+  if (shortage) return shortage;
+  return new DispatchError('local-resources', `the spool in ${folder} cannot be written (${codeOf(thrown)})`, {
     cause: thrown,
     remedy: 'Free space in the spool folder on this host, set spool to another folder, or lower batchBytes.',
   });
 }
 
-/** What this machine has run out of. */
-const exhausted: ReadonlyMap<string, string> = new Map([
-  ['EMFILE', 'the dispatcher has reached its limit of open files'],
-  ['ENFILE', 'this host has reached its limit of open files'],
-  ['ENOMEM', 'this host is out of memory'],
-  ['EAGAIN', 'this host has reached its limit of processes'],
-]);
-
-function ranOut(what: string, code: string, cause: unknown): DispatchError {
-  return new DispatchError('local-resources', `${what}: ${exhausted.get(code)} (${code})`, { cause });
+/** A program or its files could not be used, because this machine has run out of something. */
+function ranOut(what: string, thrown: unknown): DispatchError | undefined {
+  const code = codeOf(thrown);
+  const { reason, remedy } =
+    localShortage(thrown) ??
+    (code === 'EAGAIN'
+      ? { reason: 'this host has reached its limit of processes', remedy: 'Raise TasksMax in systemd, or ulimit -u.' }
+      : {});
+  if (reason === undefined || remedy === undefined) return undefined;
+  return new DispatchError('local-resources', `${what}: ${reason} (${code})`, { cause: thrown, remedy });
 }
 
 function codeOf(thrown: unknown): string {
@@ -214,9 +228,7 @@ function codeOf(thrown: unknown): string {
 
 /** A program that did not start. */
 export function notStarted(program: string, cause: unknown): DispatchError {
-  const code = codeOf(cause);
-  if (exhausted.has(code)) return ranOut(`${program} cannot be started on this host`, code, cause);
-  return programMissing(program, cause);
+  return ranOut(`${program} cannot be started on this host`, cause) ?? programMissing(program, cause);
 }
 
 export function programMissing(program: string, cause: unknown): DispatchError {

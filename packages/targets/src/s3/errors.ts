@@ -166,8 +166,7 @@ export function translateS3Error(
     const code = status >= 500 ? 'target-error' : 'target-misconfigured';
     return new DispatchError(code, `${doing} at ${host} failed (${name} ${status})`, options);
   }
-  const error = networkError(thrown, host);
-  return new DispatchError(error.code, error.message, { cause: thrown, ...(stage && { stage }) });
+  return networkError(thrown, host, options);
 }
 
 /** A response that looks like success but is not: the page of a proxy or login, which the SDK parses as an empty result. */

@@ -115,8 +115,7 @@ export function translateSshError(thrown: unknown, host: string, stage?: Stage):
   if (/No response from server|Not connected|Channel closed|ended|closed/i.test(text)) {
     return make('target-connection-lost', `the connection to ${host} was lost`);
   }
-  const error = networkError(thrown, host);
-  return new DispatchError(error.code, error.message, { cause: thrown, ...(stage && { stage }) });
+  return networkError(thrown, host, stage && { stage });
 }
 
 /** Missing algorithms according to ssh2, as text. */

@@ -28,8 +28,7 @@ export async function openSocket({ host, port, connectTimeout }: SftpTarget, sig
     await within(opening, limit);
   } catch (thrown) {
     socket.destroy();
-    const error = networkError(thrown, host);
-    throw new DispatchError(error.code, error.message, { cause: thrown, stage: 'connect' });
+    throw networkError(thrown, host, { stage: 'connect' });
   }
   batchWrites(socket);
   return socket;
