@@ -1,5 +1,14 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { DispatchError } from '@dicom-dispatch/core';
-import { connect, probeTls, UID, type Association } from 'dicom-dimse';
+import {
+  connect,
+  probeTls,
+  TRANSFER_SYNTAX,
+  UID,
+  type Association,
+  type ConnectOptions,
+  type PresentationContextRequest,
+} from 'dicom-dimse';
 import { networkSteps, runChecks, type CheckStep } from '@dicom-dispatch/target-kit/checks';
 import type { Check, CheckContext } from '@dicom-dispatch/target-kit';
 import { connectOptions } from './connect-options.ts';
@@ -7,75 +16,113 @@ import { dicomError } from './errors.ts';
 import { littleEndian } from './little-endian.ts';
 import { openForFind } from './pull/query-association.ts';
 import type { AnyDicomTarget } from './schema.ts';
+import { commonStorage, otherStorage } from './storage-classes.ts';
 import { testListener } from './verify/index.ts';
 
-/** CT, MR and Secondary Capture Image Storage (PS3.4 table B.5-1): every receiver of images accepts one of them. */
-const commonStorage = ['1.2.840.10008.5.1.4.1.1.2', '1.2.840.10008.5.1.4.1.1.4', '1.2.840.10008.5.1.4.1.1.7'];
+/** Statuses of a receiver that accepts Verification but does not perform it (PS3.7 annex C). */
+const notPerformed: ReadonlySet<number> = new Set([0x0122, 0x0124, 0x0211]);
+
+/** Of objects with pixel data, for a receiver that does not accept uncompressed ones. */
+const otherSyntaxes = Object.values(TRANSFER_SYNTAX).filter((one) => !littleEndian.some((known) => known === one));
+
+const busyTries = 10;
+const busyPauseMs = 500;
 
 /**
- * Checks name, port, TLS, association with both AE titles, C-ECHO, that the receiver accepts images at all, and that it
- * supports
- * the configured verification.
+ * Checks name, port, TLS, an association for storage with both AE titles, C-ECHO, that the receiver accepts objects at all,
+ * and that it supports the configured verification. As in a delivery, each service has an association that proposes
+ * nothing else.
  */
 export async function* testDicom(context: CheckContext<AnyDicomTarget>): AsyncGenerator<Check> {
   const { config, signal } = context;
-  let association: Association | undefined;
+  let accepted: ReadonlySet<string> = new Set();
+  const steps: CheckStep[] = [
+    {
+      name: 'associate',
+      async run() {
+        accepted = await acceptedClasses(context, commonStorage);
+        return `${config.calledAeTitle} accepts ${config.callingAeTitle}`;
+      },
+    },
+    { name: 'echo', run: () => echo(context) },
+    {
+      name: 'storage',
+      async run() {
+        if (accepted.size > 0) return 'the receiver accepts images';
+        const some = await acceptedClasses(context, [...commonStorage, ...otherStorage]);
+        if (some.size > 0)
+          return `the receiver accepts ${some.size} of ${commonStorage.length + otherStorage.length} common SOP classes`;
+        throw new DispatchError('target-misconfigured', 'the receiver accepts none of the common storage SOP classes', {
+          remedy: 'Allow the calling AE title to store images at the receiver.',
+          stage: 'connect',
+        });
+      },
+    },
+  ];
+  const network = networkSteps({ host: config.host, port: config.port, timeoutMs: config.connectTimeout });
+  yield* runChecks([...network, ...tlsSteps(context), ...steps, ...verificationSteps(context)], signal);
+}
+
+/** Those of these classes that the receiver accepts, uncompressed or compressed. */
+async function acceptedClasses(
+  context: CheckContext<AnyDicomTarget>,
+  classes: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const contexts = classes.flatMap((abstractSyntax) => [
+    { abstractSyntax, transferSyntaxes: littleEndian },
+    { abstractSyntax, transferSyntaxes: otherSyntaxes },
+  ]);
+  return withAssociation(
+    context,
+    contexts,
+    async ({ acceptedContexts }) => new Set(acceptedContexts.map(({ abstractSyntax }) => abstractSyntax)),
+  );
+}
+
+/** Deliveries do not need it. */
+async function echo(context: CheckContext<AnyDicomTarget>): Promise<string | { readonly skip: string }> {
+  const { signal } = context;
+  const contexts = [{ abstractSyntax: UID.verification, transferSyntaxes: littleEndian }];
   try {
-    yield* runChecks(
-      [
-        ...networkSteps({
-          host: config.host,
-          port: config.port,
-          timeoutMs: config.connectTimeout,
-        }),
-        ...tlsSteps(context),
-        {
-          name: 'associate',
-          async run() {
-            const contexts = [UID.verification, UID.storageCommitmentPushModel, ...commonStorage].map(
-              (abstractSyntax) => ({ abstractSyntax, transferSyntaxes: littleEndian }),
-            );
-            association = await connect(await connectOptions(config, contexts, signal)).catch((error: unknown) => {
-              throw dicomError(error, 'connect');
-            });
-            return `${config.calledAeTitle} accepts ${config.callingAeTitle}`;
-          },
-        },
-        {
-          name: 'echo',
-          async run() {
-            if (!accepts(association, UID.verification) || !association) {
-              return { skip: 'the receiver does not offer Verification' };
-            }
-            const { status, text } = await association.echo({ signal }).catch((error: unknown) => {
-              throw dicomError(error, 'connect');
-            });
-            if (status !== 0)
-              throw new DispatchError('target-error', `C-ECHO was answered with ${text}`, { stage: 'connect' });
-            return 'C-ECHO was answered';
-          },
-        },
-        {
-          name: 'storage',
-          async run() {
-            if (accepts(association, ...commonStorage)) return 'the receiver accepts images';
-            throw new DispatchError(
-              'target-misconfigured',
-              'the receiver accepts neither CT, MR nor Secondary Capture images',
-              {
-                remedy: 'Allow the calling AE title to store images at the receiver.',
-                stage: 'connect',
-              },
-            );
-          },
-        },
-        ...verificationSteps(context, () => association),
-      ],
-      signal,
-    );
+    return await withAssociation(context, contexts, async (association) => {
+      if (association.acceptedContexts.length === 0) return { skip: 'the receiver does not offer Verification' };
+      const { status, text } = await association.echo({ signal }).catch((error: unknown) => {
+        throw dicomError(error, 'connect');
+      });
+      if (status === 0) return 'C-ECHO was answered';
+      if (notPerformed.has(status)) return { skip: `the receiver does not offer Verification (${text})` };
+      throw new DispatchError('target-error', `C-ECHO was answered with ${text}`, { stage: 'connect' });
+    });
+  } catch (thrown) {
+    if (!(thrown instanceof DispatchError) || thrown.code !== 'target-rejected') throw thrown;
+    return { skip: 'the receiver accepts associations for storage, but not for Verification' };
+  }
+}
+
+/** A receiver may accept one association at a time, and have a delivery, or the end of the previous check not noticed yet. */
+async function connectInTurn(options: ConnectOptions, signal: AbortSignal): Promise<Association> {
+  for (let triesLeft = busyTries; ; triesLeft -= 1) {
+    try {
+      return await connect(options);
+    } catch (thrown) {
+      const error = dicomError(thrown, 'connect');
+      if (!(error instanceof DispatchError) || error.code !== 'target-busy' || triesLeft === 0) throw error;
+      await pause(busyPauseMs, undefined, { signal });
+    }
+  }
+}
+
+async function withAssociation<T>(
+  { config, signal }: CheckContext<AnyDicomTarget>,
+  contexts: readonly PresentationContextRequest[],
+  act: (association: Association) => Promise<T>,
+): Promise<T> {
+  const association = await connectInTurn(await connectOptions(config, contexts, signal), signal);
+  try {
+    return await act(association);
   } finally {
-    if (signal.aborted) association?.abort();
-    await association?.release();
+    if (signal.aborted) association.abort();
+    await association.release();
   }
 }
 
@@ -99,10 +146,7 @@ function tlsSteps({ config, signal }: CheckContext<AnyDicomTarget>): CheckStep[]
   ];
 }
 
-function verificationSteps(
-  context: CheckContext<AnyDicomTarget>,
-  association: () => Association | undefined,
-): CheckStep[] {
+function verificationSteps(context: CheckContext<AnyDicomTarget>): CheckStep[] {
   const { verify, query, commitment } = context.config;
   const steps: CheckStep[] = [];
   if (verify === 'find' || Object.keys(query).length > 0) {
@@ -119,7 +163,13 @@ function verificationSteps(
   steps.push({
     name: 'commitment',
     async run() {
-      if (accepts(association(), UID.storageCommitmentPushModel)) return 'the receiver offers storage commitment';
+      const contexts = [{ abstractSyntax: UID.storageCommitmentPushModel, transferSyntaxes: littleEndian }];
+      const isOffered = await withAssociation(
+        context,
+        contexts,
+        async ({ acceptedContexts }) => acceptedContexts.length > 0,
+      );
+      if (isOffered) return 'the receiver offers storage commitment';
       throw new DispatchError('target-misconfigured', 'the receiver does not offer storage commitment', {
         remedy: 'Allow it for the calling AE title at the receiver, or set verify: find or verify: none.',
         stage: 'connect',
@@ -134,8 +184,4 @@ function verificationSteps(
     });
   }
   return steps;
-}
-
-function accepts(association: Association | undefined, ...abstractSyntaxes: readonly string[]): boolean {
-  return association?.acceptedContexts.some((one) => abstractSyntaxes.includes(one.abstractSyntax)) ?? false;
 }

@@ -67,7 +67,7 @@ async function mayStore(http: HttpConnection, config: DicomwebTarget, signal: Ab
   const boundary = newBoundary();
   const answer = await http.request({
     method: 'POST',
-    path: `${config.stowUrl ?? config.url}/studies`,
+    path: `${config.stowUrl ?? config.url}/studies${config.studyInPath ? `/${noStudy}` : ''}`,
     headers: { 'content-type': multipartType(boundary), accept: 'application/dicom+json' },
     body: () => `--${boundary}--\r\n`,
     signal,
