@@ -109,6 +109,13 @@ describe('instances that are changed on their way', () => {
     // The first batch was built again, the others were not.
     expect(opened.length).toBe(75);
     expect([...delivery.ledger.values()].every(({ kind }) => kind === 'delivered')).toBe(true);
+    // That is remembered with the target: the next study is created once.
+    const another = newStudy('another with a length', 50);
+    const { hooks: anotherHooks, opened: openedOnce } = changing(another);
+    const later = new TestDelivery(dicomwebHandler, another);
+    later.memory = delivery.memory;
+    expect((await later.attempt(config, anotherHooks)).error).toBeUndefined();
+    expect([refused, openedOnce.length]).toEqual([1, 50]);
 
     // Where they cannot be written down this host is named, not the target.
     const noFolder = join(import.meta.filename, 'below-a-file');
@@ -119,6 +126,31 @@ describe('instances that are changed on their way', () => {
     expect(error).toMatchObject({ code: 'local-resources', message: expect.stringContaining(noFolder) });
   });
 });
+
+it.each(['json', 'xml'])(
+  'are created once more only for the first study of a target without %s answers (406)',
+  async (kind) => {
+    await using server = await startHttpServer((request, response) => {
+      if (request.method === 'GET') return void response.writeHead(204).end();
+      if (request.headers.accept?.includes(kind)) return void response.writeHead(406).end();
+      answer(response, 200, { stored: uidsInBody(request.body, request.headers['content-type']) });
+    });
+    const config = dicomwebTarget.parse({ type: 'dicomweb', url: server.url, maxParallel: 1 });
+    // As it was before it was replaced by another server.
+    const memory = new Map<string, unknown>([['stow-form', { accept: 'application/dicom+xml', needsLength: false }]]);
+    const created: number[] = [];
+    for (const seed of ['first', 'second']) {
+      const study = newStudy(`${kind} ${seed}`, 50);
+      const { hooks, opened } = changing(study);
+      const delivery = new TestDelivery(dicomwebHandler, study);
+      delivery.memory = memory;
+      if (kind === 'json' && seed === 'first') memory.clear();
+      expect((await delivery.attempt(config, hooks)).error).toBeUndefined();
+      created.push(opened.length);
+    }
+    expect(created).toEqual([75, 50]);
+  },
+);
 
 describe('the boundary between instances', () => {
   it('is new for each request, and not one that could be in an instance', async () => {

@@ -36,7 +36,7 @@ export async function sendBatches(run: DeliveryRun<DicomwebTarget>, sending: Sen
   const stop = new AbortController();
   const signal = AbortSignal.any([run.signal, stop.signal]);
   const queue = new BatchQueue(withControl(sending.pending), await knownLimits(run));
-  const sender = new StowSender(http, config, run.study.studyInstanceUid);
+  const sender = await StowSender.open(http, run);
   const large = new Gate(largeAtOnce);
   const sizes = new Map<ManifestInstance, number>();
   const brokeOnce = new Set<ManifestInstance>();

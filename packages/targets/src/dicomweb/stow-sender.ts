@@ -1,3 +1,4 @@
+import type { DeliveryRun } from '@dicom-dispatch/target-kit';
 import type { HttpAnswer, HttpConnection } from '../http/index.ts';
 import { multipartType, newBoundary } from './boundary.ts';
 import type { StowAnswer } from './judge-batch.ts';
@@ -9,62 +10,100 @@ import type { StowBody } from './stow-body.ts';
 
 const maxAnswerBytes = 16_000_000;
 
-/** Sends STOW-RS requests of one run (PS3.18 section 10.5). Remembers the media types of the target. */
+/** The form of requests that a target has required; the default form until it is known. */
+interface StowForm {
+  readonly accept: 'application/dicom+json' | 'application/dicom+xml';
+  /** Whether it requires Content-Length. */
+  readonly needsLength: boolean;
+}
+
+const defaultForm: StowForm = { accept: 'application/dicom+json', needsLength: false };
+/** Stored with the target: a rejected form costs each instance of the request once more, and a transform is computed again. */
+const formKey = 'stow-form';
+
+type SenderRun = Pick<DeliveryRun<DicomwebTarget>, 'config' | 'memory' | 'study'>;
+
+/** Sends STOW-RS requests of one run (PS3.18 section 10.5). Remembers the form that the target requires. */
 export class StowSender {
   readonly #http: HttpConnection;
   readonly #path: string;
-  #accept: 'application/dicom+json' | 'application/dicom+xml' = 'application/dicom+json';
-  #needsLength = false;
+  readonly #memory: SenderRun['memory'];
+  #form: StowForm;
 
-  constructor(http: HttpConnection, config: Pick<DicomwebTarget, 'url' | 'stowUrl' | 'studyInPath'>, studyUid: string) {
+  private constructor(http: HttpConnection, { config, memory, study }: SenderRun, form: StowForm) {
     this.#http = http;
-    const study = config.studyInPath && fitsPath(studyUid) ? `/${encodeURIComponent(studyUid)}` : '';
-    this.#path = `${config.stowUrl ?? config.url}/studies${study}`;
+    this.#memory = memory;
+    this.#form = form;
+    const { studyInstanceUid: uid } = study;
+    const segment = config.studyInPath && fitsPath(uid) ? `/${encodeURIComponent(uid)}` : '';
+    this.#path = `${config.stowUrl ?? config.url}/studies${segment}`;
   }
 
-  /** Repeats a request only after a rejection of its form: 406 (JSON), 411 (a body without its length), 401. */
+  static async open(http: HttpConnection, run: SenderRun): Promise<StowSender> {
+    return new StowSender(http, run, (await run.memory.get<StowForm>(formKey)) ?? defaultForm);
+  }
+
+  /** Repeats a request only after a rejection of its form: 406 (JSON or XML), 411 (a body without its length), 401. */
   async send(body: Pick<StowBody, 'open' | 'lengthBytes'>, signal: AbortSignal): Promise<StowAnswer> {
-    let answer = await this.#post(body, signal);
-    if (answer.status === 411 && !this.#needsLength) {
+    let form = this.#form;
+    let answer = await this.#post(body, form, signal);
+    if (answer.status === 411 && !form.needsLength) {
       await answer.discard();
-      this.#needsLength = true;
-      answer = await this.#post(body, signal);
+      form = await this.#learn({ needsLength: true });
+      answer = await this.#post(body, form, signal);
     }
-    if (answer.status === 406 && this.#accept === 'application/dicom+json') {
+    if (answer.status === 406) {
       // JSON was added to the Standard after XML: an older server only supports XML.
       await answer.discard();
-      this.#accept = 'application/dicom+xml';
-      answer = await this.#post(body, signal);
+      const { accept } = form;
+      form = await this.#learn({
+        accept: accept === defaultForm.accept ? 'application/dicom+xml' : defaultForm.accept,
+      });
+      answer = await this.#post(body, form, signal);
     }
     const { status, retryAfterMs, mediaType } = answer;
     return { status, retryAfterMs, content: readContent(mediaType, await answer.text(maxAnswerBytes)) };
   }
 
-  async #post(body: Pick<StowBody, 'open' | 'lengthBytes'>, signal: AbortSignal): Promise<HttpAnswer> {
-    const boundary = newBoundary();
-    const lengthBytes = body.lengthBytes(boundary);
-    if (lengthBytes !== undefined || !this.#needsLength) {
-      return this.#request(boundary, () => body.open(boundary), lengthBytes, signal);
-    }
-    await using spooled = await spool(body.open(boundary));
-    return await this.#request(boundary, () => spooled.read(), spooled.lengthBytes, signal);
+  async #learn(part: Partial<StowForm>): Promise<StowForm> {
+    this.#form = { ...this.#form, ...part };
+    await this.#memory.set(formKey, this.#form);
+    return this.#form;
   }
 
-  #request(
-    boundary: string,
-    body: () => AsyncIterable<Uint8Array>,
-    bodyBytes: number | undefined,
+  async #post(
+    body: Pick<StowBody, 'open' | 'lengthBytes'>,
+    { accept, needsLength }: StowForm,
     signal: AbortSignal,
   ): Promise<HttpAnswer> {
+    const boundary = newBoundary();
+    const lengthBytes = body.lengthBytes(boundary);
+    if (lengthBytes !== undefined || !needsLength) {
+      return this.#request({ boundary, accept, bodyBytes: lengthBytes, body: () => body.open(boundary) }, signal);
+    }
+    await using spooled = await spool(body.open(boundary));
+    return await this.#request(
+      { boundary, accept, bodyBytes: spooled.lengthBytes, body: () => spooled.read() },
+      signal,
+    );
+  }
+
+  #request({ boundary, accept, ...content }: StowRequest, signal: AbortSignal): Promise<HttpAnswer> {
     return this.#http.request({
       method: 'POST',
       path: this.#path,
-      headers: { 'content-type': multipartType(boundary), accept: this.#accept },
-      body,
-      bodyBytes,
+      headers: { 'content-type': multipartType(boundary), accept },
+      ...content,
       // Existing instances are queried first.
       repeat: false,
       signal,
     });
   }
+}
+
+interface StowRequest {
+  readonly boundary: string;
+  readonly accept: StowForm['accept'];
+  readonly body: () => AsyncIterable<Uint8Array>;
+  readonly bodyBytes: number | undefined;
 }
