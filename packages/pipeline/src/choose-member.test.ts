@@ -194,6 +194,29 @@ describe('a delivery that is moved to another member', () => {
     expect((await lookAtNext()).next?.record.state).toBe('waiting');
   });
 
+  it('gets no job from a router that routes the study after a crash, while the other one is held', async () => {
+    const { records } = test.operations;
+    const { added } = await test.enqueue('1.2.14');
+    const former = deliveryData.parse({ ...added[0], group });
+    expect(await handOverUntil(1, former)).toBe(true);
+    await records.change(former.deliveryId, { ...act('hold'), patch: { wake: 'person' } });
+    const routed = await test.enqueue('1.2.14', { to: ['b'] });
+    const { id } = await lookAtNext();
+    expect(routed).toMatchObject({ added: [], deliveries: [{ deliveryId: id }] });
+    expect(await lookAtNext()).toMatchObject({ place: 'missing' });
+    // The former one ends: now the router finishes what was interrupted.
+    await records.change(former.deliveryId, { ...act('cancel'), patch: { state: 'cancelled', endedAt: fromNow() } });
+    await test.enqueue('1.2.14', { to: ['b'] });
+    expect((await lookAtNext()).next?.record.state).toBe('cancelled');
+  });
+
+  it('gets its job from a router that routes the study after a crash, when the other one has left', async () => {
+    const { added } = await test.enqueue('1.2.15');
+    expect(await handOverUntil(2, deliveryData.parse({ ...added[0], group }))).toBe(true);
+    await test.enqueue('1.2.15', { to: ['b'] });
+    expect(await lookAtNext()).toMatchObject({ next: { record: { replaces: undefined } }, place: 'ready' });
+  });
+
   it('continues after a crash when the other one has left', async () => {
     const { added } = await test.enqueue('1.2.13');
     expect(await handOverUntil(2, deliveryData.parse({ ...added[0], group }))).toBe(true);

@@ -28,7 +28,7 @@ import type { StudyFacts } from '@dicom-dispatch/sources';
 import { FlowProducer } from 'bullmq';
 import { publishArrival } from './arrivals.ts';
 import { arrivingOf, endUnwanted } from './enqueue-arriving.ts';
-import { addJob, type HandOverContext } from './hand-over.ts';
+import { addJob, finishReplacing, type HandOverContext } from './hand-over.ts';
 import { operationKeys } from './keys.ts';
 import { deliveryJobOptions, jobPlace, OpenQueues, unlimitedAttempts } from './queues/index.ts';
 import { resolveDeliveries, type DeliveryTerms } from './resolve-deliveries.ts';
@@ -293,6 +293,11 @@ export class StudyEnqueuer {
       deliveries.map(async ({ deliveryId, target }) => {
         const record = await this.#records.delivery(deliveryId);
         if (!record || endStates.includes(record.state)) return record === undefined;
+        // It takes over another one, and gets its job when that one has ended: here after a crash, otherwise there.
+        if (record.replaces !== undefined) {
+          await finishReplacing(this.#context, record);
+          return false;
+        }
         const place = await jobPlace(this.#redis, this.#queues.target(target), deliveryId);
         if (place.state === 'missing') return true;
         await callDelivery(this.#context, record, await redisNow(this.#redis, this.#config.redis.prefix), place);
