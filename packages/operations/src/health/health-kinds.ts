@@ -259,6 +259,13 @@ export const healthTable = {
     path: '/deliveries?target=SUBJECT&state=source-gone',
     alertAfter: '15m',
   },
+  'local-shortage': {
+    severity: 'critical',
+    title: 'Deliveries wait because the host of a dispatcher is out of files, ports, memory or disk space',
+    remedy: 'The error of the deliveries names the resource and its remedy. They continue automatically.',
+    path: '/deliveries?target=SUBJECT&state=waiting',
+    alertAfter: '5m',
+  },
   'delivery-held': {
     severity: 'info',
     title: 'Deliveries are held',
@@ -294,6 +301,20 @@ export const healthTable = {
     remedy: 'Check the log of the routers and dispatchers: one of them reconciles once a minute.',
     path: '/workers',
     alertAfter: '5m',
+  },
+  'notification-failing': {
+    severity: 'warning',
+    title: 'Notifications cannot be sent',
+    remedy: 'Check the receiver in console.notifications, and send a test message from the page of the notifications.',
+    path: '/notifications',
+    alertAfter: '15m',
+  },
+  'audit-not-forwarded': {
+    severity: 'warning',
+    title: 'The audit log cannot be forwarded',
+    remedy: 'Check console.audit and the receiver. The entries are kept in Redis and sent when it works again.',
+    path: '/health',
+    alertAfter: '15m',
   },
   unread: {
     severity: 'critical',

@@ -1,5 +1,5 @@
 import { readReconcileReport, type PipelineContext } from '@dicom-dispatch/pipeline';
-import type { DeliveryState } from '@dicom-dispatch/state/records';
+import type { DeliveryState, ErrorGroup } from '@dicom-dispatch/state/records';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import type { TargetState } from '../read-target.ts';
 import { count, finding, type HealthFinding } from './finding.ts';
@@ -34,11 +34,29 @@ export async function lookAtDeliveries(
       findings.push(finding(kind, { words }));
     }
   }
+  findings.push(...(await lookAtShortages(context)));
   const held = await redis.scard(keys.held);
   if (held > 0) {
     findings.push(finding('delivery-held', { words: `${count(held, 'delivery is held', 'deliveries are held')}` }));
   }
   return findings;
+}
+
+/** Deliveries that wait for a resource of the host of a dispatcher: they consume no attempt, and never fail. */
+async function lookAtShortages({ records }: PipelineContext): Promise<HealthFinding[]> {
+  const groups = await records.errors({ state: 'waiting', code: 'local-resources' });
+  const byTarget = Map.groupBy(groups, ({ target }: ErrorGroup) => target);
+  return Promise.all(
+    [...byTarget].map(async ([target, some]) => {
+      const number = some.reduce((sum, group) => sum + group.count, 0);
+      const {
+        records: [latest],
+      } = await records.deliveries({ target, state: 'waiting', code: 'local-resources', limit: 1 });
+      const { message, remedy } = latest?.error ?? {};
+      const words = `${count(number, 'delivery waits', 'deliveries wait')} for a resource of this host, to ${target}: ${message ?? 'no reason is known'}`;
+      return finding('local-shortage', { subject: target, words, remedy });
+    }),
+  );
 }
 
 /** Whether study tasks end, and records and jobs are consistent. */

@@ -5,6 +5,7 @@ import { startRedis, waitFor, type RedisServer } from '@dicom-dispatch/harness';
 import { operationKeys, openPipeline, planByName, StudyEnqueuer, type PipelineContext } from '@dicom-dispatch/pipeline';
 import { connectRedis, createLogger, type AboutProcess, type Redis } from '@dicom-dispatch/runtime';
 import { writeSourceStatus, type SourceStatus } from '@dicom-dispatch/state/feed';
+import { OutgoingFailures } from '@dicom-dispatch/state/outgoing';
 import { act, fromNow } from '@dicom-dispatch/state/records';
 import { noCounts, TargetAudits } from '@dicom-dispatch/state/target-audits';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
@@ -56,9 +57,9 @@ beforeEach(async () => {
   await status({});
 });
 
-function configOf(targets: Record<string, unknown>): Config {
+function configOf(targets: Record<string, unknown>, console: Record<string, unknown> = {}): Config {
   const parsed = parseConfig(
-    { sources: { main: { url: 'http://127.0.0.1:1' } }, targets },
+    { sources: { main: { url: 'http://127.0.0.1:1' } }, targets, console },
     Object.values(targetSchemas) as never,
   );
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
@@ -235,6 +236,24 @@ const wrong: Record<HealthKind, () => Promise<unknown>> = {
       JSON.stringify([{ kind: 'task-unknown', subject: 't-3', text: 'A study task waits.' }]),
     ),
   'reconcile-late': () => beat({ startedAt: Date.now() - hour }),
+  async 'local-shortage'() {
+    const patch = { error: { code: 'local-resources', ...error, stage: 'transfer' } } as const;
+    await context.records.change(await route(), { ...act('wake'), patch });
+  },
+  async 'notification-failing'() {
+    config = configOf(
+      { a: { type: 'dummy' }, b: { type: 'dummy' } },
+      { notifications: { webhooks: { ops: { url: 'https://127.0.0.1:1/hook' } } } },
+    );
+    const failures = new OutgoingFailures(redis, prefix);
+    await failures.failed('webhook:ops', 'HTTP 500');
+    // Of a receiver that is no longer configured.
+    await failures.failed('email:former', 'no answer');
+  },
+  async 'audit-not-forwarded'() {
+    config = configOf({ a: { type: 'dummy' }, b: { type: 'dummy' } }, { audit: { file: '/tmp/audit.log' } });
+    await new OutgoingFailures(redis, prefix).failed('audit-file', 'ENOSPC');
+  },
   // A key of a wrong type.
   unread: () => redis.set(keys.held, 'text'),
 };

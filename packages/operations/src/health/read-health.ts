@@ -5,6 +5,7 @@ import { finding, worstFirst, type HealthFinding } from './finding.ts';
 import type { HealthKind } from './health-kinds.ts';
 import { lookAtAudits } from './look-at-audits.ts';
 import { lookAtDeliveries, lookAtTasks } from './look-at-deliveries.ts';
+import { lookAtOutgoing } from './look-at-outgoing.ts';
 import { lookAtRedis } from './look-at-redis.ts';
 import { lookAtServices, readProcesses } from './look-at-services.ts';
 import { lookAtSource, type AskedSource } from './look-at-sources.ts';
@@ -59,6 +60,7 @@ export async function readHealth(
       return [...(await Promise.all(each)).flat(), ...(await lookAtDeliveries(context, targets))];
     }),
     read('the audits', () => lookAtAudits(context)),
+    read('the notifications', () => lookAtOutgoing(context)),
     read('the study tasks', async () => {
       const processes = await readProcesses(context, now);
       const reconciling = processes.filter(({ services }) => services.some((one) => one !== 'console'));

@@ -52,6 +52,13 @@ export const operatorKeys: readonly KeyRow[] = [
     backup: 'last',
   },
   {
+    keys: ['outgoing-failures'],
+    kind: 'key',
+    what: 'receivers of notifications and of the audit log that cannot be reached, since when and why',
+    lives: 'until something is sent there',
+    backup: 'no',
+  },
+  {
     keys: ['audit-deliveries', 'audit-leader'],
     kind: 'key',
     what: 'deliveries that the audit log to syslog has reported; lease of the console that forwards it',

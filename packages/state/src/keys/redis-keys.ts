@@ -107,6 +107,7 @@ function keysUnder(prefix: string) {
     placesOfAll: `${prefix}:places`,
     state: (deliveryId: string) => `${prefix}:state:${deliveryId}`,
     cache: (rest: string) => `${prefix}:cache:${rest}`,
+    outgoingFailures: `${prefix}:outgoing-failures`,
     notify: (rest: string) => `${prefix}:notify:${rest}`,
     audit: `${prefix}:audit`,
     auditHead: `${prefix}:audit-head`,

@@ -1,4 +1,5 @@
 import { redisKeys } from '@dicom-dispatch/state/keys';
+import { OutgoingFailures } from '@dicom-dispatch/state/outgoing';
 import { randomUUID } from 'node:crypto';
 import type { EmailConfig, NotificationKind, NotificationsConfig } from '@dicom-dispatch/core';
 import { closeWorker, workerOptions } from '@dicom-dispatch/runtime';
@@ -31,6 +32,7 @@ export function startNotifier(context: ConsoleContext): Notifier {
   const { redis, operations, log } = context;
   const { prefix } = context.config().redis;
   const outbox = new Outbox(redis, prefix);
+  const failures = new OutgoingFailures(redis, prefix);
   const token = randomUUID();
   const worker = new Worker(notifyQueue, (job: Job) => send(job), workerOptions(redis, prefix, 4, lockTimeMs));
   worker.on('error', () => {});
@@ -103,7 +105,13 @@ export function startNotifier(context: ConsoleContext): Notifier {
     const receiver = receivers().find((one) => one.name === name);
     if (!receiver) throw new UnrecoverableError(`${name} is no longer configured`);
     const notifications = await outbox.take(name, bundle);
-    if (notifications.length > 0) await receiver.send(job.id ?? '', notifications);
+    try {
+      if (notifications.length > 0) await receiver.send(job.id ?? '', notifications);
+    } catch (error) {
+      await failures.failed(name, error instanceof Error ? error.message : 'unknown error');
+      throw error;
+    }
+    await failures.succeeded(name);
     await outbox.done(name, bundle);
   }
 

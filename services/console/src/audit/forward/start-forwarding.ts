@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { fingerprint } from '@dicom-dispatch/core';
 import { redisKeys } from '@dicom-dispatch/state/keys';
+import { OutgoingFailures } from '@dicom-dispatch/state/outgoing';
 import type { ConsoleContext } from '../../console-context.ts';
 import { Cursors } from './cursors.ts';
 import { FileDestination } from './file-destination.ts';
@@ -18,7 +19,9 @@ export function startAuditForwarding(context: ConsoleContext): { stop(): Promise
   const file = new FileDestination(context, cursors);
   const syslog = new SyslogDestination(context, cursors);
   const token = randomUUID();
+  const worked = new Set<string>();
   const failing = new Map<string, number>();
+  const failures = new OutgoingFailures(redis, context.config().redis.prefix);
   let connectedTo = '';
   let isStopped = false;
   let running: Promise<void> = Promise.resolve();
@@ -65,10 +68,15 @@ export function startAuditForwarding(context: ConsoleContext): { stop(): Promise
     try {
       await act();
       if (since !== undefined) log.info({ destination: name, ...where }, 'audit log is forwarded again');
+      // Another console may have noted a failure.
+      if (since !== undefined || !worked.has(name)) await failures.succeeded(`audit-${name}`);
+      worked.add(name);
       failing.delete(name);
     } catch (error) {
       if (since === undefined) log.error({ destination: name, ...where, err: error }, 'audit log cannot be forwarded');
       failing.set(name, Date.now() + retryMs);
+      worked.delete(name);
+      await failures.failed(`audit-${name}`, error instanceof Error ? error.message : 'unknown error');
     }
   }
 

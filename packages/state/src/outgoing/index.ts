@@ -1,0 +1,1 @@
+export { OutgoingFailures, type OutgoingFailure } from './outgoing-failures.ts';
