@@ -174,6 +174,26 @@ describe('a body', () => {
     await collect((await slow.instanceFile(instanceId)).body);
   });
 
+  const chunked = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
+  it.each<[string, string, string]>([
+    ['in the value of a header field', 'HTTP/1.1 200 OK\r\nX-A: ', 'x'],
+    ['in header fields', 'HTTP/1.1 200 OK\r\n', 'X-A: b\r\n'],
+    ['in its status line', 'HTTP/1.1 200', ' '],
+    ['in the line of a chunk', `${chunked}1;`, 'y'],
+    ['in chunks of one byte', chunked, '1\r\n \r\n'],
+    ['in its trailer', `${chunked}2\r\n[]\r\n0\r\n`, 'X-B: y\r\n'],
+    ['until the connection ends', 'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n', ' '],
+  ])('that trickles %s is cut off', async (_where, begin, piece) => {
+    await using server = await startScriptedServer((socket) => {
+      socket.write(begin);
+      const more = setInterval(() => socket.write(piece), 50);
+      socket.once('close', () => clearInterval(more));
+    });
+    await using client = createOrthancClient({ url: server.url, timeoutMs: 500, minBytesPerSecond: 10_000 });
+    const calls = [client.studies.ids(), client.instanceFile(noResource).then(({ body }) => collect(body))];
+    for (const failure of await Promise.all(calls.map(failureOf))) expect(failure).toMatchObject({ code: 'timeout' });
+  });
+
   it('that is read slowly by us is not cut off', async () => {
     await using client = createOrthancClient({
       url: filled.server.url,
