@@ -1,4 +1,4 @@
-import { releaseDelivery } from '@dicom-dispatch/operations';
+import { previewDraft, releaseDelivery } from '@dicom-dispatch/operations';
 import { waitFor } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startFaultScp } from './support/fault-scp.ts';
@@ -65,6 +65,21 @@ describe('priors of the source', () => {
       [older.newest.studyInstanceUid, 'there'],
     ]);
     expect(await run.connection.keys('*P1*')).toEqual([]);
+
+    // A draft of the rules is tried on both studies: with three priors, and with none.
+    const preview = (change: object) => {
+      const rules = run.config.rules.map((rule) => ({ ...rule, ...change }));
+      return previewDraft(run.operations, { ...run.config, rules }, async () => scene.system.client, 0);
+    };
+    const three = await preview({ priors: { ...run.config.rules[0]?.priors, count: 3 } });
+    expect(three).toMatchObject({ studies: 2, same: 2, differs: 0, unknown: 0, priorsUnknown: 0, priorsNotes: [] });
+    expect(three.priors).toEqual([{ target: 'pacs', studies: 2, priors: 6, added: 2, removed: 0 }]);
+    const added = three.examples.flatMap(({ priors = [] }) => priors.flatMap((one) => one.added));
+    expect(added.sort()).toEqual([older.third.studyInstanceUid, older.second.studyInstanceUid].sort());
+    const none = await preview({ priors: undefined });
+    expect(none.priors).toEqual([{ target: 'pacs', studies: 0, priors: 0, added: 0, removed: 4 }]);
+    const same = await preview({});
+    expect([same.priors[0], same.examples]).toMatchObject([{ priors: 4, added: 0, removed: 0 }, []]);
   });
 
   it('do not delay the study for longer than its rule allows, and arrive nevertheless', async () => {

@@ -11,6 +11,7 @@ import type { OrthancClient } from '@dicom-dispatch/sources';
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { foreseeDeliveries, type ForeseenDelivery } from './foresee-deliveries.ts';
 import { readForRouting } from '@dicom-dispatch/pipeline';
+import { replayPriors, type PriorsBudget, type ReplayedPriors } from './replay-priors.ts';
 
 export interface ReplayOptions {
   /** Studies that were routed last at or after this (ms since 1970). */
@@ -19,6 +20,8 @@ export interface ReplayOptions {
   readonly until?: number | undefined;
   readonly source?: string | undefined;
   readonly signal?: AbortSignal;
+  /** Searches priors as well, within these limits. */
+  readonly priors?: PriorsBudget;
 }
 
 /**
@@ -50,6 +53,8 @@ export interface ReplayedStudy {
   readonly rulesAfter: readonly string[];
   /** Rules that would still wait until it is complete. */
   readonly waiting: readonly string[];
+  /** Priors by target; undefined if they were not searched. */
+  readonly priors?: readonly ReplayedPriors[];
 }
 
 const pageSize = 200;
@@ -57,9 +62,8 @@ const lanes = 4;
 
 /**
  * Iterates over the studies that were routed since a time and returns the result of the current rules for each, with
- * its current content in the source and the time when it was routed. Nothing is sent or written. Deliveries to targets named
- * by
- * operators are excluded. In no particular order.
+ * its current content in the source and the time when it was routed. Nothing is sent or written. Deliveries that operators
+ * requested, or rules for another study (as a prior), are excluded. In no particular order.
  *
  * @param client - opens a source
  */
@@ -69,15 +73,24 @@ export async function* replayRules(
   options: ReplayOptions,
 ): AsyncGenerator<ReplayedStudy> {
   const config = context.config();
-  const dependencies = { context, client, config, rules: compileRules(config.rules, config) };
+  const priors = options.priors && replayPriors(options.priors);
+  const dependencies = { context, client, config, rules: compileRules(config.rules, config), priors };
   let page: StudyRecord[] = [];
   for await (const study of studiesSince(context, options)) {
     page.push(study);
     if (page.length < lanes) continue;
-    yield* await Promise.all(page.map((one) => replayOne(dependencies, one)));
+    yield* await replayAll(dependencies, page);
     page = [];
   }
-  yield* await Promise.all(page.map((one) => replayOne(dependencies, one)));
+  yield* await replayAll(dependencies, page);
+}
+
+async function replayAll(
+  dependencies: ReplayDependencies,
+  studies: readonly StudyRecord[],
+): Promise<readonly ReplayedStudy[]> {
+  const replayed = await Promise.all(studies.map((one) => replayOne(dependencies, one)));
+  return replayed.filter((one) => one !== undefined);
 }
 
 async function* studiesSince(context: PipelineContext, options: ReplayOptions): AsyncGenerator<StudyRecord> {
@@ -96,13 +109,25 @@ interface ReplayDependencies {
   readonly client: (source: string) => Promise<OrthancClient>;
   readonly config: Config;
   readonly rules: readonly CompiledRule[];
+  readonly priors: ReturnType<typeof replayPriors> | undefined;
 }
 
-async function replayOne(dependencies: ReplayDependencies, study: StudyRecord): Promise<ReplayedStudy> {
+/**
+ * Whether the rules were applied to a study: not to a prior that was pulled, or to one that only operators or rules for another
+ * study have sent.
+ */
+function isRouted(study: StudyRecord, deliveries: readonly DeliveryRecord[]): boolean {
+  if (study.pulled === study.contentHash) return false;
+  return study.rules.length > 0 || study.lastUpdate !== undefined || deliveries.length === 0;
+}
+
+async function replayOne(dependencies: ReplayDependencies, study: StudyRecord): Promise<ReplayedStudy | undefined> {
   const { context, config, rules } = dependencies;
   const { source, orthancStudyId, studyInstanceUid, routedAt } = study;
-  const byRules = (await context.records.deliveriesOf(study)).filter(
-    (one) => one.rules.length > 0 && one.state !== 'moved',
+  const deliveries = await context.records.deliveriesOf(study);
+  if (!isRouted(study, deliveries)) return undefined;
+  const byRules = deliveries.filter(
+    (one) => one.state !== 'moved' && one.rules.some((rule) => study.rules.includes(rule)),
   );
   const before = [...new Set(byRules.map((one) => labelOf(one.target, one.transform?.name)))].sort();
   const known = { source, orthancStudyId, studyInstanceUid, routedAt, before, rulesBefore: study.rules };
@@ -111,7 +136,8 @@ async function replayOne(dependencies: ReplayDependencies, study: StudyRecord): 
     return { ...known, ...unjudged, outcome: 'unread', detail: `the source ${source} is no longer configured` };
   }
   try {
-    const snapshot = await readForRouting(await dependencies.client(source), config, rules, study);
+    const orthanc = await dependencies.client(source);
+    const snapshot = await readForRouting(orthanc, config, rules, study);
     const facts = { ...snapshot.study.facts, now: new Date(routedAt) };
     const waitedMs = Date.now() - routedAt;
     const timeouts = new Map(rules.map(({ name, complete }) => [name, complete?.timeout ?? 0]));
@@ -134,9 +160,12 @@ async function replayOne(dependencies: ReplayDependencies, study: StudyRecord): 
       },
       routing.deliveries,
     );
-    const after = [
-      ...new Set(foreseen.filter(({ omitted }) => omitted === undefined).map((one) => targetOf(config, one, byRules))),
-    ].sort();
+    const created = foreseen.flatMap((one, index) => {
+      const delivery = routing.deliveries[index];
+      return one.omitted === undefined && delivery ? [{ ...targetOf(config, one, byRules), delivery }] : [];
+    });
+    const after = [...new Set(created.map(({ label }) => label))].sort();
+    const priors = await dependencies.priors?.({ ...study, config, orthanc, now: facts.now, planned: created });
     const added = after.filter((one) => !before.includes(one));
     const removed = before.filter((one) => !after.includes(one));
     return {
@@ -147,6 +176,7 @@ async function replayOne(dependencies: ReplayDependencies, study: StudyRecord): 
       removed,
       rulesAfter: routing.rules,
       waiting: routing.waiting.map(({ rule }) => rule),
+      ...(priors && { priors }),
     };
   } catch (error) {
     if (!(error instanceof DispatchError)) throw error;
@@ -156,13 +186,20 @@ async function replayOne(dependencies: ReplayDependencies, study: StudyRecord): 
 }
 
 /** For a group the member that has the study, whoever selected it. */
-function targetOf(config: Config, one: ForeseenDelivery, had: readonly DeliveryRecord[]): string {
-  if (!one.group) return labelOf(one.to, one.transform);
+function targetOf(
+  config: Config,
+  one: ForeseenDelivery,
+  had: readonly DeliveryRecord[],
+): { readonly target: string; readonly label: string } {
+  if (!one.group) return { target: one.to, label: labelOf(one.to, one.transform) };
   const { chosen, members } = one.group;
   const member =
     chosen ?? members.find((name) => had.some((each) => each.target === name && each.group?.name === one.to));
-  if (member === undefined) return `${one.to} (one of ${members.join(', ')})`;
-  return labelOf(member, one.transform ?? config.targets[member]?.transform);
+  if (member === undefined) {
+    const open = `${one.to} (one of ${members.join(', ')})`;
+    return { target: open, label: open };
+  }
+  return { target: member, label: labelOf(member, one.transform ?? config.targets[member]?.transform) };
 }
 
 function labelOf(target: string, transform: string | undefined): string {

@@ -28,7 +28,7 @@ export { pullStudy, type StudyToPull } from './pull/pull-study.ts';
 export type { PullDestination } from './pull/pull-destination.ts';
 export { pullToSource, type StoreWatch } from './pull/pull-to-source.ts';
 export { orthancIdOf } from './priors/find-at-target.ts';
-export { lookForPriors, type FoundPriors, type PriorsSearch } from './priors/look-for-priors.ts';
+export { lookForPriors, type FoundPriors } from './priors/look-for-priors.ts';
 export { isMarkedPulled, pullsPriors } from './pulled-mark.ts';
 export { wasPulled } from './was-pulled.ts';
 export { notePulled, sendPrior, type SendPriorContext, type SentPrior } from './send-prior.ts';

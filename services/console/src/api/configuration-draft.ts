@@ -13,10 +13,10 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { editContext, isEditor, needEditing, whyNoEditing } from '../configuration/edit-context.ts';
 import { lockOut } from '../configuration/lock-out.ts';
-import { untried } from '../configuration/try-rule.ts';
 import { judgeAs } from '../configuration/judge-as.ts';
 import { shownText } from '../configuration/shown-text.ts';
 import { showDraft } from '../configuration/show-draft.ts';
+import { showPreview } from '../configuration/show-preview.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import { actorOf } from './actor.ts';
 import { answers } from './answers.ts';
@@ -203,18 +203,10 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
         throw new OperationError('conflict', `an administrator has to look at this: ${foreign.join('; ')}`);
       if (!config)
         throw new OperationError('invalid', 'the change cannot be used: correct what is wrong with it first');
-      if (!context.lookup.showsPatientData) {
-        const none = { studies: 0, isWhole: false, same: 0, differs: 0, unknown: 0, byTarget: [], examples: [] };
-        return { ...none, untried };
-      }
+      if (!context.lookup.showsPatientData) return showPreview(undefined);
       const since = Date.now() - body.days * 86_400_000;
-      const preview = await previewDraft(context.operations, config, (source) => context.lookup.client(source), since);
-      const list = (names: readonly string[]): string[] => [...names];
-      return {
-        ...preview,
-        byTarget: [...preview.byTarget],
-        examples: preview.examples.map((one) => ({ ...one, before: list(one.before), after: list(one.after) })),
-      };
+      const open = (source: string): ReturnType<typeof context.lookup.client> => context.lookup.client(source);
+      return showPreview(await previewDraft(context.operations, config, open, since));
     },
   );
 

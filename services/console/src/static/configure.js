@@ -112,6 +112,35 @@ document.addEventListener('submit', async (event) => {
   }
 });
 
+const list = (names) => names.join(', ') || 'none';
+
+/** The result of the changed rules as text, one line each. */
+function previewLines({ untried, priors, priorsUnknown, priorsNotes, byTarget, examples, ...counts }) {
+  if (untried) return [untried];
+  const { studies, isWhole, same, differs, unknown } = counts;
+  return [
+    `Studies: ${studies}${isWhole ? '' : ' (the newest; there are more)'}. Same targets: ${same}. Other targets: ${differs}. Unknown, since they cannot be read in their source: ${unknown}.`,
+    ...byTarget.map(({ target, added, removed }) => `${target}: ${added} more studies, ${removed} fewer`),
+    ...priors.map(
+      (one) =>
+        `${one.target}, earlier studies of the patients: ${one.priors}, with ${one.studies} of these studies (${one.added} more, ${one.removed} fewer than then)`,
+    ),
+    ...(priorsUnknown > 0 ? [`Earlier studies were not searched for ${priorsUnknown} of these studies.`] : []),
+    ...priorsNotes.map(({ note, studies: count }) => `Earlier studies, for ${count} of these studies: ${note}`),
+    ...examples.slice(0, 10).flatMap(exampleLines),
+  ];
+}
+
+function exampleLines({ studyInstanceUid, before, after, priors = [] }) {
+  return [
+    `${studyInstanceUid}: ${list(before)} → ${list(after)}`,
+    ...priors.flatMap(({ target, chosen, removed }) => [
+      ...chosen.map((one) => `… with ${one.studyInstanceUid} from ${one.from} to ${target} (${one.why})`),
+      ...removed.map((uid) => `… no longer with ${uid} to ${target}`),
+    ]),
+  ];
+}
+
 /** What the changed rules would have done with the studies of the last 7 days. */
 document.addEventListener('click', async (event) => {
   const button = event.target.closest('button[data-preview]');
@@ -120,22 +149,8 @@ document.addEventListener('click', async (event) => {
   button.disabled = true;
   place.textContent = 'Evaluating the studies of the last 7 days …';
   try {
-    const { untried, studies, same, differs, unknown, isWhole, byTarget, examples } = await ask(
-      'POST',
-      '/api/configuration/draft/preview',
-      { days: 7 },
-    );
-    const lines = [
-      untried ??
-        `${studies} studies${isWhole ? '' : ' (the last ones; there are more)'}: ${same} as before, ${differs} otherwise, ${unknown} cannot be said.`,
-      ...byTarget.map(({ target, added, removed }) => `${target}: ${added} more, ${removed} less`),
-      ...examples
-        .slice(0, 10)
-        .map(
-          ({ studyInstanceUid, before, after }) =>
-            `${studyInstanceUid}: ${before.join(', ') || 'nowhere'} → ${after.join(', ') || 'nowhere'}`,
-        ),
-    ];
+    const preview = await ask('POST', '/api/configuration/draft/preview', { days: 7 });
+    const lines = previewLines(preview);
     place.replaceChildren(
       ...lines.map((line) => {
         const text = document.createElement('p');

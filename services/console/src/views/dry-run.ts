@@ -6,16 +6,20 @@ import {
   DispatchError,
   explainRules,
   routeStudy,
-  type PlannedDelivery,
   type RoutingOptions,
   type RuleFacts,
 } from '@dicom-dispatch/core';
-import { describePlanned, foreseeDeliveries, type ForeseenDelivery } from '@dicom-dispatch/operations';
-import { lookForPriors, OperationError, readForRouting, type PriorsSearch } from '@dicom-dispatch/pipeline';
+import {
+  describePlanned,
+  foreseeDeliveries,
+  foreseePriors,
+  foreseePriorsWithinMs,
+  type ForeseenDelivery,
+  type ForeseenPriors,
+} from '@dicom-dispatch/operations';
+import { OperationError, readForRouting } from '@dicom-dispatch/pipeline';
 import type { DryRun, RuleVerdictView } from './schemas.ts';
 import type { ViewContext } from './view-context.ts';
-
-const priorsWithinMs = 10_000;
 
 export interface StudyWanted {
   /** Accession number, patient id, UID … */
@@ -64,11 +68,8 @@ export async function runDry(context: ViewContext, wanted: StudyWanted): Promise
       },
       judged.routing.deliveries,
     );
-    const priors = await foreseePriors(
-      { config, orthanc, now: facts.now ?? new Date() },
-      study,
-      judged.routing.deliveries,
-    );
+    const search = { config, orthanc, now: facts.now ?? new Date(), withinMs: foreseePriorsWithinMs };
+    const priors = await Promise.all(judged.routing.deliveries.map((one) => foreseePriors(search, study, one)));
     return {
       source: study.source,
       studyInstanceUid: study.studyInstanceUid,
@@ -76,36 +77,13 @@ export async function runDry(context: ViewContext, wanted: StudyWanted): Promise
       instanceCount: manifest.length,
       ...judged.shown,
       targets: judged.shown.targets.filter((name) => deliveries.some(({ to, omitted }) => to === name && !omitted)),
-      deliveries: deliveries.map((one, index) => ({ ...toView(one), ...(priors[index] && { priors: priors[index] }) })),
+      deliveries: deliveries.map((one, index) => toView(one, priors[index])),
       others: found.length - 1,
     };
   } catch (error) {
     if (error instanceof DispatchError) throw new OperationError('unavailable', error.message, { cause: error });
     throw error;
   }
-}
-
-/** For each delivery the earlier studies that would be sent with it; undefined if the rules request none. */
-function foreseePriors(
-  { config, orthanc, now }: Pick<PriorsSearch, 'config' | 'orthanc' | 'now'>,
-  study: { readonly source: string; readonly orthancStudyId: string },
-  planned: readonly PlannedDelivery[],
-): Promise<(DryRun['deliveries'][number]['priors'] | undefined)[]> {
-  const signal = AbortSignal.timeout(priorsWithinMs);
-  return Promise.all(
-    planned.map(async ({ priors: terms }) => {
-      if (!terms) return undefined;
-      try {
-        const search = { config, orthanc, now, signal, withoutSilent: true };
-        const { chosen, notes } = await lookForPriors(search, { ...study, terms });
-        const shown = chosen.map(({ studyInstanceUid, from, why }) => ({ studyInstanceUid, from, why }));
-        return { chosen: shown, ...(notes.length > 0 && { note: notes.join('; ') }) };
-      } catch (error) {
-        if (!signal.aborted) throw error;
-        return { chosen: [], note: `source or archive did not answer within ${priorsWithinMs / 1_000} s` };
-      }
-    }),
-  );
 }
 
 /** The same for a study that is not in a source: its data come from a file. Values are shown. */
@@ -135,11 +113,12 @@ function judge(rules: readonly CompiledRule[], facts: RuleFacts, withValues: boo
   };
 }
 
-function toView(one: ForeseenDelivery): DryRun['deliveries'][number] {
+function toView(one: ForeseenDelivery, priors?: ForeseenPriors): DryRun['deliveries'][number] {
   return {
     ...one,
     ...(one.group && { group: { ...one.group, members: [...one.group.members] } }),
     rules: [...one.rules],
+    ...(priors && { priors: { ...priors, chosen: [...priors.chosen] } }),
   } as DryRun['deliveries'][number];
 }
 
