@@ -36,6 +36,7 @@ export { isPasswordHash, maxPasswordLength, minPasswordLength, passwordProblem }
 export { needsSignIn, roles, type ConsoleConfig, type Role } from './config/console-config.ts';
 export {
   notificationKinds,
+  webhookAddressOf,
   type EmailConfig,
   type NotificationKind,
   type NotificationsConfig,
@@ -134,12 +135,15 @@ export { compileInstanceFilter, type InstanceFilter } from './rules/compile-inst
 export { cacheConfig, retentions, type CacheConfig, type Retention } from './config/cache-config.ts';
 export {
   readConditions,
+  simpleOperators,
   writeConditions,
   type SimpleCondition,
   type SimpleConditions,
 } from './rules/simple-conditions.ts';
+export { completeWord, type Completion } from './rules/complete-word.ts';
 export { optionFields, type FieldKind, type OptionField } from './config/option-fields.ts';
 export { optionFieldsAt, schemaAt } from './config/option-fields.ts';
+export { isOpenHeader } from './config/secret-paths.ts';
 export { exampleConfig } from './config/example-config.ts';
 export { exampleValues } from './config/example-values.ts';
 export { hasPixelData, isCompressed } from './model/has-pixel-data.ts';

@@ -8,13 +8,18 @@ const condition: fc.Arbitrary<SimpleCondition> = fc.oneof(
   fc.record({ subject: fc.constant('modality'), operator: fc.constantFrom('is', 'is-not'), value }),
   fc.record({
     subject: fc.constantFrom('study.StudyDescription', 'study.InstitutionName', 'origin.RemoteAET', 'source'),
-    operator: fc.constantFrom('is', 'is-not', 'contains', 'like'),
+    operator: fc.constantFrom('is', 'is-not', 'contains', 'contains-not', 'like', 'like-not'),
     value,
   }),
   fc.record({
     subject: fc.constant('age'),
     operator: fc.constantFrom('at-least', 'below'),
     value: fc.integer({ min: 0, max: 120 }).map(String),
+  }),
+  fc.record({
+    subject: fc.constant('hour'),
+    operator: fc.constantFrom('at-least', 'below'),
+    value: fc.constantFrom('0', '7', '23', '20 Pacific/Chatham'),
   }),
 ) as fc.Arbitrary<SimpleCondition>;
 

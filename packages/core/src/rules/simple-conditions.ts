@@ -1,13 +1,26 @@
+export const simpleOperators = [
+  'is',
+  'is-not',
+  'contains',
+  'contains-not',
+  'like',
+  'like-not',
+  'at-least',
+  'below',
+] as const;
+
 /**
  * One condition of a form: field, comparison and text.
  *
- * - `is`, `is-not`: exactly equal. `contains`: anywhere in the text. `like`: with `*` and `?`
- * - `at-least`, `below`: of `age`, in years
+ * - `is`, `is-not`: exactly equal. `contains`: anywhere in the text. `like`: with `*` and `?`. `contains-not`, `like-not`: the
+ *   opposite
+ * - `at-least`, `below`: of `age`, in years, and of `hour`
  */
 export interface SimpleCondition {
-  /** `modality`, `age`, `source`, or a name as in expressions: `study.StudyDescription`, `origin.RemoteAET`. */
+  /** `modality`, `age`, `hour`, `source`, or a name as in expressions: `study.StudyDescription`, `origin.RemoteAET`. */
   readonly subject: string;
-  readonly operator: 'is' | 'is-not' | 'contains' | 'like' | 'at-least' | 'below';
+  readonly operator: (typeof simpleOperators)[number];
+  /** Of `hour`, 0 to 23, with a time zone if it is not that of this host: `20 Europe/Berlin`. */
   readonly value: string;
 }
 
@@ -45,18 +58,23 @@ const forms: readonly {
     operator: 'is-not',
     value: plain(value),
   })),
-  form(`${subject}\\.contains\\(${text}\\)`, ([, name = '', value = '']) => ({
+  form(`(!?)${subject}\\.contains\\(${text}\\)`, ([, not = '', name = '', value = '']) => ({
     subject: name,
-    operator: 'contains',
+    operator: not === '' ? 'contains' : 'contains-not',
     value: plain(value),
   })),
-  form(`glob\\(${subject}, ${text}\\)`, ([, name = '', value = '']) => ({
+  form(`(!?)glob\\(${subject}, ${text}\\)`, ([, not = '', name = '', value = '']) => ({
     subject: name,
-    operator: 'like',
+    operator: not === '' ? 'like' : 'like-not',
     value: plain(value),
   })),
   form(String.raw`age\(study\) >= (\d{1,3})`, ([, value = '']) => ({ subject: 'age', operator: 'at-least', value })),
   form(String.raw`age\(study\) < (\d{1,3})`, ([, value = '']) => ({ subject: 'age', operator: 'below', value })),
+  form(String.raw`now\.getHours\(["']([\w/+-]+)["']\) (>=|<) (\d{1,2})`, ([, zone, sign, hour = '']) => ({
+    subject: 'hour',
+    operator: sign === '<' ? 'below' : 'at-least',
+    value: zone === ownZone() ? hour : `${hour} ${zone}`,
+  })),
 ];
 
 function form(
@@ -77,17 +95,30 @@ function write({ subject: name, operator, value }: SimpleCondition): string {
     const has = `${literal} in study.ModalitiesInStudy`;
     return operator === 'is-not' ? `!(${has})` : has;
   }
+  if (name === 'hour') {
+    const [hour = '', zone = ownZone()] = value.trim().split(/\s+/);
+    return `now.getHours("${zone}") ${operator === 'below' ? '<' : '>='} ${Number.parseInt(hour, 10) || 0}`;
+  }
   if (name === 'age') return `age(study) ${operator === 'below' ? '<' : '>='} ${Number.parseInt(value, 10) || 0}`;
   switch (operator) {
     case 'is-not':
       return `${name} != ${literal}`;
     case 'contains':
       return `${name}.contains(${literal})`;
+    case 'contains-not':
+      return `!${name}.contains(${literal})`;
     case 'like':
       return `glob(${name}, ${literal})`;
+    case 'like-not':
+      return `!glob(${name}, ${literal})`;
     default:
       return `${name} == ${literal}`;
   }
+}
+
+/** The time zone of this host. */
+function ownZone(): string {
+  return new Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
 /** Parses an expression of this form; undefined for another one. */

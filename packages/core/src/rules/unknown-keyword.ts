@@ -4,7 +4,7 @@ import { nearestKeyword } from './nearest-keyword.ts';
 import { eachTag } from './wanted-tags.ts';
 
 /** Names of `origin` (Orthanc's metadata of the first instance). */
-const ofOrigin: ReadonlySet<string> = new Set(['RemoteAET', 'CalledAET', 'RemoteIP', 'Origin', 'ArrivedAt']);
+export const ofOrigin: ReadonlySet<string> = new Set(['RemoteAET', 'CalledAET', 'RemoteIP', 'Origin', 'ArrivedAt']);
 
 export interface UnknownKeyword {
   /** Offset of the word in the expression. */

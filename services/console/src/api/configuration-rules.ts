@@ -1,5 +1,5 @@
 import { editDraft } from '@dicom-dispatch/operations';
-import { writeConditions } from '@dicom-dispatch/core';
+import { completeWord, simpleOperators, writeConditions } from '@dicom-dispatch/core';
 import { stringify } from 'yaml';
 import { z } from 'zod';
 import { editContext, isEditor } from '../configuration/edit-context.ts';
@@ -25,8 +25,8 @@ const conditions = z.object({
   conditions: z
     .array(
       z.object({
-        subject: z.string().regex(/^(modality|age|source|(study|origin)\.[A-Za-z][A-Za-z0-9]{0,63})$/),
-        operator: z.enum(['is', 'is-not', 'contains', 'like', 'at-least', 'below']),
+        subject: z.string().regex(/^(modality|age|hour|source|(study|origin)\.[A-Za-z][A-Za-z0-9]{0,63})$/),
+        operator: z.enum(simpleOperators),
         value: z.string().max(200),
       }),
     )
@@ -59,6 +59,28 @@ export function addConfigurationRuleRoutes(server: ApiServer, context: ConsoleCo
         conditions: tried.conditions && { ...tried.conditions, conditions: [...tried.conditions.conditions] },
         examples: tried.examples.slice(0, 50),
       };
+    },
+  );
+
+  server.post(
+    '/api/configuration/rules/complete',
+    {
+      config: { access: 'editor' },
+      schema: {
+        tags,
+        summary: 'Words that may continue an expression: attributes, variables and functions',
+        body: z.object({ before: z.string().max(10_000).describe('the expression up to the cursor') }),
+        response: answers(
+          z.object({
+            length: z.number().int().describe('characters before the cursor that a word replaces'),
+            words: z.array(z.string()),
+          }),
+        ),
+      },
+    },
+    async ({ body }) => {
+      const { length, words } = completeWord(body.before);
+      return { length, words: [...words] };
     },
   );
 

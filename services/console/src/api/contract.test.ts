@@ -207,6 +207,7 @@ describe('the API and its document', () => {
       ['post', '/api/configuration/targets/{target}/enabled', { enabled: false }],
       ['post', '/api/configuration/draft/preview', {}],
       ['post', '/api/configuration/rules/try', { when: "'CT' in study.ModalitiesInStudy" }],
+      ['post', '/api/configuration/rules/complete', { before: 'study.Stu' }],
       ['post', '/api/configuration/rules/{rule}/check', { was: 'everything', values: { targets: 'a' } }],
       ['put', '/api/configuration/rules/{rule}', { was: 'everything', values: { targets: 'a', hold: 'true' } }],
       ['post', '/api/configuration/rules/{rule}/enabled', { enabled: false }],

@@ -70,7 +70,19 @@ function showResult({ problem, untried, studies, matches, examples }) {
     item.append(`${matched ? '✓' : '–'} `, link, ` ${because}`);
     list.append(item);
   }
-  place.replaceChildren(head, ...(examples.length > 0 ? [list] : []));
+  place.replaceChildren(head, ...markOf(problem), ...(examples.length > 0 ? [list] : []));
+}
+
+/** The line of the expression at which a problem is, with a mark below its column. */
+function markOf(problem) {
+  const [, line, column] = /^line (\d+), column (\d+): /.exec(problem ?? '') ?? [];
+  const text = line === undefined ? undefined : expression.value.split('\n')[line - 1];
+  if (text === undefined) return [];
+  const mark = document.createElement('pre');
+  mark.className = 'code';
+  mark.dataset.mark = column;
+  mark.textContent = `${text}\n${' '.repeat(column - 1)}^`;
+  return [mark];
 }
 
 const later = (act) => {
@@ -87,7 +99,9 @@ builder.addEventListener('click', ({ target }) => {
     tryRows();
   }
 });
+const tryExpression = () => later(() => tryIt({ when: expression.value }, true));
 expression.addEventListener('input', ({ isTrusted }) => {
-  if (isTrusted) later(() => tryIt({ when: expression.value }, true));
+  if (isTrusted) tryExpression();
 });
+expression.addEventListener('completed', tryExpression);
 void tryIt({ when: expression.value }, true);

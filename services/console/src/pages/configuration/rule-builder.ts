@@ -12,12 +12,15 @@ const subjects = [
   ['origin.CalledAET', 'Sent to (AE title)'],
   ['source', 'Source'],
   ['age', 'Age in years'],
+  ['hour', 'Time of day (hour)'],
 ] as const;
 const operators = [
   ['is', 'is'],
   ['is-not', 'is not'],
   ['contains', 'contains'],
+  ['contains-not', 'does not contain'],
   ['like', 'matches (* and ?)'],
+  ['like-not', 'does not match (* and ?)'],
   ['at-least', 'is at least'],
   ['below', 'is below'],
 ] as const;
@@ -29,11 +32,19 @@ export interface TryOn {
   readonly studies: string;
   /** Whether each has a page here. */
   readonly hasPages: boolean;
+  /** Where words are completed; undefined: they are not. */
+  readonly complete?: string;
 }
 
 /** The conditions that most rules consist of; the script of the page writes and reads the expression with them. */
-export function ruleBuilder({ path, studies, hasPages }: TryOn): Html {
-  return html`<fieldset data-builder data-try="${path}" data-studies="${studies}" ${hasPages && html` data-has-pages`}>
+export function ruleBuilder({ path, studies, hasPages, complete }: TryOn): Html {
+  return html`<fieldset
+    data-builder
+    data-try="${path}"
+    data-studies="${studies}"
+    ${hasPages && html` data-has-pages`}
+    ${complete !== undefined && html` data-complete="${complete}"`}
+  >
     <legend>Conditions</legend>
     ${select('join', 'A study matches when it meets', [
       ['all', 'all conditions'],

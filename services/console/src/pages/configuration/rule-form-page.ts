@@ -42,7 +42,12 @@ export function addRuleFormPage(server: ApiServer, context: ConsoleContext): voi
               basic.filter((field) => field.name !== 'when'),
               values,
             )}
-            ${ruleBuilder({ path: '/api/configuration/rules/try', studies: 'the last # studies', hasPages: true })}
+            ${ruleBuilder({
+              path: '/api/configuration/rules/try',
+              studies: 'the last # studies',
+              hasPages: true,
+              complete: '/api/configuration/rules/complete',
+            })}
             ${formFields(
               basic.filter((field) => field.name === 'when'),
               values,
@@ -60,7 +65,7 @@ export function addRuleFormPage(server: ApiServer, context: ConsoleContext): voi
         id: 'configuration',
         title,
         body,
-        scripts: ['configure.js', 'rule-builder.js'],
+        scripts: ['configure.js', 'rule-builder.js', 'complete-words.js'],
       });
     },
   );
