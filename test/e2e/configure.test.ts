@@ -119,9 +119,27 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     await waitFor(async () => (await when.inputValue()) === String.raw`study.StudyDescription != 'nobody\'s'`, {
       message: 'the builder writes the expression',
     });
-    await when.fill('!(study.StudyDescripton == "x")');
-    await page.locator('[data-error-of="when"]', { hasText: 'the nearest is StudyDescription' }).waitFor();
+    await when.fill('!(study.InstitutionName == "Klinik für Ärzte" || study.StudyDescripton == "x")');
+    await page
+      .locator('[data-error-of="when"]', {
+        hasText: 'line 1, column 56: "StudyDescripton" is not a DICOM keyword; the nearest',
+      })
+      .waitFor();
     await page.getByText('The expression cannot be shown as conditions').waitFor();
+    const [, mark = ''] = (await page.locator('[data-tried] [data-mark]').innerText()).split('\n');
+    expect(mark.indexOf('^'), 'below the wrong name').toBe(55);
+    await when.fill('');
+    await when.pressSequentially('study.StudyDescr');
+    await page.getByRole('option', { name: 'StudyDescription', exact: true }).waitFor();
+    await when.press('ArrowDown');
+    await when.press('Enter');
+    await when.pressSequentially('.conta');
+    await page.getByRole('option', { name: 'contains(' }).click();
+    await when.pressSequentially('"Schädel")');
+    expect(await when.inputValue()).toBe('study.StudyDescription.contains("Schädel")');
+    await waitFor(async () => (await page.locator('[data-row] [name="operator"]').inputValue()) === 'contains', {
+      message: 'the builder reads what was completed',
+    });
     await when.fill("study.PatientID != 'nobody'");
     await page.locator('[data-error-of="when"]:empty').waitFor({ state: 'attached' });
     await waitFor(async () => (await page.locator('[data-row] [name="value"]').inputValue()) === 'nobody', {
@@ -131,12 +149,24 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     await page.waitForURL('**/configuration');
     await page.getByText('rules.to-pacs is added').waitFor();
     await page.getByRole('button', { name: 'What would the rules have done?' }).click();
-    await page.getByText('0 studies: 0 as before, 0 otherwise').waitFor();
+    await page.getByText('Studies: 0. Same targets: 0. Other targets: 0.').waitFor();
     await page.getByLabel('Reason, for the history').fill('the new PACS');
     await page.getByRole('button', { name: 'Apply to all services' }).click();
     await page.getByText('All services use version').waitFor();
     const study = await system.upload({ seed: 'configured', instancesPerSeries: 1 });
     await system.untilDelivery(study, 'pacs', ['delivered']);
+    await page.goto(`${up.url}/configuration/rule?name=to-pacs`);
+    await page.getByText('matches 1 of the last 1 studies').waitFor();
+    await page.getByText('✓ ' + study.studyInstanceUid + " `study.PatientID != 'nobody'` is true").waitFor();
+    await when.fill("study.PatientID == 'nobody'");
+    await page.getByText('matches 0 of the last 1 studies').waitFor();
+    await page.getByRole('button', { name: 'Save to draft' }).click();
+    await page.waitForURL('**/configuration');
+    await page.getByRole('button', { name: 'What would the rules have done?' }).click();
+    await page.getByText('Studies: 1. Same targets: 0. Other targets: 1.').waitFor();
+    await page.getByText('pacs: 0 more studies, 1 fewer').waitFor();
+    await page.getByText(`${study.studyInstanceUid}: first, pacs → first`).waitFor();
+    await discard();
     expect(await text()).toMatch(/^# ask Anna\n/);
     expect(await text()).toMatch(/# the end\n$/);
     const left = (await readdir(up.folder)).filter((name) => /candidate|before/.test(name));
@@ -192,6 +222,47 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     expect(await page.content()).not.toContain('v1.');
     await ask('POST', '/api/configuration/targets/files/remove', { waiting: 'cancel' });
     expect((await draft())['differences']).toHaveLength(1);
+    await discard();
+  });
+
+  it('headers, passwords in YAML and the address of a webhook are stored encrypted, and shown nowhere', async () => {
+    await page.goto(`${up.url}/configuration/target?type=dicomweb`);
+    await page.locator('[data-name]').fill('web');
+    await page.locator('[name="url"]').fill('http://127.0.0.1:1/dicom-web');
+    await page.locator('details').evaluateAll((all) => all.forEach((one) => one.setAttribute('open', '')));
+    await page.locator('[name="auth"]').fill('{ type: basic, username: me, password: "word one of web" }');
+    await page.locator('[name="headers"]').fill('Authorization: Bearer word-two\nAccept-Language: de');
+    await page.getByRole('button', { name: 'Save to draft' }).click();
+    await page.waitForURL('**/configuration');
+    await page.goto(`${up.url}/configuration/entry?kind=webhooks`);
+    await page.locator('[data-name]').fill('desk');
+    await page.locator('[name="url"]').fill('https://hooks.slack.com/services/T0/B0/word-three');
+    await page.locator('[name="format"]').selectOption('slack');
+    await page.getByRole('button', { name: 'Save to draft' }).click();
+    await page.waitForURL('**/configuration');
+    const written = String((await draft())['text']);
+    expect(parse(written)).toMatchObject({
+      targets: {
+        web: {
+          auth: { type: 'basic', username: 'me', password: { sealed: expect.stringMatching(/^v1\./) } },
+          headers: { Authorization: { sealed: expect.stringMatching(/^v1\./) }, 'Accept-Language': 'de' },
+        },
+      },
+      console: { notifications: { webhooks: { desk: { url: { sealed: expect.stringMatching(/^v1\./) } } } } },
+    });
+    const shown = [written, JSON.stringify(await draft()), await page.content()];
+    for (const path of [
+      'target?name=web',
+      'target?copy=web',
+      'entry?kind=webhooks&name=desk',
+      'entries?kind=webhooks',
+    ]) {
+      await page.goto(`${up.url}/configuration/${path}`);
+      shown.push(await page.content());
+      expect(await page.content(), path).not.toContain('v1.');
+    }
+    expect(shown.join('\n')).not.toMatch(/word one|word-two|word-three/);
+    expect(await draft()).toMatchObject({ problems: [] });
     await discard();
   });
 

@@ -51,6 +51,7 @@ export {
   type ForeseenDelivery,
   type StudyToForesee,
 } from './foresee-deliveries.ts';
+export { foreseePriors, foreseePriorsWithinMs, type ForeseenPriors } from './foresee-priors.ts';
 export { replayRules, type ReplayedStudy, type ReplayOptions, type ReplayOutcome } from './replay-rules.ts';
 export { dropOrphan, isOrphan, listOrphans, moveOrphan, type OrphanResult } from './orphans.ts';
 export * from './health/index.ts';
@@ -95,7 +96,8 @@ export {
   type ConfigDraft,
   type DraftContext,
 } from './configuration/draft.ts';
-export { hideSecrets, shownHeaders, textForEditors } from './configuration/hide-secrets.ts';
+export { omitSecrets } from './configuration/form-secrets.ts';
+export { hideAddress, hideSecrets, textForEditors } from './configuration/hide-secrets.ts';
 export { editableSections, editorProblems } from './configuration/editor-rights.ts';
 export { fieldText, readForm, removedSecret, secretText, type FormValues } from './configuration/form-values.ts';
 export { lockOutProblems, type Changer } from './configuration/lock-out.ts';

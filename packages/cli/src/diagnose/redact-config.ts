@@ -18,9 +18,21 @@ export function redactConfig(config: unknown): unknown {
     Object.entries(config).map(([key, value]) => {
       if (byPerson.has(key) && typeof value === 'object' && value !== null)
         return [key, Object.values(value).map((each) => redactConfig(each))];
+      if (key === 'webhooks') return [key, redactConfig(withoutAddresses(value))];
       if (personal.test(key) && value !== undefined) return [key, '[hidden]'];
       return [key, redactConfig(value)];
     }),
+  );
+}
+
+/** Webhooks by their name: whoever knows the address of one can post there. */
+function withoutAddresses(webhooks: unknown): unknown {
+  if (typeof webhooks !== 'object' || webhooks === null) return webhooks;
+  return Object.fromEntries(
+    Object.entries(webhooks).map(([name, webhook]) => [
+      name,
+      typeof webhook === 'object' && webhook !== null ? { ...webhook, url: '[hidden]' } : webhook,
+    ]),
   );
 }
 

@@ -1,6 +1,7 @@
 import { sourceOfTarget } from '../rules/target-source.ts';
 import { nextStartAt } from '../schedule/next-window.ts';
 import type { Config } from './config-schema.ts';
+import { isWebhookAddress } from './notifications-config.ts';
 import { isPasswordHash, passwordProblem } from './password-rules.ts';
 import type { Problem } from './problem.ts';
 import { tlsProblems } from './tls-problems.ts';
@@ -64,6 +65,13 @@ function consoleProblems({ console }: Config): Problem[] {
     const text = password.reveal();
     const why = text === '' || isPasswordHash(text) ? undefined : passwordProblem(text, name);
     if (why !== undefined) add(['users', name, 'password'], `the password ${why}`);
+  }
+  for (const [name, { url }] of Object.entries(console.notifications?.webhooks ?? {})) {
+    if (typeof url === 'string' || url.reveal() === '' || isWebhookAddress(url.reveal())) continue;
+    add(
+      ['notifications', 'webhooks', name, 'url'],
+      'the value behind it is no URL with http:// or https://: correct it',
+    );
   }
   for (const key of console.secret ?? []) {
     const { length } = key.reveal();

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { durationMs } from './duration.ts';
 import { configName, hostName, portNumber } from './names.ts';
-import { secret } from './secret.ts';
-import { httpUrl } from './source-config.ts';
+import { secret, type Secret } from './secret.ts';
 
 /**
  * Kinds of notifications. `failed`, `partial`, `delivered` and `source-gone` are ends of deliveries; `problem` and
@@ -44,8 +43,22 @@ const wanted = {
     .describe('include accession number, Patient ID and description in the message'),
 };
 
+const addressWords = 'a URL with http:// or https://, or ${NAME} or { file: PATH } of one';
+
+/** An address that Slack or Teams give out is a secret: its path or its query permits posting. */
+const webhookAddress = z
+  .union([z.string().refine(isWebhookAddress, addressWords), secret], { error: addressWords })
+  .meta({ secret: true });
+
+/** Whether a text can be the address of a webhook; unlike other addresses, with a query. */
+export function isWebhookAddress(text: string): boolean {
+  return /^https?:\/\//.test(text) && URL.canParse(text) && !text.includes('#');
+}
+
 const webhook = z.strictObject({
-  url: httpUrl.describe('URL that receives a POST with JSON'),
+  url: webhookAddress.describe(
+    'URL that receives a POST with JSON; that of Slack or Teams is a secret: use ${NAME} or { file: PATH }',
+  ),
   format: z
     .enum(['json', 'slack', 'teams'])
     .default('json')
@@ -108,3 +121,8 @@ export const notificationsConfig = z.strictObject({
 export type NotificationsConfig = z.output<typeof notificationsConfig>;
 export type WebhookConfig = z.output<typeof webhook>;
 export type EmailConfig = z.output<typeof email>;
+
+/** The address of a webhook: a secret, pass it to the HTTP client only. */
+export function webhookAddressOf({ url }: { readonly url: string | Secret }): string {
+  return typeof url === 'string' ? url : url.reveal();
+}

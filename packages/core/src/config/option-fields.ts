@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { configSections } from './config-schema.ts';
+import { isSecret, secretPaths, type ValuePath } from './secret-paths.ts';
 import { type Schema, unitOf, unwrap } from './unwrap-schema.ts';
 
 /**
@@ -25,6 +26,8 @@ export interface OptionField {
   readonly choices: readonly string[];
   /** Of `section`. */
   readonly fields: readonly OptionField[];
+  /** Of `yaml`: places of secrets in a value of it, as written. */
+  readonly secretsIn: (value: unknown) => readonly ValuePath[];
 }
 
 /** The options of an object schema, in its order. Literals (`type`) are omitted: they cannot be edited. */
@@ -47,6 +50,7 @@ function field(name: string, schema: Schema): OptionField {
     defaultText,
     choices: inner instanceof z.ZodEnum ? inner.options.map(String) : [],
     fields: kind === 'section' ? optionFields(inner) : [],
+    secretsIn: (value) => (kind === 'yaml' ? secretPaths(name, schema, value) : []),
   };
 }
 
@@ -71,15 +75,6 @@ function isText(schema: Schema): boolean {
   }
   if (schema instanceof z.ZodLiteral) return typeof schema.value === 'string';
   return schema._zod.def.type === 'string';
-}
-
-function isSecret(schema: Schema): boolean {
-  for (let at: Schema | undefined = schema; at;) {
-    if (z.globalRegistry.get(at)?.['secret'] === true) return true;
-    const { def } = at._zod as unknown as { def: { innerType?: Schema; in?: Schema } };
-    at = def.innerType ?? def.in;
-  }
-  return false;
 }
 
 /**

@@ -32,19 +32,19 @@ function issueProblems(issue: z.core.$ZodIssue, raw: unknown): Problem[] {
           },
         ];
       }
-      return [{ path, message: `${show(at(raw, path))}: ${issue.message}` }];
+      return [{ path, message: `${showAt(raw, path)}: ${issue.message}` }];
     }
     case 'invalid_type': {
       const value = at(raw, path);
       if (value === undefined) return [{ path, message: `is missing: ${issue.expected} expected` }];
-      return [{ path, message: `${show(value)} is not ${article(issue.expected)}` }];
+      return [{ path, message: `${showAt(raw, path)} is not ${article(issue.expected)}` }];
     }
     case 'invalid_value':
-      return [{ path, message: `${show(at(raw, path))} is not one of ${issue.values.map(String).join(', ')}` }];
+      return [{ path, message: `${showAt(raw, path)} is not one of ${issue.values.map(String).join(', ')}` }];
     case 'custom':
       return [{ path, message: issue.message }];
     default:
-      return [{ path, message: `${show(at(raw, path))}: ${issue.message}` }];
+      return [{ path, message: `${showAt(raw, path)}: ${issue.message}` }];
   }
 }
 
@@ -68,6 +68,17 @@ function at(raw: unknown, path: readonly (string | number)[]): unknown {
     value = value[key];
   }
   return value;
+}
+
+/** A value for a message; one that is probably a secret is not shown. */
+function showAt(raw: unknown, path: readonly (string | number)[]): string {
+  const names = path.filter((key) => typeof key === 'string');
+  const isSecret =
+    /secret|password|passphrase|token|^key$|(account|search|private|api)key$/i.test(names.at(-1) ?? '') ||
+    names.at(-2) === 'headers' ||
+    (names.at(-3) === 'webhooks' && names.at(-1) === 'url');
+  const value = at(raw, path);
+  return isSecret && value !== undefined ? 'this value' : show(value);
 }
 
 function show(value: unknown): string {

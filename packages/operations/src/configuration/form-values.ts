@@ -1,7 +1,8 @@
 import type { OptionField } from '@dicom-dispatch/core';
 import { parse, stringify } from 'yaml';
 import { isDeepStrictEqual } from 'node:util';
-import { hidden, hideSecrets, restoreHeaders } from './hide-secrets.ts';
+import { maskSecrets, placeholderText, readSecrets } from './form-secrets.ts';
+import { hidden, hideAddress, hideSecrets } from './hide-secrets.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
@@ -30,7 +31,8 @@ export const removedSecret = '\u0000remove';
 /** An option as shown in the form; of a secret only its existence is shown elsewhere. */
 export function fieldText(field: OptionField, value: unknown): string {
   if (value === undefined || value === null || field.kind === 'secret') return '';
-  if (typeof value === 'string') return field.kind === 'yaml' && needsQuotes(value) ? stringify(value).trim() : value;
+  if (typeof value === 'string')
+    return field.kind === 'yaml' && needsQuotes(value) ? stringify(value).trim() : String(hideSecrets(value));
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (
     field.kind === 'list' &&
@@ -38,7 +40,7 @@ export function fieldText(field: OptionField, value: unknown): string {
     value.every((one) => typeof one === 'string' && !/[\n,]/.test(one))
   )
     return value.join('\n');
-  return stringify(field.name === 'headers' ? hideSecrets(value, ['headers']) : value, { lineWidth: 0 }).trim();
+  return stringify(maskSecrets(field, value), { lineWidth: 0 }).trim();
 }
 
 function needsQuotes(text: string): boolean {
@@ -52,7 +54,7 @@ function needsQuotes(text: string): boolean {
 /** How an existing secret is shown: never its value. */
 export function secretText(value: unknown): string | undefined {
   if (value === undefined) return undefined;
-  if (typeof value === 'string') return /^\$\{\w+\}$/.test(value) ? value : 'a text in the file';
+  if (typeof value === 'string') return /^\$\{\w+\}$/.test(value) ? value : hideAddress(value, 'a text in the file');
   const { file } = (value ?? {}) as { file?: unknown };
   return typeof file === 'string' ? `the file ${file}` : 'entered here, stored encrypted';
 }
@@ -98,22 +100,30 @@ export async function readForm(
     if (text === undefined || text.trim() === fieldText(field, was).trim())
       return text === undefined ? undefined : (was ?? undefined);
     if (text.trim() === '') return undefined;
+    let value: unknown;
     try {
-      const typedValue = plainValue(field, text);
-      return field.name === 'headers' ? restored(typedValue, was, at) : typedValue;
+      value = plainValue(field, text);
     } catch (error) {
       problems.push({ path: at, message: `is not YAML: ${(error as Error).message.split('\n')[0]}` });
       return undefined;
     }
+    if (typeof value === 'string' && value.includes(`://${hidden}@`))
+      problems.push({ path: at, message: placeholderText('the login') });
+    const read = await readSecrets(field, value, was, (one) => sealed(one, at));
+    problems.push(...read.problems.map((message) => ({ path: at, message })));
+    return read.value;
   }
 
-  function restored(typedHeaders: unknown, was: unknown, at: readonly string[]): unknown {
-    const { headers, missing } = restoreHeaders(typedHeaders, was);
-    if (missing.length > 0) {
-      const message = `${hidden} is a placeholder for a value that is not known here: enter the value of ${missing.join(', ')}`;
+  async function sealed(text: string, at: readonly string[]): Promise<string> {
+    try {
+      const one = await seal(text);
+      typed.add(one);
+      return one;
+    } catch (error) {
+      const message = `cannot be stored encrypted here: ${(error as Error).message}; refer to it by ${reference} instead`;
       problems.push({ path: at, message });
+      return '';
     }
-    return headers;
   }
 
   async function secret(text: string | undefined, was: unknown, at: readonly string[]): Promise<unknown> {
@@ -121,15 +131,7 @@ export async function readForm(
     if (text === undefined || text === '') return was;
     if (/^\$\{[A-Za-z_]\w*\}$/.test(text)) return text;
     if (text.startsWith('file:')) return { file: text.slice('file:'.length).trim() };
-    try {
-      const sealed = await seal(text);
-      typed.add(sealed);
-      return { sealed };
-    } catch (error) {
-      const message = `cannot be stored encrypted here: ${(error as Error).message}; refer to it by ${reference} instead`;
-      problems.push({ path: at, message });
-      return was;
-    }
+    return { sealed: await sealed(text, at) };
   }
 }
 

@@ -3,7 +3,8 @@ import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { expect, it } from 'vitest';
 import { describeChanges } from './describe-changes.ts';
 import { fieldText, readForm } from './form-values.ts';
-import { shownHeaders, textForEditors } from './hide-secrets.ts';
+import { omitSecrets } from './form-secrets.ts';
+import { hideSecrets, textForEditors } from './hide-secrets.ts';
 
 const text = `# of everybody
 redis: { url: 'redis://:word-1@redis.example' } # word-2
@@ -60,20 +61,59 @@ it('shows differences without plain secrets', () => {
   ]);
 });
 
-it('preserves headers that a form showed masked', async () => {
-  const fields = optionFields(targetSchemas.orthanc as never).filter(({ name }) => name === 'headers');
-  const was = { headers: { a: 'word', b: '${KEY}' } };
-  const shown = fieldText(fields[0]!, was.headers);
-  expect(shown).toBe('a: "***"\nb: ${KEY}');
-  const read = async (headers: string): Promise<unknown> =>
-    (await readForm(fields, { headers }, was, async () => '')).value['headers'];
-  expect(await read(shown)).toEqual(was.headers);
-  expect(await read(`${shown}\nc: new`)).toEqual({ ...was.headers, c: 'new' });
+it('shows of an address that is a secret the host only', () => {
+  const webhooks = { a: { url: 'https://hooks.slack.com/services/T0/B0/word' }, b: { url: '${HOOK}' } };
+  expect(hideSecrets({ webhooks })).toEqual({
+    webhooks: { a: { url: 'https://hooks.slack.com/***' }, b: { url: '${HOOK}' } },
+  });
+});
+
+const field = (name: string) => optionFields(targetSchemas.dicomweb as never).find((one) => one.name === name)!;
+const seal = async (text: string): Promise<string> => `v1.${text}`;
+
+async function read(name: string, text: string, was: unknown) {
+  const { value, problems } = await readForm([field(name)], { [name]: text }, { [name]: was }, seal);
+  return { value: value[name], problems: problems.map(({ message }) => message) };
+}
+
+it('masks headers in a form, restores them, and encrypts new ones', async () => {
+  const was = { a: 'word', b: '${KEY}', c: { sealed: 'v1.c' }, d: { file: 'key' }, Accept: 'text/html' };
+  const shown = fieldText(field('headers'), was);
+  expect(shown).toBe('a: "***"\nb: ${KEY}\nc: "***"\nd:\n  file: key\nAccept: text/html');
+  expect(await read('headers', shown, was)).toEqual({ value: was, problems: [] });
+  expect(await read('headers', `${shown}\nAuthorization: Bearer x\ne: Bearer \${KEY}`, was)).toEqual({
+    value: { ...was, Authorization: { sealed: 'v1.Bearer x' }, e: 'Bearer ${KEY}' },
+    problems: [],
+  });
   // For a duplicate there is no value that could be restored.
-  const copied = await readForm(fields, { headers: shown }, {}, async () => '');
-  expect(copied.problems).toEqual([
-    { path: ['headers'], message: '*** is a placeholder for a value that is not known here: enter the value of a' },
+  expect((await read('headers', shown, undefined)).problems).toEqual(
+    ['a', 'c'].map((name) => `*** is a placeholder for a value that is not known here: enter the value of ${name}`),
+  );
+  expect(omitSecrets(field('headers'), was)).toEqual({ b: '${KEY}', d: { file: 'key' }, Accept: 'text/html' });
+  expect(omitSecrets(field('headers'), { a: 'word' })).toBeUndefined();
+});
+
+it('masks and encrypts secrets within an option that is edited as YAML', async () => {
+  const was = { type: 'basic', username: 'me', password: { sealed: 'v1.p' } };
+  const shown = fieldText(field('auth'), was);
+  expect(shown).toBe('type: basic\nusername: me\npassword: "***"');
+  const renamed = shown.replace(': me', ': you');
+  expect(await read('auth', renamed, was)).toEqual({ value: { ...was, username: 'you' }, problems: [] });
+  expect(await read('auth', '{ type: bearer, token: open sesame }', was)).toEqual({
+    value: { type: 'bearer', token: { sealed: 'v1.open sesame' } },
+    problems: [],
+  });
+  expect((await read('auth', '{ type: bearer, token: 007 }', was)).problems).toEqual([
+    'token: put the text of a secret into quotes',
   ]);
-  expect(shownHeaders(was.headers)).toEqual({ b: '${KEY}' });
-  expect(shownHeaders({ a: 'word' })).toBeUndefined();
+  expect(omitSecrets(field('auth'), was)).toEqual({ type: 'basic', username: 'me' });
+});
+
+it('masks a login in an address, and does not keep the mask', async () => {
+  const was = 'https://me:word@pacs.example/x';
+  expect(fieldText(field('url'), was)).toBe('https://***@pacs.example/x');
+  expect(await read('url', 'https://***@pacs.example/x', was)).toEqual({ value: was, problems: [] });
+  expect((await read('url', 'https://***@other.example/x', was)).problems).toEqual([
+    '*** is a placeholder for a value that is not known here: enter the value of the login',
+  ]);
 });

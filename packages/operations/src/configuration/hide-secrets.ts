@@ -1,47 +1,25 @@
 import { isMap, isNode, isScalar, parseDocument, visit, type Scalar } from 'yaml';
+import { isOpenHeader } from '@dicom-dispatch/core';
 import { editableSections } from './editor-rights.ts';
-
-type Plain = Readonly<Record<string, unknown>>;
 
 /** Placeholder for a secret in plain text. */
 export const hidden = '***';
 
 const userInfo = /^([a-z][a-z0-9+.-]*:\/\/)[^/@\s]+@/i;
 
-/** A value of the configuration without secrets in plain text: logins in URLs, values of headers. */
+/** A value of the configuration without secrets in plain text: logins in URLs, values of headers, addresses of webhooks. */
 export function hideSecrets(value: unknown, path: readonly string[] = []): unknown {
-  if (typeof value === 'string') return hideText(value, path.at(-2) === 'headers');
+  if (typeof value === 'string' && path.at(-1) === 'url' && path.at(-3) === 'webhooks' && !isReference(value))
+    return hideAddress(value);
+  if (typeof value === 'string') return hideText(value, path.at(-2) === 'headers' && !isOpenHeader(path.at(-1) ?? ''));
   if (Array.isArray(value)) return value.map((one: unknown, index) => hideSecrets(one, [...path, String(index)]));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, hideSecrets(one, [...path, key])]));
 }
 
-/** Puts values of headers back that a form showed hidden. @returns with `missing`, names of hidden ones that were not there */
-export function restoreHeaders(
-  headers: unknown,
-  was: unknown,
-): { readonly headers: unknown; readonly missing: readonly string[] } {
-  if (!isMapping(headers)) return { headers, missing: [] };
-  const old = isMapping(was) ? was : {};
-  const isOld = (name: string): boolean => Object.hasOwn(old, name);
-  const entries = Object.entries(headers);
-  return {
-    headers: Object.fromEntries(
-      entries.map(([name, value]) => [name, value === hidden && isOld(name) ? old[name] : value]),
-    ),
-    missing: entries.filter(([name, value]) => value === hidden && !isOld(name)).map(([name]) => name),
-  };
-}
-
-/** Headers with masked values; undefined for another value. */
-export function shownHeaders(headers: unknown): unknown {
-  if (!isMapping(headers)) return headers;
-  const shown = Object.entries(headers).filter(([, value]) => hideSecrets(value, ['headers', '']) !== hidden);
-  return shown.length > 0 ? Object.fromEntries(shown) : undefined;
-}
-
-function isMapping(value: unknown): value is Plain {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+/** Of an address that is itself a secret, the host only. */
+export function hideAddress(text: string, otherwise = hidden): string {
+  return URL.canParse(text) ? `${new URL(text).origin}/${hidden}` : otherwise;
 }
 
 /** What an editor may read of the text of a configuration: the sections that they may change, without plain secrets. */
@@ -73,13 +51,18 @@ export function textForEditors(text: string): string {
   return parts.map((part) => `${part}\n`).join('');
 }
 
-/** Whether a value is in a map `headers`. */
+/** Whether a value is a header that may be a secret. */
 function isHeader(ancestors: readonly unknown[]): boolean {
-  const [section] = ancestors.slice(-3) as { key?: Scalar }[];
-  return isScalar(section?.key) && section.key.value === 'headers';
+  const [section, , header] = ancestors.slice(-3) as { key?: Scalar }[];
+  const isIn = isScalar(section?.key) && section.key.value === 'headers';
+  return isIn && !(isScalar(header?.key) && isOpenHeader(String(header.key.value)));
 }
 
 function hideText(text: string, isInHeaders: boolean): string {
-  if (isInHeaders && !/^\$\{\w+\}$/.test(text)) return hidden;
+  if (isInHeaders && !isReference(text)) return hidden;
   return text.replace(userInfo, `$1${hidden}@`);
+}
+
+function isReference(text: string): boolean {
+  return /^\$\{\w+\}$/.test(text);
 }

@@ -52,6 +52,21 @@ export const draftPreview = z.object({
   differs: z.number(),
   unknown: z.number().describe('no longer in their source, or not readable at present'),
   byTarget: z.array(z.object({ target: z.string(), added: z.number(), removed: z.number() })),
+  priors: z
+    .array(
+      z.object({
+        target: z.string(),
+        studies: z.number().describe('studies with at least one prior'),
+        priors: z.number().describe('priors that would be sent along'),
+        added: z.number().describe('of these, priors that were not chosen when the study was routed'),
+        removed: z.number().describe('priors that were chosen then, and would not be now'),
+      }),
+    )
+    .describe('earlier studies of the patients, by target'),
+  priorsUnknown: z.number().describe('studies whose priors were not searched, since it would have taken too long'),
+  priorsNotes: z
+    .array(z.object({ note: z.string(), studies: z.number() }))
+    .describe('what the search of priors reported, e.g. an archive that was not queried'),
   examples: z.array(
     z.object({
       source: z.string(),
@@ -60,9 +75,23 @@ export const draftPreview = z.object({
       routedAt: z.number(),
       before: z.array(z.string()),
       after: z.array(z.string()),
+      priors: z
+        .array(
+          z.object({
+            target: z.string(),
+            chosen: z.array(z.object({ studyInstanceUid: z.string(), from: z.string(), why: z.string() })),
+            added: z.array(z.string()),
+            removed: z.array(z.string()),
+            note: z.string().optional(),
+          }),
+        )
+        .optional()
+        .describe('earlier studies that would be sent along, by target'),
     }),
   ),
 });
+
+export type DraftPreviewView = z.infer<typeof draftPreview>;
 
 export const triedRule = z.object({
   when: z.string(),

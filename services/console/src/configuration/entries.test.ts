@@ -86,7 +86,7 @@ describe('the form of each part', () => {
         notifications: {
           backlogOlderThan: '3h',
           smtp: { host: 'mail', from: 'a@b.example' },
-          webhooks: { old: { url: 'http://127.0.0.1:9' }, new: { url: 'http://127.0.0.1:8' } },
+          webhooks: { old: { url: 'http://127.0.0.1:9' }, new: { url: { sealed: expect.stringMatching(/^v1\./) } } },
         },
       },
     });
@@ -114,6 +114,8 @@ describe('the form of each part', () => {
     const shown = async (query: string): Promise<string> =>
       (await ask('GET', `/configuration/entry?kind=webhooks&${query}`)).text;
     expect(await shown('name=second')).toContain('x-key: &quot;***&quot;');
+    const list = await ask('GET', '/configuration/entries?kind=webhooks');
+    expect(list.text).toContain('entered here, stored encrypted');
     const copy = await shown('copy=second');
     expect([copy.includes('x-ref'), copy.includes('x-key')]).toEqual([true, false]);
     expect(await fieldsOf('webhooks/third', { url, headers: 'x-key: "***"' })).toEqual(['headers']);

@@ -1,5 +1,5 @@
 import { isPasswordHash, optionFieldsAt, passwordProblem, type OptionField } from '@dicom-dispatch/core';
-import { editableSections, type DraftContext } from '@dicom-dispatch/operations';
+import { editableSections, secretText, type DraftContext } from '@dicom-dispatch/operations';
 import { OperationError } from '@dicom-dispatch/pipeline';
 import type { FastifyRequest } from 'fastify';
 import { hashPassword } from '../security/password.ts';
@@ -165,8 +165,9 @@ export function summarize(kind: FormKind, value: Plain): string {
     case 'tokens':
       return text('role') || 'viewer';
     case 'sources':
-    case 'webhooks':
       return text('url').replace(/\/\/[^/@]*@/, '//***@');
+    case 'webhooks':
+      return secretText(value['url']) ?? '';
     case 'emails':
       return text('to');
     default:

@@ -28,6 +28,8 @@ const offers: readonly unknown[] = [
   0, 1, 2, 7, 104, 8080, 65_535, 100_000, 0.5, true, false,
   ['a'], ['a', 'b'], ['PatientID', '0010,0020'], ['1.2.840.10008.1.2.1'], ['a, b', 'c\nd'], ['failed'],
   ['10.0.0.0/8', '::1/128'], ['a@b.example'], { a: 'x' }, { 'X-A': 'b: c', 'X-B': '${NAME}' }, { PatientID: 'A^B' },
+  { type: 'basic', username: 'me', password: { sealed: 'v1.AAAA' } }, { type: 'bearer', token: { sealed: 'v1.AAAA' } },
+  { 'X-A': { sealed: 'v1.AAAA' }, accept: 'b' }, [{ sealed: 'v1.AAAA' }, { sealed: 'v1.BBBB' }],
   { days: ['mon', 'tue'], from: '22:00', to: '06:00' }, { first: '10s', max: '1h' }, { knownHosts: '/etc/known' },
 ];
 
@@ -114,8 +116,11 @@ function placed(value: unknown, secrets: ReadonlySet<string>, path: readonly str
   if (typeof value === 'string') return value.replaceAll('${NAME}', 'name');
   if (Array.isArray(value)) return value.map((one, index) => placed(one, secrets, [...path, String(index)]));
   if (typeof value !== 'object' || value === null) return value;
+  if (isSealed(value)) return new Secret('a secret of more than 20 characters');
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, placed(one, secrets, [...path, key])]));
 }
+
+const isSealed = (value: unknown): boolean => Object.keys(value ?? {}).join() === 'sealed';
 
 function secretPaths(fields: readonly OptionField[], path: readonly string[] = []): string[] {
   return fields.flatMap((field) => {
@@ -239,22 +244,41 @@ describe('a valid configuration', () => {
   });
 });
 
-/** Secrets and values of headers are never shown: they must be entered in an empty form. */
+/** Secrets, also those in YAML, are never shown: they must be entered in an empty form. */
 function withSecrets(shown: FormValues, part: Part, value: Plain): FormValues {
   const secrets = secretPaths(part.fields).flatMap((path) => {
     let at: unknown = value;
     for (const key of path.split('.')) at = (at as Plain | undefined)?.[key];
     return at === undefined ? [] : [[path, '${NAME}'] as const];
   });
-  const { headers } = value;
-  return {
-    ...shown,
-    ...Object.fromEntries(secrets),
-    ...(headers !== undefined && { headers: stringify(headers) }),
-  };
+  const inYaml = part.fields
+    .filter((field) => field.secretsIn(value[field.name]).length > 0)
+    .map(({ name }) => [name, stringify(entered(value[name]))] as const);
+  return { ...shown, ...Object.fromEntries([...secrets, ...inYaml]) };
+}
+
+/** A value as it is typed: encrypted secrets in plain text. */
+function entered(value: unknown): unknown {
+  if (isSealed(value)) return 'a word';
+  if (Array.isArray(value)) return value.map(entered);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, entered(one)]));
 }
 
 function meaning(part: Part, value: Plain): unknown {
-  const result = parsed(part, value);
+  const result = parsed(part, {
+    ...value,
+    ...(value['headers'] !== undefined && { headers: sealedHeaders(value['headers']) }),
+  });
   return result.success ? JSON.parse(JSON.stringify(result.data)) : result.error.issues;
+}
+
+/** Headers are encrypted when they are entered. */
+function sealedHeaders(headers: unknown): Plain {
+  return Object.fromEntries(
+    Object.entries(headers as Plain).map(([name, value]) => [
+      name,
+      name !== 'accept' && typeof value === 'string' && !value.includes('${') ? { sealed: 'v1.new' } : value,
+    ]),
+  );
 }

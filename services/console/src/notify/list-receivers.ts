@@ -1,4 +1,4 @@
-import type { NotificationKind, NotificationsConfig } from '@dicom-dispatch/core';
+import { webhookAddressOf, type NotificationKind, type NotificationsConfig } from '@dicom-dispatch/core';
 
 export interface ListedReceiver {
   /** `webhook:NAME` or `email:NAME`. */
@@ -27,7 +27,7 @@ export function listReceivers(config: NotificationsConfig | undefined): ListedRe
   return [
     ...Object.entries(config?.webhooks ?? {}).map(([name, webhook]) => ({
       name: `webhook:${name}`,
-      to: new URL(webhook.url).host,
+      to: new URL(webhookAddressOf(webhook)).host,
       ...common(webhook),
     })),
     ...Object.entries(config?.emails ?? {}).map(([name, email]) => ({

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import type { WebhookConfig } from '@dicom-dispatch/core';
+import { webhookAddressOf, type WebhookConfig } from '@dicom-dispatch/core';
 import { UnrecoverableError } from 'bullmq';
 import { request } from 'undici';
 import type { Message } from './compose.ts';
@@ -32,7 +32,7 @@ export async function sendWebhook(
   }
   if (webhook.secret)
     headers['x-dispatch-signature'] = `t=${seconds},v1=${sign(webhook.secret.reveal(), seconds, body)}`;
-  const answer = await request(webhook.url, {
+  const answer = await request(webhookAddressOf(webhook), {
     method: 'POST',
     headers,
     body,

@@ -3,6 +3,8 @@ import { needsSignIn } from '../console-config.ts';
 import type { Problem } from '../problem.ts';
 import { Secret } from '../secret.ts';
 import { hostOf, isLoopback } from '../listen-address.ts';
+import { webhookAddressOf } from '../notifications-config.ts';
+import { plainSecretWarnings } from './plain-secret-warnings.ts';
 
 /** Access that is open to others on the network, and passwords that are sent unencrypted. */
 export function exposureWarnings(config: Config): Problem[] {
@@ -12,7 +14,7 @@ export function exposureWarnings(config: Config): Problem[] {
     ...pushExposure(config),
     ...redisExposure(config),
     ...clearPasswords(config),
-    ...plainSecrets(config),
+    ...plainSecretWarnings(config),
   ];
 }
 
@@ -91,34 +93,9 @@ function clearPasswords(config: Config): Problem[] {
     const signs = target.type === 's3' || (target.type === 'azure' && options['accountKey'] !== undefined);
     check(['targets', name, where], options[where], !signs && (login !== 'none' || holdsSecret));
   }
-  for (const [name, { url, headers }] of Object.entries(config.console.notifications?.webhooks ?? {})) {
-    const hasSecret = Object.values(headers ?? {}).some((value) => value instanceof Secret);
-    check(['console', 'notifications', 'webhooks', name, 'url'], url, hasSecret);
+  for (const [name, webhook] of Object.entries(config.console.notifications?.webhooks ?? {})) {
+    const hasSecret = Object.values(webhook.headers ?? {}).some((value) => value instanceof Secret);
+    check(['console', 'notifications', 'webhooks', name, 'url'], webhookAddressOf(webhook), hasSecret);
   }
-  return problems;
-}
-
-/** Form of a secret by which it is recognised. */
-const reference = '${NAME} or { file: PATH }';
-
-/** Unrecognised secrets, which are shown with the rest of the configuration. */
-function plainSecrets({ redis, targets, console }: Config): Problem[] {
-  const problems: Problem[] = [];
-  const { url } = redis;
-  if (typeof url === 'string' && URL.canParse(url) && new URL(url).password !== '') {
-    const message = 'a password in the address is shown with the configuration: write it as redis.password instead';
-    problems.push({ path: ['redis', 'url'], message: `${message}, as ${reference}` });
-  }
-  const check = (path: (string | number)[], headers: unknown): void => {
-    for (const [name, value] of Object.entries((headers ?? {}) as Readonly<Record<string, unknown>>)) {
-      if (typeof value !== 'string' || !/auth|key|token|secret|passw|cookie|credential/i.test(name)) continue;
-      const message = `${name} in plain text is shown with the configuration: write its whole value as ${reference}`;
-      problems.push({ path: [...path, 'headers', name], message });
-    }
-  };
-  for (const [name, target] of Object.entries(targets))
-    check(['targets', name], (target as unknown as Record<string, unknown>)['headers']);
-  for (const [name, { headers }] of Object.entries(console.notifications?.webhooks ?? {}))
-    check(['console', 'notifications', 'webhooks', name], headers);
   return problems;
 }
