@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { tempFolder } from '@dicom-dispatch/harness';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { dashboard } from '../../deploy/grafana/dashboard.ts';
 
 /** What Prometheus is given is checked by its own tool, from the Debian package `prometheus`. */
 
@@ -15,6 +16,19 @@ const deploy = fileURLToPath(new URL('../../deploy', import.meta.url));
 it('the alert rules are valid for Prometheus', async () => {
   const { stdout } = await run('promtool', ['check', 'rules', join(deploy, 'grafana/alerts.yaml')]);
   expect(stdout).toMatch(/SUCCESS: [3-9]\d rules found/);
+});
+
+it('dashboard.json is the dashboard that the compiler compares with the schema of Grafana, and its queries are PromQL', async () => {
+  const text = await readFile(join(deploy, 'grafana/dashboard.json'), 'utf8');
+  expect(JSON.parse(text), 'make it anew with deploy/grafana/make-dashboard.ts').toEqual(dashboard);
+  const panels = (dashboard.panels ?? []).flatMap((panel) => ('targets' in panel ? (panel.targets ?? []) : []));
+  expect(panels.length).toBeGreaterThan(20);
+  await using folder = await tempFolder('promtool');
+  const file = join(folder.path, 'queries.yaml');
+  const rules = panels.map(({ expr }, index) => ({ record: `panel:${index}`, expr }));
+  await writeFile(file, JSON.stringify({ groups: [{ name: 'dashboard', rules }] }));
+  const { stdout } = await run('promtool', ['check', 'rules', file]);
+  expect(stdout).toContain(`SUCCESS: ${panels.length} rules found`);
 });
 
 it('the query that scales dispatchers counts deliveries that may run, up to the limit of each target', async () => {
