@@ -284,7 +284,7 @@ describe('the command line', () => {
     expect(JSON.parse(stdout)).toMatchObject({
       results: { types: { query: { entries: 1, hits: 1 }, study: { entries: 2 } } },
     });
-    expect((await type(file, 'cache', 'clear', '--type', 'query', '--yes')).stdout).toContain(
+    expect((await type(file, 'cache', 'clear', 'query', '--yes')).stdout).toContain(
       '1 kept results of type query removed',
     );
     expect(JSON.parse((await type(file, 'cache', 'clear', '--yes', '--json')).stdout)).toEqual({ removed: 2 });

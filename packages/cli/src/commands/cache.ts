@@ -17,14 +17,14 @@ export function addCacheCommands(program: Command): void {
   const clear = cache
     .command('clear')
     .description('remove cached results; records, queues and confirmations are not affected')
-    .option('--type <type>', 'only results of this type')
+    .argument('[type]', 'only results of this type')
     .option('-y, --yes', 'do not ask for confirmation')
-    .action(async (options: ClearOptions) => {
+    .action(async (type: string | undefined, options: ClearOptions) => {
       const { clearCache } = await import('../operate/clear-cache.ts');
-      await clearCache(options);
+      await clearCache(type, options);
     });
   withExamples(withJson(withConfig(clear)), [
     ['cache clear --yes', 'remove everything; results are computed again when needed'],
-    ['cache clear --type query', 'results of one type, after confirmation'],
+    ['cache clear query', 'results of one type, after confirmation'],
   ]);
 }

@@ -7,11 +7,10 @@ export interface ClearOptions {
   readonly config: string;
   readonly json?: boolean;
   readonly yes?: boolean;
-  readonly type?: string;
 }
 
 /** Removes intermediate results, of one type or all. Files in folders of other machines are swept there. */
-export async function clearCache({ config: file, json, yes, type }: ClearOptions): Promise<void> {
+export async function clearCache(type: string | undefined, { config: file, json, yes }: ClearOptions): Promise<void> {
   await withSystem(file, async (system) => {
     const config = system.config();
     const cache = await IntermediateCache.open(system.redis, config.cache, { prefix: config.redis.prefix });
