@@ -41,6 +41,8 @@ export interface BulkResult {
   readonly skipped: number;
 }
 
+type Selected = Pick<DeliveryRecord, 'deliveryId' | 'state'>;
+
 /** What an action on many deliveries would reach. */
 export async function previewMany(
   context: PipelineContext,
@@ -90,10 +92,10 @@ export async function actOnMany(
   reason?: string,
 ): Promise<BulkResult> {
   if (action === 'resolve') checkReason(reason);
-  const found: string[] = [];
+  const found: Selected[] = [];
   // All are selected before the first is changed: changed ones would be found again.
-  for await (const { deliveryId } of select(context, action, selection)) {
-    if (found.push(deliveryId) > max) {
+  for await (const { deliveryId, state } of select(context, action, selection)) {
+    if (found.push({ deliveryId, state }) > max) {
       throw new OperationError('invalid', `more than ${max} deliveries match: narrow the filter`);
     }
   }
@@ -101,7 +103,7 @@ export async function actOnMany(
   let done = 0;
   await Promise.all(
     Array.from({ length: atOnce }, async () => {
-      for (const deliveryId of queue) if (await actOnOne(context, action, deliveryId, actor, reason)) done += 1;
+      for (const one of queue) if (await actOnOne(context, action, one, actor, reason)) done += 1;
     }),
   );
   return { matched: found.length, done, skipped: found.length - done };
@@ -130,12 +132,13 @@ async function* select(
 async function actOnOne(
   context: PipelineContext,
   action: BulkAction,
-  deliveryId: string,
+  { deliveryId, state }: Selected,
   actor: Actor,
   reason: string | undefined,
 ): Promise<boolean> {
   try {
-    if (action === 'retry') await retryDelivery(context, deliveryId, actor);
+    // What another operator has cancelled or resolved since then is left alone.
+    if (action === 'retry') await retryDelivery(context, deliveryId, actor, { from: state });
     else if (action === 'cancel') await cancelDelivery(context, deliveryId, actor);
     else if (action === 'hold') await holdDelivery(context, deliveryId, actor);
     else if (action === 'resolve') await resolveDelivery(context, deliveryId, actor, reason);

@@ -47,6 +47,12 @@ it('returns the expected end of the backlog at the rate of the last minutes', as
   expect(deliveriesPerMinute).toBeGreaterThan(7);
   expect(deliveriesPerMinute).toBeLessThan(10);
   expect((expectedEndAt - now) / 60_000).toBeGreaterThan(2.9);
+  // The API has whole milliseconds.
+  for (const active of [1, 2, 7, 11]) {
+    expect(await readPace(context, 'a', { waiting: 0, active })).toMatchObject({
+      expectedEndAt: expect.toSatisfy(Number.isInteger),
+    });
+  }
   expect(await readPace(context, 'a', { waiting: 0, active: 0 })).toMatchObject({ expectedEndAt: undefined });
 });
 

@@ -43,7 +43,8 @@ export async function readPace(
     bytesPerSecond: minutes === 0 ? 0 : sum(flow.map(({ bytes }) => bytes)) / (minutes * 60),
     ready,
     keptBack: Math.max(0, counts.waiting - ready),
-    expectedEndAt: left === 0 || deliveriesPerMinute === 0 ? undefined : now + (left / deliveriesPerMinute) * minuteMs,
+    expectedEndAt:
+      left === 0 || deliveriesPerMinute === 0 ? undefined : now + Math.round((left / deliveriesPerMinute) * minuteMs),
   };
 }
 

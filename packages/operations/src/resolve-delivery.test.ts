@@ -107,6 +107,8 @@ describe('a delivery that did not arrive', () => {
     expect(await actOnMany(operations, 'resolve', selection, actor, 'old archive')).toMatchObject({ done: 3 });
     expect((await operations.records.counts()).resolved).toBe(3);
     expect(await actOnMany(operations, 'retry', selection, actor)).toMatchObject({ matched: 0 });
+    // Neither is one that was resolved after the filter had found it as failed.
+    await expect(retryDelivery(operations, ids[0] ?? '', actor, { from: 'failed' })).rejects.toThrow('is resolved now');
     await retryDelivery(operations, ids[0] ?? '', actor);
     expect(await operations.records.delivery(ids[0] ?? '')).toMatchObject({ state: 'waiting', resolution: undefined });
     expect(await actOnMany(operations, 'reopen', {}, actor)).toMatchObject({ done: 2 });

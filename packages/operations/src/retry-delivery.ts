@@ -3,24 +3,31 @@ import { callDelivery, OperationError, type Actor, type PipelineContext } from '
 import { act, endStates, fromNow, type DeliveryState } from '@dicom-dispatch/state/records';
 import { findDelivery, noDelivery } from './find-delivery.ts';
 
+export interface RetryOptions {
+  /** Also outside the schedule of its target and rules, until it ends. Default false. */
+  readonly anyway?: boolean;
+  /** Only from this state. Default: from any that can be retried. */
+  readonly from?: DeliveryState;
+}
+
 /**
  * Continues an ended delivery, with all its attempts; confirmed instances are not sent again,
  * quarantined ones are. A delivery that waits for its next attempt starts immediately; a held one stays held. A
  * `partial` one can be retried too; a delivered one cannot: route the study again instead.
  *
- * @param options - `anyway`: also outside the schedule of its target and rules, until it ends
  * @throws OperationError `not-found`; `conflict` while an attempt is running, or if it is delivered
  */
 export async function retryDelivery(
   context: PipelineContext,
   deliveryId: string,
   actor: Actor,
-  { anyway = false }: { readonly anyway?: boolean } = {},
+  { anyway = false, from }: RetryOptions = {},
 ): Promise<void> {
   const before = await findDelivery(context, deliveryId);
   const hasEnded = endStates.includes(before.state);
   const changed = await context.records.change(deliveryId, {
     ...act('retry'),
+    ...(from !== undefined && { from: [from] }),
     patch: {
       state: 'waiting',
       wake: 'job',
@@ -40,7 +47,11 @@ export async function retryDelivery(
   });
   if (changed.kind === 'refused') {
     if (changed.why === 'missing') throw noDelivery(deliveryId);
-    throw new OperationError('conflict', whyNot(deliveryId, changed.state));
+    const isOther = from !== undefined && changed.state !== from;
+    throw new OperationError(
+      'conflict',
+      isOther ? `${deliveryId} is ${changed.state} now` : whyNot(deliveryId, changed.state),
+    );
   }
   await context.ledger.clearQuarantine(ledgerKeyOf(before));
   const record = await context.records.delivery(deliveryId);

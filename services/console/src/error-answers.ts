@@ -73,7 +73,9 @@ export function answerErrors(
       return answer(request, reply, isGone ? 404 : 503, isGone ? 'not-found' : 'unavailable', error.message);
     }
     if (error instanceof z.ZodError) {
-      return answer(request, reply, 400, 'invalid', `The address is invalid: ${error.issues[0]?.message ?? ''}`);
+      const [issue] = error.issues;
+      const field = issue?.path.join('.') || 'query';
+      return answer(request, reply, 400, 'invalid', `The address is invalid: ${field}: ${issue?.message ?? ''}`);
     }
     if (error.statusCode !== undefined && error.statusCode < 500) {
       return answer(request, reply, error.statusCode, 'invalid', error.message);

@@ -123,9 +123,9 @@ export function addDeliveryRoutes(server: ApiServer, context: ConsoleContext): v
       },
       async (request) => {
         const { deliveryId } = request.params as z.infer<typeof byId>;
-        await run(operations, deliveryId, actorOf(request));
+        const changed = await run(operations, deliveryId, actorOf(request));
         const detail = await toDeliveryDetail(operations, await findDelivery(operations, deliveryId));
-        return { ...detail, ...whatWasDone(action as keyof typeof actions, detail) };
+        return { ...detail, ...whatWasDone(action as keyof typeof actions, detail, changed !== false) };
       },
     );
   }
@@ -165,14 +165,15 @@ export function addDeliveryRoutes(server: ApiServer, context: ConsoleContext): v
         body: z.object({
           reason: z.string().min(1).max(maxReasonLength).describe('kept in Redis and the audit log: no patient data'),
         }),
-        response: answers(deliveryDetail),
+        response: answers(deliveryDone),
       },
     },
     async (request) => {
       const { deliveryId } = request.params;
       await resolveDelivery(operations, deliveryId, actorOf(request), request.body.reason);
       request.auditDetail = request.body.reason;
-      return toDeliveryDetail(operations, await findDelivery(operations, deliveryId));
+      const detail = await toDeliveryDetail(operations, await findDelivery(operations, deliveryId));
+      return { ...detail, ...whatWasDone('resolve', detail) };
     },
   );
 

@@ -85,6 +85,35 @@ describe('a button reports its result', () => {
     const tried = await post(`/api/deliveries/${a}/retry`);
     expect(tried.did).toMatch(/^It can start after its release\./);
     expect((await post(held.undo?.path ?? '')).did).toMatch(/^Released\. /);
+    // Another operator was faster.
+    expect((await post(held.undo?.path ?? '')).did).toMatch(/^It was not held: nothing has changed\. /);
+  });
+
+  it('resolves and reopens a failure; the undo of one that continued meanwhile is rejected', async () => {
+    const { a } = await test.route();
+    await test.operations.records.update(a, { state: 'failed' });
+    const resolved = await post(`/api/deliveries/${a}/resolve`, { reason: 'sent from the modality' });
+    expect(resolved).toMatchObject({
+      state: 'resolved',
+      did: 'Resolved: the delivery to a no longer counts as failed.',
+      undo: { label: 'Reopen' },
+    });
+    expect((await post(resolved.undo?.path ?? '')).did).toBe('It is failed again.');
+    await post(`/api/deliveries/${a}/resolve`, { reason: 'sent from the modality' });
+    await post(`/api/deliveries/${a}/retry`);
+    const late = await test.ask('POST', resolved.undo?.path ?? '');
+    expect([late.status, late.text]).toEqual([409, expect.stringContaining('only a resolved delivery can be')]);
+  });
+
+  it('puts what waits of a study first, and reports if nothing waits', async () => {
+    const { a, b } = await test.route({ orthancStudyId: 'first' });
+    const first = async () => (await test.ask('POST', '/api/studies/main/first/first')).body;
+    expect(await first()).toEqual({ first: 2, did: '2 deliveries are before all others of their targets now.' });
+    for (const id of [a, b]) await test.operations.records.update(id, { state: 'delivered' });
+    expect(await first()).toEqual({
+      first: 0,
+      did: 'No delivery of the study waits any more: nothing has changed.',
+    });
   });
 
   it('closes the circuit after a passed connection test: waiting deliveries continue', async () => {

@@ -135,7 +135,12 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
         tags,
         summary: 'Put all waiting deliveries of a study before all others of their targets',
         params: byId,
-        response: answers(z.object({ first: z.number().int().describe('deliveries that were moved to the front') })),
+        response: answers(
+          z.object({
+            first: z.number().int().describe('deliveries that were moved to the front'),
+            did: z.string().describe('action and result'),
+          }),
+        ),
       },
     },
     async (request) => {
@@ -145,7 +150,12 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
         throw new OperationError('not-found', `there is no study ${id} from ${source}, or it was never routed`);
       const deliveries = await context.operations.records.deliveriesOf(study);
       const waiting = deliveries.filter(({ state }) => state === 'waiting');
-      return { first: await sendAllFirst(context, waiting, actorOf(request)) };
+      const first = await sendAllFirst(context, waiting, actorOf(request));
+      const did =
+        first === 0
+          ? 'No delivery of the study waits any more: nothing has changed.'
+          : `${first} ${first === 1 ? 'delivery is' : 'deliveries are'} before all others of ${first === 1 ? 'its target' : 'their targets'} now.`;
+      return { first, did };
     },
   );
 
@@ -199,6 +209,7 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
           z.object({
             studyTaskId: z.string(),
             deliveries: z.array(z.object({ deliveryId: z.string(), target: z.string() })),
+            did: z.string().describe('action and result'),
           }),
         ),
       },
@@ -214,9 +225,15 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
       return {
         studyTaskId: enqueued.studyTaskId,
         deliveries: enqueued.added.map(({ deliveryId, target }) => ({ deliveryId, target })),
+        did: routedTo(enqueued.added.map(({ target }) => target)),
       };
     },
   );
+}
+
+function routedTo(targets: readonly string[]): string {
+  if (targets.length === 0) return 'Nothing is sent: the study is on its way to these targets already.';
+  return `The study is routed to ${targets.join(', ')}.`;
 }
 
 /** @returns how many are first now; started ones need no place in the queue */

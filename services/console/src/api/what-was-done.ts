@@ -2,10 +2,15 @@ import type { DeliveryDetail, DeliveryDone } from '../views/schemas.ts';
 
 type Done = Pick<DeliveryDone, 'did' | 'undo'>;
 
-/** What an act on a delivery has done, in words, and what undoes it. */
+/**
+ * What an act on a delivery has done, in words, and what undoes it.
+ *
+ * @param hasChanged - false if the delivery was like this before
+ */
 export function whatWasDone(
-  action: 'cancel' | 'hold' | 'release' | 'first' | 'reopen',
+  action: 'cancel' | 'hold' | 'release' | 'first' | 'resolve' | 'reopen',
   delivery: DeliveryDetail,
+  hasChanged = true,
 ): Done {
   const { deliveryId, target, state, confirmed, total, explanation } = delivery;
   const undo = (label: string, what: string) => ({ label, path: `/api/deliveries/${deliveryId}/${what}` });
@@ -20,12 +25,18 @@ export function whatWasDone(
     case 'hold':
       return { did: `Held: it does not go to ${target} until somebody releases it.`, undo: undo('Release', 'release') };
     case 'release':
+      if (!hasChanged) return { did: `It was not held: nothing has changed. ${explanation.text}` };
       return {
         did: `Released. ${explanation.text}`,
         ...(state === 'waiting' && { undo: undo('Hold again', 'hold') }),
       };
     case 'first':
       return { did: `It is the first of ${target} now. ${explanation.text}` };
+    case 'resolve':
+      return {
+        did: `Resolved: the delivery to ${target} no longer counts as ${delivery.resolution?.from ?? 'failed'}.`,
+        undo: undo('Reopen', 'reopen'),
+      };
     case 'reopen':
       return { did: `It is ${state} again.` };
   }

@@ -7,6 +7,7 @@ export function emptyAsMissing(query: unknown): Record<string, unknown> {
   return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== ''));
 }
 
+const dayMs = 86_400_000;
 const day = z.iso.date('a day such as 2026-03-01').optional();
 const zone = z
   .string()
@@ -55,9 +56,10 @@ export function dayFields(label: string, { from, to, zone: name }: DayRange): Ht
 /** When a day (YYYY-MM-DD) begins in a time zone, ms since 1970. */
 export function startOfDay(date: string, timeZone: string): number {
   const local = Date.parse(`${date}T00:00:00Z`);
-  // The offset at that time; it may differ from that of the same time in UTC.
-  const guess = local - offsetMs(local, timeZone);
-  return local - offsetMs(guess, timeZone);
+  // Before and after a change of the clock: it may leave out midnight, or repeat it.
+  const offsets = [local - dayMs, local + dayMs].map((at) => offsetMs(at, timeZone));
+  const starts = offsets.map((offset) => local - offset).toSorted((one, other) => one - other);
+  return starts.find((at) => at + offsetMs(at, timeZone) >= local) ?? local;
 }
 
 function offsetMs(at: number, timeZone: string): number {
@@ -69,7 +71,7 @@ function offsetMs(at: number, timeZone: string): number {
 }
 
 function dayAfter(date: string): string {
-  return new Date(Date.parse(`${date}T00:00:00Z`) + 86_400_000).toISOString().slice(0, 10);
+  return new Date(Date.parse(`${date}T00:00:00Z`) + dayMs).toISOString().slice(0, 10);
 }
 
 function isZone(name: string): boolean {

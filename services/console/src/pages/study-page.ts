@@ -194,7 +194,7 @@ function actions(context: ConsoleContext, study: StudyDetail, identity: Identity
         data-method="POST"
         data-path="/api/route"
         data-body="${body}"
-        data-done="The study is routed again."
+        data-preview="/api/route/preview"
         data-confirm="Route ${study.label?.patientName || 'this study'}${study.label?.accessionNumber && ` (accession ${study.label.accessionNumber})`} again, by the current rules?"
       >
         <h3>By the rules</h3>
@@ -211,7 +211,6 @@ function actions(context: ConsoleContext, study: StudyDetail, identity: Identity
         data-path="/api/route"
         data-body="${body}"
         data-preview="/api/route/preview"
-        data-done="The study is being sent to the target."
       >
         <h3>To one target</h3>
         <p class="muted">Regardless of the rules.</p>

@@ -85,6 +85,18 @@ async function act(element, method, path, body, done) {
   }
 }
 
+/** The second click of a double click: what it hits may have taken the place of what was meant. */
+const actionButtons = 'button[data-path], button[data-bulk], form[data-path] button, dialog button';
+document.addEventListener(
+  'click',
+  (event) => {
+    if (event.detail < 2 || !event.target.closest(actionButtons)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  },
+  { capture: true },
+);
+
 document.addEventListener('click', async (event) => {
   const button = event.target.closest('button[data-path]');
   if (button) {
@@ -110,11 +122,24 @@ document.addEventListener('click', async (event) => {
   }
 });
 
+/** Forms that wait for an answer: a second Enter sends nothing. */
+const sending = new WeakSet();
+
 /** Forms whose fields are sent as JSON. */
 document.addEventListener('submit', async (event) => {
   const form = event.target.closest('form[data-path]');
   if (!form) return;
   event.preventDefault();
+  if (sending.has(form)) return;
+  sending.add(form);
+  try {
+    await sendForm(form, event.submitter ?? form.querySelector('button'));
+  } finally {
+    sending.delete(form);
+  }
+});
+
+async function sendForm(form, button) {
   const body = { ...JSON.parse(form.dataset.body ?? '{}') };
   for (const field of form.elements) {
     if (!field.name) continue;
@@ -124,14 +149,14 @@ document.addEventListener('submit', async (event) => {
     else if (field.dataset.list !== undefined) body[field.name] = [field.value];
     else body[field.name] = field.value;
   }
-  const button = event.submitter ?? form.querySelector('button');
   if (form.dataset.count && !(await counted(form.dataset.count, body))) return;
-  if (form.dataset.preview && !(await previewed(form.dataset.preview, body))) return;
-  if (form.dataset.confirm && !(await confirmed(form.dataset.confirm))) return;
+  if (form.dataset.preview) {
+    if (!(await previewed(form.dataset, body))) return;
+  } else if (form.dataset.confirm && !(await confirmed(form.dataset.confirm))) return;
   await act(button, form.dataset.method, form.dataset.path, body, (told) =>
     notice(told?.did ?? form.dataset.done ?? 'Done.'),
   );
-});
+}
 
 /** Says how many studies are meant, and asks. */
 async function counted(path, body) {
@@ -139,28 +164,38 @@ async function counted(path, body) {
     const { count } = await ask('POST', path, body);
     if (count === 0) notice('No study matches this filter.');
     if (count === 0) return false;
-    const to = body.targets?.join(', ') ?? (body.rule ? `by the rule ${body.rule}` : 'by the rules');
-    return await confirmed(`Route ${count} ${count === 1 ? 'study' : 'studies'} of ${body.source} to ${to}?`);
+    const how = body.targets
+      ? `to ${body.targets.join(', ')}`
+      : body.rule
+        ? `by the rule ${body.rule}`
+        : 'by the rules';
+    return await confirmed(`Route ${count} ${count === 1 ? 'study' : 'studies'} of ${body.source} ${how}?`);
   } catch (error) {
-    notice(error.message, true);
+    notice(error.message, { isBad: true });
     return false;
   }
 }
 
-/** Asks before something is sent that its target has already; then all of it is sent again. */
-async function previewed(path, body) {
-  if (body.everything) return true;
+/**
+ * Shows what the targets have confirmed already. Asks if the form has a question, and before something is sent that its targets
+ * have completely; then all of it is sent again.
+ */
+async function previewed({ preview, confirm }, body) {
+  if (body.everything && !confirm) return true;
   try {
-    const { targets } = await ask('POST', path, body);
-    if (targets.length === 0 || targets.some(({ total, confirmed: known }) => known < total)) return true;
+    const { targets } = await ask('POST', preview, body);
+    const isThere = targets.length > 0 && targets.every(({ total, confirmed: known }) => known >= total);
+    const again = isThere && !body.everything;
+    if (!again && !confirm) return true;
     const lines = targets.map(
       ({ target, total, confirmed: known }) => `${target}: already confirmed: ${known} of ${total}`,
     );
-    if (!(await confirmed(`${lines.join('\n')}\n\nResend anyway?`))) return false;
-    body.everything = true;
+    const text = [confirm, lines.join('\n'), again && 'Resend anyway?'].filter(Boolean).join('\n\n');
+    if (!(await confirmed(text))) return false;
+    if (again) body.everything = true;
     return true;
   } catch (error) {
-    notice(error.message, true);
+    notice(error.message, { isBad: true });
     return false;
   }
 }
