@@ -1,8 +1,10 @@
 import { readHealth, type HealthFinding } from '@dicom-dispatch/operations';
+import { withDeadline } from '@dicom-dispatch/state/redis';
 import type { ViewContext } from '../views/view-context.ts';
 import { listSources } from '../views/show-system.ts';
 
 const keptMs = 2_000;
+const answerWithinMs = 3_000;
 
 /** Reads the health once for simultaneous callers: pages, banner, metrics, notifications. */
 export function shareHealth(context: () => ViewContext): () => Promise<readonly HealthFinding[]> {
@@ -16,6 +18,11 @@ export function shareHealth(context: () => ViewContext): () => Promise<readonly 
 async function read(context: ViewContext): Promise<readonly HealthFinding[]> {
   // Without Redis the sources cannot be read either.
   if (context.redis.status !== 'ready') return readHealth(context.operations);
+  try {
+    await withDeadline(context.redis.ping(), answerWithinMs);
+  } catch {
+    return readHealth(context.operations);
+  }
   const sources = await listSources(context).catch(() => undefined);
   return readHealth(context.operations, sources);
 }

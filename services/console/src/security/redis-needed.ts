@@ -1,10 +1,16 @@
 import { once } from 'node:events';
+import { withDeadline } from '@dicom-dispatch/state/redis';
+import type { Redis } from '@dicom-dispatch/runtime';
 import type { FastifyInstance } from 'fastify';
 import type { ConsoleContext } from '../console-context.ts';
 import { html } from '../pages/html.ts';
 import { sendPage } from '../pages/layout/page.ts';
 
 const waitMs = 2_000;
+/** A connected Redis that has not answered for so long does not respond: it is frozen, or the network drops its packets. */
+const answerWithinMs = 5_000;
+/** How long an answer counts. */
+const keptMs = 1_000;
 const withoutRedis = new Set(['/healthz', '/readyz', '/metrics', '/static/:version/:name']);
 
 /**
@@ -13,11 +19,12 @@ const withoutRedis = new Set(['/healthz', '/readyz', '/metrics', '/static/:versi
  */
 export function requireRedis(server: FastifyInstance, context: ConsoleContext): void {
   const { redis } = context;
+  const answers = shareAnswer(redis);
   server.addHook('onRequest', async (request, reply) => {
-    if (redis.status === 'ready' || withoutRedis.has(request.routeOptions.url ?? '')) return undefined;
-    await once(redis, 'ready', { signal: AbortSignal.timeout(waitMs) }).catch(() => {});
+    if (withoutRedis.has(request.routeOptions.url ?? '')) return undefined;
+    if (redis.status !== 'ready') await once(redis, 'ready', { signal: AbortSignal.timeout(waitMs) }).catch(() => {});
     // It may have become available and unavailable again meanwhile.
-    if ((redis.status as string) === 'ready') return undefined;
+    if (redis.status === 'ready' && (await answers())) return undefined;
     void reply.code(503);
     const isPage = request.method === 'GET' && (request.headers.accept ?? '').includes('text/html');
     if (!isPage) return reply.send({ error: 'unavailable', message: 'Redis does not respond; try again.' });
@@ -27,4 +34,20 @@ export function requireRedis(server: FastifyInstance, context: ConsoleContext): 
     </div>`;
     return sendPage(context, request, reply, { id: 'health', title: 'Redis does not respond', body });
   });
+}
+
+/** Asks Redis for a sign of life, once for all requests of a second. */
+function shareAnswer(redis: Redis): () => Promise<boolean> {
+  let last: { readonly at: number; readonly answered: Promise<boolean> } | undefined;
+  return () => {
+    if (!last || performance.now() - last.at > keptMs) {
+      const ping = withDeadline(redis.ping(), answerWithinMs);
+      const answered = ping.then(
+        () => true,
+        () => false,
+      );
+      last = { at: performance.now(), answered };
+    }
+    return last.answered;
+  };
 }

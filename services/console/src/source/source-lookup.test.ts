@@ -43,6 +43,9 @@ describe('queries of the console to a source', () => {
       '花子',
       '佐藤 花子',
       'はなこ さとう',
+      // Without a space, as these names are often written.
+      '佐藤花子',
+      'さとうはなこ',
       study!.label!.patientName,
     ]) {
       expect(
@@ -57,6 +60,23 @@ describe('queries of the console to a source', () => {
       expect(byId.map(({ studyInstanceUid }) => studyInstanceUid)).toEqual([study!.studyInstanceUid]);
     }
     await blind.reset();
+  });
+
+  it('finds a name of many words with the given name first, and letters whose accents were entered separately', async () => {
+    const Tags = {
+      PatientName: 'Van der Berg^Anna Maria',
+      AccessionNumber: 'Ä 47/11',
+      SpecificCharacterSet: 'ISO_IR 100',
+    };
+    const { ParentStudy: id } = (await server.send('POST', '/tools/create-dicom', { Tags })) as { ParentStudy: string };
+    for (const text of ['Anna Maria Van der Berg', 'Ä 47/11', 'A\u0308 47/11']) {
+      const { found } = await lookup.search(text);
+      expect(
+        found.map(({ orthancStudyId }) => orthancStudyId),
+        text,
+      ).toEqual([id]);
+    }
+    await server.send('DELETE', `/studies/${id}`);
   });
 
   it('reads labels of many together, and omits deleted ones', async () => {

@@ -99,7 +99,9 @@ export class SourceLookup {
   }
 
   /** Studies of all sources that match a text: accession number, patient, UID or description. */
-  async search(text: string): Promise<FoundStudies> {
+  async search(entered: string): Promise<FoundStudies> {
+    // Some systems enter letters and accents as separate characters.
+    const text = entered.normalize('NFC');
     const silent: string[] = [];
     const cut: string[] = [];
     const lists = await Promise.all(
@@ -190,14 +192,32 @@ function queriesFor(text: string): Record<string, string>[] {
   ];
 }
 
-/** More words are searched in the order in which they were entered. */
+/** More words are searched in the order in which they were entered, beginning with any of them. */
 const maxPermuted = 3;
+const maxRotated = 8;
+/** A name that is written without a space between family name and given name. */
+const oneWordName = /^[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}ー々]{2,8}$/u;
 
 /** Words of a name in any order, as the pages write them and as people do; the value has carets (PS3.5, section 6.2.1). */
 function namesFor(text: string): string[] {
   const words = text.split(/[\s,^=・·]+/).filter((word) => word !== '');
-  const orders = words.length > maxPermuted ? [words] : permutations(words);
+  const [first = ''] = words;
+  const orders =
+    words.length === 1 && oneWordName.test(first)
+      ? [words, ...splits(first)]
+      : words.length > maxPermuted
+        ? rotations(words.slice(0, maxRotated))
+        : permutations(words);
   return [...new Set(orders.map((order) => `*${order.join('*')}*`))];
+}
+
+function splits(word: string): string[][] {
+  const letters = [...word];
+  return letters.slice(1).map((_, at) => [letters.slice(0, at + 1).join(''), letters.slice(at + 1).join('')]);
+}
+
+function rotations(words: readonly string[]): string[][] {
+  return words.map((_, at) => [...words.slice(at), ...words.slice(0, at)]);
 }
 
 function permutations(words: readonly string[]): string[][] {
