@@ -1,26 +1,19 @@
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import {
-  launchBrowser,
-  startOrthanc,
-  tempFolder,
-  waitFor,
-  type Browser,
-  type OrthancServer,
-  type Page,
-} from '@dicom-dispatch/harness';
+import { startOrthanc, tempFolder, waitFor, type OrthancServer, type Page } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { TargetStats } from '@dicom-dispatch/state/target-stats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
+import { Operator, operatorConsole, operatorEnv } from './support/operator.ts';
 import { pacsTarget } from './support/pacs-target.ts';
 import { runCli } from './support/run-cli.ts';
 import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
 import { prefix, startSystem, type System, type UploadedStudy } from './support/system.ts';
 
 /*
- * An operator's daily tasks, in a browser, with real servers: each task is limited to four clicks from the front page.
- * Selecting from a list and typing are not counted.
+ * An operator's fifteen daily tasks, in a browser, with real servers: each task is limited to four clicks from the front
+ * page. Selecting from a list and typing are not counted.
  */
 
 const oldStudies = 500;
@@ -33,23 +26,17 @@ let pacs: FaultScp;
 /** Another archive, from which studies are fetched. */
 let remote: OrthancServer;
 let dispatch: RunningDispatch;
-let browser: Browser & AsyncDisposable;
+let operator: Operator;
 let wanted: UploadedStudy;
 /** SOP Instance UIDs that the PACS rejects. */
 const refused = new Set<string>();
 
 beforeAll(async () => {
   // The command line reads the same configuration.
-  process.env['SEARCH_KEY'] = searchKey;
+  Object.assign(process.env, { SEARCH_KEY: searchKey, ...operatorEnv });
   started = new AsyncDisposableStack();
-  [system, pacs, browser, remote] = await Promise.all([
-    startSystem(),
-    startFaultScp(),
-    launchBrowser(),
-    startOrthanc(),
-  ]);
+  [system, pacs, remote] = await Promise.all([startSystem(), startFaultScp(), startOrthanc()]);
   started.defer(() => remote.stop());
-  started.use(browser);
   started.use(pacs);
   started.use(system);
   const [archive, research] = [started.use(await tempFolder('archive')), started.use(await tempFolder('research'))];
@@ -57,7 +44,7 @@ beforeAll(async () => {
   pacs.answer = (uid) => (refused.has(uid) ? 0xc000 : 0);
   dispatch = started.use(
     await startDispatch({
-      env: { SEARCH_KEY: searchKey },
+      env: { SEARCH_KEY: searchKey, ...operatorEnv },
       config: system.config(
         {
           pacs: pacsTarget(pacs, { concurrency: 4 }),
@@ -65,10 +52,15 @@ beforeAll(async () => {
           research: { type: 'folder', path: research.path },
           remote: { type: 'orthanc', url: remote.url },
         },
-        { rules: [{ name: 'all', targets: ['pacs'] }], records: { searchKey: '${SEARCH_KEY}' } },
+        {
+          rules: [{ name: 'all', targets: ['pacs'] }],
+          records: { searchKey: '${SEARCH_KEY}' },
+          console: operatorConsole,
+        },
       ),
     }),
   );
+  operator = started.use(await Operator.signIn(dispatch.url));
   wanted = await upload('wanted', { AccessionNumber: 'A4711', StudyDate: '20260301' });
   await system.untilDelivery(wanted, 'pacs', ['delivered']);
 });
@@ -90,34 +82,8 @@ async function many<T>(count: number, act: (index: number) => Promise<T>): Promi
   return results;
 }
 
-/** Performs a task from the front page and fails if it takes more than four clicks. */
-async function task(act: (page: Page, click: (what: ReturnType<Page['locator']>) => Promise<void>) => Promise<void>) {
-  const page = await browser.newPage();
-  let clicks = 0;
-  try {
-    await page.goto(`${dispatch.url}/studies`);
-    await act(page, async (what) => {
-      clicks += 1;
-      await what.click();
-    });
-  } finally {
-    await page.close();
-  }
-  expect(clicks).toBeLessThanOrEqual(4);
-}
-
-async function search(page: Page, text: string): Promise<void> {
-  await page.getByRole('searchbox').fill(text);
-  await page.keyboard.press('Enter');
-  await page.waitForURL('**/studies?search=*');
-}
-
-/** Sends a request to the API. */
-async function post(path: string, body: object = {}): Promise<{ deliveries: { deliveryId: string }[] }> {
-  const headers = { 'content-type': 'application/json' };
-  const answer = await fetch(`${dispatch.url}/api${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
-  return answer.json() as Promise<{ deliveries: { deliveryId: string }[] }>;
-}
+const task: Operator['task'] = (act) => operator.task(act);
+const post: Operator['post'] = (path, body) => operator.post(path, body);
 
 const yes = (page: Page) => page.getByRole('button', { name: 'Confirm' });
 const storesOf = ({ datasets }: UploadedStudy) =>
@@ -125,14 +91,14 @@ const storesOf = ({ datasets }: UploadedStudy) =>
 
 describe('an operator in a browser', () => {
   it('finds a study by its accession number and sends it again, after showing that it is already there', async () => {
-    await task(async (page, click) => {
-      await search(page, 'A4711');
+    await task(async ({ page, click, search }) => {
+      await search('A4711');
       await click(page.locator('tbody tr').getByRole('link').first());
       await page.locator('select[name="targets"]').selectOption('pacs');
       await click(page.getByRole('button', { name: 'Send', exact: true }));
       await page.locator('#ask-text', { hasText: 'pacs: already confirmed: 1 of 1' }).waitFor();
       await click(yes(page));
-      await page.getByText('The study is being sent to the target.').waitFor();
+      await page.getByText('The study is routed to pacs.').waitFor();
     });
     await waitFor(() => storesOf(wanted) === 2, { message: 'it is stored a second time' });
     // The record of what the rules did is unchanged.
@@ -141,8 +107,8 @@ describe('an operator in a browser', () => {
   });
 
   it('sends a study to another target', async () => {
-    await task(async (page, click) => {
-      await search(page, 'A4711');
+    await task(async ({ page, click, search }) => {
+      await search('A4711');
       await click(page.locator('tbody tr').getByRole('link').first());
       await page.locator('select[name="targets"]').selectOption('research');
       await click(page.getByRole('button', { name: 'Send', exact: true }));
@@ -163,8 +129,8 @@ describe('an operator in a browser', () => {
     const [first] = studies;
     refused.clear();
     for (const uid of first?.datasets.keys() ?? []) refused.add(uid);
-    await task(async (page, click) => {
-      await click(page.getByRole('link', { name: 'Targets', exact: true }));
+    await task(async ({ page, click }) => {
+      await click(page.getByRole('link', { name: 'Targets', exact: true }).first());
       await click(page.getByRole('link', { name: 'pacs', exact: true }));
       await click(page.getByRole('button', { name: /^Retry these/ }));
       await page.locator('#ask-text', { hasText: `Retry ${failing} deliveries?` }).waitFor();
@@ -181,20 +147,20 @@ describe('an operator in a browser', () => {
   }, 150_000);
 
   it('shows who retried a delivery', async () => {
-    await task(async (page, click) => {
-      await search(page, 'F7');
+    await task(async ({ page, click, search }) => {
+      await search('F7');
       await click(page.locator('tbody tr').getByRole('link').first());
       const delivery = page.getByRole('region', { name: 'Delivery to pacs' });
       await delivery.getByText('It is delivered').waitFor();
       await click(delivery.locator('summary', { hasText: 'Timeline' }));
-      await delivery.getByText(/retried by \S+/).waitFor();
+      await delivery.getByText(`retried by ${operator.name}`).waitFor();
     });
   });
 
   it('settles a failure with a reason: it counts no longer', async () => {
     const [failed] = (await system.records.deliveries({ state: 'failed', limit: 1 })).records;
-    await task(async (page, click) => {
-      await search(page, failed?.studyInstanceUid ?? '');
+    await task(async ({ page, click, search }) => {
+      await search(failed?.studyInstanceUid ?? '');
       await click(page.locator('tbody tr').getByRole('link').first());
       await click(page.getByRole('button', { name: /^Resolve …/ }));
       await page.getByLabel('Reason').fill('sent from the modality');
@@ -205,8 +171,8 @@ describe('an operator in a browser', () => {
   });
 
   it('shows which rule sent a study', async () => {
-    await task(async (page, click) => {
-      await search(page, 'A4711');
+    await task(async ({ page, click, search }) => {
+      await search('A4711');
       await click(page.locator('tbody tr').getByRole('link').first());
       await page.getByRole('row', { name: /all .*applies/ }).waitFor();
     });
@@ -216,14 +182,14 @@ describe('an operator in a browser', () => {
     await post('/targets/research/pause');
     const [study] = (await system.records.studies({ limit: 1 })).records;
     await post('/route', { source: 'main', orthancStudyId: study?.orthancStudyId, targets: ['research'] });
-    await task(async (page, click) => {
-      await search(page, study?.studyInstanceUid ?? '');
+    await task(async ({ page, click, search }) => {
+      await search(study?.studyInstanceUid ?? '');
       await click(page.locator('tbody tr').getByRole('link').first());
       const delivery = page.getByRole('region', { name: 'Delivery to research' });
       await click(delivery.getByRole('button', { name: /^Hold/ }));
       await delivery.locator('.chip.held').waitFor();
     });
-    await task(async (page, click) => {
+    await task(async ({ page, click }) => {
       await click(page.getByRole('link', { name: 'Deliveries', exact: true }).first());
       // Selecting with the arrow keys changes nothing yet.
       await page.getByLabel('State').focus();
@@ -250,7 +216,7 @@ describe('an operator in a browser', () => {
     const instance = (ms: number, at: number) => stats.ended('archive', 'delivered', new Map([['instance', ms]]), at);
     for (let one = 0; one < 20; one += 1) await instance(80, Date.now() - 2 * 86_400_000);
     for (let one = 0; one < 10; one += 1) await instance(900, Date.now());
-    await task(async (page, click) => {
+    await task(async ({ page, click }) => {
       await click(page.getByRole('link', { name: 'Targets', exact: true }).first());
       const row = page.locator('tbody tr', { hasText: 'slower than usual' });
       await click(row.getByRole('link', { name: 'archive' }));
@@ -265,8 +231,7 @@ describe('an operator in a browser', () => {
       timeoutMs: 120_000,
       message: 'all of them wait',
     });
-    await task(async (page, click) => {
-      await page.goto(dispatch.url);
+    await task(async ({ page, click }) => {
       await click(page.getByRole('link', { name: /the target pacs cannot be used/ }));
       const test = page.getByRole('button', { name: 'Test connection' });
       await test.waitFor();
@@ -291,8 +256,8 @@ describe('an operator in a browser', () => {
       ids.push(deliveries[0]?.deliveryId ?? '');
     }
     const last = studies.at(-1);
-    await task(async (page, click) => {
-      await search(page, last?.studyInstanceUid ?? '');
+    await task(async ({ page, click, search }) => {
+      await search(last?.studyInstanceUid ?? '');
       await click(page.locator('tbody tr').getByRole('link').first());
       const delivery = page.getByRole('region', { name: 'Delivery to research' });
       await click(delivery.getByRole('button', { name: /^Send first/ }));
@@ -307,8 +272,8 @@ describe('an operator in a browser', () => {
 
   it('answers whether a study was delivered that has left its source', async () => {
     await fetch(`${system.orthanc.url}/studies/${wanted.orthancStudyId}`, { method: 'DELETE' });
-    await task(async (page, click) => {
-      await search(page, 'A4711');
+    await task(async ({ page, click, search }) => {
+      await search('A4711');
       await page.getByText('no longer in main').waitFor();
       await click(page.getByRole('link', { name: 'receipt' }));
       await page.getByRole('heading', { name: 'pacs' }).first().waitFor();
@@ -321,7 +286,7 @@ describe('an operator in a browser', () => {
     const attributes = { AccessionNumber: 'R0815' };
     const prior = makeStudy({ seed: 'remote', instancesPerSeries: 3, rows: 8, columns: 8, quick: true, attributes });
     for (const { bytes } of prior) await remote.upload(bytes);
-    await task(async (page, click) => {
+    await task(async ({ page, click }) => {
       await click(page.getByRole('link', { name: 'Fetch' }));
       await page.locator('select[name="target"]').selectOption('remote');
       await page.getByLabel('Accession number').fill('R0815');
@@ -349,6 +314,22 @@ describe('an operator in a browser', () => {
     ]);
   });
 
+  it('signs in again after the session has ended, and is back at the study', async () => {
+    await task(async ({ page, click, search }) => {
+      await search('F7');
+      await click(page.locator('tbody tr').getByRole('link').first());
+      await page.getByRole('region', { name: 'Delivery to pacs' }).waitFor();
+      const study = page.url();
+      await post('/sessions/end', { name: operator.name });
+      await page.getByRole('alert').getByText('Your session has ended').waitFor();
+      await click(page.getByRole('link', { name: 'Sign in again' }));
+      await operator.enterPassword(page);
+      await click(page.getByRole('button', { name: 'Sign in' }));
+      await page.waitForURL(study);
+      await page.getByRole('region', { name: 'Delivery to pacs' }).waitFor();
+    });
+  });
+
   it('routes five hundred old studies', async () => {
     const folder = dirname(dispatch.configFile);
     const filter = ['--source', 'main', '--description', 'OLD', '--until', '2001-12-31', '--to', 'archive'];
@@ -359,7 +340,7 @@ describe('an operator in a browser', () => {
       `${oldStudies} studies of main would be routed to archive`,
       '',
     ]);
-    await task(async (page, click) => {
+    await task(async ({ page, click }) => {
       await click(page.getByRole('link', { name: 'Batches' }));
       await page.getByLabel('Description has').fill('OLD');
       await page.locator('select[name="targets"]').selectOption('archive');
@@ -372,7 +353,7 @@ describe('an operator in a browser', () => {
       timeoutMs: 240_000,
       message: 'all of them are in the archive',
     });
-    const { batches } = (await dispatch.get('/api/batches')).body as { batches: object[] };
+    const { batches } = await operator.get<{ batches: object[] }>('/api/batches');
     expect(batches).toMatchObject([{ state: 'done', total: oldStudies, routed: oldStudies, skipped: 0, failed: 0 }]);
   }, 300_000);
 
@@ -380,16 +361,14 @@ describe('an operator in a browser', () => {
     await system.orthanc.kill('SIGKILL');
     await waitFor(
       async () => {
-        const { findings } = (await dispatch.get('/api/health')).body as { findings: { kind: string }[] };
+        const { findings } = await operator.get<{ findings: { kind: string }[] }>('/api/health');
         return findings.some(({ kind }) => kind === 'source-silent');
       },
       { timeoutMs: 60_000, message: 'it is noticed' },
     );
-    await task(async (page, click) => {
-      await page.goto(dispatch.url);
+    await task(async ({ page, click, search }) => {
       await page.locator('[data-kind="source-silent"]').waitFor();
-      await click(page.getByRole('link', { name: 'Studies', exact: true }).first());
-      await search(page, 'A4711');
+      await search('A4711');
       await page.getByText('main does not answer. Its studies that were routed are found by').waitFor();
       await page.getByText('main could not be queried').waitFor();
       await click(page.getByRole('link', { name: 'receipt' }));
