@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { createServer, type Server, type Socket } from 'node:net';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import {
   freePort,
   httpRequest,
@@ -210,4 +212,37 @@ describe('settings that cannot be used', () => {
     const given = await ask(orthanc, 'GET', `/dispatch/studies/${id}`);
     expect([given.status, errorOf(given)]).toEqual([503, expect.stringContaining(reason)]);
   });
+});
+
+/** The module `orthanc` of orthanc-python 5, whose answers take a status and bytes; version 4 also needs a length. */
+const version5 = `
+import json, runpy, sys, types
+
+class RestOutput:
+    def SetHttpHeader(self, name, value):
+        pass
+    def SendHttpStatus(self, status, body):
+        print(json.dumps([status, bytes(body).decode()]))
+
+orthanc = types.ModuleType("orthanc")
+orthanc.GetConfiguration = lambda: json.dumps({"DicomDispatch": {"Secret": "x", "Url": sys.argv[2]}})
+for name in ("LogError", "LogWarning", "RegisterOnChangeCallback", "RegisterRestCallback"):
+    setattr(orthanc, name, lambda *values: None)
+sys.modules["orthanc"] = orthanc
+plugin = runpy.run_path(sys.argv[1])
+plugin["on_state"](RestOutput(), "/", method="GET", groups=["${id}"])
+plugin["on_route"](RestOutput(), "/", method="POST", groups=["${id}"], headers={"sec-fetch-site": "cross-site"})
+`;
+
+it('answers with the API of orthanc-python 5, too', async () => {
+  const url = `http://127.0.0.1:${await freePort()}`;
+  const { stdout } = await promisify(execFile)('python3', ['-c', version5, script, url]);
+  const answers = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as [number, string]);
+  expect(answers.map(([status, body]) => [status, JSON.parse(body)])).toEqual([
+    [503, { error: `dicom-dispatch cannot be reached at ${url} (Connection refused)` }],
+    [403, { error: 'the request was sent by a page of another site' }],
+  ]);
 });
