@@ -318,6 +318,8 @@ describe('the console in a browser', () => {
       '/cache',
       '/batches',
       '/fetch?target=pacs&accession=none',
+      '/notifications',
+      '/targets/cloud/audit',
       '/audit',
       '/configuration',
       '/configuration/targets',

@@ -124,9 +124,12 @@ export function addBatchRoutes(server: ApiServer, context: ConsoleContext): void
       `/api/batches/:batch/${action}`,
       {
         config: { access: 'operator', action: `${action} batch` },
-        schema: { tags, summary, params: byId, response: answers(batch) },
+        schema: { tags, summary, params: byId, response: answers(batch.extend({ did: z.string() })) },
       },
-      async (request) => toBatch(await changeBatch(operations, (request.params as z.infer<typeof byId>).batch, action)),
+      async (request) => {
+        const changed = await changeBatch(operations, (request.params as z.infer<typeof byId>).batch, action);
+        return { ...toBatch(changed), did: whatWasDone(changed) };
+      },
     );
   }
 
@@ -148,4 +151,10 @@ export function addBatchRoutes(server: ApiServer, context: ConsoleContext): void
       return toBatch(await setBatchRate(operations, request.params.batch, studiesPerMinute ?? undefined));
     },
   );
+}
+
+function whatWasDone({ source, state, total, routed, skipped, failed }: Batch): string {
+  const left = total - routed - skipped - failed;
+  const what = { running: 'is running', paused: 'is paused', done: 'has ended', cancelled: 'is cancelled' }[state];
+  return `The batch of ${source} ${what}: ${routed} of ${total} studies are routed, ${left} ${state === 'cancelled' ? 'are not' : 'remain'}.`;
 }

@@ -116,10 +116,18 @@ export function addFetchRoutes(server: ApiServer, context: ConsoleContext): void
         tags,
         summary: 'End a fetch; what has arrived stays',
         params: z.object({ fetch: z.string().max(40) }),
-        response: answers(fetched),
+        response: answers(fetched.extend({ did: z.string() })),
       },
     },
-    async (request) => context.fetches.cancel(request.params.fetch),
+    async (request) => {
+      const record = await context.fetches.cancel(request.params.fetch);
+      const { state, completed } = record;
+      const did =
+        state === 'running'
+          ? `The fetch is being cancelled: ${completed} instances have arrived, and stay.`
+          : `The fetch is ${state}: ${completed} instances have arrived.`;
+      return { ...record, did };
+    },
   );
 }
 

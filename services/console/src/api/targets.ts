@@ -10,6 +10,7 @@ import {
   setTargetConcurrency,
   setTargetRate,
   testTarget,
+  type OrphanResult,
 } from '@dicom-dispatch/operations';
 import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';
@@ -163,8 +164,14 @@ export function addTargetRoutes(server: ApiServer, context: ConsoleContext): voi
     z.object({
       done: z.number().int(),
       left: z.number().int().describe('running, or changed in the meantime'),
+      did: z.string(),
     }),
   );
+  const decisionDone = ({ done, left }: OrphanResult, what: string): OrphanResult & { did: string } => ({
+    done,
+    left,
+    did: `${done} ${done === 1 ? 'delivery is' : 'deliveries are'} ${what}.${left === 0 ? '' : ` ${left} more ${left === 1 ? 'is' : 'are'} running or came meanwhile: repeat it for these.`}`,
+  });
 
   server.post(
     '/api/targets/:target/move',
@@ -181,7 +188,7 @@ export function addTargetRoutes(server: ApiServer, context: ConsoleContext): voi
     async (request) => {
       const { to } = request.body;
       request.auditDetail = `to ${to}`;
-      return { ...(await moveOrphan(operations, request.params.target, to, actorOf(request))) };
+      return decisionDone(await moveOrphan(operations, request.params.target, to, actorOf(request)), `moved to ${to}`);
     },
   );
 
@@ -196,7 +203,7 @@ export function addTargetRoutes(server: ApiServer, context: ConsoleContext): voi
         response: decided,
       },
     },
-    async (request) => ({ ...(await dropOrphan(operations, request.params.target, actorOf(request))) }),
+    async (request) => decisionDone(await dropOrphan(operations, request.params.target, actorOf(request)), 'cancelled'),
   );
 
   server.post(

@@ -80,6 +80,22 @@ it('an act is undone from its notice', async () => {
   await page.close();
 });
 
+it('a reason is confirmed with Enter, and nobody has to give one to go back', async () => {
+  const { a } = await test.route();
+  await test.operations.records.update(a, { state: 'failed' });
+  const page = await browser.newPage();
+  await page.goto(`${test.url}/deliveries/${a}`);
+  const resolve = page.getByRole('button', { name: /^Resolve/ });
+  await resolve.click();
+  await page.getByRole('button', { name: 'Go back' }).click();
+  await page.locator('#ask').waitFor({ state: 'hidden' });
+  await resolve.click();
+  await page.getByLabel('Reason').fill('sent from the modality');
+  await page.getByLabel('Reason').press('Enter');
+  await page.getByText('Resolved: the delivery to a no longer counts as failed.').waitFor();
+  await page.close();
+});
+
 it('rows keep their places while the pointer is among them, and follow the list when it leaves', async () => {
   const before = await test.route();
   const page = await browser.newPage();

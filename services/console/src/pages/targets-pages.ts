@@ -221,7 +221,7 @@ function decision(target: TargetDetail, others: readonly string[], identity: Ide
           <section class="card">
             <h3>Move</h3>
             <p class="muted">Another target receives the waiting deliveries. Their transforms stay the same.</p>
-            <form data-method="POST" data-path="${path}/move" data-done="They are moved." class="filter">
+            <form data-method="POST" data-path="${path}/move" class="filter">
               ${select(
                 'to',
                 'To',

@@ -43,6 +43,9 @@ function confirmed(text) {
   });
 }
 
+// No submit button: it would be the one that Enter presses in the field of the reason.
+dialog?.querySelector('[data-close]')?.addEventListener('click', () => dialog.close('no'));
+
 /** Asks the reader for a reason; undefined when there is to be none of it. */
 async function reasonFor(text) {
   const field = dialog.querySelector('#ask-reason');
@@ -80,6 +83,8 @@ async function act(element, method, path, body, done) {
     if (told?.asks && (await confirmed(told.asks.text))) await act(element, method, path, { anyway: true }, done);
   } catch (error) {
     notice(error.message, { isBad: true });
+    // Another operator may have been faster.
+    await refresh(true);
   } finally {
     element.disabled = false;
   }
@@ -218,7 +223,9 @@ async function actOnMany(button) {
     if (button.dataset.reason ? reason === undefined : !(await confirmed(question))) return;
     const result = await ask('POST', '/api/bulk', { action, filter, reason });
     notice(
-      `${action}: ${result.done} of ${result.matched} done${result.skipped ? `, ${result.skipped} changed in the meantime` : ''}.`,
+      result.matched === 0
+        ? `There is nothing to ${action} any more.`
+        : `${action}: ${result.done} of ${result.matched} done${result.skipped ? `, ${result.skipped} changed in the meantime` : ''}.`,
     );
     await refresh(true);
   } catch (error) {
@@ -439,6 +446,9 @@ if (location.pathname !== '/sign-in' && location.pathname !== '/setup') {
   for (const name of ['online', 'offline']) addEventListener(name, look);
   document.addEventListener('visibilitychange', look);
 }
+
+// On a phone the links to the pages are one line that scrolls.
+document.querySelector('header.top [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
 
 // Times
 function showTimes() {

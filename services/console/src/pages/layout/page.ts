@@ -72,7 +72,7 @@ export function sendHtml(reply: FastifyReply, parts: BarePage): FastifyReply {
               ><span>Reason (no patient data)</span><input type="text" maxlength="200" autocomplete="off"
             /></label>
             <div class="buttons">
-              <button value="no" class="plain">Go back</button>
+              <button type="button" class="plain" data-close>Go back</button>
               <button value="yes" class="primary">Confirm</button>
             </div>
           </form>
