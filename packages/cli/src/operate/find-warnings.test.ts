@@ -340,6 +340,27 @@ describe('files that are no configuration', () => {
       'has a map of 6000 keys, at most 5000',
     ],
     ['a key that is there twice', () => 'redis: {}\nredis: {}\n', '2:1: is not YAML: Map keys must be unique'],
+    [
+      'a tag that includes a file',
+      () => yaml({ rules: '!include rules.yaml' }),
+      'has a tag that is not known (!include',
+    ],
+    ['a map as key', () => '? { a: b }\n: c\n', 'A key must be a name, not a map or list'],
+    [
+      'a reference with a default',
+      () => yaml(target('type: orthanc, url: "http://${HOST:-a}"')),
+      '${HOST:-a} is not a reference: write ${NAME}',
+    ],
+    ['a map instead of a list', () => yaml({ rules: '{}' }), 'rules: {} is not a list: write [a, b]'],
+    ['a file without anything', () => '', 'sources: is missing: a map is required'],
+    ['a number below its bound', () => yaml(target(`${dicom}, attempts: 0`)), 'attempts: 0: use at least 1'],
+    ['a number without end', () => yaml(target(`${dicom}, attempts: .inf`)), 'Infinity is not a number'],
+    [
+      'a file for the audit log alone',
+      () => yaml({ console: '{ audit: { file: /nowhere/audit.log }, listen: 1 }' }),
+      'console.listen: 1 is not a text',
+    ],
+    ['a timeout of years', () => yaml(target(`${dicom}, timeout: 999999d`)), 'timeout: is longer than 24d'],
     ['two documents', () => `${yaml()}---\n${yaml()}`, 'has more than one document (---): keep one'],
     ['a secret in an endless file', () => yaml({ redis: '{ url: { file: /dev/zero } }' }), 'larger than 64 KiB'],
     ['a secret in an empty file', () => yaml({ redis: '{ url: { file: /dev/null } }' }), '/dev/null is empty'],
@@ -401,8 +422,8 @@ describe('files and folders on this host', () => {
     await mkdir(`${folder.path}/files`);
     const at = (path: string): string => yaml(target(`type: folder, path: ${path}`));
     expect(await check(at(`${folder.path}/files`))).toEqual([]);
-    expect(await check(at('/dev/shm/files'))).toEqual([
-      expect.stringContaining('targets.pacs.path: /dev/shm/files is in memory (tmpfs)'),
+    expect(await check(at('/dev/shm'))).toEqual([
+      expect.stringContaining('targets.pacs.path: /dev/shm is in memory (tmpfs)'),
     ]);
     for (const root of ['/', '/srv/..']) {
       expect(await check(at(root))).toEqual([
@@ -479,6 +500,121 @@ it.runIf(canMount)('the key of sealed secrets on a read-only mount: its mode is 
     delete process.env['DICOM_DISPATCH_KEY_FILE'];
     run('umount', secret);
   }
+});
+
+describe('values that contradict each other', () => {
+  const f = (): string => `type: folder, path: ${folder.path}`;
+  const web = 'url: "http://127.0.0.1:1"';
+  it.each<[string, () => Readonly<Record<string, string>>, string]>([
+    [
+      'two targets at one place',
+      () => ({
+        targets: `{ pacs: { ${f()} }, again: { ${f()}/ } }`,
+        rules: '[{ name: all, targets: [pacs, again] }]',
+      }),
+      'targets.again: is the same place as the target pacs',
+    ],
+    [
+      'console and health at one port',
+      () => ({ console: '{ listen: "127.0.0.1:8081" }' }),
+      'health.router: port 8081 is also that of console.listen',
+    ],
+    [
+      'the console at the port of Orthanc',
+      () => ({ console: '{ listen: "127.0.0.1:8042" }' }),
+      'console.listen: port 8042 is also that of the source main',
+    ],
+    [
+      'a password without user',
+      () => ({ sources: '{ main: { url: http://127.0.0.1:8042, password: "${DISPATCH_TEST_SECRET}" } }' }),
+      'sources.main.password: is set without username',
+    ],
+    [
+      'a user without password',
+      () => ({ sources: '{ main: { url: http://127.0.0.1:8042, username: a } }' }),
+      'sources.main.username: is set without password',
+    ],
+    [
+      'a password in the address of a source',
+      () => ({ sources: '{ main: { url: http://a:word@127.0.0.1:8042 } }' }),
+      'write them as username and password',
+    ],
+    [
+      'groups that have no role',
+      () => ({ console: '{ oidc: { issuer: https://id.example, clientId: a } }' }),
+      'console.oidc: no group has a role, so nobody can sign in',
+    ],
+    [
+      'a key that can be guessed',
+      () => ({ cache: '{ secret: "${DISPATCH_TEST_SHORT}" }' }),
+      'cache.secret: has 5 characters and can be guessed',
+    ],
+    ['every series excluded', () => rule('true', ', instances: { exclude: ["*"] }'), 'excludes every series'],
+    [
+      'the address of all studies',
+      () => target('type: dicomweb, url: https://a.example/dicom-web/studies'),
+      'targets.pacs.url: ends with /studies',
+    ],
+    ['a back-off that shrinks', () => target(`${dicom}, backoff: { first: 1h, max: 1m }`), 'longer than backoff.max'],
+    [
+      'a tag that is set and removed',
+      () => ({
+        transforms: '{ t: { set: { PatientID: a }, remove: [PatientID] } }',
+        rules: '[{ name: all, targets: [pacs], transform: t }]',
+      }),
+      'transforms.t.set.PatientID: PatientID is also removed',
+    ],
+    [
+      'e-mails without a server',
+      () => ({ console: '{ notifications: { emails: { a: { to: [a@b.example] } } } }' }),
+      'no e-mail is sent without a mail server',
+    ],
+    [
+      'notifications of a target that is not there',
+      () => ({ console: `{ notifications: { webhooks: { a: { ${web}, targets: [nope] } } } }` }),
+      'webhooks.a.targets[0]: "nope" is not among the targets: use one of pacs',
+    ],
+    [
+      'a token for a target that is not there',
+      () => ({ console: '{ tokens: { a: { token: "${DISPATCH_TEST_TOKEN}", targets: [nope] } } }' }),
+      'tokens.a.targets[0]: "nope" is not among the targets',
+    ],
+    [
+      'a folder that is not there',
+      () => target('type: folder, path: /nowhere/x'),
+      'does not exist on this host: create',
+    ],
+    ['a file as folder', () => target('type: folder, path: /etc/passwd'), '/etc/passwd is not a folder on this host'],
+    [
+      'host keys that are not there',
+      () =>
+        target(
+          'type: sftp, host: a, username: u, password: "${DISPATCH_TEST_SECRET}", hostKey: { knownHosts: /nowhere/k }, path: /in',
+        ),
+      'targets.pacs.hostKey.knownHosts: /nowhere/k does not exist on this host: correct the path',
+    ],
+    [
+      'a storage folder that is not there',
+      () => ({ sources: '{ main: { url: http://127.0.0.1:8042, storageFolder: /nowhere/s } }' }),
+      'sources.main.storageFolder: /nowhere/s does not exist on this host',
+    ],
+    ['data in a file', () => ({ redis: '{ dataFolder: /etc/passwd }' }), '/etc/passwd is not a folder'],
+  ])('%s', async (_, sections, expected) => {
+    Object.assign(process.env, { DISPATCH_TEST_SHORT: 'short', DISPATCH_TEST_TOKEN: 'a-token-of-27-characters-ok' });
+    expect(await check(yaml(sections()))).toEqual([expect.stringContaining(expected)]);
+  });
+
+  it.each<[string, Readonly<Record<string, string>>]>([
+    [
+      'two AE titles at one receiver',
+      { targets: `{ pacs: { ${dicom} }, two: { type: dicom, host: pacs, calledAeTitle: TWO } }` },
+    ],
+    ['ports that are chosen when it starts', { health: '{ router: "127.0.0.1:0", dispatcher: "127.0.0.1:0" }' }],
+  ])('%s: nothing', async (_, sections) => {
+    const rules = '[{ name: all, targets: [pacs] }, { name: two, targets: [pacs] }]';
+    const found = await check(yaml({ rules, ...sections }));
+    expect(found.filter((line) => !line.includes('no rule sends'))).toEqual([]);
+  });
 });
 
 describe('secrets in plain text', () => {

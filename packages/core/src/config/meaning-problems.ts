@@ -16,6 +16,7 @@ export function meaningProblems(config: Config): Problem[] {
     ...scheduleProblems(config),
     ...loopProblems(config),
     ...tlsProblems(config),
+    ...timerProblems(config),
   ];
 }
 
@@ -79,6 +80,29 @@ function consoleProblems({ console }: Config): Problem[] {
       add([], `secret has ${length} characters: use at least ${minKeyLength}, e.g. of openssl rand -hex 32`);
   }
   return problems;
+}
+
+/** A longer timer of Node fires at once. */
+const maxTimerMs = 2 ** 31 - 1;
+
+function timerProblems({ sources, targets, dispatcher }: Config): Problem[] {
+  const problems: Problem[] = [];
+  collect({ sources, targets, dispatcher }, []);
+  return problems;
+
+  function collect(value: unknown, path: readonly string[]): void {
+    if (typeof value === 'number' && value > maxTimerMs && isTimer(path)) {
+      problems.push({ path, message: 'is longer than 24d, the longest time that can be waited for: shorten it' });
+    }
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
+    for (const [key, item] of Object.entries(value)) collect(item, [...path, key]);
+  }
+}
+
+function isTimer(path: readonly string[]): boolean {
+  const [name = '', section = ''] = [path.at(-1), path.at(-2)];
+  if (section === 'sweep') return true;
+  return /timeout$/i.test(name) || ['pollInterval', 'lockTime', 'graceTime', 'delay', 'connectDelay'].includes(name);
 }
 
 /** A Monday; windows repeat by the week. */

@@ -56,7 +56,7 @@ it('finds all problems at once, with value and remedy', () => {
       "sources.main.url: "ftp://x": a URL with http:// or https://",
       "targets.archive.type: "dsk" is not a known type: use one of disk, net",
       "targets.other.colour: unknown key "colour": remove it or correct its spelling",
-      "targets.other.path: 3 is not a string",
+      "targets.other.path: 3 is not a text: write it in quotes",
     ]
   `);
 });

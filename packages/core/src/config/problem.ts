@@ -36,16 +36,42 @@ function issueProblems(issue: z.core.$ZodIssue, raw: unknown): Problem[] {
     }
     case 'invalid_type': {
       const value = at(raw, path);
-      if (value === undefined) return [{ path, message: `is missing: ${issue.expected} expected` }];
-      return [{ path, message: `${showAt(raw, path)} is not ${article(issue.expected)}` }];
+      if (value === undefined) return [{ path, message: `is missing: ${nameOf(issue.expected)} is required` }];
+      return [{ path, message: `${showAt(raw, path)} is not ${kinds[issue.expected] ?? article(issue.expected)}` }];
     }
     case 'invalid_value':
       return [{ path, message: `${showAt(raw, path)} is not one of ${issue.values.map(String).join(', ')}` }];
     case 'custom':
       return [{ path, message: issue.message }];
+    case 'too_small':
+    case 'too_big':
+      return [{ path, message: `${showAt(raw, path)}: ${outOfBounds(issue)}` }];
     default:
       return [{ path, message: `${showAt(raw, path)}: ${issue.message}` }];
   }
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  array: 'a list: write [a, b]',
+  boolean: 'true or false',
+  int: 'a whole number',
+  number: 'a number: write it without quotes',
+  object: 'a map: write NAME: VALUE in lines below, or { NAME: VALUE }',
+  record: 'a map: write NAME: VALUE in lines below, or { NAME: VALUE }',
+  string: 'a text: write it in quotes',
+};
+
+function nameOf(expected: string): string {
+  return kinds[expected]?.split(':')[0] ?? article(expected);
+}
+
+/** The bound that a value exceeds. Messages of our schemas are kept. */
+function outOfBounds(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): string {
+  if (!/^Too (small|big): /.test(issue.message)) return issue.message;
+  const [word, bound] = issue.code === 'too_small' ? ['at least', issue.minimum] : ['at most', issue.maximum];
+  if (issue.origin === 'string')
+    return bound === 1n || bound === 1 ? 'must not be empty' : `use ${word} ${bound} characters`;
+  return `use ${word} ${bound}${issue.origin === 'array' || issue.origin === 'set' ? ' entries' : ''}`;
 }
 
 function unknownKey(path: Problem['path']): string {
@@ -83,6 +109,9 @@ function showAt(raw: unknown, path: readonly (string | number)[]): string {
 
 function show(value: unknown): string {
   // A password in an address is not shown.
-  const text = (JSON.stringify(value) ?? 'nothing').replaceAll(/:\/\/[^@/"\s]*@/g, '://***@');
+  const text = (typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing')).replaceAll(
+    /:\/\/[^@/"\s]*@/g,
+    '://***@',
+  );
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

@@ -42,7 +42,7 @@ describe('targetDefaults', () => {
 
   it('are named, once, where one of them is wrong', () => {
     expect(problemsOf(written({ targetDefaults: { net: { host: 'd', timeout: 'x', transform: 'none' } } }))).toEqual([
-      'targetDefaults.net.timeout: "x" is not a number',
+      'targetDefaults.net.timeout: "x" is not a number: write it without quotes',
       'targetDefaults.net.transform: "none" is not among the transforms, there are none',
     ]);
     const unknown = { net: { host: 'd', colour: 1, answerTimeout: 2, type: 'net' }, dsk: {} };
@@ -60,7 +60,7 @@ describe('targetDefaults', () => {
       expect.stringMatching(/^targetDefaults\.net\.attempts: 0: /),
     ]);
     expect(problemsOf(written({ targetDefaults: { net: { attempts: 2 } } }))).toEqual([
-      'targets.b.host: is missing: string expected',
+      'targets.b.host: is missing: a text is required',
     ]);
   });
 });

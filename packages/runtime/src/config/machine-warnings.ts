@@ -8,7 +8,7 @@ import type { Config, Problem } from '@dicom-dispatch/core';
  * They may exist on another machine.
  */
 export async function machineWarnings(config: Config): Promise<Problem[]> {
-  return (await Promise.all([missingFiles(config), volatileFolders(config)])).flat();
+  return (await Promise.all([missingFiles(config), missingPlaces(config), volatileFolders(config)])).flat();
 }
 
 async function missingFiles(config: Config): Promise<Problem[]> {
@@ -39,6 +39,61 @@ async function missingFiles(config: Config): Promise<Problem[]> {
         files.push({ path: [...path, key], file: item });
       else collect(item, [...path, key]);
     }
+  }
+}
+
+/** Folders and programs that have to exist, and files with the keys of SSH servers. */
+async function missingPlaces({ sources, targets, redis }: Config): Promise<Problem[]> {
+  const places: { path: string[]; place: string; kind: 'file' | 'folder' }[] = [];
+  for (const [name, { storageFolder }] of Object.entries(sources))
+    if (typeof storageFolder === 'string')
+      places.push({ path: ['sources', name, 'storageFolder'], place: storageFolder, kind: 'folder' });
+  for (const [name, target] of Object.entries(targets)) {
+    const at = ['targets', name];
+    const own = target as unknown as MaybePlaces;
+    if (target.type === 'folder' && own.path !== undefined)
+      places.push({ path: [...at, 'path'], place: own.path, kind: 'folder' });
+    for (const [within, hostKey] of [
+      [[], own.hostKey],
+      [['via'], own.via?.hostKey],
+    ] as const)
+      if (hostKey?.knownHosts !== undefined)
+        places.push({ path: [...at, ...within, 'hostKey', 'knownHosts'], place: hostKey.knownHosts, kind: 'file' });
+    const command = own.onComplete?.command;
+    if (command?.startsWith('/')) places.push({ path: [...at, 'onComplete', 'command'], place: command, kind: 'file' });
+  }
+  const missing = await Promise.all(
+    places.map(async ({ path, place, kind }): Promise<Problem[]> => {
+      const why = await whyNotThere(place, kind);
+      return why === undefined ? [] : [{ path, message: `${place} ${why}` }];
+    }),
+  );
+  const dataFolder = await stat(redis.dataFolder).catch(() => undefined);
+  const isFile = dataFolder?.isDirectory() === false;
+  return [
+    ...missing.flat(),
+    ...(isFile
+      ? [{ path: ['redis', 'dataFolder'], message: `${redis.dataFolder} is not a folder: name another one` }]
+      : []),
+  ];
+}
+
+interface MaybePlaces {
+  readonly path?: string;
+  readonly hostKey?: { readonly knownHosts?: string };
+  readonly via?: { readonly hostKey?: { readonly knownHosts?: string } };
+  readonly onComplete?: { readonly command?: string };
+}
+
+async function whyNotThere(place: string, kind: 'file' | 'folder'): Promise<string | undefined> {
+  try {
+    const isFolder = (await stat(place)).isDirectory();
+    return isFolder === (kind === 'folder') ? undefined : `is not a ${kind} on this host: correct the path`;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') return undefined;
+    // A share that is not mounted is reported as such.
+    if (kind === 'folder' && isMountPlace.test(place)) return undefined;
+    return `does not exist on this host: ${kind === 'folder' ? 'create the folder, or mount it' : 'correct the path'}`;
   }
 }
 
@@ -96,11 +151,13 @@ async function whyNotKept(path: string): Promise<string | undefined> {
   if (ofContainer.has(type)) {
     return `${path} is in the container's own layer: files delivered there are lost with the container; mount a volume there`;
   }
-  if (!/^\/(mnt|media|net|nfs|srv\/nas|Volumes)\//.test(path)) return undefined;
+  if (!isMountPlace.test(path)) return undefined;
   const [there, root] = await Promise.all([stat(folder), stat('/')]);
   if (there.dev !== root.dev) return undefined;
   return `${path} is on the system disk and not on a mount: mount the share, or use another folder if the system disk is intended`;
 }
+
+const isMountPlace = /^\/(mnt|media|net|nfs|srv\/nas|Volumes)\//;
 
 async function nearestFolder(path: string): Promise<string> {
   for (let at = path; ; at = dirname(at)) {

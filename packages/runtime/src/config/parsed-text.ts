@@ -53,6 +53,9 @@ function yamlWords({ message }: Error): string {
     return 'has a merge key (<<) that names no map: correct the alias (*name) behind it, or write the map above it';
   }
   if (/call stack/i.test(message)) return 'has lists or maps that are nested too deeply';
+  if (/unresolved tag/i.test(message)) {
+    return `has a tag that is not known (${/!\S+/.exec(message)?.[0] ?? '!'}): write the value itself; files are not included`;
+  }
   if (/multiple documents/i.test(message)) return 'has more than one document (---): keep one';
   return `is not YAML: ${message}`;
 }

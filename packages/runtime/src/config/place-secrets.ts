@@ -4,6 +4,10 @@ import { Secret, type Problem } from '@dicom-dispatch/core';
 
 const reference = /^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$/;
 const anyReference = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
+/** What looks like a reference and is none, such as `${NAME:-default}` of a shell. */
+const strangeReference = /\$\{(?![A-Za-z_][A-Za-z0-9_]*\})[^}]*\}/;
+/** Sections with an option `file` that is the name of a file, not of a secret. */
+const sectionsWithFile = new Set([JSON.stringify(['console', 'audit'])]);
 const maxSecretBytes = 64 * 1024;
 
 interface PlaceOptions {
@@ -47,7 +51,8 @@ export async function placeSecrets(
     if (typeof value !== 'object' || value === null) return value;
     const keys = Object.keys(value);
     const file = (value as { file?: unknown }).file;
-    if (keys.length === 1 && typeof file === 'string') return placeFile(file, path, value);
+    const isSecret = keys.length === 1 && !sectionsWithFile.has(JSON.stringify(path));
+    if (isSecret && typeof file === 'string') return placeFile(file, path, value);
     const { sealed } = value as { sealed?: unknown };
     if (keys.length === 1 && typeof sealed === 'string') return placeSealed(sealed, path);
     const entries = await Promise.all(
@@ -57,6 +62,11 @@ export async function placeSecrets(
   }
 
   function placeText(text: string, path: Path): unknown {
+    const strange = strangeReference.exec(text)?.[0];
+    if (strange !== undefined) {
+      const message = `${strange} is not a reference: write ${'${NAME}'}, of letters, digits and underscores, without a default`;
+      problems.push({ path, message });
+    }
     const name = reference.exec(text)?.[1];
     if (name === undefined)
       return text.replaceAll(anyReference, (_, inner: string) => fromEnvironment(inner, path) ?? '');

@@ -8,6 +8,7 @@ import {
   type Document,
   type LineCounter,
   type ParsedNode,
+  type YAMLWarning,
 } from 'yaml';
 
 /** Maximum expansion of aliases, relative to the size of the text. */
@@ -21,9 +22,14 @@ export function readYaml(text: string, lineCounter?: LineCounter): Document<Pars
   // The library compares each key with all keys before it, which takes seconds for 10,000 keys.
   const options = { uniqueKeys: false, merge: true, ...(lineCounter && { lineCounter, prettyErrors: false }) };
   const document = parseDocument(text, options) as unknown as Document<ParsedNode>;
-  document.errors.push(...wrongKeys(document));
+  document.errors.push(...wrongKeys(document), ...document.warnings.map(asError));
   document.errors.sort((a, b) => a.pos[0] - b.pos[0]);
   return document;
+}
+
+/** A tag such as `!include`, which is not resolved: the text behind it would be taken as it is. */
+function asError({ pos, code, message }: YAMLWarning): YAMLParseError {
+  return new YAMLParseError(pos, code, message);
 }
 
 /** Keys that occur twice in their map, and maps with too many. */
@@ -42,6 +48,12 @@ function wrongKeys(document: Document<ParsedNode>): YAMLParseError[] {
     }
     const keys = new Set<unknown>();
     for (const { key } of node.items) {
+      if (isMap(key) || isSeq(key)) {
+        const [start] = key.range ?? [0];
+        found.push(
+          new YAMLParseError([start, start + 1], 'BAD_COLLECTION_TYPE', 'A key must be a name, not a map or list'),
+        );
+      }
       if (!isScalar(key)) continue;
       const [start] = key.range ?? [0];
       if (keys.has(key.value))

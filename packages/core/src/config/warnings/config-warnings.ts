@@ -1,5 +1,6 @@
 import type { Config } from '../config-schema.ts';
 import type { Problem } from '../problem.ts';
+import { doubtfulValues } from './doubtful-values.ts';
 import { exposureWarnings } from './exposure-warnings.ts';
 import { expressionWarnings } from './expression-warnings.ts';
 import { priorsWarnings } from './priors-warnings.ts';
@@ -46,5 +47,6 @@ export function configWarnings(config: Config): Problem[] {
     ...unusedWarnings(config),
     ...startWarnings(config),
     ...priorsWarnings(config),
+    ...doubtfulValues(config),
   ];
 }
