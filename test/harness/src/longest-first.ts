@@ -1,6 +1,6 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-const first = ['/test/chaos/', '/test/e2e/'];
+const first = ['/test/chaos/', '/test/e2e/', '/test/'];
 
 /** Starts with the slowest files, so that at the end no worker waits for a late one. */
 export class LongestFirst extends BaseSequencer {
