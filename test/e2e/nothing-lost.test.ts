@@ -71,7 +71,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
     scp.delayMs = 20;
-    const config = system.config({ pacs: pacsTarget(scp, { maxParallel: 2 }) });
+    const config = system.config({ pacs: pacsTarget(scp, { maxParallel: 2 }) }, { dispatcher: { lockTime: '5s' } });
     await using dispatch = await startDispatch({ config });
     const study = await system.upload({ seed: 'killed', instancesPerSeries: 60 });
     await waitFor(() => scp.stores.length > 20, { timeoutMs: 20_000, message: () => dispatch.output() });
