@@ -74,7 +74,7 @@ async function untilFront(text: string | RegExp): Promise<void> {
       await page.goto(dispatch.url);
       return (await page.locator('#health', { hasText: text }).count()) === 1;
     },
-    { timeoutMs: 30_000, message: () => `${text}\n${dispatch.output()}` },
+    { timeoutMs: 30_000, intervalMs: 250, message: () => `${text}\n${dispatch.output()}` },
   );
 }
 
@@ -87,7 +87,7 @@ async function untilBanner(matches: (text: string) => boolean): Promise<void> {
       await page.evaluate('document.dispatchEvent(new Event("visibilitychange"))');
       return matches((await page.locator('#banner').textContent()) ?? '');
     },
-    { timeoutMs: 30_000 },
+    { timeoutMs: 30_000, intervalMs: 250 },
   );
 }
 const banner = (text: string) => untilBanner((shown) => shown.includes(text));

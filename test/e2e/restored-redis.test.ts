@@ -5,7 +5,7 @@ import { launchBrowser, redisCommand, redisProgram, waitFor } from '@dicom-dispa
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
 import { pacsTarget } from './support/pacs-target.ts';
-import { runCli } from './support/run-cli.ts';
+import { startCommandHost, type CommandHost } from './support/run-commands.ts';
 import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
 import { startSystem, type System, type UploadedStudy } from './support/system.ts';
 import { notesFolder, untilNoted } from './support/until-noted.ts';
@@ -20,6 +20,7 @@ let scp: FaultScp;
 let other: FaultScp;
 let config: Readonly<Record<string, unknown>>;
 let dispatch: RunningDispatch;
+let commands: CommandHost;
 let count = 0;
 /** Studies whose instances must each reach both receivers exactly once. */
 const once: UploadedStudy[] = [];
@@ -32,9 +33,11 @@ beforeAll(async () => {
   );
   // It has to start even if Redis lacks data.
   dispatch = await startDispatch({ config, untilReady: false });
+  commands = startCommandHost({ cwd: dispatch.folder, env: {} });
   await logged('following the change feed');
 });
 afterAll(async () => {
+  await commands?.[Symbol.asyncDispose]();
   await dispatch.stop();
   for (const one of [scp, other]) await one[Symbol.asyncDispose]();
   await system[Symbol.asyncDispose]();
@@ -72,7 +75,7 @@ async function untilAllIsWell(): Promise<void> {
   }
 }
 
-const cli = (...args: readonly string[]) => runCli(dispatch.folder, ...args, '-c', dispatch.configFile);
+const cli = (...args: readonly string[]) => commands.run(...args, '-c', dispatch.configFile);
 const status = () => cli('status', '--check');
 const logged = (text: string): Promise<unknown> =>
   waitFor(() => dispatch.output().includes(text), { timeoutMs: 40_000, message: () => dispatch.output() });
@@ -179,7 +182,7 @@ describe('Redis is restored', { timeout: 240_000 }, () => {
     expect([code, out]).toEqual([3, expect.stringContaining('dispatch recover')]);
     await banner.filter({ hasText: 'Redis lost its data' }).filter({ hasText: 'dispatch recover' }).waitFor();
     const hourAgo = new Date(Date.now() - 3_600_000).toISOString().slice(0, 16);
-    const recovered = await runCli(dispatch.folder, 'recover', '--from', hourAgo, '-c', dispatch.configFile);
+    const recovered = await cli('recover', '--from', hourAgo);
     expect(recovered.code, recovered.err).toBe(0);
     await other.up();
     const isThere = (): boolean => [...waits.datasets.keys()].every((uid) => other.accepted().has(uid));
