@@ -156,6 +156,8 @@ async function configure(
     OrthancPeers: options.peers ?? {},
     StableAge: options.stableAgeSeconds ?? 1,
     OverwriteInstances: options.overwriteInstances ?? false,
+    // No test loses the machine. Benchmarks measure the default.
+    SyncStorageArea: process.env['VITEST'] === undefined,
     Plugins: (options.plugins ?? []).map((plugin) => pluginFiles[plugin]),
     ...(options.pythonScript ? { PythonScript: options.pythonScript } : {}),
     ...(options.tls ? { HttpsCACertificates: await write('https-ca.pem', options.tls.ca) } : {}),

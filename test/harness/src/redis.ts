@@ -4,9 +4,12 @@ import { startServer } from './start-server.ts';
 import type { RunningServer } from './start-server.ts';
 
 export interface RedisOptions {
-  /** Append-only persistence, so that a kill loses nothing acknowledged. Default true. */
+  /** Append-only persistence. Default true. */
   readonly appendonly?: boolean;
-  /** `always` survives the loss of the machine, `everysec` a kill only. Default `always`. */
+  /**
+   * Default `no`: a kill loses nothing acknowledged, since it is written before the response; the loss of the machine would.
+   * With `everysec` a kill may lose the last seconds while the disk is busy.
+   */
   readonly appendfsync?: 'always' | 'everysec' | 'no';
   readonly password?: string;
   /** Default `noeviction`. */
@@ -59,7 +62,7 @@ export function redisArguments(folder: string, port: number, options: RedisOptio
     '--dir': folder,
     '--save': '',
     '--appendonly': options.appendonly === false ? 'no' : 'yes',
-    '--appendfsync': options.appendfsync ?? 'always',
+    '--appendfsync': options.appendfsync ?? 'no',
     '--maxmemory-policy': options.maxmemoryPolicy ?? 'noeviction',
     ...(options.password ? { '--requirepass': options.password } : {}),
   };
