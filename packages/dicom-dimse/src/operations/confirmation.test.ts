@@ -187,6 +187,43 @@ describe('similar responses that confirm nothing', () => {
         for (let count = 0; count < 20; count += 1) c.socket.write(pData(id, Buffer.alloc(8000), false, false));
       },
     ],
+    [
+      'an instance UID with more behind a NUL',
+      (c, id, command) =>
+        void c.socket.write(pData(id, response(command, { [COMMAND_ELEMENT.affectedSopInstanceUid]: '2.25.1\0.2' }))),
+    ],
+    [
+      'an instance UID that is the beginning of ours',
+      (c, id, command) =>
+        void c.socket.write(pData(id, response(command, { [COMMAND_ELEMENT.affectedSopInstanceUid]: '2.25' }))),
+    ],
+    [
+      'the next message, which was not sent yet',
+      (c, id, command) =>
+        void c.socket.write(
+          pData(
+            id,
+            response(command, {
+              [COMMAND_ELEMENT.messageIdBeingRespondedTo]: 1 + command.require(COMMAND_ELEMENT.messageId),
+            }),
+          ),
+        ),
+    ],
+    [
+      'two responses in one command',
+      (c, id, command) => void c.socket.write(pData(id, Buffer.concat([response(command), response(command)]))),
+    ],
+    [
+      'a response in a fragment that is marked as data',
+      (c, id, command) => void c.socket.write(pData(id, response(command), false)),
+    ],
+    [
+      'a release, and then success',
+      (c, id, command) => {
+        c.send({ type: 'release-rq' });
+        c.socket.write(pData(id, response(command)));
+      },
+    ],
     ['a release', (c) => void c.send({ type: 'release-rq' })],
     ['an abort', (c) => void c.send({ type: 'abort', source: 0, reason: 0 })],
     ['the end of the connection', (c) => void c.socket.end()],

@@ -503,6 +503,34 @@ describe('verify: commitment', () => {
       }
     });
 
+    it.each([
+      ['as committed and as failed', 0x0112],
+      ['as committed, and as failed for now', 0x0110],
+    ])('in one report, which lists an instance %s: the failure stands', async (_name, reason) => {
+      await using scp = await silent();
+      const { delivery, uids } = await pending(scp, `both ${reason}`);
+      await using _dispatcher = serving(scp.config, delivery);
+      const [request] = scp.requests;
+      await waitFor(async () => (await reportFromOutside(request!, undefined, { both: uids[0]!, reason })) === 0);
+      const { error } = await delivery.attempt(scp.config);
+      expect(error?.code).toBe(reason === 0x0112 ? 'verify-missing' : 'verify-pending');
+      expect(delivery.pending.length).toBe(reason === 0x0112 ? 1 : 0);
+    });
+
+    it('a report on a transaction of another delivery confirms nothing, whatever it lists', async () => {
+      await using scp = await silent();
+      const one = await pending(scp, 'of another');
+      const other = new TestDelivery(dicomHandler, fixtureStudy({ seed: 'other delivery', series: 1 }));
+      expect((await other.attempt(scp.config)).error).toMatchObject({ code: 'verify-pending' });
+      await using _dispatcher = serving(scp.config, other);
+      const [ours, theirs] = scp.requests;
+      const report = { ...theirs!, references: ours!.references };
+      await waitFor(async () => (await reportFromOutside(report)) === 0);
+      for (const delivery of [one.delivery, other]) {
+        expect((await delivery.attempt(scp.config)).error).toMatchObject({ code: 'verify-pending' });
+      }
+    });
+
     it('an instance with another class, or without one, is not the requested one', async () => {
       await using scp = await silent();
       const { delivery } = await pending(scp, 'another class');
@@ -553,7 +581,7 @@ describe('verify: commitment', () => {
   async function reportFromOutside(
     { transactionUid, references }: CommitmentRequest,
     tls?: ConnectOptions['tls'],
-    { lacking }: { readonly lacking?: string } = {},
+    { lacking, both, reason = 0x0112 }: { lacking?: string; both?: string; reason?: number } = {},
   ): Promise<number | undefined> {
     const association = await connect({
       host: '127.0.0.1',
@@ -573,8 +601,8 @@ describe('verify: commitment', () => {
       transactionUid,
       committed: references.filter(({ sopInstanceUid }) => sopInstanceUid !== lacking),
       failed: references
-        .filter(({ sopInstanceUid }) => sopInstanceUid === lacking)
-        .map((one) => ({ ...one, reason: 0x0112 })),
+        .filter(({ sopInstanceUid }) => sopInstanceUid === lacking || sopInstanceUid === both)
+        .map((one) => ({ ...one, reason })),
     });
     await association.release();
     return status;
