@@ -57,7 +57,7 @@ for (const kind of values.kinds.split(',') as Kind[]) {
 const versions = await describeMachine(['Redis', 'Orthanc', 'DCMTK']);
 const text = [
   `\`./dispatch bench checks${values.quick ? ' --quick' : ''} --runs ${runs}\`: ${versions}`,
-  table(['to, what', 'checks', 's', 'CPU s', 'time more', 'CPU more'], rows),
+  table(['to, what', 'checks', 's', 'CPU s', 'time more', 'CPU more', 'time, than none'], rows),
 ].join('\n\n');
 console.log(text);
 if (values.write) await writeSection('performance.md', 'checks', text);
@@ -136,10 +136,10 @@ async function startVariant(
 
 function rowsOf(title: string, measured: readonly (readonly Timed[])[]): string[][] {
   return variants.map(({ name }, index) => {
-    const [these, before] = [measured[index]!, measured[index - 1]];
+    const [these, above, none] = [measured[index]!, measured[index - 1], measured[0]!];
     // Run by run: temporary load affects both.
-    const more = (read: (one: Timed) => number): string => {
-      if (!before) return '';
+    const more = (read: (one: Timed) => number, before = above): string => {
+      if (!before || index === 0) return '';
       const share = median(these.map((one, run) => read(one) / read(before[run]!))) - 1;
       return `${share >= 0 ? '+' : ''}${(share * 100).toFixed(1)} %`;
     };
@@ -150,6 +150,7 @@ function rowsOf(title: string, measured: readonly (readonly Timed[])[]): string[
       median(these.map(({ cpuSeconds = 0 }) => cpuSeconds)).toFixed(2),
       more(({ seconds }) => seconds),
       more(({ cpuSeconds = 1 }) => cpuSeconds),
+      more(({ seconds }) => seconds, none),
     ];
   });
 }
