@@ -9,6 +9,7 @@ import {
   type LyingProxy,
   type TempFolder,
 } from '@dicom-dispatch/harness';
+import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
 import { pacsTarget, quick } from './support/pacs-target.ts';
@@ -203,6 +204,19 @@ describe('one instance for which the source has no good answer', () => {
     expect(names).not.toContain(`${uid}.dcm`);
     expect(names.length).toBe(delivery.confirmed);
     expect(delivery.confirmed).toBeGreaterThanOrEqual(small.instancesPerSeries - 2);
+  });
+
+  it('its file is missing, and Orthanc knows no SOP class of it: the error of the source is named', async () => {
+    const study = await system.upload({ ...small, seed: 'missing class' });
+    const [sample] = makeStudy({ ...small, seed: 'missing class' });
+    const uid = `${sample!.sopInstanceUid.slice(0, -3)}999`;
+    const odd = Buffer.from(sample!.bytes.toString('latin1').replaceAll(sample!.sopInstanceUid, uid), 'latin1');
+    // A wrong group length hides SOP class and transfer syntax from Orthanc.
+    odd.writeUInt32LE(0, 140);
+    const { ID } = await system.orthanc.upload(odd);
+    const { FileUuid: uuid } = (await system.orthanc.get(`/instances/${ID}`)) as { FileUuid: string };
+    await rm(join(storage.path, uuid.slice(0, 2), uuid.slice(2, 4), uuid));
+    await partial(study, uid, 'source-instance-failed');
   });
 
   it('a 404 that is not from Orthanc never means that it is gone', async () => {

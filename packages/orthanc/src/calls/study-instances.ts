@@ -263,13 +263,22 @@ async function fillFromHeader(
   instance: StudyInstance,
   options: CallOptions | undefined,
 ): Promise<void> {
-  const header = await transport.json(headerSchema, {
-    method: 'GET',
-    target: target(path`/instances/${instance.id}/header`, { simplify: true }),
-    options,
-  });
-  instance.sopClassUid ??= textOf(header.MediaStorageSOPClassUID);
-  instance.transferSyntaxUid ??= textOf(header.TransferSyntaxUID);
+  try {
+    const header = await transport.json(headerSchema, {
+      method: 'GET',
+      target: target(path`/instances/${instance.id}/header`, { simplify: true }),
+      options,
+    });
+    instance.sopClassUid ??= textOf(header.MediaStorageSOPClassUID);
+    instance.transferSyntaxUid ??= textOf(header.TransferSyntaxUID);
+  } catch (error) {
+    // Orthanc cannot read this file: the others of the study are listed nevertheless.
+    const isOfFile =
+      error instanceof OrthancError &&
+      error.isOrthancAnswer &&
+      (error.code === 'server-error' || error.code === 'bad-request');
+    if (!isOfFile) throw error;
+  }
 }
 
 function byPlace(one: StudyInstance, other: StudyInstance): number {
