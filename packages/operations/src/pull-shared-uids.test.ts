@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parseConfig, type Config } from '@dicom-dispatch/core';
 import { caseFile, hashDataset, startOrthanc, tempFolder, type OrthancServer } from '@dicom-dispatch/harness';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
+import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { pullStudy, pullToSource } from '@dicom-dispatch/pipeline';
 import { pullToFolder } from './pull-to-folder.ts';
@@ -70,4 +71,31 @@ it('a source that has one of them gets the other', async () => {
     await destination.close();
   }
   expect(await source.get('/statistics')).toMatchObject({ CountSeries: 2, CountInstances: 2 });
+});
+
+it('an instance that ends early is not stored in a source, whoever announced its length', async () => {
+  const [whole] = makeStudy({ seed: 'cut', series: 1, instancesPerSeries: 1, rows: 64, columns: 64 });
+  const { sopInstanceUid, bytes } = whole!;
+  const destination = await pullToSource(config, 'main', study);
+  const count = async () => ((await source.get('/statistics')) as { CountInstances: number }).CountInstances;
+  const before = await count();
+  async function* pieces(length: number): AsyncGenerator<Buffer> {
+    for (let at = 0; at < length; at += 1000) yield bytes.subarray(at, Math.min(length, at + 1000));
+  }
+  try {
+    for (const length of [bytes.length - 500, bytes.length - 5000]) {
+      for (const sizeBytes of [length, undefined]) {
+        const store = destination.store(sopInstanceUid, { sizeBytes, body: pieces(length) });
+        await expect(store).rejects.toMatchObject({
+          code: 'instance-unsupported',
+          message: 'the target sent an instance that ends early',
+        });
+      }
+    }
+    expect(await count()).toBe(before);
+    await destination.store(sopInstanceUid, { sizeBytes: bytes.length, body: pieces(bytes.length) });
+    expect(await count()).toBe(before + 1);
+  } finally {
+    await destination.close();
+  }
 });

@@ -2,9 +2,8 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { DispatchError, isUid } from '@dicom-dispatch/core';
-import { OperationError, type PullDestination } from '@dicom-dispatch/pipeline';
-import { expectWhole } from '@dicom-dispatch/sources';
+import { isUid } from '@dicom-dispatch/core';
+import { OperationError, watchedBody, type PullDestination } from '@dicom-dispatch/pipeline';
 import { readIdentity } from '@dicom-dispatch/targets';
 
 /**
@@ -47,7 +46,7 @@ export async function pullToFolder(folder: string, studyInstanceUid: string): Pr
     has: async (sopInstanceUid, seriesInstanceUid) => known.has(await nameOf(sopInstanceUid, seriesInstanceUid)),
     // It becomes the name of a file.
     canKeep: (sopInstanceUid) => isUid(sopInstanceUid),
-    async store(sopInstanceUid, { body }, seriesInstanceUid) {
+    async store(sopInstanceUid, instance, seriesInstanceUid) {
       if (!isUid(sopInstanceUid) || (seriesInstanceUid !== undefined && !isUid(seriesInstanceUid))) {
         throw new OperationError('invalid', 'the target listed an instance with an invalid UID');
       }
@@ -57,17 +56,16 @@ export async function pullToFolder(folder: string, studyInstanceUid: string): Pr
       const name = await nameOf(sopInstanceUid, seriesInstanceUid);
       const partial = join(path, `.${name.slice(0, -4)}.part`);
       const file = createWriteStream(partial, { flush: true });
-      let ofBody: unknown;
-      const noted = noting(expectWhole(body, cutOff), (error) => (ofBody = error));
+      const watched = watchedBody(instance);
       try {
-        await pipeline(noted, file);
+        await pipeline(watched.body, file);
         await rename(partial, join(path, name));
         known.add(name);
       } catch (error) {
         if (!known.has(name)) seriesOf.delete(name);
         await rm(partial, { force: true }).catch(() => {});
         // The body has its own errors, with which the file ends as well; the others are those of the file.
-        throw error === ofBody ? error : cannotWrite(path, error);
+        throw error === watched.error ? error : cannotWrite(path, error);
       }
     },
     close: async () => {},
@@ -78,24 +76,6 @@ export async function pullToFolder(folder: string, studyInstanceUid: string): Pr
 async function seriesIn(path: string): Promise<string | undefined> {
   const identity = await readIdentity(createReadStream(path)).catch(() => undefined);
   return identity?.seriesInstanceUid;
-}
-
-function cutOff(): DispatchError {
-  return new DispatchError('instance-unsupported', 'the target sent an instance that ends early', {
-    stage: 'transfer',
-  });
-}
-
-async function* noting(
-  body: AsyncIterable<Uint8Array>,
-  note: (error: unknown) => void,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  try {
-    yield* body;
-  } catch (error) {
-    note(error);
-    throw error;
-  }
 }
 
 function cannotWrite(path: string, cause: unknown): OperationError {

@@ -27,6 +27,7 @@ export { openPuller } from './pull/open-puller.ts';
 export { pullStudy, type StudyToPull } from './pull/pull-study.ts';
 export type { PullDestination } from './pull/pull-destination.ts';
 export { pullToSource, type StoreWatch } from './pull/pull-to-source.ts';
+export { watchedBody } from './pull/watched-body.ts';
 export { orthancIdOf } from './priors/find-at-target.ts';
 export { lookForPriors, type FoundPriors } from './priors/look-for-priors.ts';
 export { isMarkedPulled, pullsPriors } from './pulled-mark.ts';

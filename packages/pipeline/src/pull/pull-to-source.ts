@@ -3,6 +3,7 @@ import { OrthancError, type OrthancClient } from '@dicom-dispatch/orthanc';
 import { openSource, sourceError } from '@dicom-dispatch/sources';
 import { OperationError } from '../operation-error.ts';
 import type { PullDestination } from './pull-destination.ts';
+import { watchedBody } from './watched-body.ts';
 
 /** Called with each instance to be stored. */
 export interface StoreWatch {
@@ -47,18 +48,16 @@ export async function pullToSource(
   };
 
   /** @throws DispatchError `instance-refused` if it was not stored */
-  async function upload({ body, sizeBytes }: InstanceBytes): Promise<'Success' | 'AlreadyStored'> {
-    let ofBody: unknown;
+  async function upload(instance: InstanceBytes): Promise<'Success' | 'AlreadyStored'> {
+    const { sizeBytes } = instance;
+    const watched = watchedBody(instance);
     const { Status } = await orthanc
-      .uploadInstance(
-        noting(body, (error) => (ofBody = error)),
-        sizeBytes === undefined ? {} : { sizeBytes },
-      )
+      .uploadInstance(watched.body, sizeBytes === undefined ? {} : { sizeBytes })
       .catch((error: unknown) => {
-        if (ofBody === undefined && error instanceof OrthancError && error.code === 'bad-request') {
+        if (watched.error === undefined && error instanceof OrthancError && error.code === 'bad-request') {
           throw refused(name, error.message);
         }
-        throw ofBody ?? sourceError(error, name);
+        throw watched.error ?? sourceError(error, name);
       });
     if (Status === 'Success' || Status === 'AlreadyStored') return Status;
     throw refused(name, Status);
@@ -86,16 +85,4 @@ async function instancesAt(orthanc: OrthancClient, studyInstanceUid: string): Pr
 /** A study may have one SOP Instance UID in several series; not every target returns the series. */
 function nameOf(sopInstanceUid: string, seriesInstanceUid?: string): string {
   return seriesInstanceUid === undefined ? sopInstanceUid : `${sopInstanceUid} ${seriesInstanceUid}`;
-}
-
-async function* noting(
-  body: AsyncIterable<Uint8Array>,
-  note: (error: unknown) => void,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  try {
-    yield* body;
-  } catch (error) {
-    note(error);
-    throw error;
-  }
 }

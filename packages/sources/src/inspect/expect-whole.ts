@@ -7,7 +7,8 @@ const maxHeadBytes = 256 * 1024;
 
 /**
  * The same bytes of a DICOM file. Ends with an error if they end within an element or a sequence, so that a file that was cut off
- * is not mistaken for a complete one if its size was not announced. Data sets that cannot be read, or inflated, and bytes behind
+ * is not mistaken for a complete one if its size was not announced: its last chunk is held back until then. Data sets that cannot
+ * be read, or inflated, and bytes behind
  * the last element that are no elements are passed on.
  *
  * @param cutOff - the error for a file that ends early
@@ -42,6 +43,7 @@ export async function* expectWhole(
     look(() => feed.add(bytes));
   }
 
+  let last: Uint8Array | undefined;
   for await (const chunk of body) {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     if (head === undefined) look(() => feed.add(bytes));
@@ -49,10 +51,12 @@ export async function* expectWhole(
       head = Buffer.concat([head, bytes]);
       begin(head, head.length >= maxHeadBytes);
     }
-    yield chunk;
+    if (last) yield last;
+    last = chunk;
   }
   if (head !== undefined) begin(head, true);
   if (isReadable && endsEarly()) throw cutOff();
+  if (last) yield last;
 
   function endsEarly(): boolean {
     try {

@@ -1,3 +1,4 @@
+import { DispatchError } from '@dicom-dispatch/core';
 import { startHttpServer, startOrthanc, type OrthancServer } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fixtureStudy, part10Facts, type FixtureStudy } from '../contract-suite/index.ts';
@@ -231,6 +232,22 @@ describe('pulling by DICOMweb, from an Orthanc', () => {
     const last = await pull.retrieve(request, context(undefined, `${broken.url}/dicom-web`));
     expect(last).toMatchObject({ completed: 11, failed: 1, remaining: 0 });
     expect(kept.has(bad)).toBe(false);
+  });
+
+  it('names an instance that the destination does not take, and retrieves the rest of its series', async () => {
+    const bad = ct.instances[1]?.manifest.sopInstanceUid ?? '';
+    const { kept, request } = keeping();
+    const store: typeof request.store = async (uid, instance) => {
+      if (uid === bad) {
+        for await (const _chunk of instance.body);
+        throw new DispatchError('instance-refused', 'the source does not store it');
+      }
+      await request.store(uid, instance);
+    };
+    const last = await pull.retrieve({ ...request, store }, context());
+    expect(last).toMatchObject({ completed: 11, failed: 1, remaining: 0 });
+    expect(last.problems).toEqual([{ sopInstanceUid: bad, reason: 'the source does not store it' }]);
+    expect(kept.size).toBe(11);
   });
 
   it('takes a series whose instances the service cannot list as it comes (a stand-in before the server)', async () => {

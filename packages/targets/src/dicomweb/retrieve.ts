@@ -200,7 +200,9 @@ async function retrieveSeries(
       tally.completed();
     }
   } catch (thrown) {
-    if (storing || signal.aborted || !(thrown instanceof DispatchError)) throw thrown;
+    if (signal.aborted || !(thrown instanceof DispatchError)) throw thrown;
+    // The destination does not take this instance.
+    if (storing && thrown.fault !== 'instance') throw thrown;
     if (thrown.disposition === 'wait' || thrown.disposition === 'halt') throw thrown;
   }
 }
