@@ -31,7 +31,8 @@ export async function storeOne(
     // An inspected body is read by another reader, which may keep its chunks.
     const releaseChunk = how === 'stored' ? bytes.releaseChunk : undefined;
     const options = { signal, priority: priorityOf(run), releaseChunk, ...known(instance, transferSyntaxUid) };
-    return storeOutcome(await association.store(source, options));
+    const outcome = storeOutcome(await association.store(source, options));
+    return how === 're-encoded' ? noted(outcome) : outcome;
   } catch (thrown) {
     throw bytes.readError ?? sendError(thrown, how);
   }
@@ -44,6 +45,12 @@ export function isLost(thrown: unknown): thrown is DispatchError {
     (thrown.code === 'target-connection-lost' || thrown.code === 'target-timeout') &&
     isDimseError(thrown.cause)
   );
+}
+
+/** The receipt has the digest of the file as it came from the source. */
+function noted(outcome: InstanceOutcome): InstanceOutcome {
+  if (outcome.kind !== 'delivered') return outcome;
+  return { ...outcome, answer: `${outcome.answer ?? outcome.warning}, re-encoded in Implicit VR Little Endian` };
 }
 
 function changed(
