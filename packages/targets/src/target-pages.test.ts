@@ -46,4 +46,9 @@ describe.each(Object.keys(targetSchemas) as BuiltInType[])('the page of %s', (ty
     const options = Object.keys(schema.properties ?? {}).filter((name) => name !== 'type' && !(name in targetOptions));
     expect(options.filter((name) => !page.includes(`\`${name}`) && !page.includes(`${name}:`))).toEqual([]);
   });
+
+  it.skipIf(type === 'dummy')('has a table of what confirms an instance', () => {
+    const [, section = ''] = page.split('## What counts as confirmed\n');
+    expect(section.split('\n## ')[0]).toMatch(/^\|( ?-+ ?\|){2,}$/m);
+  });
 });
