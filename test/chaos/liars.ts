@@ -2,7 +2,7 @@
  * The campaign of false responses: the source and every kind of receiver give the false responses of docs/reliability.md, at
  * times derived from a seed. With --write the result is written into docs/reliability.md.
  *
- *   ./dispatch chaos liars [FROM] [TO] [--write]
+ *   ./dispatch chaos liars [FROM] [TO] [--lanes 2] [--write]
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
@@ -14,15 +14,19 @@ import { startLiarScene } from './liars/liar-scene.ts';
 import { runLiars, type LiarVerdict } from './liars/run-liars.ts';
 
 const { values, positionals } = parseArgs({
-  options: { write: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+  options: {
+    lanes: { type: 'string', default: '2' },
+    write: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
   allowPositionals: true,
 });
 const [from = 1, to = 200] = positionals.map(Number);
 if (values.help || !(from >= 1 && to >= from)) {
-  console.log('usage: ./dispatch chaos liars [FROM] [TO] [--write]   seeds FROM to TO; 1 to 200 unless told otherwise');
+  console.log('usage: ./dispatch chaos liars [FROM] [TO] [--lanes 2] [--write]   seeds FROM to TO, default 1 to 200');
   process.exit(values.help ? 0 : 2);
 }
-const lanes = 2;
+const lanes = Number(values.lanes);
 const startedAt = Date.now();
 const verdicts: LiarVerdict[] = [];
 const queue = Array.from({ length: to - from + 1 }, (_, index) => from + index);
