@@ -243,18 +243,6 @@ describe('presentation contexts', () => {
       }
     }
   });
-
-  it('reports elements that the source does not know', async () => {
-    await using scp = await receiver();
-    const study = fixtureStudy({ series: 1 });
-    const instances = study.instances.map((one, index) =>
-      index === 0 ? { ...one, manifest: { ...one.manifest, transferSyntaxUid: undefined } } : one,
-    );
-    const { error, reported } = await new TestDelivery(dicomHandler, { ...study, instances }).attempt(scp.config);
-    expect(error).toBeUndefined();
-    expect(reported.get(uidAt(study, 0))).toMatchObject({ error: { code: 'instance-unsupported' } });
-    expect(scp.stored.length).toBe(2);
-  });
 });
 
 describe('transfer syntaxes', () => {
@@ -333,8 +321,8 @@ describe('transfer syntaxes', () => {
       });
       expect(error).toBeUndefined();
       // The digest of the receipt is that of the file before.
-      const answer = 'status 0000H (Success), re-encoded in Implicit VR Little Endian';
-      expect([...delivery.ledger.values()]).toEqual(Array(3).fill({ kind: 'delivered', answer }));
+      const answers = [...delivery.ledger.values()].map((one) => one.kind === 'delivered' && one.answer);
+      expect(answers).toEqual(Array(3).fill('status 0000H (Success), re-encoded in Implicit VR Little Endian'));
       // Not the source does it.
       expect(asked).toEqual([undefined, undefined, undefined]);
       const expected = await Promise.all(study.instances.map((one) => part10Facts(toImplicitVr(one.read()))));
