@@ -204,7 +204,7 @@ export async function startServices(
       findings: findingsOf(() => config, redis),
     }).catch((error: NodeJS.ErrnoException) => {
       throw new CommandError(
-        `health.${names[0]}: cannot listen on ${listen} (${error.code}): configure another address`,
+        `health.${names[0]}: cannot listen on ${listen} (${error.code}): configure another address, or port 0 for any free one`,
         exitCodes.failed,
         { cause: error },
       );

@@ -22,7 +22,35 @@ export async function checkRedis(redis: Redis): Promise<RedisFinding[]> {
   return findings.flat();
 }
 
+/** Commands that queues, ledger and records need. */
+const needed = [
+  'EVAL',
+  'EVALSHA',
+  'SCRIPT',
+  'XADD',
+  'ZADD',
+  'SUBSCRIBE',
+  'PUBLISH',
+  'MULTI',
+  'SCAN',
+  'BZPOPMIN',
+  'UNLINK',
+];
+
+/** `rename-command` of redis.conf takes commands away. Where an ACL forbids COMMAND nothing is known. */
+async function missingCommands(redis: Redis): Promise<RedisFinding[]> {
+  const found = (await redis.call('COMMAND', 'INFO', ...needed).catch(() => undefined)) as unknown[] | undefined;
+  const missing = needed.filter((_, at) => found?.[at] === null);
+  if (missing.length === 0) return [];
+  const message = `it has no ${missing.join(', ')}: remove "rename-command" for these from its configuration`;
+  return [{ severity: 'refused', message }];
+}
+
 async function checkMaster(redis: Redis): Promise<RedisFinding[]> {
+  return [...(await missingCommands(redis)), ...(await checkInfo(redis))];
+}
+
+async function checkInfo(redis: Redis): Promise<RedisFinding[]> {
   let text: string;
   try {
     text = await redis.info();

@@ -92,5 +92,11 @@ const refusals: readonly (readonly [RegExp, string])[] = [
   [/CERTIFICATE_REQ/, 'it asks for a client certificate: set redis.tls.cert and redis.tls.key'],
   [/^WRONGPASS/, 'it refuses the user or the password: correct redis.username and redis.password'],
   [/^NOAUTH/, 'it asks for a password: set redis.password'],
+  [/^DENIED/, 'it is in protected mode: set requirepass, or an ACL user, and redis.password'],
+  [
+    /^(EPIPE|ECONNRESET)$/,
+    'the connection was closed: check protected-mode and maxclients of Redis, and whether it needs TLS (rediss://)',
+  ],
+  [/unknown command '?info/i, 'it has no INFO: remove "rename-command INFO" from its configuration'],
   [/^NOPERM/, 'the user has no permission for a required command: see the ACL in docs/redis.md'],
 ];

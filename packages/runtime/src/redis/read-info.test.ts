@@ -23,3 +23,16 @@ describe.each(['redis-server', 'valkey-server'] as const)('INFO of %s', (program
     }
   });
 });
+
+it('rejects a Redis whose commands were renamed, and names what to remove', async () => {
+  const args = ['--rename-command', 'EVALSHA', '', '--rename-command', 'CONFIG', ''];
+  await using server = await startRedis({ args });
+  const redis = new Redis(server.url);
+  try {
+    expect(await checkRedis(redis)).toEqual([
+      { severity: 'refused', message: 'it has no EVALSHA: remove "rename-command" for these from its configuration' },
+    ]);
+  } finally {
+    redis.disconnect();
+  }
+});
