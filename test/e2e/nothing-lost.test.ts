@@ -89,7 +89,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     expect(scp.stores.slice(atKill).filter(({ sopInstanceUid }) => confirmed.has(sopInstanceUid))).toEqual([]);
   }, 90_000);
 
-  it('3b: a dispatcher that was suspended for longer than its lock abandons its deliveries when it goes on', async () => {
+  it('3b: a dispatcher that was suspended for longer than its lock abandons its deliveries when it continues', async () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
     scp.delayMs = 200;

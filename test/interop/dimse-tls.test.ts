@@ -42,7 +42,7 @@ describe('DICOM TLS as client of storescp', () => {
     }
   });
 
-  it.each(profiles)('speaks profile %s', async (profile) => {
+  it.each(profiles)('uses profile %s', async (profile) => {
     const option = { bcp195: '+px', 'bcp195-extended': '+pz' }[profile as string] ?? '+py';
     await using server = await scp('require', { args: [option] });
     const association = await open({
@@ -173,7 +173,7 @@ describe("DICOM TLS as server of DCMTK's clients", () => {
     });
   });
 
-  it.each(profiles)('speaks profile %s', async (profile) => {
+  it.each(profiles)('uses profile %s', async (profile) => {
     const option = { bcp195: '+px', 'bcp195-extended': '+pz' }[profile as string] ?? '+py';
     await withServer({ tls: { ...identity(), profile } }, async (port) => {
       const args = ['+tla', '+cf', certificates.ca.certFile, option, 'localhost', String(port)];

@@ -137,7 +137,7 @@ describe('a body', () => {
     expect(await failureOf(client.studies.ids())).toMatchObject({ code: 'protocol' });
   });
 
-  it('that is announced for ever does not hold a call', async () => {
+  it('that is announced without end does not block a call', async () => {
     await using server = await startScriptedServer((socket) => {
       const more = setInterval(() => socket.write('HTTP/1.1 102 Processing\r\n\r\n'), 1);
       socket.once('close', () => clearInterval(more));

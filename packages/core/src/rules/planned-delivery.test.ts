@@ -59,7 +59,7 @@ it('stays with a directly named target, and with a group if all rules name the g
   expect(united(plan({ group }), plan({ group: other })).group).toEqual(group);
 });
 
-it('is normally urgent where nothing is said', () => {
+it('has normal priority by default', () => {
   expect(mostUrgent([])).toBe('normal');
   expect(mostUrgent(['background'])).toBe('background');
   expect(mostUrgent(['normal', 'stat', 'urgent'])).toBe('stat');

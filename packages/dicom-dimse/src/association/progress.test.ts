@@ -149,7 +149,7 @@ describe('the least progress of a peer', () => {
     expect(association.hasEnded).toBe(true);
   });
 
-  it('ends a retrieval that is pending for ever while nothing advances', async () => {
+  it('ends a retrieval that stays pending without progress', async () => {
     await using peer = await startScriptedPeer(async (connection) => {
       await connection.accept();
       const { contextId, command } = await connection.nextMessage();

@@ -36,7 +36,7 @@ it('answers 500 if a dependency cannot report its state', async () => {
   await server.stop();
 });
 
-it('lets one address take few connections and answers a second, so that the process goes on with its work', async () => {
+it('lets one address take few connections and answers a second, so that the process continues its work', async () => {
   let looked = 0;
   const busy: RunningService = {
     ...service(true),

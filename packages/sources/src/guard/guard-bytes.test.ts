@@ -54,7 +54,7 @@ it('passes on the received memory, so that it can be released', async () => {
   expect(guarded.releaseChunk).toBeDefined();
 });
 
-it('never believes random bytes', async () => {
+it('never accepts random bytes', async () => {
   for (let seed = 0; seed < 200; seed += 1) {
     const random = Buffer.from(bytes);
     for (let at = 0; at < 2000; at += 1) random[at] = (at * 7919 + seed * 104_729) % 251;
