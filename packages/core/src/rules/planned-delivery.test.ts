@@ -16,6 +16,7 @@ it('combines deliveries to one target in one form, and nothing else', () => {
     ['pacs', 't', ['a']],
     ['other', undefined, ['a']],
   ]);
+  expect(uniteDeliveries([plan({ transform: 't' }), plan({ transform: 'u' })])).toHaveLength(2);
   expect(uniteDeliveries([plan(), plan()], () => `${Math.random()}`)).toHaveLength(2);
 });
 

@@ -78,7 +78,7 @@ function both<K extends string, V>(
   return { [name]: [...seen.values()] } as unknown as { [Key in K]?: readonly V[] };
 }
 
+/** `normal` without any. */
 export function mostUrgent(all: readonly Priority[]): Priority {
-  const ranks = all.map((priority) => priorities.indexOf(priority));
-  return priorities[ranks.length > 0 ? Math.min(...ranks) : priorities.indexOf('normal')] ?? 'normal';
+  return priorities[Math.min(...all.map((priority) => priorities.indexOf(priority)))] ?? 'normal';
 }
