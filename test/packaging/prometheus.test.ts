@@ -12,6 +12,10 @@ import { dashboard } from '../../deploy/grafana/dashboard.ts';
 
 const run = promisify(execFile);
 const deploy = fileURLToPath(new URL('../../deploy', import.meta.url));
+/** The PromQL of all panels. */
+const queries = (dashboard.panels ?? [])
+  .flatMap((panel) => ('targets' in panel ? (panel.targets ?? []) : []))
+  .map(({ expr }) => String(expr));
 
 it('the alert rules are valid for Prometheus', async () => {
   const { stdout } = await run('promtool', ['check', 'rules', join(deploy, 'grafana/alerts.yaml')]);
@@ -21,14 +25,43 @@ it('the alert rules are valid for Prometheus', async () => {
 it('dashboard.json is the dashboard that the compiler compares with the schema of Grafana, and its queries are PromQL', async () => {
   const text = await readFile(join(deploy, 'grafana/dashboard.json'), 'utf8');
   expect(JSON.parse(text), 'make it anew with deploy/grafana/make-dashboard.ts').toEqual(dashboard);
-  const panels = (dashboard.panels ?? []).flatMap((panel) => ('targets' in panel ? (panel.targets ?? []) : []));
-  expect(panels.length).toBeGreaterThan(20);
+  expect(queries.length).toBeGreaterThan(20);
   await using folder = await tempFolder('promtool');
   const file = join(folder.path, 'queries.yaml');
-  const rules = panels.map(({ expr }, index) => ({ record: `panel:${index}`, expr }));
+  const rules = queries.map((expr, index) => ({ record: `panel:${index}`, expr }));
   await writeFile(file, JSON.stringify({ groups: [{ name: 'dashboard', rules }] }));
   const { stdout } = await run('promtool', ['check', 'rules', file]);
-  expect(stdout).toContain(`SUCCESS: ${panels.length} rules found`);
+  expect(stdout).toContain(`SUCCESS: ${queries.length} rules found`);
+});
+
+it('the dashboard counts nothing twice where two consoles run', async () => {
+  await using folder = await tempFolder('promtool');
+  // What each console reads from Redis; counters and histograms are those of one process.
+  const gauges = queries.flatMap((expr) => {
+    const names = expr.match(/\bdispatch_[a-z0-9_]+/g) ?? [];
+    const [name = ''] = names;
+    return names.length === 1 && !/_(total|bucket)$/.test(name) ? [{ expr, name }] : [];
+  });
+  expect(gauges.length).toBeGreaterThan(10);
+  const tests = gauges.map(({ expr, name }) => {
+    const state = /state="(\w+)"/.exec(expr)?.[1] ?? '';
+    const labels = `target="a",source="main",type="query",state="${state}"`;
+    return {
+      name: expr,
+      interval: '1m',
+      input_series: ['console-1', 'console-2'].map((instance) => ({
+        series: `${name}{instance="${instance}",${labels}}`,
+        values: '5',
+      })),
+      promql_expr_test: [{ expr: `sum(${expr})`, eval_time: '0m', exp_samples: [{ labels: '{}', value: 5 }] }],
+    };
+  });
+  const file = join(folder.path, 'tests.yaml');
+  await writeFile(file, JSON.stringify({ tests }));
+  const { stdout } = await run('promtool', ['test', 'rules', file]).catch(
+    (error: { stdout: string; stderr: string }) => ({ stdout: error.stdout + error.stderr }),
+  );
+  expect(stdout).toContain('SUCCESS');
 });
 
 it('the query that scales dispatchers counts deliveries that may run, up to the limit of each target', async () => {

@@ -118,15 +118,20 @@ it('pages report a lost network, Redis or console, and recover by themselves', a
   const page = await browser.newPage();
   await page.goto(`${test.url}/studies`);
   const banner = page.getByRole('alert');
+  /** The page looks every five seconds, and when it is shown again. */
+  const look = () => page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
   await page.context().setOffline(true);
   await banner.getByText(/^This computer has no network\. The data shown is from \d/).waitFor();
   await page.context().setOffline(false);
   await banner.waitFor({ state: 'hidden' });
   await test.server.kill('SIGSTOP');
+  await look();
   await banner.getByText(/^Redis does not respond: /).waitFor();
   await test.server.kill('SIGCONT');
+  await look();
   await banner.waitFor({ state: 'hidden' });
   await test.console.stop();
+  await look();
   await banner.getByText(/^The console does not respond\. The data shown is from \d/).waitFor();
   await page.close();
 });
