@@ -137,6 +137,11 @@ describe('the API and its document', () => {
       ['get', '/api/studies', '/api/studies?limit=100000', undefined, 400],
       ['post', '/api/rules/dry-run', '/api/rules/dry-run', { search: 'NOT-THERE' }, 404],
       ['post', '/api/route', '/api/route', { source: 'none', orthancStudyId: 'x' }, 404],
+      // A misspelt field would mean more than was asked for.
+      ['post', '/api/route', '/api/route', { source: 'main', orthancStudyId: 'x', target: ['b'] }, 400],
+      ['post', '/api/bulk', '/api/bulk', { action: 'cancel', filter: { stat: 'failed' } }, 400],
+      ['post', '/api/batches', '/api/batches', { source: 'main', til: '2026-01-01' }, 400],
+      ['post', '/api/studies/{source}/{study}/forget', '/api/studies/main/x/forget', { dryrun: true }, 400],
       ['post', '/api/studies/{source}/{study}/forget', '/api/studies/main/1.2.3/forget', {}, 404],
       ['post', '/api/studies/{source}/{study}/after-success', '/api/studies/main/1.2.3/after-success', undefined, 404],
       ['post', '/api/targets/{target}/audit/send', '/api/targets/a/audit/send', {}, 409],

@@ -102,7 +102,7 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
         tags,
         summary: 'Forget a study that has left its source, with what targets have confirmed of it',
         params: byId,
-        body: z.object({
+        body: z.strictObject({
           failed: z.boolean().default(false).describe('also when a delivery of it has failed'),
           dryRun: z.boolean().default(false).describe('dry run: only report what would be done'),
         }),
@@ -198,7 +198,7 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
       schema: {
         tags,
         summary: 'Route a study of a source now: by the rules, or to the targets that are named',
-        body: z.object({
+        body: z.strictObject({
           source: z.string(),
           orthancStudyId: z.string().max(100),
           targets: z.array(z.string()).min(1).optional(),

@@ -26,11 +26,14 @@ export const batchFilter = z.object({
     .describe('part of the StudyDescription; * and ? as by C-FIND; refused where patient data is not shown'),
 });
 
-export const batchRequest = batchFilter.extend({
-  targets: z.array(name).min(1).max(50).optional().describe('default: as the rules define'),
-  rule: name.optional().describe('by this rule only; studies that it does not match are skipped'),
-  studiesPerMinute: z.number().int().min(1).max(100_000).nullable().optional().describe('null or absent: no limit'),
-});
+/** Strict: a misspelt filter would mean all studies. */
+export const batchRequest = batchFilter
+  .extend({
+    targets: z.array(name).min(1).max(50).optional().describe('default: as the rules define'),
+    rule: name.optional().describe('by this rule only; studies that it does not match are skipped'),
+    studiesPerMinute: z.number().int().min(1).max(100_000).nullable().optional().describe('null or absent: no limit'),
+  })
+  .strict();
 
 export const batchPreview = z.object({
   count: z.number().int(),

@@ -219,9 +219,10 @@ export const selection = z.object({
   until: z.coerce.number().int().optional().describe('changed before, ms since 1970'),
 });
 
-export const bulkRequest = z.object({
+/** Strict: a misspelt filter would mean all deliveries. */
+export const bulkRequest = z.strictObject({
   action: z.enum(bulkActions),
-  filter: selection,
+  filter: selection.strict(),
   reason: z
     .string()
     .max(maxReasonLength)
