@@ -24,13 +24,21 @@ const lists = {
   batches: '/batches',
   targets: '/targets',
   target: '/targets/workstation',
+  'target-audit': '/targets/workstation/audit',
   sources: '/sources',
   rules: '/rules?search=CT*',
   workers: '/workers',
   cache: '/cache',
   fetch: '/fetch',
+  notifications: '/notifications',
+  'test-study': '/test-study',
   audit: '/audit',
   configuration: '/configuration',
+  'configuration-targets': '/configuration/targets',
+  'configuration-target': '/configuration/target?name=workstation',
+  'configuration-rules': '/configuration/rules',
+  'configuration-rule': '/configuration/rule?name=hearts',
+  'configuration-entries': '/configuration/entries?kind=users',
   queues: '/queues',
 } as const;
 const pages = [...Object.keys(lists), 'study', 'delivery', 'receipt', 'sign-in'];
@@ -71,8 +79,6 @@ async function takeAll(amount: Amount): Promise<void> {
         await page.evaluate('Promise.all([...document.images].map((image) => image.decode().catch(() => {})))');
         await page.screenshot({
           path: fileOf({ name, amount, width: viewport.width, scheme }),
-          type: 'jpeg',
-          quality: 85,
         });
       };
       if (amount === 'few') await take('sign-in', '/sign-in');
@@ -100,7 +106,7 @@ interface Picture {
 }
 
 function fileOf({ name, amount, width, scheme }: Picture): string {
-  return join(folder, `${name}-${amount}-${width}-${scheme}.jpg`);
+  return join(folder, `${name}-${amount}-${width}-${scheme}.png`);
 }
 
 /** Light and dark side by side, a row for each amount of data. */
@@ -111,7 +117,7 @@ async function composeSheet(name: string): Promise<void> {
       sizes.flatMap(({ width }) => {
         const file = fileOf({ name, amount, width, scheme });
         if (!existsSync(file)) return [];
-        return `<img width="${Math.round(width * scale)}" src="data:image/jpeg;base64,${readFileSync(file, 'base64')}">`;
+        return `<img width="${Math.round(width * scale)}" src="data:image/png;base64,${readFileSync(file, 'base64')}">`;
       }),
     ),
   );
