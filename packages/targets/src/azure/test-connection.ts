@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { DispatchError } from '@dicom-dispatch/core';
-import { runChecks, type CheckStep } from '@dicom-dispatch/target-kit/checks';
+import { probeRemains, runChecks, type CheckStep } from '@dicom-dispatch/target-kit/checks';
 import { urlSteps } from '../checks/index.ts';
 import type { Check, CheckContext } from '@dicom-dispatch/target-kit';
 import { lookAtBlob } from './blob.ts';
@@ -84,17 +84,9 @@ function stepsOf(config: AzureTarget, opened: Container[]): CheckStep[] {
           await container.raw(signal, (sending) => container.client.getBlobClient(name).delete(sending));
           return 'the probe was removed';
         } catch (thrown) {
-          throw notRemoved(translateAzureError(thrown, container.host, 'Removing the probe', 'connect'));
+          return probeRemains(translateAzureError(thrown, container.host, 'Removing the probe', 'connect'), name);
         }
       },
     },
   ];
-}
-
-function notRemoved(error: DispatchError): DispatchError {
-  return new DispatchError(error.code, error.message, {
-    cause: error.cause,
-    remedy:
-      'Allow deletion of blobs whose names begin with the prefix and dicom-dispatch-probe-, or remove the probe manually. Deliveries do not need this permission.',
-  });
 }

@@ -47,7 +47,10 @@ export interface ExpectedFault {
 }
 
 /** A way to make one check fail, and no earlier one. */
-export type CheckFault = Pick<ExpectedFault, 'arrange'>;
+export interface CheckFault extends Pick<ExpectedFault, 'arrange'> {
+  /** It is skipped instead of failed: deliveries do not need what it checks. */
+  readonly isSkipped?: boolean;
+}
 
 export interface HandlerContract<Config extends TargetConfig> {
   readonly name: string;

@@ -107,7 +107,7 @@ describe('at a daemon', () => {
       login: wrongPassword,
       folder: { arrange: () => ({ config: { path: 'no/such/folder' } }) },
       write: { arrange: () => other({ readOnly: true }) },
-      remove: { arrange: () => other({ config: ['refuse options = delete'] }) },
+      remove: { isSkipped: true, arrange: () => other({ config: ['refuse options = delete'] }) },
     },
     hostile,
   });

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DispatchError, formatBytes } from '@dicom-dispatch/core';
-import { networkSteps, runChecks, type CheckStep } from '@dicom-dispatch/target-kit/checks';
+import { networkSteps, probeRemains, runChecks, type CheckStep } from '@dicom-dispatch/target-kit/checks';
 import type { Check, CheckContext, TargetMemory } from '@dicom-dispatch/target-kit';
 import { describePlace } from '../place-mark/index.ts';
 import { programMissing } from './errors.ts';
@@ -102,11 +102,7 @@ function stepsOf(config: RsyncTarget, progress: Progress, memory: TargetMemory |
         try {
           await removeFile(transfer, work.path, probe);
         } catch (thrown) {
-          if (!(thrown instanceof DispatchError)) throw thrown;
-          throw new DispatchError(thrown.code, thrown.message, {
-            cause: thrown.cause,
-            remedy: `Allow removing files, or remove ${probe} manually. Deliveries do not need this permission.`,
-          });
+          return probeRemains(thrown, probe);
         }
         return 'the probe was removed';
       },
@@ -134,7 +130,7 @@ async function haveSpoolSpace(config: RsyncTarget, work: WorkFolder): Promise<st
   const free = bavail * bsize;
   if (free >= config.batchBytes * 2) return `${formatBytes(free)} are free for the spool`;
   throw new DispatchError(
-    'internal',
+    'local-resources',
     `${formatBytes(free)} are free for the spool, and it needs space for two batches of ${formatBytes(config.batchBytes)}`,
     {
       remedy: 'Free space in the spool folder on this host, set spool to another folder, or lower batchBytes.',

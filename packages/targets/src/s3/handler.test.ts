@@ -224,6 +224,7 @@ handlerContract<S3Target>({
     },
     read: { arrange: () => startPolicy('HEAD') },
     remove: {
+      isSkipped: true,
       arrange: async () => {
         const policy = await startPolicy('DELETE');
         return {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { DispatchError } from '@dicom-dispatch/core';
-import { runChecks, type CheckStep } from '@dicom-dispatch/target-kit/checks';
+import { probeRemains, runChecks, type CheckStep } from '@dicom-dispatch/target-kit/checks';
 import { urlSteps } from '../checks/index.ts';
 import type { Check, CheckContext } from '@dicom-dispatch/target-kit';
 import { addressOf } from './address.ts';
@@ -120,17 +120,9 @@ function stepsOf(config: S3Target, opened: Bucket[]): CheckStep[] {
           await bucket.raw(signal, (sending) => bucket.client.send(command, sending));
           return 'the probe was removed';
         } catch (thrown) {
-          throw notRemoved(translateS3Error(thrown, bucket, 'Removing the probe', 'connect'));
+          return probeRemains(translateS3Error(thrown, bucket, 'Removing the probe', 'connect'), key);
         }
       },
     },
   ];
-}
-
-function notRemoved(error: DispatchError): DispatchError {
-  return new DispatchError(error.code, error.message, {
-    cause: error.cause,
-    remedy:
-      'Allow s3:DeleteObject on keys that begin with the prefix and dicom-dispatch-probe-, or remove the probe manually. Deliveries do not need this permission.',
-  });
 }

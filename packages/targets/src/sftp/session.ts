@@ -161,6 +161,12 @@ export class SftpSession {
     );
   }
 
+  removeFolder(path: string, signal: AbortSignal): Promise<void> {
+    return this.#call('Removing a folder', signal, (sftp, done: Done<void>) =>
+      sftp.rmdir(path, (error) => done(error)),
+    );
+  }
+
   async setMode(path: string, mode: number, signal: AbortSignal): Promise<void> {
     await this.#ask('Setting the mode', signal, (client) => client.chmod(path, mode), {
       refused: 'Remove mode and directoryMode: the server does not allow changing them.',
@@ -191,7 +197,11 @@ export class SftpSession {
         sftp.read(handle, into, 0, into.length, position, (error: (Error & { code?: unknown }) | undefined, count) =>
           error?.code === endOfFile ? done(undefined, 0) : done(error, count),
         ),
-      { bytes: into.length },
+      {
+        bytes: into.length,
+        refused:
+          'Allow reading files. If that is not possible, set verify to size and existing to overwrite, which read nothing back.',
+      },
     );
   }
 

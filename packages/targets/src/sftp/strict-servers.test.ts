@@ -125,6 +125,34 @@ describe.each([
   });
 });
 
+describe('a server that forbids', () => {
+  it.each<[string, object, { check: string; option: string; use: object } | undefined]>([
+    ['remove', {}, undefined],
+    ['mkdir', {}, { check: 'write', option: 'layout', use: { layout: 'flat' } }],
+    ['read', { verify: 'content' }, { check: 'write', option: 'existing', use: { existing: 'overwrite' } }],
+  ])('%s is used as far as possible, and the test shows the same', async (request, more, refusal) => {
+    const sshd = await startSshd({ sftpArguments: `-P ${request}` });
+    try {
+      const server = await serverAt(sshd);
+      if (refusal) {
+        const { error, reported } = await server.deliver(study(), more);
+        expect(error).toMatchObject({ code: 'target-misconfigured', disposition: 'halt' });
+        expect(error?.remedy).toContain(refusal.option);
+        expect(reported.size).toBe(0);
+        const failed = (await server.checks(more)).filter(({ result }) => result === 'failed');
+        expect(failed).toMatchObject([{ name: refusal.check, remedy: expect.stringContaining(refusal.option) }]);
+        expect(await filesUnder(server.path)).toEqual([]);
+      }
+      expect(kinds(await server.deliver(study(), refusal?.use))).toEqual(['delivered', 'delivered']);
+      expect(kinds(await server.deliver(study(), refusal?.use))).toEqual(['delivered', 'delivered']);
+      const checks = await server.checks(refusal?.use);
+      expect(checks.filter(({ result }) => result === 'failed')).toEqual([]);
+    } finally {
+      await sshd.stop();
+    }
+  });
+});
+
 describe('a file that is written under its own name', () => {
   let sshd: SshServer;
   let server: Server;

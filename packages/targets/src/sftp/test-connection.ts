@@ -6,12 +6,13 @@ import { describePlace } from '../place-mark/index.ts';
 import { temporaryName } from '../template/index.ts';
 import { connectSftp, type Connection } from './connect.ts';
 import { lookAtFolder, lookForSpace } from './look-at-server.ts';
+import { isRefused } from './errors.ts';
 import { checkRemoteFolder } from './mark.ts';
 import { RemoteFolders } from './remote-folders.ts';
 import type { SftpTarget } from './schema.ts';
 import { SftpSession } from './session.ts';
 import { takeFree } from './settle-remote.ts';
-import { whyNotCreated } from './why-not-created.ts';
+import { noFolders, whyNotCreated } from './why-not-created.ts';
 import { sizeByPath } from './write-remote.ts';
 
 /** What one check leaves for the next. */
@@ -86,6 +87,7 @@ function stepsOf(config: SftpTarget, progress: Progress, memory: TargetMemory | 
       name: 'write',
       async run(signal) {
         await writeProbe(session(), probe, signal);
+        if (config.layout !== 'flat') await makeProbeFolder(session(), probe, signal);
         return 'a probe was written';
       },
     },
@@ -93,19 +95,17 @@ function stepsOf(config: SftpTarget, progress: Progress, memory: TargetMemory | 
       name: 'rename',
       async run(signal) {
         if (config.temporaryName === 'none') {
-          await session().remove(probe, signal);
-          return 'the probe was removed; files are written under their final names';
+          return `files are written under their final names; ${await removeProbe(session(), probe, signal)}`;
         }
         try {
           const found = await takeFree(session(), probe, renamed, signal);
           if (found !== 'taken')
             throw new DispatchError('target-error', `${config.host} already has a file with the name of the probe`);
-          await session().remove(renamed, signal);
         } catch (thrown) {
           await Promise.allSettled([session().remove(probe, signal), session().remove(renamed, signal)]);
           throw thrown;
         }
-        return 'the probe was renamed and removed';
+        return `the probe was renamed; ${await removeProbe(session(), renamed, signal)}`;
       },
     },
     {
@@ -130,6 +130,43 @@ function placeStep(session: () => SftpSession, memory: TargetMemory | undefined)
   };
 }
 
+/** New files do not need the permission to remove others. */
+async function removeProbe(session: SftpSession, probe: string, signal: AbortSignal): Promise<string> {
+  try {
+    await session.remove(probe, signal);
+    return 'it was removed';
+  } catch (thrown) {
+    if (!(thrown instanceof DispatchError) || !isRefused(thrown.cause)) throw thrown;
+    return `the server does not allow removing it: remove ${posix.basename(probe)} manually`;
+  }
+}
+
+async function readBack(session: SftpSession, path: string, length: number, signal: AbortSignal): Promise<void> {
+  const handle = await session.openFile(path, 'r', signal);
+  try {
+    await session.read(handle, Buffer.alloc(length), 0, signal);
+  } finally {
+    await session.closeFile(handle, signal);
+  }
+}
+
+/** Like the folders of the layout. @throws DispatchError after the probe was removed */
+async function makeProbeFolder(session: SftpSession, probe: string, signal: AbortSignal): Promise<void> {
+  const { config } = session;
+  const folder = `${probe}-folder`;
+  try {
+    await session.makeFolder(folder, config.directoryMode, signal);
+    if (config.directoryMode !== undefined) await session.setMode(folder, config.directoryMode, signal);
+  } catch (thrown) {
+    await session.remove(probe, signal).catch(() => {});
+    const isForbidden = thrown instanceof DispatchError && isRefused(thrown.cause);
+    throw isForbidden ? noFolders(config.host, thrown) : thrown;
+  } finally {
+    // The permission to remove folders is not needed.
+    await session.removeFolder(folder, signal).catch(() => {});
+  }
+}
+
 /** Like an instance: created, written, synced, and its size checked. */
 async function writeProbe(session: SftpSession, probe: string, signal: AbortSignal): Promise<void> {
   const { config } = session;
@@ -145,6 +182,7 @@ async function writeProbe(session: SftpSession, probe: string, signal: AbortSign
     await session.write(handle, content, 0, signal);
     if (config.fsync) await session.sync(handle, signal);
     if (config.mode !== undefined) await session.setMode(probe, config.mode, signal);
+    if (config.verify === 'content') await readBack(session, probe, content.length, signal);
     if (config.verify === 'size' && (await session.sizeOf(handle, signal)) === undefined) {
       await sizeByPath(session, probe, signal);
     }

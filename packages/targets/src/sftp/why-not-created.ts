@@ -39,10 +39,38 @@ export async function whyNotCreated(
 }
 
 /**
+ * Why a folder of the layout could not be created: a server that accepts files where the folder should be allows no folders
+ * at all.
+ */
+export async function whyNoFolder(
+  session: SftpSession,
+  folder: string,
+  claim: Claim,
+  thrown: unknown,
+  signal: AbortSignal,
+): Promise<unknown> {
+  if (signal.aborted || !(thrown instanceof DispatchError) || !isRefused(thrown.cause)) return thrown;
+  const { path, host, temporaryName: form } = session.config;
+  let parent = posix.dirname(folder);
+  while (parent !== '.' && (await session.lookAt(posix.join(path, parent), signal)) === undefined) {
+    parent = posix.dirname(parent);
+  }
+  if (await canCreate(session, parent, form === 'none' ? plainNames : form)) return noFolders(host, thrown);
+  return (await isRefusedWithin(session, folder, thrown, signal)) ? claim.conflict('denied') : thrown;
+}
+
+export function noFolders(host: string, { cause }: DispatchError): DispatchError {
+  return new DispatchError('target-misconfigured', `${host} does not allow this user to create folders`, {
+    cause,
+    remedy: 'Allow creating folders at the server, or set layout to a template without folders, e.g. flat.',
+  });
+}
+
+/**
  * Whether permissions are missing only in a folder of the layout: while the target's folder accepts files, other studies can
  * still be delivered.
  */
-export async function isRefusedWithin(
+async function isRefusedWithin(
   session: SftpSession,
   folder: string,
   thrown: unknown,
@@ -59,7 +87,8 @@ async function canCreate(session: SftpSession, folder: string, form: string): Pr
   try {
     const probe = posix.join(session.config.path, folder, temporaryName('probe', form));
     await session.closeFile(await session.openFile(probe, 'wx', limit), limit);
-    await session.remove(probe, limit);
+    // A server may accept files, and not allow removing them.
+    await session.remove(probe, limit).catch(() => {});
     return true;
   } catch {
     return false;

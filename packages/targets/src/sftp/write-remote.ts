@@ -9,7 +9,7 @@ import { remoteChunks } from './remote-chunks.ts';
 import { NotAFolder, type RemoteFolders } from './remote-folders.ts';
 import type { SftpSession } from './session.ts';
 import { settleRemote, withName, type Settled } from './settle-remote.ts';
-import { isRefusedWithin, whyNotCreated } from './why-not-created.ts';
+import { whyNoFolder, whyNotCreated } from './why-not-created.ts';
 
 /** Outstanding bytes for one file: a megabyte, so that a link of 50 ms still carries 20 MB/s per file. */
 const windowBytes = 1024 * 1024;
@@ -53,7 +53,7 @@ export async function writeRemote(
     await folders.ensure(folder);
   } catch (thrown) {
     if (thrown instanceof NotAFolder) throw file.conflict('way');
-    throw (await isRefusedWithin(session, folder, thrown, signal)) ? file.conflict('denied') : thrown;
+    throw await whyNoFolder(session, folder, file, thrown, signal);
   }
   if (config.temporaryName === 'none') {
     return withName(session, remote, signal, () => writeDirectly(session, remote, file, { signal, finishing }));
