@@ -4,7 +4,7 @@ import { act, endStates, fromNow } from '@dicom-dispatch/state/records';
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { DispatchError } from '@dicom-dispatch/core';
 import type { StudySnapshot } from '@dicom-dispatch/sources';
-import { addJob, type HandOverContext } from './hand-over.ts';
+import { addJob, finishReplacing, type HandOverContext } from './hand-over.ts';
 import { endWaitingJob, jobPlace } from './queues/index.ts';
 import { resolveDeliveries, type DeliveryTerms } from './resolve-deliveries.ts';
 
@@ -67,6 +67,10 @@ export async function enqueueArriving(
   for (const delivery of deliveries) {
     const one = await context.records.delivery(delivery.deliveryId);
     if (!one || endStates.includes(one.state)) continue;
+    if (one.replaces !== undefined) {
+      await finishReplacing(context, one);
+      continue;
+    }
     const place = await jobPlace(context.redis, context.queues.target(one.target), one.deliveryId);
     if (place.state === 'missing') await addJob(context, deliveryData.parse(one));
   }
