@@ -26,21 +26,30 @@ RUN mkdir /app/compiled && chown 10001:10001 /app/compiled \
  && NODE_COMPILE_CACHE=/app/compiled setpriv --reuid 10001 --regid 10001 --clear-groups \
     node --disable-warning=ExperimentalWarning --max-semi-space-size=4 scripts/warm-compile-cache.mjs /app
 # All that the image has: Node, rsync, ssh, a shell and cat for what ssh asks, the libraries that these need, and ourselves.
+COPY LICENSE README.md CHANGELOG.md ./
 RUN scripts/gather-image /image node rsync ssh ssh-keyscan sh cat
 
 FROM scratch
-LABEL org.opencontainers.image.title="dicom-dispatch" org.opencontainers.image.licenses="MIT"
-COPY --from=parts /image /
+# Three layers: the first two, which are the larger part, stay the same from version to version while Node and the packages do.
+COPY --from=parts /image/system /
+COPY --from=parts /image/modules /
+COPY --from=parts /image/app /
 WORKDIR /app
 ENV NODE_ENV=production PATH=/usr/local/bin:/usr/bin:/bin NODE_COMPILE_CACHE=/app/compiled \
     MALLOC_ARENA_MAX=1
 ARG DISPATCH_BUILD=
+ARG DISPATCH_VERSION=
 ENV DISPATCH_BUILD=${DISPATCH_BUILD}
-LABEL org.opencontainers.image.revision="${DISPATCH_BUILD}"
+LABEL org.opencontainers.image.title="dicom-dispatch" \
+      org.opencontainers.image.description="dispatches DICOM studies from Orthanc to any number of targets" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${DISPATCH_VERSION}" \
+      org.opencontainers.image.revision="${DISPATCH_BUILD}"
 USER 10001:10001
 # Configuration and secrets are mounted; nothing is written but to Redis and to the folders of targets.
 VOLUME ["/config"]
 EXPOSE 8080 8081 8082 8083
 STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --retries=6 --start-period=20s CMD ["node", "/app/healthcheck.mjs"]
 ENTRYPOINT ["node", "--disable-warning=ExperimentalWarning", "--max-semi-space-size=4", "/app/packages/cli/src/main.ts"]
 CMD ["up", "--config", "/config/dispatch.yaml"]

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { readConfig } from '@dicom-dispatch/cli';
 import type { Config } from '@dicom-dispatch/core';
-import { freePort, startServer, tempFolder } from '@dicom-dispatch/harness';
+import { freePort, startHttpServer, startServer, tempFolder } from '@dicom-dispatch/harness';
 import { ScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1';
 import { Deployment, StatefulSet } from 'kubernetes-models/apps/v1';
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1';
@@ -97,6 +97,31 @@ it('the Redis of docker-compose.yml requires its password, which is in no list o
   const processes = await readFile(`/proc/${server.pid()}/cmdline`, 'utf8');
   expect(processes).toContain('redis-server');
   expect(processes).not.toContain('pass-of-redis');
+});
+
+it('the health check of the image succeeds when a service responds, and only then', async () => {
+  const script = join(root, 'scripts/healthcheck.mjs');
+  const dockerfile = await readFile(join(root, 'Dockerfile'), 'utf8');
+  expect(dockerfile).toMatch(/^HEALTHCHECK .* CMD \["node", "\/app\/healthcheck\.mjs"\]$/m);
+  let status = 200;
+  await using server = await startHttpServer((_request, response) => void response.writeHead(status).end());
+  const isHealthy = (port: string): Promise<boolean> =>
+    run(process.execPath, [script], { env: { HEALTH_PORT: port } }).then(
+      () => true,
+      () => false,
+    );
+  const { port } = new URL(server.url);
+  expect(await isHealthy(port)).toBe(true);
+  status = 503;
+  expect(await isHealthy(port)).toBe(false);
+  expect(await isHealthy(String(await freePort()))).toBe(false);
+});
+
+it('the systemd units start no program that Debian may lack', async () => {
+  const unit = await readFile(join(root, 'deploy/debian/dicom-dispatch.service.in'), 'utf8');
+  const programs = [...unit.matchAll(/^Exec\w+=(\S+)/gm)].map(([, program]) => program);
+  // /bin/kill is of the package procps, which a small Debian does not have.
+  expect(new Set(programs)).toEqual(new Set(['/usr/bin/dicom-dispatch', '/bin/sh']));
 });
 
 it('names what is fetched from elsewhere by its content: images by digest, tools and packages by hash', async () => {

@@ -161,7 +161,7 @@ export async function readText(path: string, candidate?: string): Promise<string
     const why =
       code === 'ENOENT'
         ? candidate === undefined
-          ? 'there is no such file'
+          ? 'there is no such file: name another one with --config, or create it ("dispatch config example" shows every option)'
           : 'this process has another configuration file than the console: a change in the console reaches only processes that read the same file; if the change is one to `configuration: redis`, stop this process first'
         : code === 'EACCES'
           ? 'the service user has no permission to read it'
