@@ -8,7 +8,7 @@ import { startTestConsole, type TestConsole } from '../testing/start-test-consol
 const folder = join(import.meta.dirname, '../../../../deploy/grafana');
 /** Metrics that other services count: test/e2e/console.test.ts tests them in the complete system. */
 const ofOthers =
-  /^(dispatch_(sent_bytes|deliveries_ended|attempts_failed|instances_quarantined|studies_routed|studies_forgotten)_total|dispatch_(attempt|stage)_duration_seconds_bucket|dispatch_feed_lag_changes)$/;
+  /^(dispatch_(sent_bytes|deliveries_ended|attempts_failed|instances_quarantined|studies_routed|studies_forgotten)_total|dispatch_(attempt|stage)_duration_seconds_bucket|dispatch_(feed_lag_changes|source_up))$/;
 
 describe('the metrics', () => {
   let test: TestConsole;
