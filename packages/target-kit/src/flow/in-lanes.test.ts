@@ -186,6 +186,29 @@ describe('inLanes', () => {
     await expect(inLanes(run, { lanes: 2 }, ({ bytes }) => drain(bytes))).rejects.toMatchObject({ code: 'lock-lost' });
   });
 
+  it('reports what the lanes of a small part have sent together, and waits for no lane that hangs', async () => {
+    const { run, reported } = countingRun(3);
+    const sent: string[] = [];
+    let sentBefore = 0;
+    const { promise: hangs, resolve: goOn } = Promise.withResolvers<void>();
+    const report = run.report.bind(run);
+    run.report = async (instance, outcome) => {
+      sentBefore ||= sent.length;
+      // The third one is only sent once others are in the ledger.
+      await report(instance, outcome);
+      if (reported.size === 2) goOn();
+    };
+    await inLanes({ ...run, isPart: true }, { lanes: 2 }, async ({ instance, bytes }) => {
+      if (instance.instanceNumber === 1) for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
+      if (instance.instanceNumber === 2) await hangs;
+      const outcome = await drain(bytes);
+      sent.push(instance.sopInstanceUid);
+      return outcome;
+    });
+    expect(sentBefore).toBe(2);
+    expect(reported.size).toBe(3);
+  });
+
   it('has nothing to do without instances', async () => {
     const { run } = countingRun(0);
     await expect(inLanes(run, { lanes: 4 }, ({ bytes }) => drain(bytes))).resolves.toEqual({ quarantined: [] });

@@ -61,7 +61,15 @@ export interface LaneResult {
   readonly quarantined: readonly ManifestInstance[];
 }
 
-type Run = Pick<DeliveryRun<unknown>, 'open' | 'sent' | 'report' | 'pending' | 'signal' | 'log'>;
+type Run = Pick<DeliveryRun<unknown>, 'open' | 'sent' | 'report' | 'pending' | 'signal' | 'log' | 'isPart'>;
+
+/**
+ * Of a study that is being received, parts of a few instances are sent. The lanes of so small a part report together: one
+ * write stores all their confirmations.
+ */
+const maxTogether = 16;
+/** No lane waits longer than this for the others. */
+const maxTogetherMs = 20;
 
 /**
  * Sends instances in parallel lanes that share one queue. An error of the source takes precedence over the error into which
@@ -86,6 +94,8 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
   let putOff: DispatchError | undefined;
   let failedInRow = 0;
   const quarantined: ManifestInstance[] = [];
+  const isSmallPart = run.isPart === true && instances.length <= maxTogether;
+  const together = isSmallPart ? new Together() : undefined;
 
   function end(error: DispatchError): void {
     ending ??= error;
@@ -109,14 +119,17 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
 
   async function sendOne(opened: OpenedInstance, lane: number): Promise<void> {
     let outcome: InstanceOutcome | undefined;
+    together?.begin();
     try {
       outcome = await send(opened, { lane, signal });
     } catch (thrown) {
       if (signal.aborted) return;
       return await failed(opened.instance, opened.bytes.readError ?? asDispatchError(thrown));
     } finally {
+      together?.end();
       await opened.bytes.release();
     }
+    await together?.others();
     failedInRow = 0;
     if (!outcome) return;
     if (outcome.kind === 'quarantined') quarantined.push(opened.instance);
@@ -149,4 +162,31 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
   if (ending) throw ending;
   if (putOff) throw putOff;
   return { quarantined };
+}
+
+/** Lanes that wait for those that are still sending. */
+class Together {
+  #sending = 0;
+  #waiting: (() => void)[] = [];
+
+  begin(): void {
+    this.#sending += 1;
+  }
+
+  end(): void {
+    this.#sending -= 1;
+    if (this.#sending === 0) for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  /** Resolves when no lane is sending, or after a short time. */
+  async others(): Promise<void> {
+    if (this.#sending === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, maxTogetherMs);
+      this.#waiting.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
 }

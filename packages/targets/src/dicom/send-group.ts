@@ -24,7 +24,7 @@ import { isLost, storeOne } from './store-one.ts';
  */
 const instancesPerAssociation = 2;
 /** An arriving study has few instances at a time: minimum number of them for each association, if the receiver is near. */
-const leastOfPart = 4;
+const leastOfPart = 8;
 /** A receiver that opens an association in less than this answers an instance in a few milliseconds. */
 const nearMs = 20;
 /** With this number of instances, one is kept back: if it succeeds after others have failed, the receiver was available. */
