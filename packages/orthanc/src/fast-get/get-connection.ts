@@ -23,7 +23,7 @@ export interface GetAnswer {
 /** One request and what became of it. */
 interface Exchange {
   call: CallName;
-  request: string;
+  request: Buffer | string;
   timeoutMs: number;
   resolve: (answer: GetAnswer) => void;
   reject: (error: OrthancError) => void;
@@ -39,7 +39,7 @@ const idleMarginMs = 100;
 const maxIdleMs = 30_000;
 
 /**
- * One connection that serves one GET at a time. It is `connecting`, then `idle` (kept for the next request) or `busy`
+ * One connection that serves one request at a time. It is `connecting`, then `idle` (kept for the next request) or `busy`
  * (with an exchange), at the end `closed`. Bytes are read into memory that this class provides, not into node's own
  * stream buffers: this makes it several times faster than node:http or undici with instances.
  */
@@ -106,7 +106,7 @@ export class GetConnection implements QueueOwner {
   }
 
   /** Sends one request; resolves once the head of its answer is here. Only for a new or an idle connection. */
-  get(call: CallName, request: string, timeoutMs: number): Promise<GetAnswer> {
+  get(call: CallName, request: Buffer | string, timeoutMs: number): Promise<GetAnswer> {
     return new Promise((resolve, reject) => {
       this.#requests += 1;
       this.#answerBegan = false;
@@ -189,7 +189,8 @@ export class GetConnection implements QueueOwner {
     this.#state = 'busy';
     this.#watchPace(Infinity);
     this.#deadline = performance.now() + exchange.timeoutMs;
-    this.#socket.write(exchange.request, 'latin1');
+    if (typeof exchange.request === 'string') this.#socket.write(exchange.request, 'latin1');
+    else this.#socket.write(exchange.request);
   }
 
   /** Memory for the next read: the sink's own while a body of known length arrives, otherwise the read buffer. */

@@ -11,15 +11,27 @@ interface Waiter {
   refuse: (error: OrthancError) => void;
 }
 
+/** One request; a GET unless it has `json`. */
+export interface GetOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number | undefined;
+  /** Value that is sent as JSON, by POST: only for a request that may be sent twice. */
+  readonly json?: unknown;
+  /** Uses a new connection. */
+  readonly anew?: boolean;
+  /** How often it is tried again after a new connection broke before any byte of the response. Default 1. */
+  readonly repeats?: number;
+}
+
 /**
- * Connections for GET requests: at most `maxConnections`, kept while the server keeps them, assigned first come first
+ * Connections for requests that read: at most `maxConnections`, kept while the server keeps them, assigned first come first
  * served.
  */
 export class GetPool {
   readonly #options: ResolvedOptions;
   /** Memory of the chunks that this pool returns; a chunk may be released to it. */
   readonly blocks = new BlockPool();
-  readonly #requestTail: string;
+  readonly #headers: string;
   readonly #all = new Set<GetConnection>();
   readonly #idle: GetConnection[] = [];
   readonly #waiters: Waiter[] = [];
@@ -30,11 +42,11 @@ export class GetPool {
     this.#options = options;
     const headers: Record<string, string> = { host: options.host, ...options.headers, 'accept-encoding': 'identity' };
     const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    this.#requestTail = ` HTTP/1.1\r\n${fields.join('')}\r\n`;
+    this.#headers = fields.join('');
   }
 
   /**
-   * Sends a GET and resolves with the header of its response, of any status. The caller reads the body to its end or
+   * Sends a request and resolves with the header of its response, of any status. The caller reads the body to its end or
    * leaves it by `return()`; until then the connection is busy. An idle connection that turns out to be closed is
    * replaced silently, and one that breaks before any byte of the response is tried once more.
    *
@@ -44,13 +56,10 @@ export class GetPool {
   async get(
     call: CallName,
     target: string,
-    {
-      signal,
-      timeoutMs = this.#options.timeoutMs,
-    }: { signal?: AbortSignal | undefined; timeoutMs?: number | undefined },
+    { signal, timeoutMs = this.#options.timeoutMs, json, anew = false, repeats = 1 }: GetOptions,
   ): Promise<GetAnswer> {
-    const request = `GET ${this.#options.prefix}${target}${this.#requestTail}`;
-    let wasStale = false;
+    const request = this.#requestOf(target, json);
+    let wasStale = anew;
     let resets = 0;
     for (;;) {
       const connection = await this.#acquire(call, signal, wasStale);
@@ -70,9 +79,20 @@ export class GetPool {
         // An idle connection that the server had closed is not a failure yet; from here on only new ones are used.
         if (connection.wasKept) wasStale = true;
         else resets += 1;
-        if (resets > 1) throw error;
+        if (resets > repeats) throw error;
       }
     }
+  }
+
+  #requestOf(target: string, json: unknown): Buffer | string {
+    const where = `${this.#options.prefix}${target} HTTP/1.1\r\n${this.#headers}`;
+    if (json === undefined) return `GET ${where}\r\n`;
+    const body = JSON.stringify(json);
+    const bytes = Buffer.byteLength(body);
+    return Buffer.from(
+      `POST ${where}content-type: application/json\r\ncontent-length: ${bytes}\r\n\r\n${body}`,
+      'utf8',
+    );
   }
 
   /** Ends every connection; running and waiting requests fail as cancelled. */

@@ -72,6 +72,8 @@ interface Answer {
 export class Transport {
   readonly options: ResolvedOptions;
   readonly #fast: GetPool;
+  /** For whole responses of reads: a request must not wait for files that its caller reads. */
+  readonly #whole: GetPool;
   readonly #release = (chunk: Uint8Array): void => this.#fast.blocks.release(chunk);
   readonly #kept: Pool;
   /**
@@ -83,6 +85,7 @@ export class Transport {
   constructor(options: ResolvedOptions) {
     this.options = options;
     this.#fast = new GetPool(options);
+    this.#whole = new GetPool(options);
     const connect = { ...options.tls, timeout: options.connectTimeoutMs };
     const common: Pool.Options = {
       connections: options.maxConnections,
@@ -109,7 +112,16 @@ export class Transport {
 
   /** The complete response, of at most `limitBytes`. */
   async bytes(request: Request, limitBytes: number): Promise<Buffer> {
-    return (await this.whole(request, limitBytes)).body;
+    if (!isFast(request)) return (await this.whole(request, limitBytes)).body;
+    const { target, json, options } = request;
+    const call = nameOf(request);
+    const retry = { onReset: true, maxRetryAfterMs: this.options.maxRetryAfterMs, signal: options?.signal };
+    return retryRead(call, retry, async (anew) => {
+      const wanted = { signal: options?.signal, timeoutMs: options?.timeoutMs, json, anew, repeats: 0 };
+      const { head, body } = await this.#whole.get(call, target.path + target.query, wanted);
+      if (head.status >= 200 && head.status < 300) return readBounded(body, limitBytes, call);
+      throw answerError(call, head.status, await readStart(body, maxErrorBytes), head.headers.get('retry-after'));
+    });
   }
 
   /** The complete response with its header fields. */
@@ -166,6 +178,7 @@ export class Transport {
   /** Ends all connections; running calls fail as cancelled. */
   async close(): Promise<void> {
     this.#fast.close();
+    this.#whole.close();
     await Promise.all([this.#kept.destroy(), this.#once.destroy()]);
   }
 
@@ -251,6 +264,12 @@ function nameOf(request: Request): CallName {
 function isRepeatable(request: Request): boolean {
   if (!(request.idempotent ?? request.method === 'GET')) return false;
   return !isStream(request.body);
+}
+
+/** Whether a request can use the connections of files: they cost half of undici's. */
+function isFast({ method, json, body, headers, idempotent }: Request): boolean {
+  if (headers !== undefined || body !== undefined) return false;
+  return json === undefined ? method === 'GET' : method === 'POST' && idempotent === true;
 }
 
 function isStream(body: Request['body']): body is AsyncIterable<Uint8Array> {
