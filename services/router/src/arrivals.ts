@@ -13,6 +13,7 @@ import {
 } from '@dicom-dispatch/pipeline';
 import { readFeedState } from '@dicom-dispatch/state/feed';
 import { PulledStudies } from '@dicom-dispatch/state/priors';
+import type { DeliveryRecord } from '@dicom-dispatch/state/records';
 import type { Logger } from '@dicom-dispatch/runtime';
 import { toManifestInstance, withFileHeads, type OrthancClient } from '@dicom-dispatch/sources';
 
@@ -36,8 +37,16 @@ interface KnownStudy {
   readonly rules: readonly CompiledRule[];
   readonly studyInstanceUid: string;
   readonly series: ReadonlySet<string>;
-  /** Of each moment, the deliveries that send then. */
   readonly deliveries: readonly string[];
+  /** When they send, as last read. */
+  starts: ReadonlySet<string | undefined>;
+}
+
+/** Instances of one study that have arrived. */
+interface Arrived {
+  readonly orthancStudyId: string;
+  readonly from: ArrivalMessage['from'];
+  readonly come: readonly ArrivedInstance[];
 }
 
 const maxStudies = 1_000;
@@ -47,6 +56,8 @@ const maxSeen = 20_000;
 const maxWaiting = 20_000;
 /** Number of instances that are looked up in one request. */
 const atOnce = 500;
+/** A source that has announced instances within this time announces what it receives. */
+const pushedMs = 1_000;
 /** Number of tries if a source does not respond. */
 const maxTries = 5;
 const retryMs = 1_000;
@@ -64,6 +75,7 @@ export class Arrivals {
   readonly #seen = new Set<string>();
   readonly #waiting = { instances: new Set<string>(), series: new Set<string>() };
   #isRunning = false;
+  #pushedAt = Number.NEGATIVE_INFINITY;
 
   constructor(dependencies: ArrivalsDependencies) {
     this.#dependencies = dependencies;
@@ -75,6 +87,17 @@ export class Arrivals {
     return rules().rules.some(
       ({ start, config }) => start !== 'stable' && (config.sources === undefined || config.sources.includes(source)),
     );
+  }
+
+  /** Whether the plugin announces instances at this moment, so that the feed is not urgent. */
+  get isPushed(): boolean {
+    return performance.now() - this.#pushedAt < pushedMs;
+  }
+
+  /** Arrivals that the plugin has announced; as `came`. */
+  pushed(orthanc: OrthancClient, epoch: number, came: Came, signal: AbortSignal): void {
+    this.#pushedAt = performance.now();
+    this.came(orthanc, epoch, came, signal);
   }
 
   /** Queues arrivals, and processes them in the background. */
@@ -136,30 +159,48 @@ export class Arrivals {
     come: readonly ArrivedInstance[],
     signal: AbortSignal,
   ): Promise<void> {
-    const { source } = this.#dependencies;
     const context = this.#dependencies.handOver();
-    const { records, redis, config } = context;
+    const arrived = { orthancStudyId, from, come };
     let known = this.#studies.get(orthancStudyId);
     const isNews =
       known?.rules !== this.#dependencies.rules().rules || come.some(({ seriesId }) => !known?.series.has(seriesId));
     if (!known || isNews) known = await this.#begin(orthanc, epoch, orthancStudyId, signal);
-    let open = await Promise.all((known?.deliveries ?? []).map((id) => records.delivery(id)));
-    if (open.some((one) => one?.arriving === undefined)) {
+    let open = known && (await this.#announce(orthanc, known, arrived, signal));
+    if (open?.some((one) => one?.arriving === undefined)) {
       // It was complete, and more has arrived.
       known = await this.#begin(orthanc, epoch, orthancStudyId, signal);
-      open = await Promise.all((known?.deliveries ?? []).map((id) => records.delivery(id)));
+      open = known && (await this.#announce(orthanc, known, arrived, signal));
     }
-    if (!known || !open.some((one) => one?.arriving === from)) return;
-    const uid = known.studyInstanceUid;
-    const read = await withFileHeads(orthanc, come, signal);
-    const instances = read.map((one): ManifestInstance => toManifestInstance(one, uid));
-    await publishArrival(redis, config.redis.prefix, { source, orthancStudyId, from, instances });
-    for (const one of open) {
+    for (const one of open ?? []) {
       // A delivery that waits for another reason reads the arrived instances when it continues.
       if (one?.arriving === from && one.state === 'waiting' && one.wake === 'arrival') {
         await wakeDelivery(context, one.deliveryId);
       }
     }
+  }
+
+  /**
+   * Notifies running attempts and reads the deliveries, in one write to Redis. In this order: an attempt that ends before
+   * the message is read as waiting.
+   */
+  async #announce(
+    orthanc: OrthancClient,
+    known: KnownStudy,
+    arrived: Arrived,
+    signal: AbortSignal,
+  ): Promise<(DeliveryRecord | undefined)[]> {
+    const { source } = this.#dependencies;
+    const { records, redis, config } = this.#dependencies.handOver();
+    const { orthancStudyId, from, come } = arrived;
+    const isWanted = known.starts.has(from);
+    const read = isWanted ? await withFileHeads(orthanc, come, signal) : [];
+    const instances = read.map((one): ManifestInstance => toManifestInstance(one, known.studyInstanceUid));
+    const [, ...open] = await Promise.all([
+      isWanted && publishArrival(redis, config.redis.prefix, { source, orthancStudyId, from, instances }),
+      ...known.deliveries.map((id) => records.delivery(id)),
+    ]);
+    known.starts = new Set(open.map((one) => one?.arriving));
+    return isWanted || !known.starts.has(from) ? open : this.#announce(orthanc, known, arrived, signal);
   }
 
   /** @returns undefined if there is nothing new */
@@ -206,6 +247,7 @@ export class Arrivals {
         Array.from(this.#series).flatMap(([id, { studyId }]) => (studyId === orthancStudyId ? [id] : [])),
       ),
       deliveries,
+      starts: new Set(),
     };
     this.#studies.set(orthancStudyId, known);
     return known;

@@ -47,6 +47,7 @@ it('reports its lag while it catches up with a source for the first time', async
     beforeRouting: async () => {},
     came: () => {},
     route: async (id) => routed.push(id),
+    isPushed: () => false,
     onProgress(state, newestSeq) {
       lags.push(newestSeq - state.seq);
       if (newestSeq === state.seq) stopping.abort();
@@ -80,6 +81,7 @@ it('routes studies that come while it catches up before those that were there', 
       if (id === 'study-1500') changes.push(changeOf(5_000));
       routed.push(id);
     },
+    isPushed: () => false,
     onProgress(state, newestSeq) {
       if (newestSeq === state.seq) stopping.abort();
     },
@@ -108,6 +110,7 @@ it('routes studies that arrived after the start with "now", also those that a cl
     beforeRouting: async () => {},
     came: () => {},
     route: async (id) => routed.push(id),
+    isPushed: () => false,
     onProgress: () => stopping.abort(),
     anotherDatabase: () => {},
     log: createLogger('test', { level: 'error', format: 'json' }),
@@ -133,6 +136,7 @@ it('does not treat existing studies as new that a clock which was ahead dates af
     beforeRouting: async () => {},
     came: () => {},
     route: async (id) => routed.push(id),
+    isPushed: () => false,
     onProgress({ seq }) {
       if (seq === 6) stopping.abort();
       else if (ahead.length === 5) ahead.push(changeOf(5));
@@ -169,6 +173,7 @@ it('records studies that arrived after the start with an earlier date from a wro
     beforeRouting: async () => {},
     came: () => {},
     route: async () => {},
+    isPushed: () => false,
     onProgress: () => stopping.abort(),
     anotherDatabase: () => {},
     log: createLogger('test', { level: 'error', format: 'json' }),
@@ -199,6 +204,7 @@ it('treats no study of another database as old', async () => {
     beforeRouting: async () => {},
     came: () => {},
     route: async () => {},
+    isPushed: () => false,
     onProgress: () => stopping.abort(),
     anotherDatabase: () => {},
     log: createLogger('test', { level: 'error', format: 'json' }),

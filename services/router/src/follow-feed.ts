@@ -31,6 +31,8 @@ export interface FollowDependencies {
   route(orthancStudyId: string, epoch: number): Promise<unknown>;
   /** Called with instances and stable series of studies that may still be being received; does not block. */
   came(came: Came, epoch: number): void;
+  /** Whether its plugin announces instances at this moment. */
+  isPushed(): boolean;
   /** Called with the position in the feed. */
   onProgress(state: FeedState, newestSeq: number): void;
   /** Called when the database behind the source is another one. */
@@ -41,6 +43,8 @@ export interface FollowDependencies {
 
 /** Studies of one page that are routed at the same time: the commands of all go to Redis together. */
 const lanes = 16;
+/** Longest pause between two reads of a feed while instances are pushed. */
+const maxPushedPauseMs = 3_000;
 
 /**
  * Follows the change feed of one source as its leader, as long as it leads. The cursor is moved only after all
@@ -79,8 +83,13 @@ export async function followFeed(dependencies: FollowDependencies): Promise<neve
     }
     forgetBefore(seen, state.seq - trailingWindow);
     dependencies.onProgress(state, Math.max(state.seq, since));
-    await sleep(config.pollInterval, undefined, { signal });
+    await sleep(pauseMs(config, dependencies.isPushed()), undefined, { signal });
   }
+}
+
+/** What is pushed need not be read at once: then the feed only shows what a push has missed. */
+function pauseMs({ pollInterval }: SourceConfig, isPushed: boolean): number {
+  return isPushed ? Math.max(pollInterval, Math.min(3 * pollInterval, maxPushedPauseMs)) : pollInterval;
 }
 
 /** Where to begin with a source that is seen for the first time. */

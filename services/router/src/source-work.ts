@@ -62,6 +62,7 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
         beforeRouting: refuseSameDatabase,
         came: (came, at) => kit.arrivals.came(orthanc, at, came, signal),
         route: (id, epoch) => studies.routeSoon(id, epoch),
+        isPushed: () => kit.arrivals.isPushed,
         onProgress(state, newestSeq) {
           parts.well('feed');
           dependencies.onProgress(state, newestSeq);

@@ -223,7 +223,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
       },
       came(source, orthanc, came, feed) {
         const arrivals = kitOf(source)?.arrivals;
-        arrivals?.came(orthanc, feed.epoch, came, stopping.signal);
+        arrivals?.pushed(orthanc, feed.epoch, came, stopping.signal);
         return arrivals?.isWanted ?? false;
       },
     });
