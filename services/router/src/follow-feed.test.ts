@@ -4,7 +4,7 @@ import { createLogger } from '@dicom-dispatch/runtime';
 import type { FeedState } from '@dicom-dispatch/state/feed';
 import { expect, it } from 'vitest';
 import type { FeedStore } from './feed-store.ts';
-import { followFeed } from './follow-feed.ts';
+import { followFeed, pauseMs } from './follow-feed.ts';
 import type { Lease } from './lease.ts';
 
 function changeOf(index: number): Change {
@@ -213,4 +213,11 @@ it('treats no study of another database as old', async () => {
   await expect(following).rejects.toThrow();
   expect(written[0]).toMatchObject({ epoch: 2, seq: 0 });
   expect(written.some((one) => one.firstSeen !== undefined || one.beganAt !== undefined)).toBe(false);
+});
+
+it('reads a feed less often while instances are pushed, but at least every 3 s or as configured', () => {
+  expect(pauseMs({ pollInterval: 1_000 }, false)).toBe(1_000);
+  expect(pauseMs({ pollInterval: 200 }, true)).toBe(600);
+  expect(pauseMs({ pollInterval: 2_000 }, true)).toBe(3_000);
+  expect(pauseMs({ pollInterval: 60_000 }, true)).toBe(60_000);
 });

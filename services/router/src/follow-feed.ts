@@ -88,7 +88,7 @@ export async function followFeed(dependencies: FollowDependencies): Promise<neve
 }
 
 /** What is pushed need not be read at once: then the feed only shows what a push has missed. */
-function pauseMs({ pollInterval }: SourceConfig, isPushed: boolean): number {
+export function pauseMs({ pollInterval }: Pick<SourceConfig, 'pollInterval'>, isPushed: boolean): number {
   return isPushed ? Math.max(pollInterval, Math.min(3 * pollInterval, maxPushedPauseMs)) : pollInterval;
 }
 
