@@ -4,6 +4,7 @@ import { connectRedis, createLogger, type Redis } from '@dicom-dispatch/runtime'
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openPipeline, type PipelineContext } from './context.ts';
+import { enqueueArriving } from './enqueue-arriving.ts';
 import { StudyEnqueuer, type Enqueued } from './enqueue-study.ts';
 import { planByName } from './resolve-deliveries.ts';
 
@@ -30,10 +31,10 @@ afterAll(async () => {
   await server.stop();
 });
 
-function enqueue(studyInstanceUid: string, instances: number): Promise<Enqueued> {
+function enqueue(studyInstanceUid: string, instances: number, epoch = '1'): Promise<Enqueued> {
   return enqueuer.enqueue({
     source: 'main',
-    epoch: '1',
+    epoch,
     study: {
       orthancStudyId: `o-${studyInstanceUid}`,
       studyInstanceUid,
@@ -121,3 +122,36 @@ test.each(['failed', 'partial', 'resolved', 'moved'] as const)(
     expect((await operations.records.delivery(begun))?.state).toBe(state);
   },
 );
+
+test('a delivery that was begun during reception gets the epoch of the complete study: its database may be another one', async () => {
+  const studyInstanceUid = '1.2.6.1';
+  const begin = () =>
+    enqueueArriving(
+      { ...operations, config },
+      {
+        source: 'main',
+        epoch: '1',
+        snapshot: {
+          study: {
+            orthancStudyId: `o-${studyInstanceUid}`,
+            studyInstanceUid,
+            facts: { source: 'main', study: {}, series: [], origin: {} },
+          },
+          manifest: [{ sopInstanceUid: `${studyInstanceUid}.0`, version: '1' }],
+        } as never,
+        rules: ['r'],
+        deliveries: planByName(config, ['a'], { rules: ['r'], priority: 'normal' }).map(
+          (one) => ({ ...one, start: 'arrival' }) as const,
+        ),
+      },
+    );
+  const [id = ''] = await begin();
+  expect(await operations.records.delivery(id)).toMatchObject({ epoch: '1', arriving: 'arrival' });
+  // Repeated, e.g. after a crash, it is the same.
+  expect(await begin()).toEqual([id]);
+  const { deliveries } = await enqueue(studyInstanceUid, 3, '2');
+  expect(deliveries.map(({ deliveryId }) => deliveryId)).toEqual([id]);
+  const record = await operations.records.delivery(id);
+  expect(record).toMatchObject({ epoch: '2', instanceCount: 3 });
+  expect(record?.arriving).toBeUndefined();
+});
