@@ -19,7 +19,10 @@ async function read(context: ViewContext): Promise<readonly HealthFinding[]> {
   // Without Redis the sources cannot be read either.
   if (context.redis.status !== 'ready') return readHealth(context.operations);
   try {
-    await withDeadline(context.redis.ping(), answerWithinMs);
+    await withDeadline(
+      context.redis.ping().catch(() => undefined),
+      answerWithinMs,
+    );
   } catch {
     return readHealth(context.operations);
   }

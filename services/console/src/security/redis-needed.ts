@@ -41,7 +41,11 @@ function shareAnswer(redis: Redis): () => Promise<boolean> {
   let last: { readonly at: number; readonly answered: Promise<boolean> } | undefined;
   return () => {
     if (!last || performance.now() - last.at > keptMs) {
-      const ping = withDeadline(redis.ping(), answerWithinMs);
+      // A refusal is an answer, too.
+      const ping = withDeadline(
+        redis.ping().catch(() => undefined),
+        answerWithinMs,
+      );
       const answered = ping.then(
         () => true,
         () => false,
