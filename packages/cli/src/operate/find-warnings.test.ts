@@ -535,9 +535,9 @@ describe('values that contradict each other', () => {
       'sources.main.username: is set without password',
     ],
     [
-      'a password in the address of a source',
-      () => ({ sources: '{ main: { url: http://a:word@127.0.0.1:8042 } }' }),
-      'write them as username and password',
+      'a user in the address of a source',
+      () => ({ sources: '{ main: { url: http://a@127.0.0.1:8042 } }' }),
+      'write it as username, with its password',
     ],
     [
       'groups that have no role',

@@ -68,9 +68,9 @@ function halfLogins({ sources, console }: Config): Problem[] {
       problems.push({ path: at('username'), message: 'is set without password: set both, or neither' });
     if (username === undefined && password !== undefined)
       problems.push({ path: at('password'), message: 'is set without username: set both, or neither' });
-    if (new URL(url).username !== '' || new URL(url).password !== '') {
-      const message =
-        'a user or password in the address is shown with the configuration: write them as username and password';
+    // One with a password is reported as a secret in plain text.
+    if (new URL(url).username !== '' && new URL(url).password === '') {
+      const message = 'a user in the address is shown with the configuration: write it as username, with its password';
       problems.push({ path: at('url'), message });
     }
   }
