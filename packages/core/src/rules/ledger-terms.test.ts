@@ -26,7 +26,8 @@ it('an instance has another version with another transform, and if late instance
 
 it('a transform has the same hash for any order of its keys and any description', () => {
   const hash = transformHash({ set: { A: '1', B: '2' }, remove: ['C', 'D'] });
-  expect(hash).toMatch(/^[0-9a-f]{12}$/);
+  // In ledgers of former versions: with another one, everything would be sent again.
+  expect(hash).toBe('72b46294dec3');
   expect(transformHash({ remove: ['C', 'D'], set: { B: '2', A: '1' } })).toBe(hash);
   expect(transformHash({ set: { A: '1', B: '2' }, remove: ['C', 'D'], description: 'x', keep: undefined })).toBe(hash);
   const others = [
