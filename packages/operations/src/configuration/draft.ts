@@ -66,9 +66,25 @@ export async function readDraft(context: DraftContext): Promise<ConfigDraft | un
   return (await readStored(context)).draft;
 }
 
-/** The text that an edit starts from: that of the draft, or that of the file. */
+/**
+ * The text that an edit starts from: that of the draft, or that of the file.
+ *
+ * @throws OperationError `conflict` if it is not YAML, e.g. after an edit by hand
+ */
 export async function draftText(context: DraftContext): Promise<string> {
-  return (await readDraft(context))?.text ?? (await context.store.current.read()).text;
+  const text = (await readDraft(context))?.text ?? (await context.store.current.read()).text;
+  needYaml(context, text);
+  return text;
+}
+
+function needYaml({ store }: DraftContext, text: string): void {
+  try {
+    configValue(text);
+  } catch (error) {
+    const why = (error as Error).message.split('\n')[0]?.replace(/:$/, '') ?? '';
+    const remedy = 'correct it with "Edit as YAML" on the page Configuration, or by hand';
+    throw new OperationError('conflict', `${store.current.title} is not YAML (${why}): ${remedy}`, { cause: error });
+  }
 }
 
 /** Identifies the draft that a user has seen: its text, and the decisions about deliveries. */
@@ -100,6 +116,7 @@ export function valueDigest(text: string, path: readonly string[]): string {
  */
 export async function editDraft(context: DraftContext, edit: DraftEdit): Promise<ConfigDraft> {
   return changeDraft(context, (draft) => {
+    needYaml(context, draft.text);
     const { seen } = edit;
     if (seen && valueDigest(draft.text, seen.path) !== seen.digest) {
       const last = draft.changes.at(-1);

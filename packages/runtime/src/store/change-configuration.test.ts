@@ -1,8 +1,8 @@
-import { startRedis, tempFolder, waitFor, type RedisServer } from '@dicom-dispatch/harness';
+import { startRedis, tempDisk, tempFolder, waitFor, type RedisServer } from '@dicom-dispatch/harness';
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { Redis } from 'ioredis';
 import { execFileSync } from 'node:child_process';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLogger } from '../logging/create-logger.ts';
@@ -160,6 +160,21 @@ describe('a change of the configuration', () => {
     expect(result).toMatchObject({ outcome: 'unsettled', version: 2 });
     expect(result.reasons?.join()).toMatch(/the file is changed.*connection lost/);
     expect(await text()).toBe(next);
+  });
+
+  it('on a full disk changes nothing, and leaves nothing behind', async () => {
+    await using disk = await tempDisk({ sizeBytes: 64 * 1024 });
+    file = new ConfigFile(join(disk.path, 'dispatch.yaml'));
+    versions = new ConfigVersions(file.path);
+    await writeFile(file.path, former);
+    const large = `${next}${'# filled\n'.repeat(10_000)}`;
+    await serve({});
+    const where = { redis, prefix, current: file, versions, withinMs: 10_000 };
+    const note = { base: configDigest(former), author: 'anna', reason: 'test' };
+    await expect(changeConfiguration(where, { ...note, text: large })).rejects.toThrow('ENOSPC');
+    expect(await readdir(disk.path)).toEqual(['dispatch.yaml']);
+    expect(await text()).toBe(former);
+    expect(await change()).toMatchObject({ outcome: 'applied', reasons: [] });
   });
 
   it('that a service cannot take over is undone', async () => {

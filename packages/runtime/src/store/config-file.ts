@@ -37,16 +37,22 @@ export class ConfigFile implements CurrentConfig {
     const path = await candidatePath(this.path, id);
     await this.#removeLeftOvers();
     const { mode, uid, gid } = await stat(this.path);
-    const file = await open(path, 'wx', 0o600);
     try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
+      const file = await open(path, 'wx', 0o600);
+      try {
+        await file.writeFile(text);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      const own = process.getuid?.();
+      if (own === 0 && (uid !== own || gid !== process.getgid?.())) await chown(path, uid, gid);
+      await chmod(path, mode & 0o777);
+    } catch (error) {
+      // On a full disk a part of it would remain.
+      await this.withdraw(id);
+      throw error;
     }
-    const own = process.getuid?.();
-    if (own === 0 && (uid !== own || gid !== process.getgid?.())) await chown(path, uid, gid);
-    await chmod(path, mode & 0o777);
   }
 
   /** Of a killed console. Changes are made one at a time. */

@@ -74,6 +74,35 @@ describe('an edit of a configuration file', () => {
     expect(renamed).toContain('# the PACS; ask Anna before you change it\n    main-pacs:');
   });
 
+  it('of a list keeps each element with its comment', () => {
+    const list = 'x:\n  - a # one\n  - b # two\n  - c # three\n';
+    const after = (value: readonly string[]): string => editConfig(list, [{ kind: 'set', path: ['x'], value }]);
+    expect(after(['b', 'c'])).toBe('x:\n  - b # two\n  - c # three\n');
+    expect(after(['a', 'd', 'c'])).toBe('x:\n  - a # one\n  - d # two\n  - c # three\n');
+    expect(after(['c', 'a', 'e'])).toBe('x:\n  - c # three\n  - a # one\n  - e\n');
+  });
+
+  it('moves an element before the anchor that it refers to', () => {
+    const list = 'rules:\n  - n: 1\n    t: &list [a] # anchor\n  - n: 2\n    t: *list # alias\n';
+    const after = editConfig(list, [{ kind: 'move', path: ['rules', 1], to: 0 }]);
+    expect(configValue(after)).toEqual({
+      rules: [
+        { n: 2, t: ['a'] },
+        { n: 1, t: ['a'] },
+      ],
+    });
+    expect(after).toMatch(/# alias[^]*# anchor/);
+  });
+
+  it('keeps the comment of an alias that becomes a map, and a byte order mark', () => {
+    const after = editConfig('\uFEFFa: &a { x: 1 }\nb: *a # as a\n', [{ kind: 'set', path: ['b', 'x'], value: 2 }]);
+    expect([after.startsWith('\uFEFF'), after.includes('# as a'), configValue(after)]).toEqual([
+      true,
+      true,
+      { a: { x: 1 }, b: { x: 2 } },
+    ]);
+  });
+
   it('removes a rule with its comment, and no other', () => {
     const after = editConfig(file, [{ kind: 'remove', path: ['rules', 0] }]);
     expect(after).not.toContain('name: all');

@@ -17,6 +17,8 @@ import { maxAliasCount, readYaml } from '../config/read-yaml.ts';
 import { keepLines } from './keep-lines.ts';
 import { isMergeKey, mergedInto, writeOutMerges } from './merge-keys.ts';
 
+const byteOrderMark = '\uFEFF';
+
 export type ConfigPath = readonly (string | number)[];
 
 /**
@@ -43,9 +45,11 @@ export type ConfigEdit =
  */
 export function editConfig(text: string, edits: readonly ConfigEdit[]): string {
   const isWindows = text.includes('\r\n');
-  let now = isWindows ? text.replaceAll('\r\n', '\n') : text;
+  const mark = text.startsWith(byteOrderMark) ? byteOrderMark : '';
+  let now = text.slice(mark.length);
+  if (isWindows) now = now.replaceAll('\r\n', '\n');
   for (const edit of edits) now = editOnce(now, edit);
-  return isWindows ? now.replaceAll('\n', '\r\n') : now;
+  return mark + (isWindows ? now.replaceAll('\n', '\r\n') : now);
 }
 
 /** The plain value of the text of a YAML file. */
@@ -60,7 +64,12 @@ function editOnce(text: string, edit: ConfigEdit): string {
   if (isDeepStrictEqual(wanted, value) && edit.kind !== 'rename') return text;
   const yieldsWanted = (candidate: string): boolean => {
     const document = readYaml(candidate);
-    return document.errors.length === 0 && isDeepStrictEqual(document.toJS({ maxAliasCount }), wanted);
+    if (document.errors.length > 0) return false;
+    try {
+      return isDeepStrictEqual(document.toJS({ maxAliasCount }), wanted);
+    } catch {
+      return false; // an alias before its anchor
+    }
   };
   const form = { lineWidth: 0, indentSeq: !/^(\s*)[\w.-]+:[^\n]*\n\1- /m.test(text) } as const;
   for (const detaches of [false, true]) {
@@ -82,6 +91,7 @@ function tryEdit(
 ): string | undefined {
   try {
     if (detaches) detachAliases(document, edit.path);
+    if (detaches && edit.kind === 'move') detachWithin(document, edit.path);
     editDocument(document, edit);
     return document.toString(form);
   } catch (error) {
@@ -205,21 +215,37 @@ function put(document: Document<ParsedNode>, node: Node, value: unknown): Node {
     return node;
   }
   if (isSeq(node) && Array.isArray(value)) {
-    for (const [index, inner] of value.entries()) {
-      const old = node.get(index, true);
-      const fresh = isNode(old) ? put(document, old, inner) : document.createNode(inner);
-      if (fresh !== old) node.set(index, fresh);
-    }
-    node.items.splice(value.length);
+    const olds = keptItems(document, node.items, value);
+    const items = value.map((inner: unknown, index) => {
+      const old = olds[index];
+      return isNode(old) ? put(document, old, inner) : document.createNode(inner);
+    });
+    node.items.splice(0, node.items.length, ...(items as typeof node.items));
     return node;
   }
   return withCommentsOf(node, document.createNode(value) as Node);
 }
 
-/** Comments of an empty node are moved to the new one. */
+/** For each new value of a list the element that it continues: an equal one, otherwise one at its position that has gone. */
+function keptItems(document: Document<ParsedNode>, items: readonly unknown[], values: readonly unknown[]): unknown[] {
+  const left = new Set(items);
+  const olds = values.map((value) => {
+    const same = [...left].find(
+      (item) => isNode(item) && isDeepStrictEqual(item.toJS(document, { maxAliasCount }), value),
+    );
+    if (same !== undefined) left.delete(same);
+    return same;
+  });
+  // With fewer elements than before, one has been removed: its comment belongs to no other.
+  const isShorter = values.length < items.length;
+  return olds.map((old, index) => old ?? (!isShorter && left.has(items[index]) ? items[index] : undefined));
+}
+
+/** Comments of an empty node, or of an alias, are moved to the new one. */
 function withCommentsOf(old: unknown, fresh: Node): Node {
   if (!isNode(old)) return fresh;
-  const comments = [old.commentBefore, isScalar(old) && old.value === null ? old.comment : undefined].filter(Boolean);
+  const isOwn = isAlias(old) || (isScalar(old) && (old.value === null || isCollection(fresh)));
+  const comments = [old.commentBefore, isOwn ? old.comment : undefined].filter(Boolean);
   if (comments.length > 0) fresh.commentBefore = comments.join('\n');
   return fresh;
 }
@@ -253,6 +279,12 @@ function detachAliases(document: Document<ParsedNode>, path: ConfigPath): void {
   }
   if (anchors.size === 0) return;
   visit(document, { Alias: (_, node) => (anchors.has(node.source) ? copyOf(document, node) : undefined) });
+}
+
+/** An element that is moved could come before the anchors that it refers to. */
+function detachWithin(document: Document<ParsedNode>, path: ConfigPath): void {
+  const moved = document.getIn(path, true);
+  if (isNode(moved)) visit(moved, { Alias: (_, node) => copyOf(document, node) });
 }
 
 function copyOf(document: Document<ParsedNode>, alias: Alias): Node {

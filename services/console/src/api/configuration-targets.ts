@@ -6,6 +6,7 @@ import { resolveTarget } from '@dicom-dispatch/targets';
 import { stringify } from 'yaml';
 import { z } from 'zod';
 import { editContext, isEditor } from '../configuration/edit-context.ts';
+import { entriesOf, needEntry } from '../configuration/entry-form.ts';
 import { judgeTargetForm, saveTargetForm, targetOfForm } from '../configuration/target-form.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import { check } from '../views/schemas.ts';
@@ -176,12 +177,10 @@ export function addConfigurationTargetRoutes(server: ApiServer, context: Console
 
 /** Values that a target has from `targetDefaults`. */
 function inherited(text: string, name: string): Readonly<Record<string, unknown>> {
-  const raw = configValue(text) as { targets?: Record<string, { type?: unknown }> } | null;
-  return targetDefaultsOf(raw, raw?.targets?.[name]?.type);
+  return targetDefaultsOf(configValue(text), entriesOf(text, ['targets'])[name]?.['type']);
 }
 
 /** @throws OperationError `not-found` */
 function needTarget(text: string, name: string): void {
-  const raw = configValue(text) as { targets?: Record<string, unknown> } | null;
-  if (!Object.hasOwn(raw?.targets ?? {}, name)) throw new OperationError('not-found', `there is no target "${name}"`);
+  needEntry(entriesOf(text, ['targets']), 'target', name);
 }

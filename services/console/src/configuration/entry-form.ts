@@ -64,11 +64,16 @@ export interface JudgedEntry {
   readonly config?: Config | undefined;
 }
 
-/** The map of a text that contains entries of a kind, as written. */
+/** The map of a text that contains entries of a kind, as written. What is no map counts as empty. */
 export function entriesOf(text: string, above: readonly string[]): Readonly<Record<string, Plain>> {
   let at: unknown = configValue(text);
-  for (const key of above) at = (at as Plain | null | undefined)?.[key];
-  return typeof at === 'object' && at !== null ? (at as Record<string, Plain>) : {};
+  for (const key of above) at = asPlain(at)[key];
+  return Object.fromEntries(Object.entries(asPlain(at)).map(([name, one]) => [name, asPlain(one)]));
+}
+
+/** A map; an empty one for another value. */
+export function asPlain(value: unknown): Plain {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Plain) : {};
 }
 
 /** @throws OperationError `not-found` */
@@ -98,7 +103,8 @@ export async function judgeEntry(
     if (open.length > 0)
       return { value, text: before, problems: [...found, { field: 'name', message: open.join('; ') }] };
   }
-  const text = editConfig(before, entryEdits(spec, form, before, value));
+  const { text, why } = editedText(before, entryEdits(spec, form, before, value));
+  if (why !== undefined) return { value, text: before, problems: [...found, { field: '', message: why }] };
   const judged = await judgeAs(context.store, { before, text, isEditor, typed: read.typed });
   found.push(...judged.foreign.map((message) => ({ field: '', message })));
   found.push(
@@ -108,6 +114,18 @@ export async function judgeEntry(
     ]),
   );
   return { value, text, problems: found, config: judged.config };
+}
+
+/** The text after edits; without them if they are not possible, e.g. since a section is no map. */
+export function editedText(
+  text: string,
+  edits: readonly ConfigEdit[],
+): { readonly text: string; readonly why?: string } {
+  try {
+    return { text: editConfig(text, edits) };
+  } catch (error) {
+    return { text, why: (error as Error).message };
+  }
 }
 
 /** Options that are not in the form are preserved. */

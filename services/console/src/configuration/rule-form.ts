@@ -10,9 +10,9 @@ import {
   type FormValues,
 } from '@dicom-dispatch/operations';
 import { OperationError, type Actor } from '@dicom-dispatch/pipeline';
-import { configValue, editConfig, type ConfigEdit } from '@dicom-dispatch/runtime';
+import { configValue, type ConfigEdit } from '@dicom-dispatch/runtime';
 import { judgeAs } from './judge-as.ts';
-import { fieldOf, type FieldProblem } from './entry-form.ts';
+import { asPlain, editedText, fieldOf, type FieldProblem } from './entry-form.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
@@ -26,10 +26,10 @@ export interface RuleForm {
 /** The options of a rule, except its name, which has a separate field. */
 export const ruleFields = optionFields(ruleConfig).filter(({ name }) => name !== 'name');
 
-/** The rules of a text, as they are written. */
+/** The rules of a text, as they are written. What is no map counts as empty. */
 export function rulesOf(text: string): readonly Plain[] {
-  const { rules } = (configValue(text) ?? {}) as { rules?: unknown };
-  return Array.isArray(rules) ? (rules as Plain[]) : [];
+  const { rules } = asPlain(configValue(text));
+  return Array.isArray(rules) ? rules.map(asPlain) : [];
 }
 
 /** @throws OperationError `not-found` */
@@ -57,7 +57,8 @@ export async function judgeRuleForm(context: DraftContext, form: RuleForm, isEdi
   const problems: FieldProblem[] = unread.map(({ path, message }) => ({ field: path.join('.'), message }));
   if (rules.some((one, at) => at !== index && one['name'] === form.name))
     problems.push({ field: 'name', message: `there is a rule "${form.name}" already` });
-  const text = editConfig(before, ruleEdits(before, form.was, rule));
+  const { text, why } = editedText(before, ruleEdits(before, form.was, rule));
+  if (why !== undefined) return { rule, problems: [...problems, { field: '', message: why }] };
   const judged = await judgeAs(context.store, { before, text, isEditor });
   problems.push(...judged.foreign.map((message) => ({ field: '', message })));
   for (const { path, message } of judged.problems)

@@ -27,7 +27,7 @@ export async function showDraft(
     judgeAs(context.store, { before: draft.baseText, text: draft.text, isEditor }),
   ]);
   const shown = (text: string): string => (isEditor ? textForEditors(text) : text);
-  const differences = describeChanges(configValue(draft.baseText), valueOf(draft.text));
+  const differences = describeChanges(valueOf(draft.baseText), valueOf(draft.text));
   return {
     seen: draftDigest(draft),
     text: shown(draft.text),

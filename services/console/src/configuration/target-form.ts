@@ -3,6 +3,7 @@ import { draftText, type ConfigDraft, type DraftContext } from '@dicom-dispatch/
 import { OperationError } from '@dicom-dispatch/pipeline';
 import { targetDefaultsOf, type Config } from '@dicom-dispatch/core';
 import {
+  entriesOf,
   judgeEntry,
   refuseProblems,
   saveEntry,
@@ -42,8 +43,8 @@ async function targetSpec(
   { was, type }: Pick<TargetForm, 'was' | 'type'>,
   isEditor: boolean,
 ): Promise<EntrySpec> {
-  const raw = configValue(await draftText(context)) as { targets?: Readonly<Record<string, Plain>> } | null;
-  const present = was === undefined ? undefined : raw?.targets?.[was];
+  const targets = entriesOf(await draftText(context), ['targets']);
+  const present = was === undefined ? undefined : targets[was];
   const { fields } = await targetType(context, type, !isEditor || present?.['type'] === type);
   return {
     above: ['targets'],

@@ -5,6 +5,7 @@ import { configValue } from '@dicom-dispatch/runtime';
 import { z } from 'zod';
 import type { ApiServer } from '../../api/api-server.ts';
 import { editContext, isEditor } from '../../configuration/edit-context.ts';
+import { entriesOf } from '../../configuration/entry-form.ts';
 import { targetType } from '../../configuration/target-types.ts';
 import type { ConsoleContext } from '../../console-context.ts';
 import { foreignOrigin } from '../../security/same-origin.ts';
@@ -92,8 +93,8 @@ export function addTargetFormPage(server: ApiServer, context: ConsoleContext): v
           <p>${waiting + active} deliveries wait for it or are in progress. Its confirmations are kept.</p>
           ${select('waiting', 'Waiting deliveries', [
             ['keep', 'are kept until somebody moves or cancels them'],
-            ...(others.length > 0 ? [['move', 'move to another target'] as const] : []),
-            ['cancel', 'is cancelled'],
+            ...(others.length > 0 ? [['move', 'are moved to another target'] as const] : []),
+            ['cancel', 'are cancelled'],
           ])}
           ${
             others.length > 0 &&
@@ -119,7 +120,7 @@ export function addTargetFormPage(server: ApiServer, context: ConsoleContext): v
 }
 
 function targetsOf(text: string): Readonly<Record<string, Plain>> {
-  return (configValue(text) as { targets?: Readonly<Record<string, Plain>> } | null)?.targets ?? {};
+  return entriesOf(text, ['targets']);
 }
 
 function placeQuestion(): Html {

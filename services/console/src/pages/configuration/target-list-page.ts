@@ -1,8 +1,8 @@
-import { readDraft } from '@dicom-dispatch/operations';
-import { configValue } from '@dicom-dispatch/runtime';
+import { draftText, readDraft } from '@dicom-dispatch/operations';
 import { targetAbouts, targetInfo, aboutType } from '@dicom-dispatch/targets';
 import type { ApiServer } from '../../api/api-server.ts';
 import { editContext, isEditor } from '../../configuration/edit-context.ts';
+import { entriesOf } from '../../configuration/entry-form.ts';
 import { judgeAs } from '../../configuration/judge-as.ts';
 import type { ConsoleContext } from '../../console-context.ts';
 import { actionButton, empty, table, withQuery } from '../components.ts';
@@ -15,12 +15,10 @@ type Plain = Readonly<Record<string, unknown>>;
 export function addTargetListPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/configuration/targets', { config: { access: 'editor' } }, async (request, reply) => {
     const edit = editContext(context);
-    const draft = await readDraft(edit);
-    const text = draft?.text ?? (await edit.store.current.read()).text;
-    const before = draft?.baseText ?? text;
-    const raw = configValue(text) as { targets?: Readonly<Record<string, Plain>> } | null;
+    const text = await draftText(edit);
+    const before = (await readDraft(edit))?.baseText ?? text;
     const { config = context.config() } = await judgeAs(edit.store, { before, text, isEditor: isEditor(request) });
-    const targets = Object.entries(raw?.targets ?? {});
+    const targets = Object.entries(entriesOf(text, ['targets']));
     const body = html`<div class="title-row">
         <h1>Configured targets</h1>
         <a href="/configuration">Change and versions</a>
