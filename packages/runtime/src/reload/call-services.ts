@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import type { Redis } from '../redis/connect-redis.ts';
 import { reloadAnswer, reloadKeys, type ReloadAnswer, type ReloadCall } from './reload-messages.ts';
 
 const pollMs = 50;
-/** A member of a Redis Cluster counts only its own subscribers: answers of the others are waited for so long. */
+/** On a Redis Cluster the shortest wait, for processes that have no heartbeat yet. */
 const clusterMs = 1_000;
+/** A process without a heartbeat for this time has ended. */
+export const beatMs = 20_000;
 
 export interface ServiceAnswers {
   readonly answers: readonly ReloadAnswer[];
@@ -24,11 +27,12 @@ export async function callServices(
   withinMs: number,
 ): Promise<ServiceAnswers> {
   const keys = reloadKeys(prefix);
-  const called = await redis.publish(keys.channel, JSON.stringify(call));
+  const published = await redis.publish(keys.channel, JSON.stringify(call));
   const until = Date.now() + withinMs;
   const soonest = redis.isCluster ? Date.now() + clusterMs : 0;
   for (;;) {
     const texts = Object.values(await redis.hgetall(keys.answers(call)));
+    const called = redis.isCluster ? Math.max(published, await countProcesses(redis, prefix)) : published;
     if ((texts.length >= called && Date.now() >= soonest) || Date.now() >= until) {
       const answers = texts.map((text) => reloadAnswer.parse(JSON.parse(text)));
       answers.sort((a, b) => a.process.localeCompare(b.process));
@@ -36,6 +40,11 @@ export async function callServices(
     }
     await sleep(pollMs);
   }
+}
+
+/** A member of a Redis Cluster counts only its own subscribers: there the processes with a heartbeat are waited for. */
+function countProcesses(redis: Redis, prefix: string): Promise<number> {
+  return redis.zcount(redisKeys(prefix).processes, Date.now() - beatMs, '+inf');
 }
 
 /** No process applies what it has checked under this id. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { z } from 'zod';
 import type { Redis } from '../redis/connect-redis.ts';
-import { applyCall, callServices, forgetCall, type ServiceAnswers } from '../reload/call-services.ts';
+import { applyCall, beatMs, callServices, forgetCall, type ServiceAnswers } from '../reload/call-services.ts';
 import type { ReloadAnswer } from '../reload/reload-messages.ts';
 import { reloadEverywhere } from '../reload/reload-everywhere.ts';
 import { configDigest, type CurrentConfig, type VersionStore } from './current-config.ts';
@@ -176,7 +176,6 @@ function editedWords({ current }: Where): string {
 }
 
 const about = z.object({ services: z.array(z.string()), host: z.string(), pid: z.number() });
-const beatMs = 20_000;
 
 /** Processes with a heartbeat in Redis that have not responded. */
 async function silentProcesses(redis: Redis, prefix: string, { answers, missing }: ServiceAnswers): Promise<string[]> {
