@@ -1,3 +1,4 @@
+export { parseText } from './config/parsed-text.ts';
 export { ConfigError, describeProblem, type LocatedProblem } from './config/config-error.ts';
 export { machineWarnings } from './config/machine-warnings.ts';
 export { permissionWarnings } from './config/permission-warnings.ts';

@@ -1,13 +1,16 @@
 import { OperationError, type Actor, type PipelineContext } from '@dicom-dispatch/pipeline';
 import {
+  ConfigError,
   configDigest,
   configValue,
   editConfig,
   mergeConfigs,
+  parseText,
   type ConfigEdit,
   type ConfigurationStore,
 } from '@dicom-dispatch/runtime';
 import { isDeepStrictEqual } from 'node:util';
+import { Lexer } from 'yaml';
 import { z } from 'zod';
 
 /** Actions for deliveries of targets that a draft removes or moves, after it is in use. */
@@ -81,9 +84,19 @@ function needYaml({ store }: DraftContext, text: string): void {
   try {
     configValue(text);
   } catch (error) {
-    const why = (error as Error).message.split('\n')[0]?.replace(/:$/, '') ?? '';
     const remedy = 'correct it with "Edit as YAML" on the page Configuration, or by hand';
-    throw new OperationError('conflict', `${store.current.title} is not YAML (${why}): ${remedy}`, { cause: error });
+    const why = placedFault(store.current.title, text) ?? `is not YAML: ${(error as Error).message}`;
+    throw new OperationError('conflict', `${why}: ${remedy}`, { cause: error });
+  }
+}
+
+/** The first fault of a text that is not YAML, with line and column. */
+function placedFault(title: string, text: string): string | undefined {
+  try {
+    parseText(title, text);
+    return undefined;
+  } catch (error) {
+    return error instanceof ConfigError ? error.format().split('\n')[0] : undefined;
   }
 }
 
@@ -128,7 +141,8 @@ export async function editDraft(context: DraftContext, edit: DraftEdit): Promise
     const edits = typeof edit.edits === 'function' ? edit.edits(draft.text) : edit.edits;
     const { after } = edit;
     const open = withoutDecisions(draft.after, edits).filter(({ target }) => target !== after?.target);
-    const text = editText(draft.text, edits);
+    const edited = editText(draft.text, edits);
+    const text = isUndone(draft.baseText, edited) ? draft.baseText : edited;
     const why = edit.judge?.(draft.baseText, text) ?? [];
     if (why.length > 0) throw new OperationError('conflict', why.join('\n'));
     return noted(draft, edit, text, after ? [...open, after] : open);
@@ -269,6 +283,18 @@ function withoutDecisions(after: readonly AfterApply[], edits: readonly ConfigEd
     if (edit.kind === 'rename') edited.add(edit.name);
   }
   return after.filter(({ target }) => !edited.has(target));
+}
+
+/** Whether edits have restored the content and all comments: only the notation differs, e.g. spaces in a list. */
+function isUndone(base: string, edited: string): boolean {
+  try {
+    if (!isDeepStrictEqual(configValue(base), configValue(edited))) return false;
+  } catch {
+    return false; // the file is not YAML at the moment
+  }
+  const comments = (text: string): string[] =>
+    [...new Lexer().lex(text)].filter((one) => one.startsWith('#')).toSorted();
+  return isDeepStrictEqual(comments(base), comments(edited));
 }
 
 function editText(text: string, edits: readonly ConfigEdit[]): string {

@@ -49,7 +49,11 @@ const changes: readonly (readonly [string, string, unknown])[] = [
 
 describe('a file that is edited by hand', { timeout: 120_000 }, () => {
   it.each([
-    ['a key twice', 'targets: { a: { type: dummy }, a: { type: dummy } }', /Map keys must be unique at line 2/],
+    [
+      'a key twice',
+      'targets: { a: { type: dummy }, a: { type: dummy } }',
+      /dispatch\.yaml:2:\d+: is not YAML: Map keys must be unique/,
+    ],
     ['tabs', 'targets:\n\ta: { type: dummy }', /Tabs are not allowed/],
     ['an unknown alias', 'targets: *nothing', /Unresolved alias/],
   ])('with %s is reported as what it is, and is corrected as YAML', async (_, line, why) => {
