@@ -195,6 +195,9 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
       out: expect.stringMatching(/^All services use version \d+\.\n$/),
     });
     expect(await targets()).toEqual(['first', 'pacs']);
+    const { entries } = (await ask('GET', '/api/audit')).body as { entries: { action: string; actor: string }[] };
+    for (const action of ['prepare target', 'prepare rule', 'apply configuration', 'restore configuration'])
+      expect(entries.map((entry) => entry.action)).toContain(action);
   });
 
   it('a typed secret is stored encrypted, and shown nowhere', async () => {

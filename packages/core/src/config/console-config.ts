@@ -67,6 +67,7 @@ export const consoleConfig = z.strictObject({
           'password of at least 15 characters, or preferably its hash from `dispatch config password`',
         ),
         role: role.default('viewer'),
+        enabled: z.boolean().default(true).describe('false: may not sign in, and open sessions end'),
       }),
     )
     .optional()
@@ -77,6 +78,7 @@ export const consoleConfig = z.strictObject({
       z.strictObject({
         token: secret.describe('bearer token of at least 20 characters, sent as `Authorization: Bearer …`'),
         role: role.default('viewer'),
+        enabled: z.boolean().default(true).describe('false: the token is rejected'),
         targets: z
           .array(configName)
           .min(1)

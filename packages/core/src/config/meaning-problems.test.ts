@@ -168,3 +168,22 @@ it('a transform does not touch identifiers but by its uids', () => {
   const raw = { targets: { d: { type: 'disk' } }, transforms: { t: { set: { SOPInstanceUID: '1.2' }, keep: ['A1'] } } };
   expect(problems(raw).join('\n')).toMatch(/SOPInstanceUID cannot be set[\s\S]*keep is for anonymise/);
 });
+
+it('accounts that are disabled count as absent, and not all of them can be', () => {
+  const secret = new Secret('a secret of more than 20 characters');
+  const of = (ada: boolean, script: boolean): object => ({
+    targets: { d: { type: 'disk' } },
+    rules: [{ name: 'r', targets: ['d'] }],
+    console: {
+      users: { ada: { password: secret, enabled: ada } },
+      tokens: { script: { token: secret, enabled: script } },
+      notifications: { webhooks: { desk: { url: 'http://127.0.0.1:1', enabled: false } } },
+    },
+  });
+  const parsed = parseConfig({ sources, ...of(true, false) }, schemas);
+  expect(parsed).toMatchObject({ ok: true });
+  expect(parsed.ok && [parsed.config.console.users, parsed.config.console.tokens]).toMatchObject([{ ada: {} }, {}]);
+  expect(parsed.ok && parsed.config.console.tokens).toEqual({});
+  expect(parsed.ok && parsed.config.console.notifications?.webhooks).toEqual({});
+  expect(problems(of(false, false))).toEqual([expect.stringContaining('nobody could sign in: enable one')]);
+});

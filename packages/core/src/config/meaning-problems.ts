@@ -48,6 +48,12 @@ function searchKeyProblems({ records }: Config): Problem[] {
 function consoleProblems({ console }: Config): Problem[] {
   const problems: Problem[] = [];
   const add = (path: string[], message: string): void => void problems.push({ path: ['console', ...path], message });
+  const accounts = [...Object.values(console.users ?? {}), ...Object.values(console.tokens ?? {})];
+  if (accounts.length > 0 && !console.oidc && !accounts.some(({ enabled }) => enabled))
+    add(
+      console.users ? ['users'] : ['tokens'],
+      'all users and tokens are disabled, so nobody could sign in: enable one',
+    );
   for (const [name, { token }] of Object.entries(console.tokens ?? {})) {
     const text = token.reveal();
     if (text === '') continue;

@@ -26,6 +26,7 @@ export const notificationKinds = [
 export type NotificationKind = (typeof notificationKinds)[number];
 
 const wanted = {
+  enabled: z.boolean().default(true).describe('false: nothing is sent there'),
   on: z
     .array(z.enum(notificationKinds))
     .min(1)

@@ -35,8 +35,20 @@ function withNamedMaps(written: WrittenConfig): Config {
     transforms: namedMap(config.transforms),
     console: {
       ...console,
-      ...(console.users && { users: namedMap(console.users) }),
-      ...(console.tokens && { tokens: namedMap(console.tokens) }),
+      ...(console.users && { users: namedMap(enabledOf(console.users)) }),
+      ...(console.tokens && { tokens: namedMap(enabledOf(console.tokens)) }),
+      ...(console.notifications && {
+        notifications: {
+          ...console.notifications,
+          webhooks: enabledOf(console.notifications.webhooks),
+          emails: enabledOf(console.notifications.emails),
+        },
+      }),
     },
   };
+}
+
+/** Those that are disabled count as absent. */
+function enabledOf<T extends { readonly enabled: boolean }>(entries: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(entries).filter(([, { enabled }]) => enabled));
 }

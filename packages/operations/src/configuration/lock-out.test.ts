@@ -29,6 +29,7 @@ describe('a change of who may sign in', () => {
 
   it.each([
     ['removes who makes it', { users: { bob: administrator } }, ada],
+    ['disables who makes it', { users: { ada: { ...administrator, enabled: false }, bob: administrator } }, ada],
     ['makes who makes it a viewer', { users: { ada: { role: 'viewer' }, bob: administrator } }, ada],
     ['removes the token that makes it', { users: { ada: administrator } }, script],
     ['removes the sign-in that makes it', { users: { ada: administrator } }, oidc],

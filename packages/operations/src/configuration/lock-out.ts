@@ -20,7 +20,8 @@ export function lockOutProblems(before: unknown, after: unknown, who: Changer): 
 function problemsOf(config: unknown, who: Changer): string[] {
   const console = plain(plain(config)['console']);
   const [users, tokens, oidc] = [plain(console['users']), plain(console['tokens']), console['oidc']];
-  const isAdministrator = (one: unknown): boolean => mayBeAdministrator(plain(one)['role']);
+  const isAdministrator = (one: unknown): boolean =>
+    plain(one)['enabled'] !== false && mayBeAdministrator(plain(one)['role']);
   const named = oidc === undefined ? undefined : plain(plain(oidc)['roles'])['administrator'];
   const byOidc = typeof named === 'string' || (Array.isArray(named) && named.length > 0);
   if (!byOidc && ![...Object.values(users), ...Object.values(tokens)].some(isAdministrator))

@@ -12,7 +12,14 @@ import {
   saveEntry,
   type JudgedEntry,
 } from '../configuration/entry-form.ts';
-import { aboutKind, entryKinds, kindSpec, needKind, routeKinds } from '../configuration/entry-kinds.ts';
+import {
+  aboutKind,
+  disablableKinds,
+  entryKinds,
+  kindSpec,
+  needKind,
+  routeKinds,
+} from '../configuration/entry-kinds.ts';
 import { lockOut } from '../configuration/lock-out.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import { check } from '../views/schemas.ts';
@@ -111,6 +118,38 @@ export function addConfigurationEntryRoutes(server: ApiServer, context: ConsoleC
       const wish = { who: actorOf(request), isEditor: isEditor(request), seen };
       const { name: named } = request.params;
       await saveEntry(edit, await kindSpec(kind, edit, named), { ...request.body, name: named }, wish);
+      return {};
+    },
+  );
+
+  server.post(
+    '/api/configuration/entries/:kind/:name/enabled',
+    {
+      config: { access: 'editor', action: 'prepare configuration' },
+      schema: {
+        tags,
+        summary: 'Enable or disable a user, token, webhook or e-mail in the prepared configuration',
+        params: z.object({ kind: z.enum(disablableKinds), name }),
+        body: z.object({ enabled: z.boolean() }),
+        response: done,
+      },
+    },
+    async (request) => {
+      const { kind, name: named } = request.params;
+      const { enabled } = request.body;
+      needKind(request, kind);
+      const { path: above, noun } = aboutKind(kind);
+      const path = [...above, named, 'enabled'];
+      await editDraft(editContext(context), {
+        edits(text) {
+          needEntry(entriesOf(text, above), noun, named);
+          return [enabled ? { kind: 'remove', path } : { kind: 'set', path, value: false }];
+        },
+        judge: (before, after) => lockOut(request, before, after),
+        what: `${noun} ${named} switched ${enabled ? 'on' : 'off'}`,
+        who: actorOf(request),
+      });
+      request.auditDetail = `${noun}: ${enabled ? 'on' : 'off'}`;
       return {};
     },
   );

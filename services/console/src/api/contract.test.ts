@@ -244,6 +244,8 @@ describe('the API and its document', () => {
     // configuration and the last three require running services: test/e2e/reload.test.ts and configure.test.ts.
     expect(all.filter((name) => !tried.has(name)).toSorted()).toEqual([
       'post /api/configuration/draft/apply',
+      // Not for sources: entries.test.ts.
+      'post /api/configuration/entries/{kind}/{name}/enabled',
       'post /api/configuration/reload',
       'post /api/configuration/versions/{version}/restore',
       'post /api/fetches/{fetch}/cancel',

@@ -218,6 +218,28 @@ describe('defaults of a type of target', () => {
   });
 });
 
+describe('users, tokens, webhooks and e-mails', () => {
+  it('are disabled and enabled again; nobody disables their own account', async () => {
+    const enabled = (path: string, enabled: boolean): Promise<Answer> =>
+      ask('POST', entry(`${path}/enabled`), { enabled });
+    for (const path of ['users/bob', 'tokens/editor', 'webhooks/old'])
+      expect([path, (await enabled(path, false)).status]).toEqual([path, 200]);
+    const { text, problems } = await draft();
+    expect([text.match(/enabled: false/g)?.length, problems]).toEqual([3, []]);
+    expect(text).toContain('# asks Anna');
+    expect((await ask('GET', '/configuration/entries?kind=users')).text).toContain('⊘ disabled');
+    for (const path of ['users/bob', 'tokens/editor', 'webhooks/old'])
+      expect([path, (await enabled(path, true)).status]).toEqual([path, 200]);
+    expect((await ask('GET', '/api/configuration/draft')).status, 'nothing is changed').toBe(404);
+    expect(await enabled('tokens/administrator', false)).toMatchObject({
+      status: 409,
+      text: expect.stringContaining('would no longer be an administrator'),
+    });
+    expect((await enabled('users/nobody', false)).status).toBe(404);
+    expect((await as('editor', 'POST', entry('users/bob/enabled'), { enabled: false })).status).toBe(409);
+  });
+});
+
 describe('users', () => {
   it('get a password of which only the hash is kept, encrypted', async () => {
     const password = 'carl counts to ten';

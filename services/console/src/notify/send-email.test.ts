@@ -6,6 +6,7 @@ import { compose, type Message } from './compose.ts';
 import { sendEmail } from './send-email.ts';
 
 const email = (patientData: boolean): EmailConfig => ({
+  enabled: true,
   to: ['desk@example.org'],
   subject: '{summary}',
   on: ['failed'],

@@ -3,7 +3,14 @@ import { z } from 'zod';
 import type { ApiServer } from '../../api/api-server.ts';
 import { editContext } from '../../configuration/edit-context.ts';
 import { entriesOf } from '../../configuration/entry-form.ts';
-import { aboutKind, entryKinds, needKind, summarize, type FormKind } from '../../configuration/entry-kinds.ts';
+import {
+  aboutKind,
+  disablableKinds,
+  entryKinds,
+  needKind,
+  summarize,
+  type FormKind,
+} from '../../configuration/entry-kinds.ts';
 import type { ConsoleContext } from '../../console-context.ts';
 import { actionButton, empty, table, withQuery } from '../components.ts';
 import { html, type Html } from '../html.ts';
@@ -42,9 +49,11 @@ export function addEntryListPage(server: ApiServer, context: ConsoleContext): vo
 }
 
 function row(kind: FormKind, noun: string, name: string, value: Readonly<Record<string, unknown>>): Html {
+  const isOff = value['enabled'] === false;
   return html`<tr>
     <th scope="row">
-      <a href="${withQuery('/configuration/entry', { kind, name })}">${name}</a>
+      <a href="${withQuery('/configuration/entry', { kind, name })}">${name}</a
+      >${isOff && html` <span class="chip warn">⊘ disabled</span>`}
     </th>
     <td class="wide">${summarize(kind, value ?? {})}</td>
     <td>
@@ -55,6 +64,16 @@ function row(kind: FormKind, noun: string, name: string, value: Readonly<Record<
           aria-label="Duplicate ${name}"
           >Duplicate</a
         >
+        ${
+          (disablableKinds as readonly string[]).includes(kind) &&
+          actionButton({
+            label: isOff ? 'Enable' : 'Disable',
+            method: 'POST',
+            path: `/api/configuration/entries/${kind}/${encodeURIComponent(name)}/enabled`,
+            body: { enabled: isOff },
+            about: name,
+          })
+        }
         ${actionButton({
           label: 'Remove',
           method: 'POST',
