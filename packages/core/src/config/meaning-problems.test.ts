@@ -170,7 +170,7 @@ it('a transform does not touch identifiers but by its uids', () => {
 });
 
 it('accounts that are disabled count as absent, and not all of them can be', () => {
-  const secret = new Secret('a secret of more than 20 characters');
+  const secret = new Secret('a-secret-of-more-than-20-characters');
   const of = (ada: boolean, script: boolean): object => ({
     targets: { d: { type: 'disk' } },
     rules: [{ name: 'r', targets: ['d'] }],

@@ -119,6 +119,15 @@ function externalSchemas(raw: unknown, external: LoadOptions['external']): Targe
     .map((type) => z.looseObject({ type: z.literal(type), ...targetOptions }) as unknown as TargetSchema);
 }
 
+/** Each option that the schema of an external handler rejects, at its place; or why the handler cannot be used. */
+function refusals(path: Problem['path'], error: unknown): Problem[] {
+  const found = z.object({ cause: z.object({ issues: issues.min(1) }) }).safeParse(error);
+  if (!found.success) return [{ path, message: describeRefusal(error) }];
+  return found.data.cause.issues.map((issue) => ({ path: [...path, ...issue.path], message: issue.message }));
+}
+
+const issues = z.array(z.object({ path: z.array(z.union([z.string(), z.number()])), message: z.string() }));
+
 /** The problem, and its remedy. */
 function describeRefusal(error: unknown): string {
   if (error instanceof DispatchError) return `${error.message}: ${error.remedy}`;
@@ -139,10 +148,7 @@ async function adoptExternal(
     try {
       targets[name] = await external.adopt(name, target, folder);
     } catch (error) {
-      problems.push({
-        path: ['targets', name],
-        message: describeRefusal(error),
-      });
+      problems.push(...refusals(['targets', name], error));
     }
   }
   return { config: { ...config, targets }, problems };

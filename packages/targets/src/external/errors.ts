@@ -27,6 +27,8 @@ export function notAHandler(type: string, problems: readonly string[]): Dispatch
   });
 }
 
-export function wrongOptions(targetName: string, issues: readonly string[]): DispatchError {
-  return new DispatchError('config-invalid', `the options of the target ${targetName} are wrong: ${issues.join('; ')}`);
+/** @param cause - error of the schema, whose `issues` have the paths of the options */
+export function wrongOptions(targetName: string, issues: readonly string[], cause: Error): DispatchError {
+  const text = `the options of the target ${targetName} are wrong: ${issues.join('; ')}`;
+  return new DispatchError('config-invalid', text, { cause });
 }

@@ -43,7 +43,7 @@ export function readOptions(handler: TargetHandler, targetName: string, options:
   const parsed = handler.schema.safeParse(options);
   if (!parsed.success) {
     const issues = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'options'}: ${message}`);
-    throw wrongOptions(targetName, issues);
+    throw wrongOptions(targetName, issues, parsed.error);
   }
   const missing = missingOptions(parsed.data);
   if (missing.length > 0) {

@@ -26,7 +26,7 @@ const handler = `export const createHandler = (kit) => ({
     apiKey: kit.secret.optional().describe('its key'),
   }),
   deliver: async () => {},
-  testConnection: async function* () { yield { name: 'lamp', result: 'passed', detail: 'on' }; },
+  testConnection: async function* () { yield { name: 'lamp', result: 'passed', durationMs: 1, detail: 'on' }; },
 });`;
 
 const api = '/api/configuration';

@@ -11,6 +11,7 @@ import {
   type ConfigurationStore,
   type Redis,
 } from '@dicom-dispatch/runtime';
+import { adoptTarget, isExternal } from '@dicom-dispatch/targets';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { startConsole, type RunningConsole } from '../start-console.ts';
 
@@ -170,7 +171,11 @@ export async function startTestConsole(testOptions: TestConsoleOptions = {}): Pr
 async function storeOf(folder: string, text: string, env: TestConsoleOptions['env'] = {}): Promise<ConfigurationStore> {
   const path = join(folder, 'dispatch.yaml');
   await writeFile(path, text);
-  const options = { targetSchemas: Object.values(targetSchemas) as unknown as TargetSchema[], env };
+  const options = {
+    targetSchemas: Object.values(targetSchemas) as unknown as TargetSchema[],
+    env,
+    external: { accepts: isExternal, adopt: adoptTarget },
+  };
   const store = openFileStore(path, options);
   await store.versions.add({ text, author: 'the file', reason: 'as it was at the start' });
   return store;
