@@ -18,7 +18,7 @@ import { prefix, startSystem, type System, type UploadedStudy } from './support/
 
 const oldStudies = 500;
 const failing = 50;
-const overnight = 96;
+const overnight = 256;
 const searchKey = 'a key of this installation alone';
 let started: AsyncDisposableStack;
 let system: System;
