@@ -14,6 +14,7 @@ import {
   namesRedis,
   RedisPlaceError,
   RedisWatch,
+  reportUnusable,
   startEmbeddedRedis,
   startHealthServer,
   startTelemetry,
@@ -156,7 +157,9 @@ export async function startServices(
     await stop();
     throw error;
   }
-  rest = startRest();
+  const started = new AbortController();
+  void reportUnusable(redis, log, AbortSignal.any([isOver, started.signal]));
+  rest = startRest().finally(() => started.abort());
   const failed = rest.then(() => new Promise<never>(() => {}));
   failed.catch(() => {});
   return {
@@ -300,10 +303,12 @@ function connect(place: RedisPlace, name: string, log: Logger): Redis {
 /** Waits for Redis without a time limit, and rejects one that would lose data. */
 async function untilFit(redis: Redis, log: Logger, signal: AbortSignal): Promise<void> {
   await untilReady(redis, signal);
-  await check(redis, log);
+  // A replica that rejects writes is connected to again and again.
+  const logged = new Set<string>();
+  await check(redis, log, logged);
   // After a failover another server answers, which may be set up otherwise.
   redis.on('ready', () => {
-    void check(redis, log).catch((error: Error) =>
+    void check(redis, log, logged).catch((error: Error) =>
       log.error({ reason: error.message }, 'Redis does not meet the requirements'),
     );
   });
@@ -321,9 +326,12 @@ async function prepareFormat(redis: Redis, prefix: string, log: Logger): Promise
   }
 }
 
-async function check(redis: Redis, log: Logger): Promise<void> {
+/** @param logged - messages that are already in the log */
+async function check(redis: Redis, log: Logger, logged: Set<string>): Promise<void> {
   for (const { severity, message } of await checkRedis(redis)) {
     if (severity === 'refused') throw new CommandError(`Redis cannot be used: ${message}`);
+    if (logged.has(message)) continue;
+    logged.add(message);
     log.warn({ finding: message }, 'Redis is not configured as recommended');
   }
 }

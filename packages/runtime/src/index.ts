@@ -27,6 +27,7 @@ export {
 export { readInfo } from './redis/read-info.ts';
 export { withScripts } from './redis/with-scripts.ts';
 export { redisDependency } from './redis/redis-dependency.ts';
+export { reportUnusable } from './redis/report-unusable.ts';
 export { addressOf, namesRedis, RedisPlaceError, type RedisPlace } from './redis/redis-options.ts';
 export { keepConfiguration, type ConfigurationKeeper, type KeeperOptions } from './reload/keep-configuration.ts';
 export { reloadEverywhere, type ReloadResult } from './reload/reload-everywhere.ts';
