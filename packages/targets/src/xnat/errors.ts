@@ -53,9 +53,18 @@ export function missingInSession(count: number): DispatchError {
   });
 }
 
+/** Confirmed by an earlier delivery that did not archive its session, or removed since. */
+export function missingInArchive(count: number): DispatchError {
+  return of(
+    'verify-missing',
+    `the archive of XNAT lacks ${count} instances that an earlier delivery sent; their series are sent again`,
+    { stage: 'verify' },
+  );
+}
+
 /** Neither in the prearchive nor in the archive. */
 export function nowhere(): DispatchError {
-  return of('finalize-failed', 'XNAT has the session neither in its prearchive nor in its archive', {
+  return of('finalize-failed', 'XNAT has the complete session neither in its prearchive nor in its archive', {
     remedy: 'Search for the session in XNAT. If it was deleted there, route the study again.',
   });
 }

@@ -3,10 +3,12 @@ import { inLanes } from '@dicom-dispatch/target-kit/flow';
 import { HttpConnection } from '../http/index.ts';
 import { xnatAbout } from './about.ts';
 import { archiveSession, commitSession } from './archive-session.ts';
+import { nowhere } from './errors.ts';
 import { importInstance, placeOf, type XnatPlace } from './import-instance.ts';
 import { openXnatInventory } from './inventory.ts';
 import { xnatTarget, type XnatTarget } from './schema.ts';
 import { testXnat } from './test-connection.ts';
+import { accepted, hasArchived, verifyArchived } from './verify-archived.ts';
 import { unfiledKey, verifySession, type Sent, type Unfiled } from './verify-session.ts';
 import { XnatLogin } from './xnat-login.ts';
 
@@ -38,13 +40,17 @@ async function deliver(run: DeliveryRun<XnatTarget>): Promise<void> {
     run.stage('finalize');
     const { paths, before } = unfiled;
     await run.state.set(unfiledKey, { paths, before, filing: true } satisfies Unfiled);
+    let isGone = false;
     for (const source of unfiled.paths) {
       if (config.destination === 'prearchive') await commitSession(login, source, signal);
       else {
         const overwrite = config.overwrite === 'delete' && !unfiled.whole ? 'append' : config.overwrite;
-        await archiveSession(login, { source, place, overwrite, triggerPipelines: config.triggerPipelines }, signal);
+        const request = { source, place, overwrite, triggerPipelines: config.triggerPipelines };
+        isGone = !(await archiveSession(login, request, signal)) || isGone;
       }
     }
+    // Archived by an earlier attempt whose response was lost, or by XNAT itself: then the archive has all instances.
+    if (isGone && !(await hasArchived(login, place, accepted(run, unfiled.quarantined), signal))) throw nowhere();
     await run.state.delete(unfiledKey);
   } finally {
     await login.end();
@@ -55,6 +61,7 @@ async function deliver(run: DeliveryRun<XnatTarget>): Promise<void> {
 /** Sends pending instances and remembers their destination, across attempts. */
 async function transfer(run: DeliveryRun<XnatTarget>, login: XnatLogin, place: XnatPlace): Promise<Sent> {
   const earlier = await run.state.get<Unfiled>(unfiledKey);
+  if (!earlier && run.config.destination === 'archive') await verifyArchived(run, login, place);
   const paths = new Set(earlier?.paths);
   const before = earlier?.before ?? confirmedBefore(run);
   const { quarantined } = await inLanes(

@@ -1,9 +1,9 @@
 import type { DeliveryRun, ManifestInstance } from '@dicom-dispatch/target-kit';
-import { isArchived } from './archive-session.ts';
-import { countInstances } from './count-instances.ts';
+import { compareCount, countSessions } from './count-instances.ts';
 import { missingInSession } from './errors.ts';
 import type { XnatPlace } from './import-instance.ts';
 import type { XnatTarget } from './schema.ts';
+import { accepted, hasArchived } from './verify-archived.ts';
 import type { XnatLogin } from './xnat-login.ts';
 
 /** Data that must survive attempts and restarts until the session is archived. */
@@ -35,29 +35,11 @@ export async function verifySession(
   place: XnatPlace,
   sent: Sent,
 ): Promise<void> {
-  const count = await countAll(login, sent.paths, run.signal);
-  // Verified by the attempt that filed it.
-  if (count.isGone && sent.filing && (await isArchived(login, place, run.signal))) return;
-  const { bySeries, total } = count;
-  const refused = new Set(sent.quarantined.map(({ sourceId }) => sourceId));
-  const there = run.manifest.filter(({ sourceId }) => !refused.has(sourceId));
-  const series = Map.groupBy(there, ({ seriesInstanceUid }) => seriesInstanceUid);
-  let wanted = 0;
-  let missing = 0;
-  const short: ManifestInstance[] = [];
-  for (const [uid, instances] of series) {
-    const went = instances.length - (sent.before[uid] ?? 0);
-    wanted += went;
-    const lacking = bySeries ? went - (bySeries.get(uid) ?? 0) : 0;
-    if (lacking <= 0) continue;
-    missing += lacking;
-    short.push(...instances);
-  }
-  // Without the UIDs of the scans only the total number can be compared.
-  if (!bySeries && total < wanted) {
-    missing = wanted - total;
-    short.push(...there);
-  }
+  const count = await countSessions(login, sent.paths, run.signal);
+  const there = accepted(run, sent.quarantined);
+  // The attempt that filed it has verified it.
+  if (count.isGone && sent.filing && (await hasArchived(login, place, there, run.signal, count))) return;
+  const { missing, short } = compareCount(there, count, sent.before);
   if (missing === 0) return;
   for (const instance of short) await run.revoke(instance);
   // All of a short series goes again, what an earlier delivery brought as well.
@@ -65,21 +47,4 @@ export async function verifySession(
   const before = Object.fromEntries(Object.entries(sent.before).filter(([uid]) => !again.has(uid)));
   await run.state.set(unfiledKey, { paths: sent.paths, before } satisfies Unfiled);
   throw missingInSession(missing);
-}
-
-async function countAll(login: XnatLogin, paths: readonly string[], signal: AbortSignal) {
-  let total = 0;
-  let isGone = false;
-  let bySeries: Map<string, number> | undefined = new Map();
-  for (const path of paths) {
-    const count = await countInstances(login, path, signal);
-    if (!count) {
-      isGone = true;
-      continue;
-    }
-    total += count.total;
-    if (!count.bySeries) bySeries = undefined;
-    for (const [uid, files] of count.bySeries ?? []) bySeries?.set(uid, (bySeries.get(uid) ?? 0) + files);
-  }
-  return { bySeries, total, isGone };
 }

@@ -175,6 +175,54 @@ describe('the xnat target (against a simulated server)', () => {
     expect(xnat.archive.get(label())?.size).toBe(6);
   });
 
+  it('does not count what an earlier delivery left in the prearchive as archived', async () => {
+    const half = { ...study, instances: study.instances.slice(0, 3) };
+    const earlier = new TestDelivery(xnatHandler, half);
+    xnat.faults.archive = 500;
+    expect((await deliver(half, {}, earlier)).error).toMatchObject({ code: 'finalize-failed' });
+    xnat.faults.archive = undefined;
+    // Discarded there by a person.
+    xnat.prearchive.clear();
+    const later = new TestDelivery(xnatHandler, study, 'later');
+    for (const [uid, outcome] of earlier.ledger) later.ledger.set(uid, outcome);
+    expect((await deliver(study, {}, later)).error).toMatchObject({ code: 'verify-missing', stage: 'verify' });
+    expect(later.pending.length).toBe(6);
+    expect((await deliver(study, {}, later)).error).toBeUndefined();
+    expect(xnat.archive.get(label())?.size).toBe(6);
+  });
+
+  it('does not end without a look at the archive if its state was lost and nothing is pending', async () => {
+    const delivery = new TestDelivery(xnatHandler, study);
+    xnat.faults.archive = 500;
+    expect((await deliver(study, {}, delivery)).error).toMatchObject({ code: 'finalize-failed' });
+    xnat.faults.archive = undefined;
+    delivery.state.clear();
+    expect((await deliver(study, {}, delivery)).error).toMatchObject({ code: 'verify-missing' });
+    expect((await deliver(study, {}, delivery)).error).toBeUndefined();
+    expect(xnat.archive.get(label())?.size).toBe(6);
+    expect((await deliver(study, {}, delivery)).opened).toEqual([]);
+  });
+
+  it('is not archived by another session with its label in the archive', async () => {
+    const half = { ...study, instances: study.instances.slice(0, 3) };
+    const delivery = new TestDelivery(xnatHandler, half);
+    expect((await deliver(half, {}, delivery)).error).toBeUndefined();
+    const later = new TestDelivery(xnatHandler, study, 'later');
+    for (const [uid, outcome] of delivery.ledger) later.ledger.set(uid, outcome);
+    xnat.faults.archive = 500;
+    expect((await deliver(study, {}, later)).error).toMatchObject({ code: 'finalize-failed' });
+    xnat.faults.archive = undefined;
+    xnat.prearchive.clear();
+    const withoutListing = await deliver(study, { verify: 'none' }, later);
+    expect(withoutListing.error).toMatchObject({
+      code: 'finalize-failed',
+      message: expect.stringContaining('neither'),
+    });
+    expect((await deliver(study, {}, later)).error).toMatchObject({ code: 'verify-missing' });
+    expect((await deliver(study, {}, later)).opened.length).toBe(3);
+    expect(xnat.archive.get(label())?.size).toBe(6);
+  });
+
   it.each([
     ['a page', '<html>/data/prearchive/projects/TRIAL/20240615_120000123/S</html>'],
     ['a page around the right line', '<pre>\n/data/prearchive/projects/TRIAL/20240615_120000123/S\n'],
