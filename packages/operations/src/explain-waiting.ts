@@ -100,7 +100,9 @@ export async function explainWaiting(
   if (place.state !== 'ready' && place.state !== 'active' && place.state !== 'stalled' && place.state !== 'delayed') {
     return explain(
       'job-missing',
-      'Its job is no longer in the queue. It is added again within minutes; a retry adds it at once.',
+      record.replaces === undefined
+        ? 'Its job is no longer in the queue. It is added again within minutes; a retry adds it at once.'
+        : 'It takes over another delivery, and gets its job when that one has ended.',
     );
   }
   const due = record.nextAttemptAt;

@@ -6,6 +6,7 @@ import { handOver } from './hand-over.ts';
 import { jobPlace } from './queues/index.ts';
 import { reconcile } from './reconcile/index.ts';
 import { startTestPipeline, type TestPipeline } from './testing/start-test-pipeline.ts';
+import { callDelivery } from './wake-delivery.ts';
 
 let test: TestPipeline;
 beforeAll(async () => {
@@ -214,6 +215,26 @@ describe('a delivery that is moved to another member', () => {
     const { added } = await test.enqueue('1.2.15');
     expect(await handOverUntil(2, deliveryData.parse({ ...added[0], group }))).toBe(true);
     await test.enqueue('1.2.15', { to: ['b'] });
+    expect(await lookAtNext()).toMatchObject({ next: { record: { replaces: undefined } }, place: 'ready' });
+  });
+
+  it('gets no job from a retry after a crash before the other one has left', async () => {
+    const { records } = test.operations;
+    const context = { ...test.operations, config: test.config };
+    const { added } = await test.enqueue('1.2.16');
+    const former = deliveryData.parse({ ...added[0], group });
+    expect(await handOverUntil(1, former)).toBe(true);
+    const retried = async () => {
+      const { id } = await lookAtNext();
+      const { now } = await records.change(id, { ...act('retry'), patch: { state: 'waiting', wake: 'job' } });
+      const record = await records.delivery(id);
+      return record && callDelivery(context, record, now);
+    };
+    expect(await retried()).toBe('replacing');
+    expect((await lookAtNext()).place).toBe('missing');
+    // The former one moves: now the retry finishes what was interrupted.
+    await records.change(former.deliveryId, { ...act('move'), patch: { state: 'moved', endedAt: fromNow() } });
+    await retried();
     expect(await lookAtNext()).toMatchObject({ next: { record: { replaces: undefined } }, place: 'ready' });
   });
 

@@ -1,13 +1,14 @@
 import { deliveryData } from '@dicom-dispatch/core';
 import { act, endStates, type DeliveryEvent, type DeliveryRecord } from '@dicom-dispatch/state/records';
-import { addJob, type HandOverContext } from './hand-over.ts';
+import { addJob, finishReplacing, type HandOverContext } from './hand-over.ts';
 import { callJob, type CallResult, type JobPlace } from './queues/index.ts';
 
 export type WakeContext = Pick<HandOverContext, 'config' | 'redis' | 'queues' | 'records'>;
 
 /**
  * Ensures that the job of a delivery runs when its record requires it: a lost job is added, an ended job
- * runs again, and a late one is brought forward. The record decides; an unnecessary call does no harm.
+ * runs again, and a late one is brought forward. The record decides; an unnecessary call does no harm. A delivery that
+ * takes over another one gets no job before that one has ended.
  *
  * @param now - by the clock of Redis
  * @param place - the last known state of its job, if known
@@ -17,8 +18,9 @@ export async function callDelivery(
   record: DeliveryRecord,
   now: number,
   place?: JobPlace,
-): Promise<CallResult | 'added' | 'ended'> {
+): Promise<CallResult | 'added' | 'ended' | 'replacing'> {
   if (endStates.includes(record.state)) return 'ended';
+  if (record.replaces !== undefined && !(await finishReplacing(context, record))) return 'replacing';
   const { redis, queues } = context;
   const dueInMs = Math.max(0, (record.nextAttemptAt ?? 0) - now);
   const result = await callJob(redis, queues.target(record.target), record.deliveryId, dueInMs, place);
