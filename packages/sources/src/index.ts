@@ -18,6 +18,7 @@ export {
   type KeepTransformed,
   type TransformDependencies,
 } from './transform/create-transform.ts';
+export { transformWarnings } from './transform/transform-warnings.ts';
 export {
   describeReport,
   optionsNotDone,

@@ -690,6 +690,12 @@ describe('priors', () => {
   });
 });
 
+it('a value that a transform sets and that its VR does not allow is named with its line', async () => {
+  const transforms = "{ dated: { set: { StudyDate: '20241301' } } }";
+  const all = await check(yaml({ transforms, rules: '[{ name: all, targets: [pacs], transform: dated }]' }));
+  expect(all.find((line) => line.includes('transforms.dated.set.StudyDate'))).toContain('DA does not allow');
+});
+
 it('a transfer syntax that the source cannot make is named, with the plugin that is missing', async () => {
   await using orthanc = await startOrthanc();
   const syntax = '1.2.840.10008.1.2';

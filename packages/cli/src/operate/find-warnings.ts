@@ -1,5 +1,6 @@
 import { configWarnings, type Config } from '@dicom-dispatch/core';
 import { describeProblem, locateProblems, machineWarnings, permissionWarnings } from '@dicom-dispatch/runtime';
+import { transformWarnings } from '@dicom-dispatch/sources';
 import { liveWarnings } from './live-warnings.ts';
 import { sourceWarnings } from './source-warnings.ts';
 
@@ -19,6 +20,13 @@ export async function findWarnings(
     liveWarnings(config),
     sourceWarnings(config),
   ]);
-  const located = locateProblems(text, [...configWarnings(config), ...machine, ...permissions, ...live, ...ofSources]);
+  const located = locateProblems(text, [
+    ...configWarnings(config),
+    ...transformWarnings(config),
+    ...machine,
+    ...permissions,
+    ...live,
+    ...ofSources,
+  ]);
   return located.map((problem) => describeProblem(file, problem));
 }

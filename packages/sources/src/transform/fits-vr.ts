@@ -10,16 +10,19 @@ const rulesOf: Readonly<Record<string, VrRules>> = {
   AE: { maxCharacters: 16, form: /^[\x20-\x7e]*$/ },
   AS: { maxCharacters: 4, form: /^\d{3}[DWMY]$/ },
   CS: { maxCharacters: 16, form: /^[A-Z0-9 _]*$/ },
-  DA: { maxCharacters: 8, form: /^\d{8}$/ },
+  DA: { maxCharacters: 8, form: /^\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$/ },
   DS: { maxCharacters: 16, form: /^ *[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)? *$/ },
-  DT: { maxCharacters: 26, form: /^\d{4}(\d{2}){0,5}(\.\d{1,6})?([+-]\d{4})? ?$/ },
+  DT: {
+    maxCharacters: 26,
+    form: /^\d{4}((0[1-9]|1[0-2])((0[1-9]|[12]\d|3[01])(([01]\d|2[0-3])([0-5]\d(([0-5]\d|60)(\.\d{1,6})?)?)?)?)?)?([+-]\d{4})? ?$/,
+  },
   IS: { maxCharacters: 12, form: /^ *[+-]?\d+ *$/ },
   LO: { maxCharacters: 64 },
   LT: { maxCharacters: 10_240, isSingle: true },
   PN: { maxCharacters: 64 },
   SH: { maxCharacters: 16 },
   ST: { maxCharacters: 1024, isSingle: true },
-  TM: { maxCharacters: 14, form: /^\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)? ?$/ },
+  TM: { maxCharacters: 14, form: /^([01]\d|2[0-3])([0-5]\d(([0-5]\d|60)(\.\d{1,6})?)?)? ?$/ },
   UI: { maxCharacters: 64, form: /^[0-9]+(\.[0-9]+)*$/ },
 };
 

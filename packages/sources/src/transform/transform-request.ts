@@ -1,6 +1,6 @@
 import { givesNewUids, type ManifestInstance, type TransformConfig } from '@dicom-dispatch/core';
 import type { FullTag } from '@dicom-dispatch/orthanc';
-import { describeTag, findElement } from 'dicom-dimse/dataset';
+import { findElement } from 'dicom-dimse/dataset';
 import { deidentify } from '../deidentify/deidentify.ts';
 import { isPrivate } from '../deidentify/profile-table.ts';
 import { keptRows, methodOf, profileReport } from '../deidentify/profile-report.ts';
@@ -16,6 +16,7 @@ import type { Pseudonyms } from './pseudonyms.ts';
 import { characterSetPath, raiseCharacterSet } from './raise-character-set.ts';
 import { newUid, pseudonymsOf } from './show-transformed.ts';
 import { readStored, type ReadTexts } from './stored-texts.ts';
+import { vrOf } from './vr-of.ts';
 
 const patientIdPath = '0010,0020';
 const identifiers = ['StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID'] as const;
@@ -220,11 +221,6 @@ function checkValues(
     const reason = whyUnfit(vr, value);
     if (reason !== undefined) cannotChange(instance, `${name} would have ${reason}`);
   }
-}
-
-function vrOf(tree: TagTree, name: string): string | undefined {
-  const path = findPath(tree, name);
-  return path === undefined ? undefined : describeTag(Number.parseInt(path.replace(',', ''), 16))?.vr;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { configWarnings, describePlace, targetPlace, type Config, type TargetConfig } from '@dicom-dispatch/core';
 import { editableSections, type AfterApply, type DraftContext } from '@dicom-dispatch/operations';
 import { restartNeeded } from '@dicom-dispatch/runtime';
+import { transformWarnings } from '@dicom-dispatch/sources';
 
 /** Warnings before a configuration is applied. */
 export async function draftWarnings(
@@ -49,7 +50,7 @@ export async function draftWarnings(
 
 /** What `config check` warns of. */
 function linesOf(config: Config, isEditor: boolean): string[] {
-  return configWarnings(config)
+  return [...configWarnings(config), ...transformWarnings(config)]
     .filter(({ path }) => !isEditor || editableSections.has(String(path[0])))
     .map(({ path, message }) => `${path.join('.')}: ${message}`);
 }

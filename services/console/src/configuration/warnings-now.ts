@@ -1,6 +1,7 @@
 import { configWarnings } from '@dicom-dispatch/core';
 import { editableSections } from '@dicom-dispatch/operations';
 import { machineWarnings } from '@dicom-dispatch/runtime';
+import { transformWarnings } from '@dicom-dispatch/sources';
 import type { ConsoleContext } from '../console-context.ts';
 
 export interface PresentWarning {
@@ -15,7 +16,7 @@ export async function warningsNow(
   isEditor: boolean,
 ): Promise<PresentWarning[]> {
   const now = config();
-  const found = [...configWarnings(now), ...(await machineWarnings(now))];
+  const found = [...configWarnings(now), ...transformWarnings(now), ...(await machineWarnings(now))];
   return found
     .filter(({ path }) => !isEditor || editableSections.has(String(path[0])))
     .map(({ path, message }) => ({ path: path.join('.'), message }));
