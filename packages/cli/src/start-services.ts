@@ -19,6 +19,7 @@ import {
   startHealthServer,
   startTelemetry,
   useRedisTime,
+  watchCertificates,
   type ConfigurationStore,
   type EmbeddedRedis,
   type Logger,
@@ -127,6 +128,7 @@ export async function startServices(
   let place: RedisPlace;
   let redis: Redis;
   let watch: RedisWatch;
+  let certificates: ReturnType<typeof watchCertificates>;
   let notes: RouterNotes | undefined;
   let url: string;
   try {
@@ -144,8 +146,10 @@ export async function startServices(
       log,
       known: notes?.known?.generation,
     });
+    certificates = watchCertificates(() => config, watch);
     const restoreTime = useRedisTime(watch.clock);
     ends.redis = async () => {
+      certificates.stop();
       await watch.stop();
       restoreTime();
       redis.disconnect();
@@ -169,7 +173,10 @@ export async function startServices(
     log,
     watch,
     services: () => services,
-    applied: (next) => void (config = next),
+    applied(next) {
+      config = next;
+      void certificates.look();
+    },
     failed,
     stop,
   };

@@ -1,5 +1,6 @@
 export { parseText } from './config/parsed-text.ts';
 export { ConfigError, describeProblem, type LocatedProblem } from './config/config-error.ts';
+export { dueWords } from './config/pem-files.ts';
 export { machineWarnings } from './config/machine-warnings.ts';
 export { permissionWarnings } from './config/permission-warnings.ts';
 export { checkConfig, loadConfig, locateProblems, readText, type LoadOptions } from './config/load-config.ts';
@@ -66,5 +67,6 @@ export {
   type RedisListener,
   type WatchOptions,
 } from './watch/watch-redis.ts';
+export { watchCertificates } from './watch/watch-certificates.ts';
 export { lossWords, skewWords, wordsOf, type RedisStanding } from './watch/redis-standing.ts';
 export { buildText, readBuild, type Build } from './build/read-build.ts';

@@ -81,7 +81,7 @@ async function openssl(words: string, options: Readonly<Record<string, string>>)
 
 async function makeAuthority(folder: string, name: string): Promise<Identity> {
   const [keyFile, certFile] = [join(folder, `${name}-key.pem`), join(folder, `${name}.pem`)];
-  await openssl('req -x509 -newkey rsa:2048 -noenc -days 2 -addext keyUsage=critical,keyCertSign,cRLSign', {
+  await openssl('req -x509 -newkey rsa:2048 -noenc -days 90 -addext keyUsage=critical,keyCertSign,cRLSign', {
     subj: `/CN=${name} of the tests`,
     keyout: keyFile,
     out: certFile,
@@ -95,7 +95,7 @@ async function sign(folder: string, authority: Identity, wanted: Wanted): Promis
   await openssl('req -new', { subj: `/CN=${wanted.name}`, key: wanted.keyFile, out: file('.csr') });
   await writeFile(file('.cnf'), describe(folder, wanted));
   // "openssl ca" is the only command that accepts both dates.
-  const dates = wanted.isExpired ? '-startdate 20200101000000Z -enddate 20200102000000Z' : '-days 2';
+  const dates = wanted.isExpired ? '-startdate 20200101000000Z -enddate 20200102000000Z' : '-days 90';
   await openssl(`ca -batch -notext -md sha256 ${dates}`, {
     config: file('.cnf'),
     cert: authority.certFile,

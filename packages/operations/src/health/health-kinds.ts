@@ -88,6 +88,20 @@ export const healthTable = {
     path: '/workers',
     alertAfter: '2m',
   },
+  'certificate-invalid': {
+    severity: 'critical',
+    title: 'A certificate has expired, or is not valid yet',
+    remedy: 'Renew the certificate in its file, then restart the services that use it.',
+    path: '/workers',
+    alertAfter: '1m',
+  },
+  'certificate-expires': {
+    severity: 'warning',
+    title: 'A certificate expires within 14 days',
+    remedy: 'Renew the certificate in its file in time, then restart the services that use it.',
+    path: '/workers',
+    alertAfter: '1h',
+  },
   'clock-skew': {
     severity: 'warning',
     title: 'The clock of a host differs from the clock of Redis by more than 30 s',
@@ -313,7 +327,7 @@ export const healthTable = {
     severity: 'warning',
     title: 'The audit log cannot be forwarded',
     remedy: 'Check console.audit and the receiver. The entries are kept in Redis and sent when it works again.',
-    path: '/health',
+    path: '/audit',
     alertAfter: '15m',
   },
   unread: {

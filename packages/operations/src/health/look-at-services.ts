@@ -1,5 +1,5 @@
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
-import { skewLimitMs, skewWords, type AboutProcess } from '@dicom-dispatch/runtime';
+import { dueWords, skewLimitMs, skewWords, type AboutProcess } from '@dicom-dispatch/runtime';
 import { formatDuration } from '@dicom-dispatch/core';
 import { listWorkers } from '../list-workers.ts';
 import { count, finding, type HealthFinding } from './finding.ts';
@@ -7,7 +7,7 @@ import { count, finding, type HealthFinding } from './finding.ts';
 /** A process without a heartbeat for this time counts as gone. */
 const goneAfterMs = 20_000;
 
-/** Running services, and the clocks of their hosts. */
+/** Running services, and the clocks and certificates of their hosts. */
 export async function lookAtServices(context: PipelineContext, now: number): Promise<HealthFinding[]> {
   const processes = await readProcesses(context, now);
   const workers = await listWorkers(context);
@@ -29,7 +29,28 @@ export async function lookAtServices(context: PipelineContext, now: number): Pro
     const jump = jumps.at(-1);
     if (jump) findings.push(finding('clock-jump', { subject, since: jump.at, words: jumpWords(jump, host, pid) }));
   }
-  return findings;
+  return [...findings, ...lookAtCertificates(processes, now)];
+}
+
+/** Each option once: services of several hosts use the same. */
+function lookAtCertificates(processes: readonly AboutProcess[], now: number): HealthFinding[] {
+  const found = new Map<string, HealthFinding>();
+  for (const { host, certificates = [] } of processes) {
+    for (const { option, from, until } of certificates) {
+      const why = dueWords({ from, until }, now);
+      if (why === undefined || found.has(option)) continue;
+      const words = `the certificate of ${option} on ${host} ${why}`;
+      if (now < from) {
+        const remedy = 'Check the clock of the host, or use a certificate that is valid now and restart the services.';
+        found.set(option, finding('certificate-invalid', { subject: option, words, remedy }));
+      } else if (now >= until) {
+        found.set(option, finding('certificate-invalid', { subject: option, words, since: until }));
+      } else {
+        found.set(option, finding('certificate-expires', { subject: option, words }));
+      }
+    }
+  }
+  return [...found.values()];
 }
 
 /** Whether as many routers run as there should be. */
@@ -50,7 +71,7 @@ export async function readProcesses({ redis, keys }: PipelineContext, now: numbe
     if (text === null) return [];
     const about = JSON.parse(text) as Partial<AboutProcess>;
     const { services = [], host = '', pid = 0, startedAt = now, skewMs = 0, jumps = [], format = 0 } = about;
-    return [{ services, host, pid, startedAt, skewMs, jumps, format }];
+    return [{ ...about, services, host, pid, startedAt, skewMs, jumps, format }];
   });
 }
 

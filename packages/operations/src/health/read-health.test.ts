@@ -163,6 +163,10 @@ const wrong: Record<HealthKind, () => Promise<unknown>> = {
     await redis.hset(keys.expectedRouters, { routers: 2, since: Date.now() - hour });
   },
   'no-dispatcher': () => redis.del(keys.worker('one')),
+  'certificate-invalid': () =>
+    beat({ certificates: [{ option: 'targets.a.tls.cert', from: 1, until: Date.now() - hour }] }),
+  'certificate-expires': () =>
+    beat({ certificates: [{ option: 'push.tls.cert', from: 1, until: Date.now() + 13 * 24 * hour }] }),
   'clock-skew': () => beat({ skewMs: -40_000 }),
   'clock-jump': () => beat({ jumps: [{ clock: 'local', ms: 600_000, at: Date.now() }] }),
   async 'source-silent'() {
@@ -312,6 +316,23 @@ describe('readHealth', () => {
     await context.records.change(id, { ...act('wake'), patch });
     expect(await kinds()).toEqual([]);
     expect((await readTarget(context, 'a')).oldestWaitingAt).toBeUndefined();
+  });
+
+  it('names a certificate with its date and host, once, and why it is not valid yet', async () => {
+    const [from, until] = [Date.parse('2990-01-02T00:00Z'), Date.parse('2999-01-01T00:00Z')];
+    const certificates = [
+      { option: 'targets.a.tls.cert', from, until },
+      { option: 'targets.a.tls.cert', from, until },
+      { option: 'targets.b.tls.ca', from: 1, until: Date.parse('2020-05-06T07:00Z') },
+      { option: 'targets.b.tls.cert', from: 1, until },
+    ];
+    await beat({ certificates });
+    const findings = await readHealth(context, [asked]);
+    expect(findings.map(({ words }) => words)).toEqual([
+      'the certificate of targets.b.tls.ca on h expired on 2020-05-06',
+      'the certificate of targets.a.tls.cert on h is not valid before 2990-01-02',
+    ]);
+    expect(findings[1]!.remedy).toContain('Check the clock of the host');
   });
 
   it('does not believe one slow answer of a source that its router follows', async () => {

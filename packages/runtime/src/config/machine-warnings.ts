@@ -1,7 +1,7 @@
-import { X509Certificate } from 'node:crypto';
-import { readFile, realpath, stat, statfs } from 'node:fs/promises';
+import { realpath, stat, statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Config, Problem } from '@dicom-dispatch/core';
+import { dueWords, pemFiles, readPem, validityOf } from './pem-files.ts';
 
 /**
  * Files and folders of a configuration that are missing on this machine: certificates, persistent folders.
@@ -12,13 +12,10 @@ export async function machineWarnings(config: Config): Promise<Problem[]> {
 }
 
 async function missingFiles(config: Config): Promise<Problem[]> {
-  const files: { readonly path: readonly string[]; readonly file: string }[] = [];
-  const { sources, targets, redis, push, console } = config;
-  collect({ sources, targets, redis, push, console }, []);
   const problems = await Promise.all(
-    files.map(async ({ path, file }): Promise<Problem[]> => {
+    pemFiles(config).map(async ({ path, file }): Promise<Problem[]> => {
       try {
-        const why = whyNoPem(path.at(-1) === 'key', await readPem(file));
+        const why = whyNoPem(path.at(-1) ?? '', await readPem(file));
         return why === undefined ? [] : [{ path, message: `${file} ${why}` }];
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
@@ -30,16 +27,6 @@ async function missingFiles(config: Config): Promise<Problem[]> {
     }),
   );
   return problems.flat();
-
-  function collect(value: unknown, path: readonly string[]): void {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
-    const isTls = path.at(-1) === 'tls' || path.at(-1) === 'smtp';
-    for (const [key, item] of Object.entries(value)) {
-      if (isTls && ['ca', 'cert', 'key'].includes(key) && typeof item === 'string')
-        files.push({ path: [...path, key], file: item });
-      else collect(item, [...path, key]);
-    }
-  }
 }
 
 /** Folders and programs that have to exist, and files with the keys of SSH servers. */
@@ -97,16 +84,11 @@ async function whyNotThere(place: string, kind: 'file' | 'folder'): Promise<stri
   }
 }
 
-const maxPemBytes = 4_000_000;
-
-async function readPem(file: string): Promise<string> {
-  const { size } = await stat(file);
-  return size > maxPemBytes ? '' : readFile(file, 'utf8');
-}
+const damaged = 'has a certificate that cannot be read: it is damaged';
 
 /** Problem of a file that should contain a certificate, or a private key. */
-function whyNoPem(isKey: boolean, text: string): string | undefined {
-  if (isKey) {
+function whyNoPem(option: string, text: string): string | undefined {
+  if (option === 'key') {
     if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) return undefined;
     return 'has no private key in PEM form ("-----BEGIN PRIVATE KEY-----"): name the file of the key';
   }
@@ -114,10 +96,14 @@ function whyNoPem(isKey: boolean, text: string): string | undefined {
     return 'has no certificate in PEM form ("-----BEGIN CERTIFICATE-----"): convert it, or name another file';
   }
   try {
-    const { validToDate, validTo } = new X509Certificate(text);
-    return validToDate.getTime() < Date.now() ? `has a certificate that expired on ${validTo}: renew it` : undefined;
+    const validity = validityOf(option, text);
+    if (!validity) return damaged;
+    const why = dueWords(validity, Date.now());
+    if (why === undefined) return undefined;
+    const remedy = why.startsWith('is not') ? 'check the clock of this host, or use another one' : 'renew it';
+    return `has a certificate that ${why}: ${remedy}`;
   } catch {
-    return 'has a certificate that cannot be read: it is damaged';
+    return damaged;
   }
 }
 

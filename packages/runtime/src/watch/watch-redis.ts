@@ -16,6 +16,7 @@ import type { Logger } from '../logging/create-logger.ts';
 import type { DependencyState } from '../process/dependency.ts';
 import { LocalClock } from './local-clock.ts';
 import { RedisClock, skewLimitMs } from './redis-clock.ts';
+import type { DueCertificate } from './watch-certificates.ts';
 
 const beatMs = 1_000;
 /** After so long without an answer Redis counts as away. */
@@ -32,8 +33,13 @@ export interface ClockJump {
   readonly at: number;
 }
 
+/** What a process reports of itself beside its heartbeat. */
+export interface ProcessNotes {
+  readonly certificates?: readonly DueCertificate[];
+}
+
 /** Data of a process in Redis. */
-export interface AboutProcess {
+export interface AboutProcess extends ProcessNotes {
   readonly services: readonly string[];
   readonly host: string;
   readonly pid: number;
@@ -84,6 +90,7 @@ export class RedisWatch {
   #startedAt: number | undefined;
   #isSkewed = false;
   #jumps: ClockJump[] = [];
+  #notes: ProcessNotes = {};
 
   constructor(options: WatchOptions) {
     this.#options = options;
@@ -111,6 +118,11 @@ export class RedisWatch {
 
   get jumps(): readonly ClockJump[] {
     return this.#jumps;
+  }
+
+  /** Adds to the data of this process, from its next heartbeat on. */
+  note(notes: ProcessNotes): void {
+    this.#notes = { ...this.#notes, ...notes };
   }
 
   /** @returns a function that ends it */
@@ -309,6 +321,7 @@ export class RedisWatch {
       skewMs: Math.round(this.skewMs),
       jumps: this.#jumps,
       format: currentFormat,
+      ...this.#notes,
     };
   }
 }
