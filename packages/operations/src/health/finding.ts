@@ -11,7 +11,7 @@ import {
 export interface HealthFinding {
   readonly kind: HealthKind;
   readonly severity: HealthSeverity;
-  /** Name of a source or target; of a process for clocks; empty for the whole system. */
+  /** Name of a source or target; of a process for clocks and its configuration; of an option for certificates; empty for the whole system. */
   readonly subject: string;
   /** By Redis TIME (ms since 1970), if known. */
   readonly since: number | undefined;
@@ -74,8 +74,15 @@ export function count(howMany: number, one: string, many: string): string {
   return `${howMany} ${howMany === 1 ? one : many}`;
 }
 
+/** Kinds whose subject is a host or an id. */
+const withoutName: ReadonlySet<HealthKind> = new Set([
+  'reconcile',
+  'clock-skew',
+  'clock-jump',
+  'configuration-refused',
+]);
+
 /** The public part of a finding: no texts, and no names of hosts or ids, whose number would grow. */
 export function publicFinding({ kind, severity, subject }: HealthFinding): PublicFinding {
-  const isName = kind !== 'reconcile' && kind !== 'clock-skew' && kind !== 'clock-jump';
-  return { kind, severity, subject: isName ? subject : '' };
+  return { kind, severity, subject: withoutName.has(kind) ? '' : subject };
 }

@@ -88,6 +88,13 @@ export const healthTable = {
     path: '/workers',
     alertAfter: '2m',
   },
+  'configuration-refused': {
+    severity: 'warning',
+    title: 'A service could not apply the newest configuration, and uses the previous one',
+    remedy: 'The log of the service has the reasons. Correct the configuration, then: dispatch reload.',
+    path: '/workers',
+    alertAfter: '5m',
+  },
   'certificate-invalid': {
     severity: 'critical',
     title: 'A certificate has expired, or is not valid yet',

@@ -7,7 +7,7 @@ import { count, finding, type HealthFinding } from './finding.ts';
 /** A process without a heartbeat for this time counts as gone. */
 const goneAfterMs = 20_000;
 
-/** Running services, and the clocks and certificates of their hosts. */
+/** Running services, their configuration, and the clocks and certificates of their hosts. */
 export async function lookAtServices(context: PipelineContext, now: number): Promise<HealthFinding[]> {
   const processes = await readProcesses(context, now);
   const workers = await listWorkers(context);
@@ -20,8 +20,12 @@ export async function lookAtServices(context: PipelineContext, now: number): Pro
   if (workers.length === 0) {
     findings.push(finding('no-dispatcher', { words: 'no dispatcher is running: nothing is sent' }));
   }
-  for (const { host, pid, skewMs, jumps } of processes) {
+  for (const { services, host, pid, skewMs, jumps, configurationRefusedAt: since } of processes) {
     const subject = `${host}:${pid}`;
+    if (since !== undefined) {
+      const words = `${services.join(', ')} on ${host} (process ${pid}) could not apply the newest configuration`;
+      findings.push(finding('configuration-refused', { subject, since, words }));
+    }
     if (Math.abs(skewMs) > skewLimitMs) {
       const words = `the clock of ${host} (process ${pid}) is ${skewWords(skewMs)}`;
       findings.push(finding('clock-skew', { subject, words }));

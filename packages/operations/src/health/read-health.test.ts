@@ -16,7 +16,15 @@ import { holdDelivery, releaseDelivery } from '../hold-delivery.ts';
 import { readTarget } from '../read-target.ts';
 import { alertRulesYaml } from './alert-rules.ts';
 import { healthTableMarkdown } from './health-kinds.ts';
-import { healthKinds, healthTable, isTrouble, readHealth, type AskedSource, type HealthKind } from './index.ts';
+import {
+  healthKinds,
+  healthTable,
+  isTrouble,
+  publicFinding,
+  readHealth,
+  type AskedSource,
+  type HealthKind,
+} from './index.ts';
 
 const hour = 3_600_000;
 const actor = { name: 'otto' };
@@ -163,6 +171,7 @@ const wrong: Record<HealthKind, () => Promise<unknown>> = {
     await redis.hset(keys.expectedRouters, { routers: 2, since: Date.now() - hour });
   },
   'no-dispatcher': () => redis.del(keys.worker('one')),
+  'configuration-refused': () => beat({ configurationRefusedAt: Date.now() - hour }),
   'certificate-invalid': () =>
     beat({ certificates: [{ option: 'targets.a.tls.cert', from: 1, until: Date.now() - hour }] }),
   'certificate-expires': () =>
@@ -316,6 +325,15 @@ describe('readHealth', () => {
     await context.records.change(id, { ...act('wake'), patch });
     expect(await kinds()).toEqual([]);
     expect((await readTarget(context, 'a')).oldestWaitingAt).toBeUndefined();
+  });
+
+  it('names the services that could not apply the newest configuration, and since when', async () => {
+    await beat({ services: ['dispatcher', 'router'], configurationRefusedAt: 7 });
+    const [first] = await readHealth(context, [asked]);
+    const words = 'dispatcher, router on h (process 1) could not apply the newest configuration';
+    expect(first).toMatchObject({ kind: 'configuration-refused', since: 7, words });
+    // Names of hosts are not public.
+    expect(publicFinding(first!)).toEqual({ kind: 'configuration-refused', severity: 'warning', subject: '' });
   });
 
   it('names a certificate with its date and host, once, and why it is not valid yet', async () => {

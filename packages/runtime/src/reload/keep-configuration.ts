@@ -23,8 +23,11 @@ export interface KeeperOptions {
   applied(config: Config): void;
   readonly redis: Redis;
   readonly log: Logger;
-  /** Reports when Redis has lost data; required if the configuration is stored there. */
-  readonly watch?: Pick<RedisWatch, 'listen'> | undefined;
+  /**
+   * Reports when Redis has lost data; required if the configuration is stored there. Gets whether the newest configuration
+   * was refused.
+   */
+  readonly watch?: Pick<RedisWatch, 'listen' | 'note'> | undefined;
   /** How long a checked candidate waits for the message to apply it; then the file decides. Default a minute. */
   readonly givenUpMs?: number;
 }
@@ -61,6 +64,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     return result;
   };
   const prepared = new Map<string, Prepared>();
+  let refusedSince: number | undefined;
   const listener = listenForReloads(
     redis,
     current.redis.prefix,
@@ -93,20 +97,23 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
   async function reload(cause: string): Promise<ReloadAnswer> {
     log.info({ file, cause }, 'the configuration is read again');
     const next = await read();
-    return Array.isArray(next) ? refused(next) : apply(next, cause);
+    return Array.isArray(next) ? refusedNewest(next) : apply(next, cause);
   }
 
   /** Applies a version whose message was missed; usually it is already in use. */
   async function catchUp(): Promise<void> {
     const next = await read();
-    if (Array.isArray(next)) refused(next);
-    else if (isInUse(next)) await remember();
-    else await apply(next, 'a reload request that was missed');
+    if (Array.isArray(next)) refusedNewest(next);
+    else if (isInUse(next)) {
+      noteRefusal(false);
+      await remember();
+    } else await apply(next, 'a reload request that was missed');
   }
 
   async function check(id: string, candidate: boolean): Promise<ReloadAnswer> {
     const next = await read(candidate ? id : undefined);
-    if (Array.isArray(next)) return refused(next);
+    // A refused candidate does not become the configuration.
+    if (Array.isArray(next)) return candidate ? refused(next) : refusedNewest(next);
     // The caller crashed in between, before or after the candidate became the file: the file shows which.
     const givenUp = setTimeout(() => {
       take(id);
@@ -163,6 +170,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
 
   async function apply(next: Config, cause: string): Promise<ReloadAnswer> {
     if (isInUse(next)) {
+      noteRefusal(false);
       await remember();
       await reread();
       return answer('unchanged', [], [], await notesOn(next));
@@ -171,9 +179,10 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     try {
       await applyConfig(options.services(), { before: current, after: next }, log);
     } catch (error) {
-      return refused([error instanceof Error ? error.message : 'a service cannot use it']);
+      return refusedNewest([error instanceof Error ? error.message : 'a service cannot use it']);
     }
     current = next;
+    noteRefusal(false);
     options.applied(next);
     watch();
     await noteVersion(cause);
@@ -200,6 +209,17 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
 
   function isInUse(next: Config): boolean {
     return fingerprint(next) === fingerprint(current);
+  }
+
+  /** The configuration itself, not a candidate. */
+  function refusedNewest(reasons: readonly string[]): ReloadAnswer {
+    noteRefusal(true);
+    return refused(reasons);
+  }
+
+  function noteRefusal(isRefused: boolean): void {
+    refusedSince = isRefused ? (refusedSince ?? Date.now()) : undefined;
+    options.watch?.note({ configurationRefusedAt: refusedSince });
   }
 
   function refused(reasons: readonly string[]): ReloadAnswer {

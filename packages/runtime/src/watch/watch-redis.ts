@@ -36,6 +36,8 @@ export interface ClockJump {
 /** What a process reports of itself beside its heartbeat. */
 export interface ProcessNotes {
   readonly certificates?: readonly DueCertificate[];
+  /** It could not apply the newest configuration since then (ms since 1970), and uses the previous one. */
+  readonly configurationRefusedAt?: number | undefined;
 }
 
 /** Data of a process in Redis. */

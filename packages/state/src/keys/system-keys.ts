@@ -34,7 +34,7 @@ export const systemKeys: readonly KeyRow[] = [
   {
     keys: ['processes', 'process:ID'],
     kind: 'key',
-    what: 'running processes with their services, host, clock and certificates that need attention',
+    what: 'running processes with their services, host and clock, a refused configuration, and certificates that need attention',
     lives: '7 days; 20 seconds after the last beat',
     backup: 'no',
   },
