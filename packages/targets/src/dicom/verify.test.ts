@@ -517,7 +517,7 @@ describe('verify: commitment', () => {
       expect(delivery.pending.length).toBe(reason === 0x0112 ? 1 : 0);
     });
 
-    it('a report on a transaction of another delivery confirms nothing, whatever it lists', async () => {
+    it('a report on a transaction of another delivery confirms nothing, also if it lists instances of this one', async () => {
       await using scp = await silent();
       const one = await pending(scp, 'of another');
       const other = new TestDelivery(dicomHandler, fixtureStudy({ seed: 'other delivery', series: 1 }));

@@ -252,7 +252,7 @@ describe('rsync', () => {
       ['/bin/false', 'ended with 1', {}],
       ['/no/such/program', 'cannot be started', {}],
       ['/bin/sleep', 'took longer than 0.3 s', { args: ['60'], timeout: '300ms' }],
-    ])('says that %s %s', async (command, text, more) => {
+    ])('fails the delivery if %s %s', async (command, text, more) => {
       const delivery = new TestDelivery(rsyncHandler, fixtureStudy({ series: 1, instancesPerSeries: 1 }));
       const attempt = await delivery.attempt(parse({ onComplete: { command, ...more } }));
       expect(attempt.error).toMatchObject({ code: 'finalize-failed', stage: 'finalize' });

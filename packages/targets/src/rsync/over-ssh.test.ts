@@ -212,7 +212,7 @@ describe('over ssh', () => {
     it.each([
       ['rsync', 'echo "rsync  version 2.6.9  protocol version 29"', 'is version 2.6.9', 'rsync 3.1 or newer'],
       ['rsync', 'exit 1', 'rsync cannot be started', 'Install rsync'],
-    ])('the check program tells of a %s that does %j', async (name, script, detail, remedy) => {
+    ])('the check program fails if %s does %j, with a remedy', async (name, script, detail, remedy) => {
       const arranged = await withProgram(name, script);
       try {
         const failed = (await allChecks(rsyncHandler, parse())).filter(({ result }) => result === 'failed');
