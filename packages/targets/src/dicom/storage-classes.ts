@@ -1,8 +1,7 @@
 /** CT, MR and Secondary Capture Image Storage (PS3.4 table B.5-1): almost every receiver of images accepts one of them. */
 export const commonStorage = ['2', '4', '7'].map(storageClass);
 
-/** The other common classes of PS3.4 table B.5-1: with two presentation contexts each they fit into one association. */
-export const otherStorage = [
+const otherStorage = [
   // Radiography, mammography, dental
   '1',
   '1.1',
@@ -76,6 +75,12 @@ export const otherStorage = [
   '481.3',
   '481.5',
 ].map(storageClass);
+
+/**
+ * The common classes of PS3.4 table B.5-1: with two presentation contexts each, and one for Verification, they fit into one
+ * association (at most 128).
+ */
+export const allStorage: readonly string[] = [...commonStorage, ...otherStorage];
 
 function storageClass(suffix: string): string {
   return `1.2.840.10008.5.1.4.1.1.${suffix}`;

@@ -67,9 +67,26 @@ describe('a receiver that deliveries can use passes the test', () => {
     expect((await new TestDelivery(dicomHandler, sent).attempt(scp.config)).error).toBeUndefined();
   });
 
+  it('that rejects associations of which it accepts no presentation context', async () => {
+    await using scp = await receiver({});
+    await using gate = await rejecting(scp.config.port, (proposes) => !proposes(ultrasound));
+    const config = { ...scp.config, port: gate.port };
+    const checks = await allChecks(dicomHandler, config);
+    expect(checks.map(({ name, result }) => [name, result])).toEqual([
+      ['resolve', 'passed'],
+      ['connect', 'passed'],
+      ['associate', 'passed'],
+      ['echo', 'skipped'],
+      ['storage', 'passed'],
+    ]);
+  });
+
   it('that rejects associations which propose anything but storage', async () => {
     await using scp = await receiver({});
-    await using gate = await storageOnly(scp.config.port);
+    await using gate = await rejecting(
+      scp.config.port,
+      (proposes) => proposes(UID.verification) || proposes(UID.storageCommitmentPushModel),
+    );
     const config = { ...scp.config, port: gate.port };
     const checks = await allChecks(dicomHandler, config);
     expect(checks.map(({ name, result }) => [name, result])).toEqual([
@@ -86,13 +103,16 @@ describe('a receiver that deliveries can use passes the test', () => {
 /** A-ASSOCIATE-RJ (PS3.8 table 9-21): permanent, by the user of the service, no reason. */
 const rejection = Buffer.from('03000000000400010101', 'hex');
 
-/** In front of a receiver: rejects each association that proposes Verification or storage commitment. */
-async function storageOnly(to: number): Promise<AsyncDisposable & { readonly port: number }> {
+/** In front of a receiver: rejects the associations of which this is true, by the abstract syntaxes that they propose. */
+async function rejecting(
+  to: number,
+  isRejected: (proposes: (uid: string) => boolean) => boolean,
+): Promise<AsyncDisposable & { readonly port: number }> {
   const server = createTcpServer((socket) => {
     socket.on('error', () => {});
     socket.once('data', (request) => {
       const proposes = (uid: string): boolean => request.includes(uid, 0, 'latin1');
-      if (proposes(UID.verification) || proposes(UID.storageCommitmentPushModel)) return void socket.end(rejection);
+      if (isRejected(proposes)) return void socket.end(rejection);
       const peer = connect(to, '127.0.0.1', () => peer.write(request));
       peer.on('error', () => socket.destroy());
       socket.pipe(peer).pipe(socket);

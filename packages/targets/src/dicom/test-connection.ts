@@ -16,7 +16,7 @@ import { dicomError } from './errors.ts';
 import { littleEndian } from './little-endian.ts';
 import { openForFind } from './pull/query-association.ts';
 import type { AnyDicomTarget } from './schema.ts';
-import { commonStorage, otherStorage } from './storage-classes.ts';
+import { allStorage, commonStorage } from './storage-classes.ts';
 import { testListener } from './verify/index.ts';
 
 /** Statuses of a receiver that accepts Verification but does not perform it (PS3.7 annex C). */
@@ -31,16 +31,24 @@ const busyPauseMs = 500;
 /**
  * Checks name, port, TLS, an association for storage with both AE titles, C-ECHO, that the receiver accepts objects at all,
  * and that it supports the configured verification. As in a delivery, each service has an association that proposes
- * nothing else.
+ * nothing else; only if that for storage is rejected, a second one proposes Verification too.
  */
 export async function* testDicom(context: CheckContext<AnyDicomTarget>): AsyncGenerator<Check> {
   const { config, signal } = context;
+  let proposed: readonly string[] = commonStorage;
   let accepted: ReadonlySet<string> = new Set();
   const steps: CheckStep[] = [
     {
       name: 'associate',
       async run() {
-        accepted = await acceptedClasses(context, commonStorage);
+        try {
+          accepted = await acceptedClasses(context, proposed);
+        } catch (thrown) {
+          if (!(thrown instanceof DispatchError) || thrown.code !== 'target-rejected') throw thrown;
+          // Some receivers reject an association of which they accept no presentation context.
+          proposed = [UID.verification, ...allStorage];
+          accepted = await acceptedClasses(context, proposed);
+        }
         return `${config.calledAeTitle} accepts ${config.callingAeTitle}`;
       },
     },
@@ -48,10 +56,10 @@ export async function* testDicom(context: CheckContext<AnyDicomTarget>): AsyncGe
     {
       name: 'storage',
       async run() {
-        if (accepted.size > 0) return 'the receiver accepts images';
-        const some = await acceptedClasses(context, [...commonStorage, ...otherStorage]);
-        if (some.size > 0)
-          return `the receiver accepts ${some.size} of ${commonStorage.length + otherStorage.length} common SOP classes`;
+        if (commonStorage.some((one) => accepted.has(one))) return 'the receiver accepts images';
+        if (proposed === commonStorage) accepted = await acceptedClasses(context, allStorage);
+        const some = allStorage.filter((one) => accepted.has(one)).length;
+        if (some > 0) return `the receiver accepts ${some} of ${allStorage.length} common SOP classes`;
         throw new DispatchError('target-misconfigured', 'the receiver accepts none of the common storage SOP classes', {
           remedy: 'Allow the calling AE title to store images at the receiver.',
           stage: 'connect',
@@ -70,7 +78,8 @@ async function acceptedClasses(
 ): Promise<ReadonlySet<string>> {
   const contexts = classes.flatMap((abstractSyntax) => [
     { abstractSyntax, transferSyntaxes: littleEndian },
-    { abstractSyntax, transferSyntaxes: otherSyntaxes },
+    // Verification has no data set.
+    ...(abstractSyntax === UID.verification ? [] : [{ abstractSyntax, transferSyntaxes: otherSyntaxes }]),
   ]);
   return withAssociation(
     context,
