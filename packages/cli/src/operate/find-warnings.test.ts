@@ -505,6 +505,7 @@ it.runIf(canMount)('the key of sealed secrets on a read-only mount: its mode is 
 describe('values that contradict each other', () => {
   const f = (): string => `type: folder, path: ${folder.path}`;
   const web = 'url: "http://127.0.0.1:1"';
+  const stow = 'type: dicomweb, url: "http://127.0.0.1:1"';
   it.each<[string, () => Readonly<Record<string, string>>, string]>([
     [
       'two targets at one place',
@@ -517,6 +518,11 @@ describe('values that contradict each other', () => {
     [
       'console and health at one port',
       () => ({ console: '{ listen: "127.0.0.1:8081" }' }),
+      'health.router: port 8081 is also that of console.listen',
+    ],
+    [
+      'health at the port of the console, by another name of the address',
+      () => ({ console: '{ listen: "127.0.0.1:8081" }', health: '{ router: "localhost:8081" }' }),
       'health.router: port 8081 is also that of console.listen',
     ],
     [
@@ -609,11 +615,28 @@ describe('values that contradict each other', () => {
       'two AE titles at one receiver',
       { targets: `{ pacs: { ${dicom} }, two: { type: dicom, host: pacs, calledAeTitle: TWO } }` },
     ],
+    [
+      'two targets at one address with different identities',
+      {
+        targets: `{ pacs: { ${stow}, headers: { X-Tenant: a }, identity: a }, two: { ${stow}, headers: { X-Tenant: b }, identity: b } }`,
+      },
+    ],
+    [
+      'one port of two addresses',
+      { console: '{ listen: "127.0.0.1:8081" }', health: '{ router: "127.0.0.2:8081", dispatcher: "127.0.0.2:8042" }' },
+    ],
     ['ports that are chosen when it starts', { health: '{ router: "127.0.0.1:0", dispatcher: "127.0.0.1:0" }' }],
   ])('%s: nothing', async (_, sections) => {
     const rules = '[{ name: all, targets: [pacs] }, { name: two, targets: [pacs] }]';
     const found = await check(yaml({ rules, ...sections }));
     expect(found.filter((line) => !line.includes('no rule sends'))).toEqual([]);
+  });
+
+  it.each(['0.0.0.0', '[::]'])('one port of an address and of %s', async (every) => {
+    const sections = { console: '{ listen: "127.0.0.1:8081" }', health: `{ router: "${every}:8081" }` };
+    expect(await check(yaml(sections))).toContainEqual(
+      expect.stringContaining('health.router: port 8081 is also that of console.listen'),
+    );
   });
 });
 
@@ -629,6 +652,9 @@ describe('secrets in plain text', () => {
     [web('{ X-Api-Key: word }'), 'targets.pacs.headers.X-Api-Key: the value of X-Api-Key is a secret in plain text'],
     [web('{ X-Site: Bearer word }'), 'the value of X-Site is a secret in plain text'],
     [web('{ X-Site: word5f0a1b2c3d4e5f }'), 'the value of X-Site is a secret in plain text'],
+    [web('{ X-Site: 5f0a1b2c-3d4e-4f60-8172-93a4b5c6d7e8 }'), 'the value of X-Site is a secret in plain text'],
+    [web('{ X-Site: main-0123456789abcdef }'), 'the value of X-Site is a secret in plain text'],
+    [web('{ X-Site: aBcdefghijKlmnop7qr }'), 'the value of X-Site is a secret in plain text'],
     [hook('url: "http://127.0.0.1:1", headers: { Authorization: word }'), 'the value of Authorization is a secret'],
     [
       hook('url: "https://hooks.example/services/T0/B0/word", format: slack'),
@@ -651,7 +677,9 @@ describe('secrets in plain text', () => {
     { redis: '{ url: "redis://127.0.0.1:6379" }' },
     { redis: '{ url: "${DISPATCH_TEST_URL}" }' },
     web('{ X-Api-Key: "${DISPATCH_TEST_SECRET}", X-Site: 7b, Accept-Language: de }'),
+    web('{ X-Project-Id: radiology-archive-2, X-Study: 1.2.840.113619.2.55.3 }'),
     hook('url: "https://chat.example/hooks/pacs"'),
+    hook('url: "https://desk.example/incidents?api-version=2024-10-01-preview"'),
     hook('url: "${DISPATCH_TEST_HOOK}", format: slack'),
   ])('%j: nothing', async (sections) => {
     process.env['DISPATCH_TEST_URL'] = 'redis://:word@127.0.0.1:6379';

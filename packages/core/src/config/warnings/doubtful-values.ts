@@ -1,5 +1,5 @@
 import type { Config } from '../config-schema.ts';
-import { isLoopback } from '../listen-address.ts';
+import { hostOf, isLoopback } from '../listen-address.ts';
 import type { Problem } from '../problem.ts';
 import type { Secret } from '../secret.ts';
 import { targetPlace } from '../target-place.ts';
@@ -24,8 +24,8 @@ function sameTargets({ targets }: Config): Problem[] {
   return Object.entries(targets).flatMap(([name, target]): Problem[] => {
     if (target.type === 'dummy' || !target.enabled) return [];
     const { layout, key, marker } = target as unknown as Readonly<Record<string, unknown>>;
-    const { transform, instances } = target;
-    const place = JSON.stringify([targetPlace(target).id, transform, instances, layout, key, marker]);
+    const { transform, instances, identity } = target;
+    const place = JSON.stringify([targetPlace(target).id, identity, transform, instances, layout, key, marker]);
     const other = known.get(place);
     known.set(place, other ?? name);
     if (other === undefined) return [];
@@ -43,20 +43,33 @@ function samePorts({ console, push, health, sources }: Config): Problem[] {
     [['health', 'dispatcher'], health.dispatcher],
     ...(isPushed ? [[['push', 'listen'], push.listen] as [string[], string]] : []),
   ];
-  const known = new Map<string, string>();
-  for (const [name, { url }] of Object.entries(sources)) {
+  const known: { readonly host: string; readonly port: string; readonly name: string }[] = [];
+  for (const [source, { url }] of Object.entries(sources)) {
     const { hostname, port, protocol } = new URL(url);
-    if (isLoopback(hostname)) known.set(port || (protocol === 'https:' ? '443' : '80'), `the source ${name}`);
+    if (!isLoopback(hostname)) continue;
+    known.push({
+      host: hostOf(`${hostname}:`),
+      port: port || (protocol === 'https:' ? '443' : '80'),
+      name: `the source ${source}`,
+    });
   }
   return listeners.flatMap(([path, address]): Problem[] => {
+    const host = hostOf(address);
     const port = address.slice(address.lastIndexOf(':') + 1);
-    const other = known.get(port);
-    if (port !== '0') known.set(port, other ?? path.join('.'));
-    if (other === undefined || port === '0') return [];
-    return [
-      { path, message: `port ${port} is also that of ${other}: on one host only one of them starts; use another port` },
-    ];
+    if (port === '0') return [];
+    const other = known.find((one) => one.port === port && collide(one.host, host));
+    known.push({ host, port, name: path.join('.') });
+    if (!other) return [];
+    const message = `port ${port} is also that of ${other.name}: on one host only one of them starts; use another port`;
+    return [{ path, message }];
   });
+}
+
+/** Whether only one server can listen on a port of two hosts: they are the same, or one is every address. */
+function collide(one: string, other: string): boolean {
+  const isEvery = (host: string): boolean => /^(0\.0\.0\.0|[0:]+)$/.test(host);
+  if (one === other || isEvery(one) || isEvery(other)) return true;
+  return isLoopback(one) && isLoopback(other) && (one === 'localhost' || other === 'localhost');
 }
 
 /** Logins of which a half is missing, and one that nobody passes. */

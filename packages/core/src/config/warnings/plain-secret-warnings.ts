@@ -64,7 +64,16 @@ function plainAddress(path: readonly string[], url: unknown, format: string): Pr
   return [{ path, message }];
 }
 
-/** Whether a text looks like a generated token. */
+/** Whether a text looks like a generated token: a UUID, digits between letters, or a long part of many characters. */
 function isRandom(text: string): boolean {
-  return /^[\w+/=.~-]{16,}$/.test(text) && /\d/.test(text) && /[a-z]/i.test(text);
+  if (!/^[\w+/=.~-]{16,}$/.test(text)) return false;
+  if (/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i.test(text)) return true;
+  const digitsInWords = text.match(/[a-z]\d+(?=[a-z])/gi) ?? [];
+  return digitsInWords.length >= 3 || text.split(/[-._~]/).some(isRandomPart);
+}
+
+/** Whether a part is hexadecimal, or has upper and lower case and digits. */
+function isRandomPart(part: string): boolean {
+  if (part.length < 16 || !/\d/.test(part)) return false;
+  return (/^[0-9a-f]+$/i.test(part) && /[a-f]/i.test(part)) || (/[a-z]/.test(part) && /[A-Z]/.test(part));
 }
