@@ -103,6 +103,12 @@ it('the health check of the image succeeds when a service responds, and only the
   const script = join(root, 'scripts/healthcheck.mjs');
   const dockerfile = await readFile(join(root, 'Dockerfile'), 'utf8');
   expect(dockerfile).toMatch(/^HEALTHCHECK .* CMD \["node", "\/app\/healthcheck\.mjs"\]$/m);
+  // Otherwise the answer of a neighbour on the same host would do.
+  const { services } = parse(await readFile(join(root, 'docker-compose.yml'), 'utf8'), { merge: true }) as {
+    services: Readonly<Record<string, { environment?: unknown }>>;
+  };
+  const ports = ['console', 'router', 'dispatcher'].map((name) => services[name]?.environment);
+  expect(ports).toEqual([{ HEALTH_PORT: '8080' }, { HEALTH_PORT: '8081' }, { HEALTH_PORT: '8082' }]);
   let status = 200;
   await using server = await startHttpServer((_request, response) => void response.writeHead(status).end());
   const isHealthy = (port: string): Promise<boolean> =>
