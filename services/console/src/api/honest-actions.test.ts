@@ -1,4 +1,5 @@
-import { waitFor } from '@dicom-dispatch/harness';
+import { startOrthanc, waitFor } from '@dicom-dispatch/harness';
+import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
 import type { DeliveryDone } from '../views/schemas.ts';
@@ -69,6 +70,23 @@ describe('a button reports its result', () => {
     expect(events.at(-1)?.text).toMatch(/regardless of its schedule$/);
     // The next retry respects the schedule again.
     expect((await post(`/api/deliveries/${b}/retry`)).asks).toBeDefined();
+  });
+
+  it('routes a study by hand, and names the targets that get nothing with the reason', async () => {
+    await using orthanc = await startOrthanc();
+    let orthancStudyId = '';
+    for (const { bytes } of makeStudy({ seed: 'omitted', instancesPerSeries: 1 }))
+      ({ ParentStudy: orthancStudyId } = await orthanc.upload(bytes));
+    await using own = await startTestConsole({
+      sourceUrl: orthanc.url,
+      targets: { a: { type: 'dummy' }, b: { type: 'dummy', instances: { exclude: ['*'] } } },
+    });
+    const didTo = async (...targets: string[]): Promise<unknown> =>
+      (await own.ask('POST', '/api/route', { body: { source: 'main', orthancStudyId, targets } })).body;
+    const why = 'Not sent to b: no instance of the study is selected.';
+    expect(await didTo('b')).toMatchObject({ deliveries: [], did: `Nothing is sent. ${why}` });
+    expect(await didTo('a', 'b')).toMatchObject({ did: `The study is routed to a. ${why}` });
+    expect(await didTo('a')).toMatchObject({ did: 'The study is routed to a.' });
   });
 
   it('cancels and resumes, holds and releases, and names the reverse action', async () => {

@@ -1,6 +1,6 @@
 import { selectableStates } from '@dicom-dispatch/state/records';
 import { forgetStudies, retryAfterSuccess, sendFirst } from '@dicom-dispatch/operations';
-import { OperationError, previewRoute, routeAgain, type Actor } from '@dicom-dispatch/pipeline';
+import { OperationError, previewRoute, routeAgain, type Actor, type Enqueued } from '@dicom-dispatch/pipeline';
 import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';
 import { listStudies, pageBudgetMs } from '../views/list-studies.ts';
@@ -225,15 +225,22 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
       return {
         studyTaskId: enqueued.studyTaskId,
         deliveries: enqueued.added.map(({ deliveryId, target }) => ({ deliveryId, target })),
-        did: routedTo(enqueued.added.map(({ target }) => target)),
+        did: routedTo(enqueued),
       };
     },
   );
 }
 
-function routedTo(targets: readonly string[]): string {
-  if (targets.length === 0) return 'Nothing is sent: the study is on its way to these targets already.';
-  return `The study is routed to ${targets.join(', ')}.`;
+/** What routing did: where the study is sent, and where not, with the reason. */
+function routedTo({ added, deliveries, omitted }: Enqueued): string {
+  const names = (of: readonly { readonly target: string }[]): string => of.map(({ target }) => target).join(', ');
+  const sent =
+    added.length > 0
+      ? `The study is routed to ${names(added)}.`
+      : deliveries.length > 0
+        ? `Nothing is sent: the study is on its way to ${names(deliveries)} already.`
+        : 'Nothing is sent.';
+  return [sent, ...omitted.map(({ target, why }) => `Not sent to ${target}: ${why}.`)].join(' ');
 }
 
 /** @returns how many are first now; started ones need no place in the queue */
