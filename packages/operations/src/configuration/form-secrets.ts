@@ -3,10 +3,14 @@ import { hidden } from './hide-secrets.ts';
 
 type Path = readonly string[];
 
-/** An option that is edited as YAML, as its form shows it: secrets that are not references are masked. */
+/**
+ * An option that is edited as YAML, as its form shows it: secrets that are not references are masked. Those in lists are
+ * numbered, since lines can be moved: `*** 1`.
+ */
 export function maskSecrets({ secretsIn }: OptionField, value: unknown): unknown {
-  const paths = secretsIn(value).filter((path) => isHidden(getAt(value, path)));
-  return withoutSealed(paths.reduce<unknown>((masked, path) => setAt(masked, path, hidden), value));
+  const { listed, others } = hiddenIn(value, secretsIn(value));
+  const masked = listed.reduce<unknown>((some, path, index) => setAt(some, path, `${hidden} ${index + 1}`), value);
+  return withoutSealed(others.reduce<unknown>((some, path) => setAt(some, path, hidden), masked));
 }
 
 /** The same for a duplicate, which has no such secrets; undefined if nothing is left. */
@@ -37,13 +41,15 @@ export async function readSecrets(
   seal: (secret: string) => Promise<string>,
 ): Promise<ReadSecrets> {
   const problems: string[] = [];
+  const { listed } = hiddenIn(was, secretsIn(was));
   let read = value;
   for (const path of secretsIn(value)) {
     const text = getAt(value, path);
     const name = path.join('.') || 'the secret';
-    if (text === hidden) {
-      const kept = getAt(was, path);
-      if (kept === undefined) problems.push(placeholderText(name));
+    if (typeof text === 'string' && placeholder.test(text)) {
+      const from = text === hidden ? singlePath(value, path) : listed[numberOf(text) - 1];
+      const kept = from && getAt(was, from);
+      if (!isHidden(kept)) problems.push(placeholderText(name, text));
       else read = setAt(read, path, kept);
     } else if (typeof text === 'number' || typeof text === 'boolean')
       problems.push(`${name}: put the text of a secret into quotes`);
@@ -52,9 +58,33 @@ export async function readSecrets(
   return { value: read, problems };
 }
 
+const placeholder = /^\*\*\*( \d+)?$/;
+
+function numberOf(text: string): number {
+  return Number(text.slice(hidden.length));
+}
+
+/** Paths of the secrets that must not be shown: those in lists, and the others. */
+function hiddenIn(value: unknown, paths: readonly Path[]): { listed: Path[]; others: Path[] } {
+  const all = paths.filter((path) => isHidden(getAt(value, path)));
+  const isListed = (path: Path): boolean => listIn(value, path) >= 0;
+  return { listed: all.filter(isListed), others: all.filter((path) => !isListed(path)) };
+}
+
+/** Where a secret was that had no number: not in a list. It may have become an element of one: `a` is now `[b, a]`. */
+function singlePath(value: unknown, path: Path): Path {
+  const at = listIn(value, path);
+  return at < 0 ? path : [...path.slice(0, at), ...path.slice(at + 1)];
+}
+
+/** Position in a path of the first index of a list, or -1. */
+function listIn(value: unknown, path: Path): number {
+  return path.findIndex((_, index) => Array.isArray(getAt(value, path.slice(0, index))));
+}
+
 /** Message for a masked value that cannot be restored. */
-export function placeholderText(name: string): string {
-  return `${hidden} is a placeholder for a value that is not known here: enter the value of ${name}`;
+export function placeholderText(name: string, text: string = hidden): string {
+  return `${text} is a placeholder for a value that is not known here: enter the value of ${name}`;
 }
 
 /** Whether a secret must not be shown: it is no reference. */

@@ -1,4 +1,4 @@
-import { optionFields } from '@dicom-dispatch/core';
+import { cacheConfig, optionFields } from '@dicom-dispatch/core';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { expect, it } from 'vitest';
 import { describeChanges } from './describe-changes.ts';
@@ -69,12 +69,14 @@ it('shows of an address that is a secret the host only', () => {
 });
 
 const field = (name: string) => optionFields(targetSchemas.dicomweb as never).find((one) => one.name === name)!;
+const keys = optionFields(cacheConfig as never).find(({ name }) => name === 'secret')!;
 const seal = async (text: string): Promise<string> => `v1.${text}`;
 
-async function read(name: string, text: string, was: unknown) {
-  const { value, problems } = await readForm([field(name)], { [name]: text }, { [name]: was }, seal);
-  return { value: value[name], problems: problems.map(({ message }) => message) };
+async function readOf(of: ReturnType<typeof field>, text: string, was: unknown) {
+  const { value, problems } = await readForm([of], { [of.name]: text }, { [of.name]: was }, seal);
+  return { value: value[of.name], problems: problems.map(({ message }) => message) };
 }
+const read = (name: string, text: string, was: unknown) => readOf(field(name), text, was);
 
 it('masks headers in a form, restores them, and encrypts new ones', async () => {
   const was = { a: 'word', b: '${KEY}', c: { sealed: 'v1.c' }, d: { file: 'key' }, Accept: 'text/html' };
@@ -107,6 +109,26 @@ it('masks and encrypts secrets within an option that is edited as YAML', async (
     'token: put the text of a secret into quotes',
   ]);
   expect(omitSecrets(field('auth'), was)).toEqual({ type: 'basic', username: 'me' });
+});
+
+it('numbers masked secrets in a list: its lines can be inserted, moved and removed', async () => {
+  const [a, b] = [{ sealed: 'v1.a' }, { sealed: 'v1.b' }];
+  const of = (text: string, was: unknown) => readOf(keys, text, was);
+  expect(fieldText(keys, [a, '${KEY}', b])).toBe('- "*** 1"\n- ${KEY}\n- "*** 2"');
+  const added = { sealed: 'v1.new' };
+  expect(await of('[new, "*** 1"]', [a, b])).toEqual({ value: [added, a], problems: [] });
+  expect(await of('["*** 2"]', [a, b])).toEqual({ value: [b], problems: [] });
+  expect(await of('["*** 2", "*** 1"]', [a, b])).toEqual({ value: [b, a], problems: [] });
+  expect(await of('"*** 2"', [a, b])).toEqual({ value: b, problems: [] });
+  // A single one has no number, and may become one of a list.
+  expect(fieldText(keys, a)).toBe('"***"');
+  expect(await of('[new, "***"]', a)).toEqual({ value: [added, a], problems: [] });
+  for (const [text, was] of [
+    ['["*** 3"]', [a, b]],
+    ['["***"]', [a, b]],
+    ['["*** 1"]', a],
+  ] as const)
+    expect((await of(text, was)).problems).toEqual([expect.stringContaining('is a placeholder for a value')]);
 });
 
 it('masks a login in an address, and does not keep the mask', async () => {
