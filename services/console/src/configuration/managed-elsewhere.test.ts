@@ -67,7 +67,7 @@ describe('console.editing: false, for a file that is managed elsewhere', () => {
       });
   });
 
-  it('an edit that is undone leaves no draft, whatever the notation', async () => {
+  it('an edit that is undone leaves no draft, in any notation', async () => {
     await ask('POST', `${api}/targets/a/enabled`, { enabled: true });
     expect((await ask('GET', `${api}/draft`)).status).toBe(404);
     const rename = (was: string, name: string): ReturnType<TestConsole['ask']> =>
