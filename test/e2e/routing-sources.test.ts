@@ -1,4 +1,6 @@
 import { caseFile, startOrthanc, waitFor, type OrthancServer } from '@dicom-dispatch/harness';
+import { readHealth, readSource } from '@dicom-dispatch/operations';
+import { routeAgain } from '@dicom-dispatch/pipeline';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startFaultScp } from './support/fault-scp.ts';
@@ -71,6 +73,51 @@ describe('several sources', () => {
     expect(got(ofA)).toEqual([...inA.sopInstanceUids].sort());
     expect(got(ofB)).toEqual([...inB.sopInstanceUids].sort());
     expect(got(shared)).toEqual([...inA.sopInstanceUids, ...inB.sopInstanceUids].sort());
+  });
+});
+
+describe('a source that is disabled', () => {
+  it('routes nothing new, sends what waits and what is routed manually, and continues where it was', async () => {
+    await using scp = await startFaultScp();
+    const config = (enabled: boolean) => ({
+      sources: { ...sources(), a: { ...sources().a, enabled } },
+      targets: { pacs: pacsTarget(scp), other: pacsTarget(scp) },
+      rules: [{ name: 'all', targets: ['pacs'] }],
+    });
+    await using run = await system.start(config(true));
+    await run.operations.queues.target('pacs').pause();
+    const waiting = await system.upload({ seed: 'off-waiting' });
+    await run.until(waiting, 'pacs', 'waiting', 'a');
+    await run.reload(config(false));
+    const state = () => readSource(run.operations, 'a', async () => system.client);
+    const { position } = await state();
+    const meanwhile = await system.upload({ seed: 'off-meanwhile' });
+    const byHand = await system.upload({ seed: 'off-by-hand' });
+    await run.operations.queues.target('pacs').resume();
+    await run.until(waiting, 'pacs', 'delivered', 'a');
+    const { orthancStudyId } = byHand;
+    const request = { source: 'a', orthancStudyId, targets: ['other'] };
+    await routeAgain(run.operations, request, system.client, { name: 'otto' });
+    await run.until(byHand, 'other', 'delivered', 'a');
+    const isStable = async (): Promise<boolean> => {
+      const { Changes: changes } = await system.client.changes({ since: Number(position), limit: 100 });
+      return changes.some(({ ChangeType, ID }) => ChangeType === 'StableStudy' && ID === meanwhile.orthancStudyId);
+    };
+    await waitFor(isStable, { timeoutMs: 20_000, message: 'the study is stable' });
+    // The other source is followed meanwhile.
+    await run.until(await uploadToOther('off-other'), 'pacs', 'delivered', 'b');
+    expect(await state()).toMatchObject({ enabled: false, followed: false, reachable: true, position });
+    expect((await readHealth(run.operations)).map(({ kind, subject }) => [kind, subject])).toContainEqual([
+      'source-off',
+      'a',
+    ]);
+    expect(await run.deliveries(meanwhile, 'a')).toEqual([]);
+    await run.reload(config(true));
+    await run.until(meanwhile, 'pacs', 'delivered', 'a');
+    expect(await state()).toMatchObject({ enabled: true, followed: true });
+    const sent = scp.stores.map(({ sopInstanceUid }) => sopInstanceUid);
+    for (const uid of [...waiting.sopInstanceUids, ...meanwhile.sopInstanceUids])
+      expect(sent.filter((one) => one === uid)).toEqual([uid]);
   });
 });
 

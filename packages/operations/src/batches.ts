@@ -27,7 +27,8 @@ export interface BatchRequest extends BatchFilter {
 /**
  * Orthanc ids of the matching studies.
  *
- * @throws OperationError `not-found` for an unknown source; `invalid` for more than {@link maxBatchStudies}; DispatchError
+ * @throws OperationError `not-found` for an unknown source; `conflict` for a disabled source; `invalid` for more than
+ *   {@link maxBatchStudies}; DispatchError
  */
 export async function findBatchStudies(
   context: PipelineContext,
@@ -35,7 +36,12 @@ export async function findBatchStudies(
   orthanc: OrthancClient,
 ): Promise<string[]> {
   const { source, from, until, modality, description } = filter;
-  if (!context.config().sources[source]) throw new OperationError('not-found', `there is no source "${source}"`);
+  const configured = context.config().sources[source];
+  if (!configured) throw new OperationError('not-found', `there is no source "${source}"`);
+  if (!configured.enabled) {
+    const message = `the source ${source} is disabled: its batches are not routed. Enable it, or route single studies`;
+    throw new OperationError('conflict', message);
+  }
   const query = {
     ...((from !== undefined || until !== undefined) && { StudyDate: `${from ?? ''}-${until ?? ''}` }),
     ...(modality !== undefined && { ModalitiesInStudy: modality }),
@@ -54,7 +60,8 @@ export async function findBatchStudies(
 /**
  * Begins to route all matching studies that the source has now. The router that leads the source does this.
  *
- * @throws OperationError `not-found` for an unknown source, target or rule; `invalid` without matches; DispatchError
+ * @throws OperationError `not-found` for an unknown source, target or rule; `conflict` for a disabled source; `invalid`
+ *   without matches; DispatchError
  */
 export async function startBatch(
   context: PipelineContext,

@@ -11,6 +11,8 @@ export interface SourceState {
   readonly name: string;
   /** Without credentials. */
   readonly url: string;
+  /** Whether routers follow it, by the configuration. */
+  readonly enabled: boolean;
   readonly reachable: boolean;
   /** Version of Orthanc, or why it cannot be queried. */
   readonly detail: string;
@@ -64,6 +66,7 @@ export async function readSource(
   return {
     name,
     url: withoutCredentials(config.url),
+    enabled: config.enabled,
     reachable: asked.reachable,
     detail: asked.detail,
     code: asked.code,

@@ -68,10 +68,11 @@ export class Sources {
     return new DeliverySource(access, study, signal, provesGone);
   }
 
-  /** Whether each source answers now, for the readiness of the dispatcher. */
+  /** Whether each enabled source answers now, for the readiness of the dispatcher. */
   states(): Promise<{ name: string; ok: boolean; detail: string }[]> {
+    const enabled = Object.keys(this.#config.sources).filter((name) => this.#config.sources[name]?.enabled);
     return Promise.all(
-      Object.keys(this.#config.sources).map(async (name) => {
+      enabled.map(async (name) => {
         try {
           await (await this.client(name)).system({ timeoutMs: 2_000 });
           return { name: `source ${name}`, ok: true, detail: 'answers' };

@@ -145,6 +145,11 @@ export async function startPushServer(dependencies: PushDependencies): Promise<{
   /** Position in the feed of a source. @throws the error that prevents following it */
   async function followed(source: string): Promise<FeedState> {
     const { prefix } = config.redis;
+    if (!config.sources[source]?.enabled)
+      throw new OperationError(
+        'conflict',
+        `the source ${source} is disabled: its studies are routed when it is enabled`,
+      );
     const [feed, status] = await Promise.all([
       readFeedState(redis, prefix, source),
       readSourceStatus(redis, prefix, source),

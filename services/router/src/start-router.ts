@@ -51,7 +51,7 @@ export interface RouterOptions {
 }
 
 /**
- * Starts a router: it follows and sweeps every source that no other router leads, and enqueues stable studies. Any
+ * Starts a router: it follows and sweeps every enabled source that no other router leads, and enqueues stable studies. Any
  * number may run; one leads each source, the others are standbys.
  */
 export async function startRouter(options: RouterOptions): Promise<RunningService> {
@@ -70,7 +70,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
     { context: pipeline, watch, file: options.notes?.file, answers: beginAsAnswered, log },
     options.notes?.known,
   );
-  for (const name of Object.keys(config.sources)) lead(name);
+  for (const name of Object.keys(config.sources)) leadIfEnabled(name);
   counts.begin(Object.keys(config.sources));
   let push = await startPush();
   const pruning = startPruning(() => (isLeading() ? current.cache : undefined));
@@ -106,13 +106,13 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
       enqueuer.reload(next);
       for (const [name, running] of leads) {
         const isSame = fingerprint(next.sources[name]) === fingerprint(before.sources[name]);
-        // A source that another one prevents from being followed may be the only one now.
+        // One that is disabled stops here. A source that another one prevents from being followed may be the only one now.
         if (isSame && running.status.sameAs === undefined) continue;
         leads.delete(name);
         kits.delete(name);
         await running.stop();
       }
-      for (const name of Object.keys(next.sources)) if (!leads.has(name)) lead(name);
+      for (const name of Object.keys(next.sources)) if (!leads.has(name)) leadIfEnabled(name);
       counts.begin(Object.keys(next.sources));
       if (fingerprint([next.sources, next.push]) !== fingerprint([before.sources, before.push])) {
         await push?.stop();
@@ -138,7 +138,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
     },
   };
 
-  function lead(name: string): void {
+  function leadIfEnabled(name: string): void {
+    if (!current.config.sources[name]?.enabled) return;
     const kit = kitOf(name);
     if (kit) leads.set(name, leadSource(kit));
   }

@@ -185,6 +185,19 @@ describe('rules and targets', () => {
       ['sources.again.url: is also the address of the source main'],
     ],
     [
+      'only a source that is off',
+      { sources: '{ main: { url: http://127.0.0.1:8042, enabled: false } }' },
+      ['sources: every source is disabled (enabled: false): studies are only sent manually'],
+    ],
+    [
+      'a rule of sources that are off',
+      {
+        sources: '{ main: { url: http://127.0.0.1:8042 }, off: { url: http://127.0.0.1:8043, enabled: false } }',
+        rules: '[{ name: a, targets: [pacs] }, { name: b, sources: [off], targets: [pacs] }]',
+      },
+      ['rules[1].sources: only disabled sources: the rule applies to no new study until one of them is enabled'],
+    ],
+    [
       'a source that starts in years',
       { sources: '{ main: { url: http://127.0.0.1:8042, startFrom: 2999-01-31 } }' },
       ['sources.main.startFrom: 2999-01-31 is in the future: a source that is first followed with it routes no study'],

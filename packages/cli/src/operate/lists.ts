@@ -60,7 +60,7 @@ export async function showSources(options: ShowOptions): Promise<void> {
         sources.map((one) => [
           one.name,
           one.detail,
-          one.leader ?? 'nobody',
+          one.leader ?? (one.enabled ? 'nobody' : 'disabled'),
           one.position ?? 0,
           one.lag ?? 0,
           ago(one.sweep?.endedAt),

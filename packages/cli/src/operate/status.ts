@@ -19,7 +19,7 @@ export async function showStatus(options: ShowOptions & { readonly check?: boole
       `${overview.studies} studies routed, ${isUnknown ? 'not known which services run' : dispatchers}`,
       ...sources.map(
         (one) =>
-          `source ${one.name}: ${one.detail}, ${one.followed ? `followed, ${one.lag ?? 0} changes behind` : notFollowed}`,
+          `source ${one.name}: ${one.detail}, ${one.followed ? `followed, ${one.lag ?? 0} changes behind` : one.enabled ? notFollowed : 'disabled'}`,
       ),
       '',
       formatTargets(targets),

@@ -18,6 +18,12 @@ export const httpUrl = z
 
 export const sourceConfig = z.strictObject({
   url: httpUrl.describe("URL of Orthanc's REST API"),
+  enabled: z
+    .boolean()
+    .default(true)
+    .describe(
+      'false: the source is not followed, and continues at its position when it is enabled; deliveries that wait are still sent, and studies can be routed manually',
+    ),
   username: z.string().optional().describe('user name'),
   password: secret.optional().describe('password'),
   tls: tlsClient.optional().describe('for https with a private certificate authority or a client certificate'),

@@ -151,6 +151,13 @@ export const healthTable = {
     path: '/sources',
     alertAfter: '2m',
   },
+  'source-off': {
+    severity: 'info',
+    title: 'A source is disabled',
+    remedy: 'Set enabled: true for the source: it continues at its position, and routes what came meanwhile.',
+    path: '/sources#SUBJECT',
+    alertAfter: '1d',
+  },
   'source-same-database': {
     severity: 'critical',
     title: 'Two sources use the same database',

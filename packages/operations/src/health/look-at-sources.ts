@@ -29,6 +29,10 @@ export async function lookAtSource(
   { now, hasRouter }: { readonly now: number; readonly hasRouter: boolean },
 ): Promise<HealthFinding[]> {
   const { redis, keys, config } = context;
+  if (config().sources[name]?.enabled === false) {
+    const words = `the source ${name} is disabled in the configuration: its new studies and its batches wait`;
+    return [finding('source-off', { subject: name, words })];
+  }
   const { prefix } = config().redis;
   const [status, lease, putOff] = await Promise.all([
     readSourceStatus(redis, prefix, name),

@@ -185,6 +185,12 @@ const wrong: Record<HealthKind, () => Promise<unknown>> = {
   'source-refuses': () => status({ failing: { feed: { since: 7, code: 'source-unauthorized', message: 'HTTP 401' } } }),
   'source-failing': () => status({ failing: { sweep: { since: 7, code: 'source-error', message: 'HTTP 500' } } }),
   'source-not-followed': () => redis.del(keys.lease('main')),
+  async 'source-off'() {
+    await wrong['source-silent']();
+    await redis.del(keys.lease('main'));
+    const sources = { main: { ...config.sources['main']!, enabled: false } };
+    config = { ...config, sources };
+  },
   'source-same-database': () => status({ sameAs: 'other' }),
   async 'feed-stuck'() {
     asked = { ...asked, lag: 3 };

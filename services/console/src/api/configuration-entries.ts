@@ -128,7 +128,7 @@ export function addConfigurationEntryRoutes(server: ApiServer, context: ConsoleC
       config: { access: 'editor', action: 'prepare configuration' },
       schema: {
         tags,
-        summary: 'Enable or disable a user, token, webhook or e-mail in the prepared configuration',
+        summary: 'Enable or disable a source, user, token, webhook or e-mail in the prepared configuration',
         params: z.object({ kind: z.enum(disablableKinds), name }),
         body: z.object({ enabled: z.boolean() }),
         response: done,

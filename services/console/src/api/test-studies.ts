@@ -25,7 +25,13 @@ export function addTestStudyRoutes(server: ApiServer, context: ConsoleContext): 
     },
     async (request) => {
       const { source } = request.params;
-      if (!context.config().sources[source]) throw new OperationError('not-found', `there is no source "${source}"`);
+      const configured = context.config().sources[source];
+      if (!configured) throw new OperationError('not-found', `there is no source "${source}"`);
+      if (!configured.enabled)
+        throw new OperationError(
+          'conflict',
+          `the source ${source} is disabled, and does not route the test study: enable it first`,
+        );
       const orthanc = await context.lookup.client(source);
       const signal = AbortSignal.timeout(longestMs);
       const made = await sendTestStudy(orthanc, source, { modality: request.body.modality, signal });

@@ -30,7 +30,9 @@ export async function draftWarnings(
     if (was.id === is.id || (was.identity !== undefined && was.identity === is.identity)) continue;
     warnings.push(`${name} was ${describePlace(was)} and will be ${describePlace(is)}: ${readdressed(decided)}`);
   }
-  for (const [name, { url }] of Object.entries(now.sources)) {
+  for (const [name, { url, enabled }] of Object.entries(now.sources)) {
+    if (enabled && next.sources[name]?.enabled === false)
+      warnings.push(`${name} is disabled: its new studies are not routed until it is enabled`);
     if (next.sources[name]) continue;
     warnings.push(
       `${name} is removed: its studies are no longer routed, and running deliveries can no longer read them`,

@@ -218,18 +218,18 @@ describe('defaults of a type of target', () => {
   });
 });
 
-describe('users, tokens, webhooks and e-mails', () => {
+describe('sources, users, tokens, webhooks and e-mails', () => {
   it('are disabled and enabled again; nobody disables their own account', async () => {
     const enabled = (path: string, enabled: boolean): Promise<Answer> =>
       ask('POST', entry(`${path}/enabled`), { enabled });
-    for (const path of ['users/bob', 'tokens/editor', 'webhooks/old'])
-      expect([path, (await enabled(path, false)).status]).toEqual([path, 200]);
+    const disablable = ['sources/main', 'users/bob', 'tokens/editor', 'webhooks/old'];
+    for (const path of disablable) expect([path, (await enabled(path, false)).status]).toEqual([path, 200]);
     const { text, problems } = await draft();
-    expect([text.match(/enabled: false/g)?.length, problems]).toEqual([3, []]);
+    expect([text.match(/enabled: false/g)?.length, problems]).toEqual([4, []]);
     expect(text).toContain('# asks Anna');
-    expect((await ask('GET', '/configuration/entries?kind=users')).text).toContain('⊘ disabled');
-    for (const path of ['users/bob', 'tokens/editor', 'webhooks/old'])
-      expect([path, (await enabled(path, true)).status]).toEqual([path, 200]);
+    for (const kind of ['sources', 'users'])
+      expect((await ask('GET', `/configuration/entries?kind=${kind}`)).text).toContain('⊘ disabled');
+    for (const path of disablable) expect([path, (await enabled(path, true)).status]).toEqual([path, 200]);
     expect((await ask('GET', '/api/configuration/draft')).status, 'nothing is changed').toBe(404);
     expect(await enabled('tokens/administrator', false)).toMatchObject({
       status: 409,

@@ -24,7 +24,7 @@ export const singleKinds = [
   'reload',
 ] as const;
 /** Kinds whose entries can be disabled without their removal; targets and rules can, too. */
-export const disablableKinds = ['users', 'tokens', 'webhooks', 'emails'] as const;
+export const disablableKinds = ['sources', 'users', 'tokens', 'webhooks', 'emails'] as const;
 /** Kinds of which all of one kind have the same options. */
 export const formKinds = [...entryKinds, ...singleKinds] as const;
 /** Kinds that are read and changed by the routes of entries; the options of `targetDefaults` are those of the type that it names. */

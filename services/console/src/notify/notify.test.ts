@@ -390,6 +390,12 @@ describe('notifications', () => {
     expect(await look()).toMatchObject([{ kind: 'source-up', source: 'main', since: expect.any(Number) }]);
     findings = [];
     expect(await look()).toMatchObject([{ kind: 'problem-over', code: 'no-dispatcher' }]);
+    // One that is disabled while it is down is not available again.
+    findings = [down];
+    await test.redis.hset(key, 'seen source main', Date.now() - 61_000);
+    expect(await look()).toMatchObject([{ kind: 'source-down', source: 'main' }]);
+    findings = [finding('source-off', { subject: 'main', words: 'the source main is disabled' })];
+    expect(await look()).toEqual([]);
     expect(await look()).toEqual([]);
     expect(await test.redis.exists(key)).toBe(0);
     await apart.close();

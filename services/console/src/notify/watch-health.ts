@@ -56,10 +56,13 @@ export async function watchHealth(
     });
   }
   if (findings.some(({ kind }) => kind === 'unread')) return { notifications, remember };
+  // Nothing is known of a disabled source: it is not reported as available again.
+  const disabled = new Set(findings.filter(({ kind }) => kind === 'source-off').map(stateOf));
   for (const [name, at] of Object.entries(before)) {
     const state = name.slice('seen '.length);
     if (!name.startsWith('seen ') || present.has(state)) continue;
     over.push(name, `told ${state}`);
+    if (disabled.has(state)) continue;
     const kind = before[`told ${state}`];
     // A kind of an earlier version has no meaning any more.
     if (kind === undefined || !Object.hasOwn(healthTable, kind)) continue;

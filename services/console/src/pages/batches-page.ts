@@ -25,7 +25,7 @@ export function addBatchesPage(server: ApiServer, context: ConsoleContext): void
             : table(
                 'Batches',
                 ['Batch', 'State', 'Progress', right('Skipped'), right('Failed'), right('A minute'), 'Begun', ''],
-                batches.map((one) => row(one, identity)),
+                batches.map((one) => row(one, identity, context.config().sources[one.source]?.enabled !== false)),
               )
         }
       </div>`;
@@ -45,7 +45,7 @@ function form(context: ConsoleContext): Html {
     data-done="The batch has started."
     aria-label="Route old studies"
   >
-    ${select('source', 'Source', choices(Object.keys(sources)))}
+    ${select('source', 'Source', choices(Object.keys(sources).filter((name) => sources[name]?.enabled)))}
     <label class="field"><span>Study date from</span><input type="date" name="from" data-optional /></label>
     <label class="field"><span>until</span><input type="date" name="until" data-optional /></label>
     <label class="field"
@@ -80,19 +80,22 @@ function form(context: ConsoleContext): Html {
   </form>`;
 }
 
-function row(batch: Batch, identity: Identity | undefined): Html {
+function row(batch: Batch, identity: Identity | undefined, isEnabled: boolean): Html {
   const looked = batch.routed + batch.skipped + batch.failed;
   const to = batch.targets?.join(', ') ?? (batch.rule === undefined ? 'by the rules' : `rule ${batch.rule}`);
   const kind = { running: 'busy', paused: 'warn', done: 'good', cancelled: '' }[batch.state];
   const leftMinutes =
-    batch.state === 'running' && batch.studiesPerMinute !== undefined
+    isEnabled && batch.state === 'running' && batch.studiesPerMinute !== undefined
       ? Math.ceil((batch.total - looked) / batch.studiesPerMinute)
       : undefined;
   return html`<tr>
     <th scope="row">
       ${batch.source} to ${to}<span class="second"><span class="uid">${batch.id}</span> by ${batch.by}</span>
     </th>
-    <td><span class="chip ${kind}">${batch.state}</span></td>
+    <td>
+      <span class="chip ${kind}">${batch.state}</span
+      >${!isEnabled && batch.state === 'running' && html`<span class="second">waits: the source is disabled</span>`}
+    </td>
     <td>
       <span class="progress"
         ><progress value="${looked}" max="${batch.total}" aria-label="${looked} of ${batch.total} studies"></progress

@@ -60,6 +60,39 @@ describe('studies that cannot be read', () => {
   });
 });
 
+describe('a disabled source', () => {
+  it('is named on the pages as what it is, and takes no batch, test study or retry', async () => {
+    await using off = await startTestConsole({ console: signIn, sourceEnabled: false });
+    const ask = (method: string, path: string, body?: unknown) => {
+      const headers = {
+        authorization: `Bearer ${testToken.administrator}`,
+        accept: method === 'GET' ? 'text/html' : '*/*',
+      };
+      return off.ask(method, path, { headers, body });
+    };
+    const front = (await ask('GET', '/')).text;
+    expect([...front.matchAll(/data-kind="(source[^"]*)"/g)].map(([, kind]) => kind)).toEqual(['source-off']);
+    expect(front).toContain('the source main is disabled in the configuration');
+    const { text } = await ask('GET', '/sources');
+    expect(text).toContain('⊘ disabled');
+    expect(text).toContain('none: the source is disabled; its new studies are routed when it is enabled');
+    expect(text).not.toMatch(/no router follows it|new studies are not found/);
+    expect((await ask('GET', '/api/sources')).body).toMatchObject({
+      sources: [{ name: 'main', enabled: false, followed: false }],
+    });
+    for (const [path, body] of [
+      ['/api/batches/preview', { source: 'main' }],
+      ['/api/batches', { source: 'main' }],
+      ['/api/sources/main/test-study', {}],
+      ['/api/sources/main/try', {}],
+    ] as const)
+      expect([path, await ask('POST', path, body)]).toMatchObject([
+        path,
+        { status: 409, text: expect.stringContaining('the source main is disabled') },
+      ]);
+  });
+});
+
 describe('the actions after success', () => {
   it('is on the page of the study with its error, and is tried now', async () => {
     const { a, studyInstanceUid } = await test.route({ orthancStudyId: 'o-after' });

@@ -24,7 +24,8 @@ export function addHealthPage(server: ApiServer, context: ConsoleContext): void 
       ${
         trouble.length === 0
           ? html`<p class="note good">
-              All sources are followed, all targets are available, and no delivery has failed or waited too long.
+              All ${known.some(({ kind }) => kind === 'source-off') && 'enabled '}sources are followed, all targets are
+              available, and no delivery has failed or waited too long.
             </p>`
           : list('Findings that need action', trouble)
       }

@@ -26,7 +26,8 @@ function card(source: Source, identity: Identity | undefined): Html {
     <div class="delivery-head">
       <h2>${source.name}</h2>
       ${source.reachable ? html`<span class="chip good">✓ answers</span>` : html`<span class="chip bad">✕ does not answer</span>`}
-      ${source.followed ? html`<span class="chip good">✓ followed</span>` : html`<span class="chip bad">✕ no router follows it</span>`}
+      ${!source.enabled && html`<span class="chip warn">⊘ disabled</span>`}
+      ${source.followed ? html`<span class="chip good">✓ followed</span>` : source.enabled && html`<span class="chip bad">✕ no router follows it</span>`}
     </div>
     ${!source.reachable && html`<p class="note bad">${source.detail}. ${source.remedy}</p>`}
     <dl class="pairs">
@@ -38,7 +39,9 @@ function card(source: Source, identity: Identity | undefined): Html {
           <dd>${source.detail}</dd>`
       }
       <dt>Leader</dt>
-      <dd>${source.leader ?? 'no router; new studies are not found'}</dd>
+      <dd>
+        ${source.leader ?? (source.enabled ? 'no router; new studies are not found' : 'none: the source is disabled; its new studies are routed when it is enabled')}
+      </dd>
       <dt>Change feed</dt>
       <dd>
         ${source.position === undefined ? 'not followed yet' : html`at ${number(source.position)}${source.newest !== undefined && ` of ${number(source.newest)}`}`}
@@ -67,12 +70,12 @@ function card(source: Source, identity: Identity | undefined): Html {
 /** Studies that cannot be read, each with its reason and its next try. */
 function putOff(source: Source, identity: Identity | undefined): Html {
   if (source.triedLater === 0) return html``;
-  const canAct = identity !== undefined && isAllowed(identity.role, 'operator');
+  const canAct = source.enabled && identity !== undefined && isAllowed(identity.role, 'operator');
   const path = `/api/sources/${encodeURIComponent(source.name)}/try`;
   return html`<h3>${number(source.triedLater)} ${source.triedLater === 1 ? 'study' : 'studies'} put off</h3>
     <p class="muted">
-      These studies cannot be read because of an error of their own. They are retried with increasing delays. All other
-      studies continue.
+      These studies cannot be read because of an error of their own.
+      ${source.enabled ? 'They are retried with increasing delays. All other studies continue.' : 'They are retried when the source is enabled.'}
       ${canAct && actionButton({ label: 'Try all now', method: 'POST', path, about: `the studies of ${source.name} that are postponed`, body: {} })}
     </p>
     ${table(

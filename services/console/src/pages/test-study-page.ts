@@ -8,7 +8,7 @@ import { sendPage } from './layout/page.ts';
 /** Sends a synthetic study like all others: the last step of the first start, and a test for later. */
 export function addTestStudyPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/test-study', { config: { access: 'administrator' } }, (request, reply) => {
-    const sources = Object.keys(context.config().sources);
+    const sources = Object.entries(context.config().sources).flatMap(([name, { enabled }]) => (enabled ? name : []));
     const body = html`<div class="title-row"><h1>Send a test study</h1></div>
       <form class="card" data-test-study>
         <p>

@@ -37,6 +37,8 @@ export interface TestConsole extends AsyncDisposable {
 export interface TestConsoleOptions {
   readonly console?: Record<string, unknown>;
   readonly sourceUrl?: string;
+  /** Default true. */
+  readonly sourceEnabled?: boolean;
   readonly records?: Record<string, unknown>;
   readonly targets?: Record<string, unknown>;
   readonly rules?: readonly Record<string, unknown>[];
@@ -184,7 +186,9 @@ async function storeOf(folder: string, text: string, env: TestConsoleOptions['en
 export function testConfig(testOptions: TestConsoleOptions = {}): Config {
   const parsed = parseConfig(
     {
-      sources: { main: { url: testOptions.sourceUrl ?? 'http://127.0.0.1:1' } },
+      sources: {
+        main: { url: testOptions.sourceUrl ?? 'http://127.0.0.1:1', enabled: testOptions.sourceEnabled ?? true },
+      },
       targets: testOptions.targets ?? {
         a: { type: 'dummy', description: 'the first target' },
         b: { type: 'dummy', attempts: 3 },

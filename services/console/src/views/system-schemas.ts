@@ -117,6 +117,7 @@ export const check = z.object({
 export const source = z.object({
   name: z.string(),
   url: z.string(),
+  enabled: z.boolean().describe('false: the configuration disables it, so no router follows it'),
   reachable: z.boolean(),
   detail: z.string(),
   followed: z.boolean().describe('a router follows this source'),

@@ -20,6 +20,19 @@ function sameSources({ sources }: Config): Problem[] {
   });
 }
 
+/** Disabled sources whose studies are all there is to route, for the system or for a rule. */
+function disabledSources({ sources, rules }: Config): Problem[] {
+  const isOff = (name: string): boolean => sources[name]?.enabled === false;
+  if (Object.keys(sources).every(isOff))
+    return [
+      { path: ['sources'], message: 'every source is disabled (enabled: false): studies are only sent manually' },
+    ];
+  const message = 'only disabled sources: the rule applies to no new study until one of them is enabled';
+  return rules.flatMap((rule, index): Problem[] =>
+    rule.enabled && rule.sources?.every(isOff) ? [{ path: ['rules', index, 'sources'], message }] : [],
+  );
+}
+
 const dayMs = 86_400_000;
 
 /** Beyond tomorrow: today is another date elsewhere. */
@@ -41,6 +54,7 @@ export function configWarnings(config: Config): Problem[] {
     ...exposureWarnings(config),
     ...tlsWarnings(config),
     ...sameSources(config),
+    ...disabledSources(config),
     ...futureStarts(config),
     ...expressionWarnings(config),
     ...ruleOrderWarnings(config),
