@@ -21,7 +21,7 @@ afterAll(async () => {
 });
 beforeEach(() => test.redis.flushall());
 
-/** Moves its deliveries to `a`; the process ends after so many writes of records. */
+/** Moves its deliveries to `a`; the process ends after this number of writes of records. */
 async function moveUntil(writes: number): Promise<void> {
   let left = writes;
   const records = new Proxy(context.records, {
