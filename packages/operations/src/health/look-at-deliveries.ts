@@ -1,6 +1,7 @@
 import { readReconcileReport, type PipelineContext } from '@dicom-dispatch/pipeline';
-import type { DeliveryState, ErrorGroup } from '@dicom-dispatch/state/records';
+import type { DeliveryState } from '@dicom-dispatch/state/records';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
+import { heldAmong } from '../hold-delivery.ts';
 import type { TargetState } from '../read-target.ts';
 import { count, finding, type HealthFinding } from './finding.ts';
 import type { HealthKind } from './health-kinds.ts';
@@ -12,6 +13,8 @@ const ended = [
 ] as const satisfies readonly (readonly [HealthKind, DeliveryState, string, string])[];
 
 const lateMs = 300_000;
+/** Deliveries of a target, latest change first, that are examined for a shortage. */
+const maxRead = 1_000;
 
 /** Deliveries that ended without success, those that are held, and whether records and jobs agree. */
 export async function lookAtDeliveries(
@@ -34,7 +37,7 @@ export async function lookAtDeliveries(
       findings.push(finding(kind, { words }));
     }
   }
-  findings.push(...(await lookAtShortages(context)));
+  findings.push(...(await lookAtShortages(context, targets)));
   const held = await redis.scard(keys.held);
   if (held > 0) {
     findings.push(finding('delivery-held', { words: `${count(held, 'delivery is held', 'deliveries are held')}` }));
@@ -42,21 +45,32 @@ export async function lookAtDeliveries(
   return findings;
 }
 
-/** Deliveries that wait for a resource of the host of a dispatcher: they consume no attempt, and never fail. */
-async function lookAtShortages({ records }: PipelineContext): Promise<HealthFinding[]> {
-  const groups = await records.errors({ state: 'waiting', code: 'local-resources' });
-  const byTarget = Map.groupBy(groups, ({ target }: ErrorGroup) => target);
-  return Promise.all(
-    [...byTarget].map(async ([target, some]) => {
-      const number = some.reduce((sum, group) => sum + group.count, 0);
-      const {
-        records: [latest],
-      } = await records.deliveries({ target, state: 'waiting', code: 'local-resources', limit: 1 });
-      const { message, remedy } = latest?.error ?? {};
-      const words = `${count(number, 'delivery waits', 'deliveries wait')} for a resource of this host, to ${target}: ${message ?? 'no reason is known'}`;
-      return finding('local-shortage', { subject: target, words, remedy });
+/**
+ * Deliveries that are tried again after a shortage on the host of a dispatcher: they consume no attempt, and never fail.
+ * The error of their last attempt stays while they wait for something else: these are not counted.
+ */
+async function lookAtShortages(context: PipelineContext, targets: readonly TargetState[]): Promise<HealthFinding[]> {
+  const { records } = context;
+  const selection = { state: 'waiting', code: 'local-resources' } as const;
+  const affected = new Set((await records.errors(selection)).map(({ target }) => target));
+  const running = targets.filter(({ name, enabled, paused }) => affected.has(name) && enabled && !paused);
+  const found = await Promise.all(
+    running.map(async ({ name }) => {
+      const { records: latest, next } = await records.deliveries({ ...selection, target: name, limit: maxRead });
+      const due = latest.filter(({ wake }) => wake === 'due');
+      const held = await heldAmong(
+        context,
+        due.map(({ deliveryId }) => deliveryId),
+      );
+      const waiting = due.filter(({ deliveryId }) => !held.has(deliveryId));
+      const [first] = waiting;
+      if (!first) return undefined;
+      const number = `${next ? 'at least ' : ''}${count(waiting.length, 'delivery waits', 'deliveries wait')}`;
+      const words = `${number} for a resource of the host of a dispatcher, to ${name}: ${first.error?.message ?? 'no reason is known'}`;
+      return finding('local-shortage', { subject: name, words, remedy: first.error?.remedy });
     }),
   );
+  return found.filter((one) => one !== undefined);
 }
 
 /** Whether study tasks end, and records and jobs are consistent. */

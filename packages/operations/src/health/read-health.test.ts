@@ -6,7 +6,7 @@ import { operationKeys, openPipeline, planByName, StudyEnqueuer, type PipelineCo
 import { connectRedis, createLogger, type AboutProcess, type Redis } from '@dicom-dispatch/runtime';
 import { writeSourceStatus, type SourceStatus } from '@dicom-dispatch/state/feed';
 import { OutgoingFailures } from '@dicom-dispatch/state/outgoing';
-import { act, fromNow } from '@dicom-dispatch/state/records';
+import { act, fromNow, type WakeKind } from '@dicom-dispatch/state/records';
 import { noCounts, TargetAudits } from '@dicom-dispatch/state/target-audits';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
@@ -118,6 +118,14 @@ async function routedLongAgo(id: string): Promise<void> {
   await redis.zadd(`${prefix}:index:waiting:a`, at, id);
   const data = JSON.parse((await redis.hget(keys.delivery(id), 'data')) ?? '{}') as object;
   await redis.hset(keys.delivery(id), { since: at, data: JSON.stringify({ ...data, routedAt: at }) });
+}
+
+/** A delivery whose last attempt found no free file; gives its id. */
+async function runShort(wake: WakeKind = 'due'): Promise<string> {
+  const id = await route();
+  const patch = { wake, error: { code: 'local-resources', ...error, stage: 'transfer' } } as const;
+  await context.records.change(id, { ...act('wake'), patch });
+  return id;
 }
 
 const error = { stage: 'connect', fault: 'target', message: 'no answer', remedy: 'Start it.' } as const;
@@ -255,10 +263,7 @@ const wrong: Record<HealthKind, () => Promise<unknown>> = {
       JSON.stringify([{ kind: 'task-unknown', subject: 't-3', text: 'A study task waits.' }]),
     ),
   'reconcile-late': () => beat({ startedAt: Date.now() - hour }),
-  async 'local-shortage'() {
-    const patch = { error: { code: 'local-resources', ...error, stage: 'transfer' } } as const;
-    await context.records.change(await route(), { ...act('wake'), patch });
-  },
+  'local-shortage': () => runShort(),
   async 'notification-failing'() {
     config = configOf(
       { a: { type: 'dummy' }, b: { type: 'dummy' } },
@@ -331,6 +336,21 @@ describe('readHealth', () => {
     await context.records.change(id, { ...act('wake'), patch });
     expect(await kinds()).toEqual([]);
     expect((await readTarget(context, 'a')).oldestWaitingAt).toBeUndefined();
+  });
+
+  it('counts for a shortage only what is tried again, not what waits for something else since', async () => {
+    const shortages = async () =>
+      (await readHealth(context, [asked])).filter(({ kind }) => kind === 'local-shortage').map(({ words }) => words);
+    for (const wake of ['schedule', 'circuit', 'turn', 'person'] as const) await runShort(wake);
+    await holdDelivery(context, await runShort(), actor);
+    expect(await shortages()).toEqual([]);
+    await runShort();
+    const words = '1 delivery waits for a resource of the host of a dispatcher, to a: no answer';
+    expect(await shortages()).toEqual([words]);
+    await pauseTarget(context, 'a', actor);
+    expect(await shortages()).toEqual([]);
+    await resumeTarget(context, 'a');
+    expect(await shortages()).toEqual([words]);
   });
 
   it('names the services that could not apply the newest configuration, and since when', async () => {
