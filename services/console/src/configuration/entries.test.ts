@@ -100,6 +100,19 @@ describe('the form of each part', () => {
     expect((await ask('GET', '/api/configuration/draft')).status, 'nothing is changed').toBe(404);
   });
 
+  it('rotates keys in a list: a new first one, without the last one', async () => {
+    const keys = async (secret: string, was?: string): Promise<unknown[]> => {
+      await ask('PUT', entry('cache/cache'), { ...(was !== undefined && { was }), values: { secret } });
+      return (parse((await draft()).text) as { cache: { secret: unknown[] } }).cache.secret;
+    };
+    const [first] = await keys('[a long key of last year, a long key of the year before]');
+    const { text } = await ask('GET', '/configuration/entry?kind=cache&name=cache');
+    expect(text).toMatch(/&quot;\*\*\* 1&quot;[^]*&quot;\*\*\* 2&quot;/);
+    expect(await keys('[a long key of this year, "*** 1"]', 'cache')).toEqual([expect.anything(), first]);
+    await ask('PUT', entry('cache/cache'), { was: 'cache', values: { secret: '' } });
+    expect((await ask('GET', '/api/configuration/draft')).status, 'nothing is changed').toBe(404);
+  });
+
   it('of a duplicate requires its secrets again', async () => {
     const values = { url: 'http://127.0.0.1:7', 'tls.passphrase': 'a secret word', password: 'another word' };
     await ask('PUT', entry('sources/second'), { values });
