@@ -50,10 +50,10 @@ it.each(['explicit-le', 'implicit-le', 'explicit-be'] as const)(
     const [one] = study;
     const { bytes, sopInstanceUid } = one!;
     const destination = await pullToFolder(folder.path, study.studyInstanceUid);
-    const lower = transferSyntax === 'explicit-be' ? [0, 9, 0, 9] : [9, 0, 9, 0];
+    const impossible = transferSyntax === 'explicit-be' ? [0, 7, 0, 9] : [7, 0, 9, 0];
     const more = [
       ...(transferSyntax === 'implicit-le' ? [] : [Buffer.from('A TEXT BEHIND THE LAST ELEMENT')]),
-      Buffer.from([...lower, 85, 78, 255, 255, 255, 255, 255, 255]),
+      Buffer.from([...impossible, 85, 78, 255, 255, 255, 255, 255, 255]),
     ];
     for (const behind of more) {
       const body = inPieces(Buffer.concat([bytes, behind]));

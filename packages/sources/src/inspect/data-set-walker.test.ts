@@ -46,6 +46,37 @@ it.each(kinds)('a data set that breaks off anywhere but between two elements is 
   expect(boundaries.size).toBeLessThan(walk(bytes).length);
 });
 
+it.each([
+  [
+    'an element that is lower than the one before it',
+    ['08006000CS0200MR', '10002000LO020042', '10001000PN0800MUSTER^E'],
+    true,
+  ],
+  [
+    'an element that is lower than Pixel Data',
+    ['08006000CS0200MR', 'e07f1000US020042', '10001000PN0800MUSTER^E'],
+    false,
+  ],
+  ['an element with an unknown VR', ['08006000CS0200MR', '10001000ZZ0800MUSTER^E'], false],
+  ['an element of a group that is not allowed', ['08006000CS0200MR', '07001000PN0800MUSTER^E'], false],
+] as const)('a data set that ends within %s', (_what, elements, isCut) => {
+  const bytes = Buffer.concat(
+    elements.map((text) =>
+      Buffer.concat([
+        Buffer.from(text.slice(0, 8), 'hex'),
+        Buffer.from(text.slice(8, 10)),
+        Buffer.from(text.slice(10, 14), 'hex'),
+        Buffer.from(text.slice(14)),
+      ]),
+    ),
+  );
+  for (const missing of [1, 7, 8]) {
+    const walker = new DataSetWalker(() => {});
+    walker.add(bytes.subarray(0, -missing));
+    expect(() => walker.end()).toThrow(expect.objectContaining({ name: 'NoDataSet', isCut }));
+  }
+});
+
 it('random bytes cause a defined error or none', () => {
   const bytes = dataSetOf({ seed: 'random', modality: 'SR' });
   for (let seed = 1; seed < 500; seed += 1) {

@@ -19,7 +19,7 @@ export interface WalkedElement {
 /** Not a data set: it is truncated, or an element is invalid. */
 export class NoDataSet extends Error {
   override readonly name = 'NoDataSet';
-  /** Whether it ends within an element or a sequence; other bytes behind the last element are none. */
+  /** Whether it ends within an element or a sequence. False for bytes behind the last element that cannot be an element. */
   readonly isCut: boolean;
 
   constructor(message: string, isCut = false) {
@@ -51,10 +51,13 @@ const undefinedLength = 0xffffffff;
 const itemTag = 0xfffee000;
 const itemEnd = 0xfffee00d;
 const sequenceEnd = 0xfffee0dd;
+const pixelTag = 0x7fe00010;
 const maxDepth = 64;
 const shortVrs = 'AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US';
 const longVrs = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV']);
 const vrs = new Set([...shortVrs.split(' '), ...longVrs]);
+/** Groups that no element has (PS3.5 section 7.1). */
+const impossibleGroups = new Set([0x0001, 0x0003, 0x0005, 0x0007, 0xffff]);
 
 /**
  * Parses a data set while its bytes pass, at every level (PS3.5 section 7), and reports each element. It holds one value of
@@ -75,8 +78,8 @@ export class DataSetWalker {
   /** Position in the data set of the first byte of `#held`. */
   #position = 0;
   #skip = 0;
-  /** Of the top level. */
-  #highestTag = 0;
+  /** Whether the top level has Pixel Data. */
+  #hasPixels = false;
   /** Whether the last element of the top level cannot be one: other bytes follow the data set. */
   #isBehind = false;
 
@@ -143,9 +146,10 @@ export class DataSetWalker {
     const isExplicit = level?.isExplicit ?? this.#isExplicit;
     const vr = isExplicit ? bytes.toString('latin1', 4, 6) : undefined;
     if (level === undefined) {
-      // Tags ascend (PS3.5 section 7.1).
-      this.#isBehind = tag < this.#highestTag || (vr !== undefined && !vrs.has(vr));
-      this.#highestTag = Math.max(this.#highestTag, tag);
+      const isImpossible = impossibleGroups.has(tag >>> 16) || (vr !== undefined && !vrs.has(vr));
+      // Tags ascend (PS3.5 section 7.1), but some writers do not sort them. Only Pixel Data is always near the end.
+      this.#isBehind = isImpossible || (this.#hasPixels && tag < pixelTag);
+      this.#hasPixels ||= tag === pixelTag;
     }
     if (vr !== undefined && !/^[A-Z]{2}$/.test(vr)) throw new NoDataSet('an element has no VR');
     const isLong = vr !== undefined && longVrs.has(vr);

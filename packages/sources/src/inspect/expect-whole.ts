@@ -6,10 +6,10 @@ import { feedDataSet } from './feed-data-set.ts';
 const maxHeadBytes = 256 * 1024;
 
 /**
- * The same bytes of a DICOM file. Ends with an error if they end within an element or a sequence, so that a file that was cut off
- * is not mistaken for a complete one if its size was not announced: its last chunk is held back until then. Data sets that cannot
- * be read, or inflated, and bytes behind
- * the last element that are no elements are passed on.
+ * Passes on the bytes of a DICOM file. Its last chunk is held back until all bytes have been read: if they end within an element
+ * or a sequence, it ends with an error instead. A file that was cut off is then not mistaken for a complete one, even if its size
+ * was not announced. Data sets that cannot be read or inflated are passed on, and so are bytes behind the last element that
+ * cannot be an element.
  *
  * @param cutOff - the error for a file that ends early
  */
