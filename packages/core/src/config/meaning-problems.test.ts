@@ -67,7 +67,7 @@ describe('secrets that can be guessed are refused when the configuration is chec
     const found = problems({ ...base, console: { tokens: { program: { token: new Secret(token) } } } });
     // A missing secret is reported where it is read.
     expect(found).toEqual(
-      token === '' ? [] : [expect.stringMatching(/^console\.tokens\.program: the token has \d+ char/)],
+      token === '' ? [] : [expect.stringMatching(/^console\.tokens\.program\.token: the token has \d+ char/)],
     );
   });
 

@@ -59,12 +59,12 @@ function consoleProblems({ console }: Config): Problem[] {
     if (text === '') continue;
     if (text.length < minTokenLength)
       add(
-        ['tokens', name],
+        ['tokens', name, 'token'],
         `the token has ${text.length} characters: use at least ${minTokenLength}, e.g. of openssl rand -hex 32`,
       );
     else if (!/^[\x21-\x7e]{1,1024}$/.test(text))
       add(
-        ['tokens', name],
+        ['tokens', name, 'token'],
         'the token has characters that are not allowed in a header: use printable ASCII without spaces, at most 1024',
       );
   }

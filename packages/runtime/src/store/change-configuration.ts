@@ -75,10 +75,11 @@ async function changeLocked(where: Where, change: ConfigChange, id: string): Pro
   if (configDigest(change.text) === before.digest) return { outcome: 'applied', answers: [], silent: [] };
   await current.offer(id, change.text);
   try {
+    const running = await runningProcesses(redis, prefix);
     const checked = await callServices(redis, prefix, { id, step: 'check', candidate: true }, withinMs);
     // Without responses it is only valid if no process runs.
     const isShort = checked.missing > 0 || checked.answers.length === 0;
-    const silent = isShort ? await silentProcesses(redis, prefix, checked) : [];
+    const silent = isShort ? silentAmong(running, checked) : [];
     if (silent.length > 0 || checked.answers.some(({ outcome }) => outcome === 'refused')) {
       await forgetCall(redis, prefix, id);
       return { outcome: 'refused', answers: checked.answers, silent };
@@ -106,11 +107,12 @@ async function applyCommitted(
   // Before it is applied: each process records what it applies, unless it is recorded.
   const { version, reasons } = await noteVersion(where, change);
   try {
+    const running = await runningProcesses(redis, prefix);
     const applied = await applyCall(redis, prefix, id, withinMs);
     const { answers } = applied;
     if (!answers.some(({ outcome }) => outcome === 'refused')) {
       const isShort = applied.missing > 0 || answers.length < ready.length;
-      const silent = isShort ? await silentProcesses(redis, prefix, applied) : [];
+      const silent = isShort ? silentAmong(running, applied) : [];
       return { outcome: 'applied', answers, silent, version, reasons };
     }
     const left = await undo(where, former, change.text);
@@ -177,16 +179,23 @@ function editedWords({ current }: Where): string {
 
 const about = z.object({ services: z.array(z.string()), host: z.string(), pid: z.number() });
 
-/** Processes with a heartbeat in Redis that have not responded. */
-async function silentProcesses(redis: Redis, prefix: string, { answers, missing }: ServiceAnswers): Promise<string[]> {
+/** Text for users by the name of each process with a heartbeat in Redis. Read before a call: a suspended one loses its heartbeat. */
+async function runningProcesses(redis: Redis, prefix: string): Promise<ReadonlyMap<string, string>> {
   const keys = redisKeys(prefix);
-  const answered = new Set(answers.map(({ process }) => process));
   const ids = await redis.zrangebyscore(keys.processes, Date.now() - beatMs, '+inf');
   const texts = await Promise.all(ids.map((id) => redis.get(keys.process(id))));
-  const names = texts.flatMap((text) => {
+  const processes = texts.flatMap((text) => {
     const one = text === null ? undefined : about.safeParse(JSON.parse(text)).data;
-    const name = one && `${one.host}-${one.pid}`;
-    return one && name !== undefined && !answered.has(name) ? [`${one.services.join(', ')} (${name})`] : [];
+    return one ? [one] : [];
   });
-  return names.length === 0 && missing > 0 ? ['a process that received the request'] : names;
+  return new Map(
+    processes.map(({ services, host, pid }) => [`${host}-${pid}`, `${services.join(', ')} (${host}-${pid})`]),
+  );
+}
+
+/** Those of the running processes that have not responded, as text. */
+function silentAmong(running: ReadonlyMap<string, string>, { answers, missing }: ServiceAnswers): string[] {
+  const answered = new Set(answers.map(({ process }) => process));
+  const texts = [...running].flatMap(([name, text]) => (answered.has(name) ? [] : [text]));
+  return texts.length === 0 && missing > 0 ? ['a process that received the request'] : texts;
 }

@@ -17,8 +17,11 @@ export async function draftWarnings(
     const other = next.targets[name];
     if (!other) {
       const { waiting, active } = await context.records.counts(name);
-      if (waiting + active > 0)
-        warnings.push(`${name} is removed, and ${waiting + active} deliveries wait for it: ${removal(decided)}`);
+      const count = waiting + active;
+      if (count > 0) {
+        const wait = count === 1 ? 'delivery waits' : 'deliveries wait';
+        warnings.push(`${name} is removed, and ${count} ${wait} for it: ${removal(decided)}`);
+      }
       const heir = newNames(now.targets, next.targets).find((one) => isSamePlace(target, next.targets[one]));
       if (heir !== undefined)
         warnings.push(

@@ -96,7 +96,7 @@ export async function judgeEntry(
   const found: FieldProblem[] = read.problems.map(({ path, message }) => ({ field: path.join('.'), message }));
   const value: Plain = { ...spec.fixed, ...notAsked(spec, present), ...read.value };
   if (form.name !== form.was && Object.hasOwn(entries, form.name))
-    found.push({ field: 'name', message: `there is a ${spec.noun} "${form.name}" already` });
+    found.push({ field: 'name', message: `the ${spec.noun} "${form.name}" exists already` });
   if (found.some(({ field }) => field === 'name')) return { value, text: before, problems: found };
   if (form.was !== undefined) {
     const { open } = referencesOf(before, spec, { ...form, was: form.was });

@@ -209,8 +209,8 @@ function decision(target: TargetDetail, others: readonly string[], identity: Ide
   const count = number(target.counts.waiting + target.counts.active);
   return html`<div class="note bad">
       <p>
-        <b>This target was removed from the configuration</b>, and ${count} deliveries wait for it. They are kept until
-        somebody moves or drops them, or the target is added again.
+        <b>This target was removed from the configuration.</b> Deliveries that wait for it: ${count}. They are kept
+        until somebody moves or drops them, or the target is added again.
       </p>
     </div>
     ${

@@ -26,10 +26,11 @@ export function addEntryListPage(server: ApiServer, context: ConsoleContext): vo
       needKind(request, kind);
       const { title, noun, purpose, path } = aboutKind(kind);
       const entries = Object.entries(entriesOf(await draftText(editContext(context)), path));
+      const article = /^[aeio]/.test(noun) ? 'an' : 'a';
       const body = html`<div class="title-row">
           <h1>${title}</h1>
           <span class="sub">${purpose}</span>
-          <a class="button" href="${withQuery('/configuration/entry', { kind })}">Add a ${noun}</a>
+          <a class="button" href="${withQuery('/configuration/entry', { kind })}">Add ${article} ${noun}</a>
           <a href="/configuration">Change and versions</a>
         </div>
         <div id="list" data-part>

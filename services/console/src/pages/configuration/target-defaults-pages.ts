@@ -74,7 +74,7 @@ export function addTargetDefaultsPages(server: ApiServer, context: ConsoleContex
           ${optionSections({ type, about, fields }, present ?? {})}
           <p class="field-error" data-error-of=""></p>
           <div class="buttons">
-            <button class="primary">Keep as a change</button>
+            <button class="primary">Save to draft</button>
             <a class="button" href="${path}">Back</a>
           </div>
         </form>`;

@@ -90,7 +90,7 @@ export function addTargetFormPage(server: ApiServer, context: ConsoleContext): v
       );
       const body = html`<div class="title-row"><h1>Remove ${target}</h1></div>
         <form class="card" data-remove="/api/configuration/targets/${encodeURIComponent(target)}/remove">
-          <p>${waiting + active} deliveries wait for it or are in progress. Its confirmations are kept.</p>
+          <p>Deliveries that wait for it or are in progress: ${waiting + active}. Its confirmations are kept.</p>
           ${select('waiting', 'Waiting deliveries', [
             ['keep', 'are kept until somebody moves or cancels them'],
             ...(others.length > 0 ? [['move', 'are moved to another target'] as const] : []),
