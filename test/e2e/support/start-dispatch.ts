@@ -43,7 +43,7 @@ export async function startDispatch(options: DispatchOptions): Promise<RunningDi
       const config = {
         ...options.config,
         console: { listen, ...(options.config['console'] as object | undefined) },
-        health: { router: listen, dispatcher: listen },
+        health: { router: listen, dispatcher: listen, ...(options.config['health'] as object | undefined) },
       };
       await writeFile(join(folder, 'dispatch.yaml'), stringify(config));
       const [program = process.execPath, ...args] = [

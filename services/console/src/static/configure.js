@@ -20,21 +20,26 @@ function read() {
   return { was: form.dataset.was || undefined, type: form.dataset.type, values };
 }
 
+const wordsOf = ({ field, message }, shownAt) => (field === shownAt ? message : `${field}: ${message}`);
+
+/** The field that shows a problem: its field, or the one with the map in which it is, e.g. `set` for `set.PatientNam`. */
+function fieldOf(problem, fields) {
+  const inside = fields.filter((field) => problem.field === field || problem.field.startsWith(`${field}.`));
+  return inside.sort((a, b) => b.length - a.length)[0] ?? '';
+}
+
 /** Shows what is wrong at the fields; what belongs to none is shown above the buttons. */
 function showProblems(problems) {
-  const left = [...problems];
-  for (const place of form.querySelectorAll('[data-error-of]')) {
+  const places = [...form.querySelectorAll('[data-error-of]')];
+  const fields = places.map((place) => place.dataset.errorOf).filter((field) => field !== '');
+  for (const place of places) {
     const field = place.dataset.errorOf;
+    const mine = problems.filter((one) => fieldOf(one, fields) === field);
+    place.textContent = mine.map((one) => wordsOf(one, field)).join('; ');
     if (field === '') continue;
-    const mine = left.filter((one) => one.field === field);
-    place.textContent = mine.map(({ message }) => message).join('; ');
-    for (const one of mine) left.splice(left.indexOf(one), 1);
     form.elements[field]?.setAttribute?.('aria-invalid', String(mine.length > 0));
     if (mine.length > 0) place.closest('details')?.setAttribute('open', '');
   }
-  form.querySelector('[data-error-of=""]').textContent = left
-    .map(({ field, message }) => (field ? `${field}: ${message}` : message))
-    .join('; ');
 }
 
 let timer;
