@@ -79,7 +79,6 @@ beforeAll(async () => {
     targetDefaults: { dummy: { attempts: 7 } },
     groups: { old: { targets: ['first'] } },
     transforms: { old: { remove: ['PatientComments'] } },
-    health: { dispatcher: '${DISPATCHER_HEALTH}' },
     console: {
       users: {
         ada: { password: await secretFile('ada', passwords.ada), role: 'administrator' },
@@ -95,7 +94,8 @@ beforeAll(async () => {
       },
     },
   };
-  up = await startDispatch({ config, env: { DISPATCHER_HEALTH: '127.0.0.1:0' } });
+  const health = { dispatcher: '${DISPATCHER_HEALTH}' };
+  up = await startDispatch({ config, health, env: { DISPATCHER_HEALTH: '127.0.0.1:0' } });
   page = await signIn('ada');
   pages = new ConfigurationPages(page, `${up.url}/configuration`);
 }, 120_000);

@@ -12,6 +12,8 @@ export interface DispatchOptions {
   readonly command?: 'up' | 'router' | 'dispatcher' | 'console';
   /** The configuration as it would be written in YAML; addresses to listen on are added. */
   readonly config: Readonly<Record<string, unknown>>;
+  /** Addresses of `health` that differ from that of the console. */
+  readonly health?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
   /** Options for Node itself. */
   readonly execArgv?: readonly string[];
@@ -43,7 +45,7 @@ export async function startDispatch(options: DispatchOptions): Promise<RunningDi
       const config = {
         ...options.config,
         console: { listen, ...(options.config['console'] as object | undefined) },
-        health: { router: listen, dispatcher: listen, ...(options.config['health'] as object | undefined) },
+        health: { router: listen, dispatcher: listen, ...options.health },
       };
       await writeFile(join(folder, 'dispatch.yaml'), stringify(config));
       const [program = process.execPath, ...args] = [

@@ -48,9 +48,9 @@ afterAll(async () => {
   await server.stop();
 });
 
-const change = (): Promise<ConfigChangeResult> =>
+const change = (withinMs = 10_000): Promise<ConfigChangeResult> =>
   changeConfiguration(
-    { redis, prefix, current: file, versions, withinMs: 10_000 },
+    { redis, prefix, current: file, versions, withinMs },
     { text: next, base: configDigest(former), author: 'anna', reason: 'test' },
   );
 const text = (): Promise<string> => readFile(file.path, 'utf8');
@@ -138,6 +138,19 @@ describe('a change of the configuration', () => {
     expect(await text()).toBe(former);
     await redis.flushall();
     expect(await change()).toMatchObject({ outcome: 'applied', answers: [], silent: [] });
+  });
+
+  it('is refused with the name of a process whose heartbeat ends while its answer is waited for', async () => {
+    await redis.zadd(keys.processes, Date.now(), 'one');
+    await redis.set(keys.process('one'), JSON.stringify({ services: ['router'], host: 'host', pid: 2 }));
+    const suspended = new Redis(server.url);
+    await suspended.subscribe(keys.reloadChannel);
+    suspended.on('message', () => void redis.multi().zrem(keys.processes, 'one').del(keys.process('one')).exec());
+    try {
+      expect(await change(500)).toMatchObject({ outcome: 'refused', answers: [], silent: ['router (host-2)'] });
+    } finally {
+      suspended.disconnect();
+    }
   });
 
   it('that is made and cannot be recorded is applied, and reports this', async () => {
