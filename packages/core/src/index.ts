@@ -50,7 +50,7 @@ export {
   type OptionGroup,
   type TargetAbout,
 } from './config/target-about.ts';
-export { describePlace, targetPlace, type TargetPlace } from './config/target-place.ts';
+export { describePlace, firstId, targetPlace, type TargetPlace } from './config/target-place.ts';
 export { receiptsConfig, type ReceiptsConfig } from './config/records-config.ts';
 export { configJsonSchema } from './config/json-schema.ts';
 export { configSchema, type Config, type TargetSchema } from './config/config-schema.ts';

@@ -43,6 +43,8 @@ const commonOptions = [
   'directory',
   'folder',
 ];
+/** Those of `commonOptions` that the first ids did not include. */
+const laterOptions = new Set(['account', 'server', 'aeTitle', 'container', 'project', 'share', 'directory']);
 
 /** TLS or not, it is the same receiver. */
 const families: Readonly<Record<string, string>> = { 'dicom-tls': 'dicom' };
@@ -60,11 +62,23 @@ export function targetPlace(config: TargetConfig): TargetPlace {
       return value === undefined || typeof value === 'object' ? [] : [[name, normalized(name, String(value))] as const];
     }),
   ]) as Record<string, string>;
-  const id = createHash('sha256')
-    .update(JSON.stringify(Object.entries(facts).sort()))
-    .digest('hex')
-    .slice(0, 16);
+  // An id of the present options never equals one of the first: see `firstId`.
+  const id = isExternal(facts) ? hashOf([...Object.entries(facts).sort(), 2]) : hashOf(Object.entries(facts).sort());
   return { id, facts, ...(config.identity !== undefined && { identity: config.identity }) };
+}
+
+/** The id that the first versions stored for a place, with fewer options of external targets in it. */
+export function firstId({ facts }: Pick<TargetPlace, 'facts'>): string {
+  const first = Object.entries(facts).filter(([name]) => !isExternal(facts) || !laterOptions.has(name));
+  return hashOf(first.sort());
+}
+
+function isExternal({ type = '' }: TargetPlace['facts']): boolean {
+  return !Object.hasOwn(whereOptions, type);
+}
+
+function hashOf(content: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 16);
 }
 
 /** The place in one line: `dicom pacs.example:104 PACS`. */

@@ -1,4 +1,4 @@
-import type { TargetPlace } from '@dicom-dispatch/core';
+import { firstId, type TargetPlace } from '@dicom-dispatch/core';
 
 /** A place with its ledger. */
 export interface KnownPlace extends TargetPlace {
@@ -14,7 +14,7 @@ export interface Places {
 }
 
 export type FoundPlace =
-  /** `isChanged`: with a new address, or an identity that it did not have before. */
+  /** `isChanged`: with a new address or id, or an identity that it did not have before. */
   | { readonly kind: 'known'; readonly known: KnownPlace; readonly isChanged: boolean }
   /** The configuration itself shows that it is another place, or there was none before. */
   | { readonly kind: 'new'; readonly known: KnownPlace }
@@ -23,16 +23,18 @@ export type FoundPlace =
 /**
  * Finds a place. An identity in the configuration decides alone: the same identity is the same place with any address,
  * another one is another place. The first identity of a place is independent of its address: it is adopted if the
- * address is the same.
+ * address is the same. A place that was stored with a first id gets the present one.
  */
 export function findPlace(target: string, { current, places }: Places, place: TargetPlace): FoundPlace {
   const [last] = places.slice(-1);
   if (!last) return { kind: 'new', known: asKnown(target, place) };
   const inUse = places.find(({ ledger }) => ledger === current) ?? last;
-  const atAddress = [inUse, ...places].filter(({ id }) => id === place.id);
+  const ids = new Set([place.id, firstId(place)]);
+  const atAddress = [inUse, ...places].filter(({ id }) => ids.has(id));
   if (place.identity === undefined) {
     const [known] = atAddress;
-    return known ? { kind: 'known', known, isChanged: false } : { kind: 'undecided', place, was: inUse };
+    if (!known) return { kind: 'undecided', place, was: inUse };
+    return { kind: 'known', known: { ...known, ...place }, isChanged: known.id !== place.id };
   }
   const named = places.find(({ identity }) => identity === place.identity);
   if (named) return { kind: 'known', known: { ...named, ...place }, isChanged: named.id !== place.id };

@@ -46,6 +46,25 @@ test('an external target moves with any option that names an address, and with n
   }
 });
 
+test('an external target that was stored before more options named its address has not moved', async () => {
+  const lab = { type: 'package:lab', address: 'one', share: '/mnt/lab', aeTitle: 'LAB' } as unknown as TargetConfig;
+  const stored = {
+    current: 'pacs',
+    places: [{ id: 'eddfdb26ad7f3b67', facts: { type: 'package:lab', address: 'one' }, ledger: 'pacs', since: 1 }],
+  };
+  await redis.set('{places}:places:pacs', JSON.stringify(stored));
+  expect(await ledgerAt({ ...lab, address: 'two' } as never)).toBe('undecided');
+  expect(await ledgerAt(lab)).toBe('pacs');
+  // From now on each option counts.
+  expect((await places.known('pacs')).places).toMatchObject([
+    { since: 1, facts: { address: 'one', share: '/mnt/lab' } },
+  ]);
+  expect(await ledgerAt(lab)).toBe('pacs');
+  for (const other of [{ share: '/mnt/other' }, { server: 'two' }]) {
+    expect(await ledgerAt({ ...lab, ...other } as never)).toBe('undecided');
+  }
+});
+
 test('another place needs a decision, which is kept', async () => {
   await ledgerAt(pacs('one'));
   const verdict = await places.look('pacs', pacs('two'));
