@@ -128,7 +128,7 @@ describe.each([
 describe('a server that forbids', () => {
   it.each<[string, object, { check: string; option: string; use: object } | undefined]>([
     ['remove', {}, undefined],
-    ['mkdir', {}, { check: 'write', option: 'layout', use: { layout: 'flat' } }],
+    ['mkdir', {}, { check: 'write', option: 'layout', use: { layout: '{SOPInstanceUID#32}.dcm' } }],
     ['read', { verify: 'content' }, { check: 'write', option: 'existing', use: { existing: 'overwrite' } }],
   ])('%s is used as far as possible, and the test shows the same', async (request, more, refusal) => {
     const sshd = await startSshd({ sftpArguments: `-P ${request}` });

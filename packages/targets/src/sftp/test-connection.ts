@@ -87,7 +87,7 @@ function stepsOf(config: SftpTarget, progress: Progress, memory: TargetMemory | 
       name: 'write',
       async run(signal) {
         await writeProbe(session(), probe, signal);
-        if (config.layout !== 'flat') await makeProbeFolder(session(), probe, signal);
+        if (config.layout.includes('/')) await makeProbeFolder(session(), probe, signal);
         return 'a probe was written';
       },
     },
