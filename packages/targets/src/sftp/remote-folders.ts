@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { DispatchError } from '@dicom-dispatch/core';
 import { isAbandoned, leftOverKind } from '../template/index.ts';
-import { hasStatus, isFailure, isNoSuchFile } from './errors.ts';
+import { hasStatus, isFailure, isNoSuchFile, isRefused } from './errors.ts';
 import type { SftpSession } from './session.ts';
 
 /** Creates the folders of a layout as needed, each once per run; existing folders are used. */
@@ -15,7 +15,11 @@ export class RemoteFolders {
     this.#signal = signal;
   }
 
-  /** The path is relative, `.` is the target's folder itself. */
+  /**
+   * The path is relative, `.` is the target's folder itself.
+   *
+   * @throws FolderRefused, NotAFolder, DispatchError
+   */
   ensure(relative: string): Promise<void> {
     if (relative === '.') return Promise.resolve();
     let making = this.#made.get(relative);
@@ -41,14 +45,23 @@ export class RemoteFolders {
     try {
       await this.#session.makeFolder(path, config.directoryMode, this.#signal);
     } catch (thrown) {
+      if (!(thrown instanceof DispatchError)) throw thrown;
+      if (isRefused(thrown.cause)) throw new FolderRefused(thrown);
       // Another client was faster: version 3 reports "Failure".
-      if (!(thrown instanceof DispatchError) || !isFailure(thrown.cause)) throw thrown;
+      if (!isFailure(thrown.cause)) throw thrown;
       // If unknown, the files in it will show it.
       if ((await this.#isThere(path)) !== 'no') return;
       throw thrown;
     }
-    // The server's umask has removed bits.
-    if (config.directoryMode !== undefined) await this.#session.setMode(path, config.directoryMode, this.#signal);
+    if (config.directoryMode === undefined) return;
+    try {
+      // The server's umask has removed bits.
+      await this.#session.setMode(path, config.directoryMode, this.#signal);
+    } catch (thrown) {
+      // The next attempt would use it with this mode.
+      await this.#session.removeFolder(path, AbortSignal.timeout(500)).catch(() => {});
+      throw thrown;
+    }
   }
 
   /** A link may lead to a folder, which only listing shows: the server controls its target. */
@@ -71,6 +84,17 @@ export class RemoteFolders {
 /** Other content has the path of a folder. */
 export class NotAFolder extends Error {
   override readonly name = 'NotAFolder';
+}
+
+/** The server does not allow creating a folder. */
+export class FolderRefused extends Error {
+  override readonly name = 'FolderRefused';
+  override readonly cause: DispatchError;
+
+  constructor(cause: DispatchError) {
+    super(cause.message);
+    this.cause = cause;
+  }
 }
 
 /** Content of a folder before anything was written to it. */

@@ -129,6 +129,11 @@ describe('a server that forbids', () => {
   it.each<[string, object, { check: string; option: string; use: object } | undefined]>([
     ['remove', {}, undefined],
     ['mkdir', {}, { check: 'write', option: 'layout', use: { layout: '{SOPInstanceUID#32}.dcm' } }],
+    [
+      'setstat,fsetstat',
+      { directoryMode: '0750' },
+      { check: 'write', option: 'Remove mode and directoryMode', use: {} },
+    ],
     ['read', { verify: 'content' }, { check: 'write', option: 'existing', use: { existing: 'overwrite' } }],
   ])('%s is used as far as possible, and the test shows the same', async (request, more, refusal) => {
     const sshd = await startSshd({ sftpArguments: `-P ${request}` });
@@ -142,6 +147,7 @@ describe('a server that forbids', () => {
         const failed = (await server.checks(more)).filter(({ result }) => result === 'failed');
         expect(failed).toMatchObject([{ name: refusal.check, remedy: expect.stringContaining(refusal.option) }]);
         expect(await filesUnder(server.path)).toEqual([]);
+        if (request !== 'read') expect(await readdir(server.path)).toEqual([]);
       }
       expect(kinds(await server.deliver(study(), refusal?.use))).toEqual(['delivered', 'delivered']);
       expect(kinds(await server.deliver(study(), refusal?.use))).toEqual(['delivered', 'delivered']);

@@ -155,12 +155,14 @@ async function makeProbeFolder(session: SftpSession, probe: string, signal: Abor
   const { config } = session;
   const folder = `${probe}-folder`;
   try {
-    await session.makeFolder(folder, config.directoryMode, signal);
+    await session.makeFolder(folder, config.directoryMode, signal).catch((thrown: unknown) => {
+      const isForbidden = thrown instanceof DispatchError && isRefused(thrown.cause);
+      throw isForbidden ? noFolders(config.host, thrown) : thrown;
+    });
     if (config.directoryMode !== undefined) await session.setMode(folder, config.directoryMode, signal);
   } catch (thrown) {
     await session.remove(probe, signal).catch(() => {});
-    const isForbidden = thrown instanceof DispatchError && isRefused(thrown.cause);
-    throw isForbidden ? noFolders(config.host, thrown) : thrown;
+    throw thrown;
   } finally {
     // The permission to remove folders is not needed.
     await session.removeFolder(folder, signal).catch(() => {});

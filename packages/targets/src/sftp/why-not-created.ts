@@ -39,24 +39,24 @@ export async function whyNotCreated(
 }
 
 /**
- * Why a folder of the layout could not be created: a server that accepts files where the folder should be allows no folders
- * at all.
+ * Why a folder of the layout could not be created, with the refusal of the server: one that accepts files where the folder
+ * should be allows no folders at all.
  */
 export async function whyNoFolder(
   session: SftpSession,
   folder: string,
   claim: Claim,
-  thrown: unknown,
+  refusal: DispatchError,
   signal: AbortSignal,
-): Promise<unknown> {
-  if (signal.aborted || !(thrown instanceof DispatchError) || !isRefused(thrown.cause)) return thrown;
+): Promise<DispatchError> {
+  if (signal.aborted) return refusal;
   const { path, host, temporaryName: form } = session.config;
   let parent = posix.dirname(folder);
   while (parent !== '.' && (await session.lookAt(posix.join(path, parent), signal)) === undefined) {
     parent = posix.dirname(parent);
   }
-  if (await canCreate(session, parent, form === 'none' ? plainNames : form)) return noFolders(host, thrown);
-  return (await isRefusedWithin(session, folder, thrown, signal)) ? claim.conflict('denied') : thrown;
+  if (await canCreate(session, parent, form === 'none' ? plainNames : form)) return noFolders(host, refusal);
+  return (await isRefusedWithin(session, folder, refusal, signal)) ? claim.conflict('denied') : refusal;
 }
 
 export function noFolders(host: string, { cause }: DispatchError): DispatchError {

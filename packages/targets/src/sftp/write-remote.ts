@@ -6,7 +6,7 @@ import { temporaryName } from '../template/index.ts';
 import { isFailure } from './errors.ts';
 import type { Claim } from './judge-remote.ts';
 import { remoteChunks } from './remote-chunks.ts';
-import { NotAFolder, type RemoteFolders } from './remote-folders.ts';
+import { FolderRefused, NotAFolder, type RemoteFolders } from './remote-folders.ts';
 import type { SftpSession } from './session.ts';
 import { settleRemote, withName, type Settled } from './settle-remote.ts';
 import { whyNoFolder, whyNotCreated } from './why-not-created.ts';
@@ -53,7 +53,7 @@ export async function writeRemote(
     await folders.ensure(folder);
   } catch (thrown) {
     if (thrown instanceof NotAFolder) throw file.conflict('way');
-    throw await whyNoFolder(session, folder, file, thrown, signal);
+    throw thrown instanceof FolderRefused ? await whyNoFolder(session, folder, file, thrown.cause, signal) : thrown;
   }
   if (config.temporaryName === 'none') {
     return withName(session, remote, signal, () => writeDirectly(session, remote, file, { signal, finishing }));
