@@ -159,6 +159,40 @@ describe('a server that forbids', () => {
   });
 });
 
+describe('a server that keeps what a test wrote', () => {
+  it('rmdir: the test names the folder', async () => {
+    const sshd = await startSshd({ sftpArguments: '-P rmdir' });
+    try {
+      const server = await serverAt(sshd);
+      const checks = await server.checks();
+      expect(checks.filter(({ result }) => result === 'failed')).toEqual([]);
+      const [kept, ...more] = await readdir(server.path);
+      expect(more).toEqual([]);
+      expect(checks.find(({ name }) => name === 'write')?.detail).toContain(`remove ${kept} manually`);
+    } finally {
+      await sshd.stop();
+    }
+  });
+
+  it('mkdir and remove: the test names the file, and deliveries leave one at most', async () => {
+    const sshd = await startSshd({ sftpArguments: '-P mkdir,remove' });
+    try {
+      const server = await serverAt(sshd);
+      const failed = (await server.checks()).find(({ result }) => result === 'failed');
+      const kept = await readdir(server.path);
+      expect(kept).toHaveLength(1);
+      expect(failed).toMatchObject({ name: 'write', remedy: expect.stringContaining(`remove ${kept[0]} manually`) });
+      for (let attempt = 0; attempt < 2; attempt += 1) {
+        const { error } = await server.deliver(study());
+        expect(error?.remedy).toContain('Allow creating folders');
+        expect(await readdir(server.path)).toHaveLength(2);
+      }
+    } finally {
+      await sshd.stop();
+    }
+  });
+});
+
 describe('a file that is written under its own name', () => {
   let sshd: SshServer;
   let server: Server;

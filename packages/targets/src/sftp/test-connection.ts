@@ -6,7 +6,7 @@ import { describePlace } from '../place-mark/index.ts';
 import { temporaryName } from '../template/index.ts';
 import { connectSftp, type Connection } from './connect.ts';
 import { lookAtFolder, lookForSpace } from './look-at-server.ts';
-import { isRefused } from './errors.ts';
+import { hasStatus, isRefused } from './errors.ts';
 import { checkRemoteFolder } from './mark.ts';
 import { RemoteFolders } from './remote-folders.ts';
 import type { SftpTarget } from './schema.ts';
@@ -87,8 +87,9 @@ function stepsOf(config: SftpTarget, progress: Progress, memory: TargetMemory | 
       name: 'write',
       async run(signal) {
         await writeProbe(session(), probe, signal);
-        if (config.layout.includes('/')) await makeProbeFolder(session(), probe, signal);
-        return 'a probe was written';
+        if (!config.layout.includes('/')) return 'a probe was written';
+        const kept = await makeProbeFolder(session(), probe, signal);
+        return `a probe was written and a folder created${kept ? `; ${kept}` : ''}`;
       },
     },
     {
@@ -102,8 +103,7 @@ function stepsOf(config: SftpTarget, progress: Progress, memory: TargetMemory | 
           if (found !== 'taken')
             throw new DispatchError('target-error', `${config.host} already has a file with the name of the probe`);
         } catch (thrown) {
-          await Promise.allSettled([session().remove(probe, signal), session().remove(renamed, signal)]);
-          throw thrown;
+          throw await afterRemoving(session(), [probe, renamed], thrown, signal);
         }
         return `the probe was renamed; ${await removeProbe(session(), renamed, signal)}`;
       },
@@ -137,8 +137,35 @@ async function removeProbe(session: SftpSession, probe: string, signal: AbortSig
     return 'it was removed';
   } catch (thrown) {
     if (!(thrown instanceof DispatchError) || !isRefused(thrown.cause)) throw thrown;
-    return `the server does not allow removing it: remove ${posix.basename(probe)} manually`;
+    return notRemoved([probe]);
   }
+}
+
+function notRemoved(probes: readonly string[]): string {
+  const names = probes.map((probe) => posix.basename(probe)).join(' and ');
+  return `the server does not allow removing it: remove ${names} manually`;
+}
+
+/** Removes probes after an error. @returns the error, with the probes that the server keeps */
+async function afterRemoving(
+  session: SftpSession,
+  probes: readonly string[],
+  thrown: unknown,
+  signal: AbortSignal,
+): Promise<unknown> {
+  const kept: string[] = [];
+  for (const probe of probes) {
+    try {
+      await session.remove(probe, signal);
+    } catch (refused) {
+      if (!(refused instanceof DispatchError) || !isRefused(refused.cause)) continue;
+      const found = await session.lookAt(probe, signal).catch(() => {});
+      if (found !== undefined) kept.push(probe);
+    }
+  }
+  if (kept.length === 0 || !(thrown instanceof DispatchError)) return thrown;
+  const remedy = `${thrown.remedy} A probe is left: ${notRemoved(kept)}.`;
+  return new DispatchError(thrown.code, thrown.message, { ...thrown, remedy, cause: thrown.cause });
 }
 
 async function readBack(session: SftpSession, path: string, length: number, signal: AbortSignal): Promise<void> {
@@ -150,8 +177,13 @@ async function readBack(session: SftpSession, path: string, length: number, sign
   }
 }
 
-/** Like the folders of the layout. @throws DispatchError after the probe was removed */
-async function makeProbeFolder(session: SftpSession, probe: string, signal: AbortSignal): Promise<void> {
+/**
+ * Like the folders of the layout.
+ *
+ * @returns the folder, if the server does not remove it: deliveries do not need this
+ * @throws DispatchError after the probes were removed
+ */
+async function makeProbeFolder(session: SftpSession, probe: string, signal: AbortSignal): Promise<string | undefined> {
   const { config } = session;
   const folder = `${probe}-folder`;
   try {
@@ -161,11 +193,15 @@ async function makeProbeFolder(session: SftpSession, probe: string, signal: Abor
     });
     if (config.directoryMode !== undefined) await session.setMode(folder, config.directoryMode, signal);
   } catch (thrown) {
-    await session.remove(probe, signal).catch(() => {});
-    throw thrown;
-  } finally {
-    // The permission to remove folders is not needed.
     await session.removeFolder(folder, signal).catch(() => {});
+    throw await afterRemoving(session, [probe], thrown, signal);
+  }
+  try {
+    await session.removeFolder(folder, signal);
+    return undefined;
+  } catch (thrown) {
+    if (!(thrown instanceof DispatchError) || !hasStatus(thrown.cause)) throw thrown;
+    return notRemoved([folder]);
   }
 }
 
@@ -189,8 +225,7 @@ async function writeProbe(session: SftpSession, probe: string, signal: AbortSign
       await sizeByPath(session, probe, signal);
     }
   } catch (thrown) {
-    await session.remove(probe, signal).catch(() => {});
-    throw thrown;
+    throw await afterRemoving(session, [probe], thrown, signal);
   } finally {
     await session.closeFile(handle, signal);
   }

@@ -1,10 +1,11 @@
 import { posix } from 'node:path';
 import { DispatchError } from '@dicom-dispatch/core';
-import { temporaryName } from '../template/index.ts';
-import { hasStatus, isNoSuchFile, isRefused } from './errors.ts';
+import { probeName } from '../template/index.ts';
+import { hasStatus, isFailure, isNoSuchFile, isRefused } from './errors.ts';
 import type { Claim } from './judge-remote.ts';
 import type { RemoteFolders } from './remote-folders.ts';
 import type { SftpSession } from './session.ts';
+import { withName } from './settle-remote.ts';
 
 const plainNames = 'dispatch-{id}.part';
 
@@ -84,13 +85,30 @@ async function isRefusedWithin(
 async function canCreate(session: SftpSession, folder: string, form: string): Promise<boolean> {
   // The probe is removed even if the delivery ends meanwhile.
   const limit = AbortSignal.timeout(5_000);
+  const probe = posix.join(session.config.path, folder, probeName(form));
   try {
-    const probe = posix.join(session.config.path, folder, temporaryName('probe', form));
-    await session.closeFile(await session.openFile(probe, 'wx', limit), limit);
-    // A server may accept files, and not allow removing them.
-    await session.remove(probe, limit).catch(() => {});
-    return true;
+    return await withName(session, probe, limit, async () => {
+      if (!(await isProbeThere(session, probe, limit))) return false;
+      // A server may accept files, and not allow removing them.
+      await session.remove(probe, limit).catch(() => {});
+      return true;
+    });
   } catch {
     return false;
   }
+}
+
+/** Creates a probe, unless an earlier one could not be removed. */
+async function isProbeThere(session: SftpSession, probe: string, signal: AbortSignal): Promise<boolean> {
+  // Another dispatcher may remove its probe between the two requests.
+  for (let round = 0; round < 3; round += 1) {
+    try {
+      await session.closeFile(await session.openFile(probe, 'wx', signal), signal);
+      return true;
+    } catch (thrown) {
+      if (!(thrown instanceof DispatchError) || !isFailure(thrown.cause)) return false;
+      if ((await session.lookAt(probe, signal)) !== undefined) return true;
+    }
+  }
+  return false;
 }

@@ -17,6 +17,11 @@ export function temporaryName(deliveryId: string, form = hiddenNames): string {
   return form.replace('{id}', `${shortHash(deliveryId, 12)}-${randomUUID().slice(-12)}`);
 }
 
+/** The temporary name of a file that tests a folder, always the same: one that cannot be removed is the only one. */
+export function probeName(form = hiddenNames): string {
+  return form.replace('{id}', `${shortHash('probe', 12)}-${'0'.repeat(12)}`);
+}
+
 /** The name that claims a name in the same folder, the same for every process. */
 export function claimName(name: string): string {
   // Names that are one on a file system that folds case, or composes characters, have one claim.
