@@ -30,6 +30,24 @@ it('supports merge keys and x- keys, and resolves nothing in ignored parts', asy
   expect(targets['b']).toMatchObject({ attempts: 4, timeout: 60, description: 'slow' });
 });
 
+it('replaces references inside of a text, and leaves other braces as they are', async () => {
+  const withEnv = { ...options, env: { HOST: 'h' } };
+  const others = '^a${2,3}$ ${} ${x y} ${a.b} $HOST ${1}';
+  const text = file.replace('description: slow', `description: '\${HOST}: ${others}'`);
+  expect((await checkConfig('dispatch.yaml', text, withEnv)).targets['b']).toMatchObject({
+    description: `h: ${others}`,
+  });
+  for (const shell of ['${HOST:-a}', '${HOST-a}', '${HOST:?not set}']) {
+    const rejected = checkConfig(
+      'dispatch.yaml',
+      file.replace('description: slow', `description: 'x ${shell}'`),
+      withEnv,
+    );
+    const message = expect.stringContaining(`${shell} is not a reference: write \${NAME}`) as unknown;
+    await expect(rejected).rejects.toMatchObject({ problems: [{ message }] });
+  }
+});
+
 it('names the line of what is wrong in targetDefaults, and of a target that merges something wrong', async () => {
   const wrong = file.replace('concurrency: 5', 'concurrency: 0').replace('attempts: 3', 'attempts: many');
   const error = await checkConfig('dispatch.yaml', wrong, options).then(

@@ -4,8 +4,8 @@ import { Secret, type Problem } from '@dicom-dispatch/core';
 
 const reference = /^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$/;
 const anyReference = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
-/** What looks like a reference and is none, such as `${NAME:-default}` of a shell. */
-const strangeReference = /\$\{(?![A-Za-z_][A-Za-z0-9_]*\})[^}]*\}/;
+/** References with a default or a condition, which only a shell has: `${NAME:-default}`, `${NAME-default}`, `${NAME:?message}`. */
+const shellReference = /\$\{[A-Za-z_][A-Za-z0-9_]*(?::-|-|:\?)[^}]*\}/;
 /** Sections with an option `file` that is the name of a file, not of a secret. */
 const sectionsWithFile = new Set([JSON.stringify(['console', 'audit'])]);
 const maxSecretBytes = 64 * 1024;
@@ -62,9 +62,9 @@ export async function placeSecrets(
   }
 
   function placeText(text: string, path: Path): unknown {
-    const strange = strangeReference.exec(text)?.[0];
-    if (strange !== undefined) {
-      const message = `${strange} is not a reference: write ${'${NAME}'}, of letters, digits and underscores, without a default`;
+    const shell = shellReference.exec(text)?.[0];
+    if (shell !== undefined) {
+      const message = `${shell} is not a reference: write ${'${NAME}'}, of letters, digits and underscores, without a default`;
       problems.push({ path, message });
     }
     const name = reference.exec(text)?.[1];
