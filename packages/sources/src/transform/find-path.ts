@@ -26,6 +26,16 @@ const wellKnown: Readonly<Record<string, string>> = {
   SeriesInstanceUID: '0020,000e',
 };
 
+/** VRs of the paths of `wellKnown`. */
+export const wellKnownVrs: Readonly<Record<string, string>> = {
+  '0008,0018': 'UI',
+  '0008,0050': 'SH',
+  '0010,0010': 'PN',
+  '0010,0020': 'LO',
+  '0020,000d': 'UI',
+  '0020,000e': 'UI',
+};
+
 /** A transform with keywords instead of numbers: tags of a study have keywords. */
 export function withKeywords(transform: TransformConfig): TransformConfig {
   const { set, copy, remove, keep } = transform;

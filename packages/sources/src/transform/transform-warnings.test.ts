@@ -1,6 +1,10 @@
 import { transformConfig } from '@dicom-dispatch/core';
+import { describeTag } from 'dicom-dimse/dataset';
+import { createRequire } from 'node:module';
 import { expect, it } from 'vitest';
+import { wellKnownVrs } from './find-path.ts';
 import { transformWarnings } from './transform-warnings.ts';
+import { vrOf } from './vr-of.ts';
 
 it.each([
   ['InstitutionName', 'x'.repeat(65), '65 characters, and LO has at most 64'],
@@ -34,4 +38,17 @@ it('does not warn of values that can be written', () => {
     PixelPaddingValue: '-2000',
   };
   expect(transformWarnings({ transforms: { t: transformConfig.parse({ set }) } })).toEqual([]);
+});
+
+it('does not load the dictionary for well-known tags, and agrees with it', () => {
+  const { cache } = createRequire(import.meta.url);
+  const loaded = (): string[] => Object.keys(cache).filter((path) => /[\\/]dcmjs[\\/]/.test(path));
+  for (const path of loaded()) delete cache[path];
+  const names = ['AccessionNumber', 'PatientID', 'PatientName', 'SOPInstanceUID', 'SeriesInstanceUID', '0020,000D'];
+  expect(names.map((name) => vrOf({}, name))).toEqual(['SH', 'LO', 'PN', 'UI', 'UI', 'UI']);
+  expect(loaded()).toEqual([]);
+  for (const [path, vr] of Object.entries(wellKnownVrs)) {
+    expect(describeTag(Number.parseInt(path.replace(',', ''), 16))?.vr).toBe(vr);
+  }
+  expect(loaded()).not.toEqual([]);
 });
