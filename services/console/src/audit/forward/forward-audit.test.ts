@@ -14,6 +14,8 @@ import {
   type SyslogMessage,
 } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
+import { redisKeys } from '@dicom-dispatch/state/keys';
+import { OutgoingFailures } from '@dicom-dispatch/state/outgoing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   passwordOf,
@@ -223,5 +225,11 @@ describe('the file of the audit log', () => {
     await test.ask('POST', '/api/targets/a/resume', { headers });
     await waitFor(async () => (await actions()).join() === 'audit resume');
     expect((await lines())[0]?.hash).toMatch(/^[0-9a-f]{64}$/);
+
+    // Another console led meanwhile, noted a failure and ended: the next success clears the note.
+    const failures = new OutgoingFailures(test.redis, prefix);
+    await failures.failed('audit-file', 'ENOSPC');
+    await test.redis.del(redisKeys(prefix).auditLeader);
+    await waitFor(async () => (await failures.all()).size === 0, { message: 'the note to be cleared' });
   });
 });

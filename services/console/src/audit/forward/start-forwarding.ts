@@ -81,7 +81,11 @@ export function startAuditForwarding(context: ConsoleContext): { stop(): Promise
   }
 
   async function lead(): Promise<boolean> {
-    if ((await redis.set(keys.auditLeader, token, 'PX', leaseMs, 'NX')) === 'OK') return true;
+    if ((await redis.set(keys.auditLeader, token, 'PX', leaseMs, 'NX')) === 'OK') {
+      // Another console may have led since, and noted a failure.
+      worked.clear();
+      return true;
+    }
     if ((await redis.get(keys.auditLeader)) !== token) return false;
     await redis.pexpire(keys.auditLeader, leaseMs);
     return true;
