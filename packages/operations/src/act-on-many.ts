@@ -117,6 +117,11 @@ function statesFor(action: BulkAction, { state }: DeliverySelection): readonly S
   return fits[action].filter((one) => action !== 'retry' || (one !== 'waiting' && one !== 'resolved'));
 }
 
+/** One that failed since it was selected is retried too; what an operator has cancelled or resolved since then is not. */
+function retriedFrom(selected: DeliveryState): readonly DeliveryState[] {
+  return fits.retry.filter((one) => one === selected || (one !== 'cancelled' && one !== 'resolved'));
+}
+
 async function* select(
   context: PipelineContext,
   action: BulkAction,
@@ -137,8 +142,7 @@ async function actOnOne(
   reason: string | undefined,
 ): Promise<boolean> {
   try {
-    // What another operator has cancelled or resolved since then is left alone.
-    if (action === 'retry') await retryDelivery(context, deliveryId, actor, { from: state });
+    if (action === 'retry') await retryDelivery(context, deliveryId, actor, { from: retriedFrom(state) });
     else if (action === 'cancel') await cancelDelivery(context, deliveryId, actor);
     else if (action === 'hold') await holdDelivery(context, deliveryId, actor);
     else if (action === 'resolve') await resolveDelivery(context, deliveryId, actor, reason);

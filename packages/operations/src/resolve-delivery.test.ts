@@ -10,7 +10,7 @@ import {
 import { connectRedis, createLogger, type Redis } from '@dicom-dispatch/runtime';
 import type { DeliveryState } from '@dicom-dispatch/state/records';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { actOnMany } from './act-on-many.ts';
 import { countErrors } from './count-errors.ts';
 import { readHealth } from './health/index.ts';
@@ -108,12 +108,31 @@ describe('a delivery that did not arrive', () => {
     expect((await operations.records.counts()).resolved).toBe(3);
     expect(await actOnMany(operations, 'retry', selection, actor)).toMatchObject({ matched: 0 });
     // Neither is one that was resolved after the filter had found it as failed.
-    await expect(retryDelivery(operations, ids[0] ?? '', actor, { from: 'failed' })).rejects.toThrow('is resolved now');
+    await expect(retryDelivery(operations, ids[0] ?? '', actor, { from: ['failed'] })).rejects.toThrow(
+      'is resolved now',
+    );
     await retryDelivery(operations, ids[0] ?? '', actor);
     expect(await operations.records.delivery(ids[0] ?? '')).toMatchObject({ state: 'waiting', resolution: undefined });
     expect(await actOnMany(operations, 'reopen', {}, actor)).toMatchObject({ done: 2 });
     const { partial, 'source-gone': gone, resolved } = await operations.records.counts();
     expect([partial, gone, resolved]).toEqual([1, 1, 0]);
+  });
+
+  it('is retried by a filter that found it waiting; what an operator has ended since then is not', async () => {
+    const ids = [];
+    for (const study of ['one', 'two', 'three']) ids.push(await ended(study, 'waiting'));
+    const [failed = '', cancelled = '', resolved = ''] = ids;
+    const selected = await operations.records.deliveries({ state: 'waiting', limit: 10 });
+    const select = vi.spyOn(operations.records, 'deliveries').mockResolvedValueOnce(selected);
+    await operations.records.update(failed, { state: 'failed' });
+    await operations.records.update(cancelled, { state: 'cancelled' });
+    await operations.records.update(resolved, { state: 'failed' });
+    await resolveDelivery(operations, resolved, actor, 'sent from the modality');
+    const result = await actOnMany(operations, 'retry', { state: 'waiting' }, actor);
+    select.mockRestore();
+    expect(result).toEqual({ matched: 3, done: 1, skipped: 2 });
+    const states = await Promise.all(ids.map(async (id) => (await operations.records.delivery(id))?.state));
+    expect(states).toEqual(['waiting', 'cancelled', 'resolved']);
   });
 
   it('is superseded by a later delivery of the study to the target, and by no other', async () => {

@@ -6,8 +6,8 @@ import { findDelivery, noDelivery } from './find-delivery.ts';
 export interface RetryOptions {
   /** Also outside the schedule of its target and rules, until it ends. Default false. */
   readonly anyway?: boolean;
-  /** Only from this state. Default: from any that can be retried. */
-  readonly from?: DeliveryState;
+  /** Only from these states. Default: from any that can be retried. */
+  readonly from?: readonly DeliveryState[];
 }
 
 /**
@@ -27,7 +27,7 @@ export async function retryDelivery(
   const hasEnded = endStates.includes(before.state);
   const changed = await context.records.change(deliveryId, {
     ...act('retry'),
-    ...(from !== undefined && { from: [from] }),
+    ...(from !== undefined && { from }),
     patch: {
       state: 'waiting',
       wake: 'job',
@@ -47,7 +47,7 @@ export async function retryDelivery(
   });
   if (changed.kind === 'refused') {
     if (changed.why === 'missing') throw noDelivery(deliveryId);
-    const isOther = from !== undefined && changed.state !== from;
+    const isOther = from !== undefined && changed.state !== undefined && !from.includes(changed.state);
     throw new OperationError(
       'conflict',
       isOther ? `${deliveryId} is ${changed.state} now` : whyNot(deliveryId, changed.state),
