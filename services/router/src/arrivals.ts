@@ -96,6 +96,8 @@ export class Arrivals {
 
   /** Arrivals that the plugin has announced; as `came`. */
   pushed(orthanc: OrthancClient, epoch: number, came: Came, signal: AbortSignal): void {
+    // The feed slows down only for a plugin whose reports are used.
+    if (!this.isWanted) return;
     this.#pushedAt = performance.now();
     this.came(orthanc, epoch, came, signal);
   }

@@ -2,7 +2,8 @@ import { sourceConfig } from '@dicom-dispatch/core';
 import type { Change, OrthancClient } from '@dicom-dispatch/orthanc';
 import { createLogger } from '@dicom-dispatch/runtime';
 import type { FeedState } from '@dicom-dispatch/state/feed';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
+import { Arrivals, type ArrivalsDependencies } from './arrivals.ts';
 import type { FeedStore } from './feed-store.ts';
 import { followFeed, pauseMs } from './follow-feed.ts';
 import type { Lease } from './lease.ts';
@@ -220,4 +221,17 @@ it('reads a feed less often while instances are pushed, but at least every 3 s o
   expect(pauseMs({ pollInterval: 200 }, true)).toBe(600);
   expect(pauseMs({ pollInterval: 2_000 }, true)).toBe(3_000);
   expect(pauseMs({ pollInterval: 60_000 }, true)).toBe(60_000);
+});
+
+it('is slowed down by announced instances only if a rule wants them', () => {
+  const stopped = AbortSignal.abort();
+  const clock = vi.spyOn(performance, 'now').mockReturnValue(5);
+  for (const start of ['arrival', 'stable'] as const) {
+    const rules = () => ({ rules: [{ start, config: {} }] }) as never;
+    const arrivals = new Arrivals({ source: 'main', rules } as Partial<ArrivalsDependencies> as ArrivalsDependencies);
+    expect(arrivals.isPushed).toBe(false);
+    arrivals.pushed(feedOf(0), 1, { instances: ['i-1'], series: [] }, stopped);
+    expect(arrivals.isPushed, start).toBe(start === 'arrival');
+  }
+  clock.mockRestore();
 });
