@@ -12,10 +12,12 @@ import { finding, type HealthFinding } from '@dicom-dispatch/operations';
 import { openPipeline } from '@dicom-dispatch/pipeline';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { redisKeys } from '@dicom-dispatch/state/keys';
+import { OutgoingFailures } from '@dicom-dispatch/state/outgoing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
 import { compose, lines, summarize, type Message } from './compose.ts';
 import type { Notification } from './notification.ts';
+import { Outbox } from './outbox.ts';
 import { fill } from './send-email.ts';
 import { sendTestNotification } from './send-test.ts';
 import { sign } from './send-webhook.ts';
@@ -417,6 +419,33 @@ describe('notifications', () => {
       },
     ]);
     expect(await look(monday + 60_000)).toEqual([]);
+  });
+
+  it('sends a message once though its success cannot be noted; without one to send a failure stays noted', async () => {
+    const { prefix } = test.config.redis;
+    const { outgoingFailures } = redisKeys(prefix);
+    const outbox = new Outbox(test.redis, prefix);
+    const completed = async (id: string): Promise<void> => {
+      await outbox.gather('webhook:each', [{ ...failed, id }], 0);
+      await waitFor(
+        async () => (await outbox.queue.getCompleted()).some(({ data }) => (data as { bundle: string }).bundle === id),
+        { message: `the job of ${id}` },
+      );
+    };
+    // A key of a wrong type.
+    await test.redis.set(outgoingFailures, 'text');
+    await completed('once');
+    await test.redis.del(outgoingFailures);
+    expect(messages('/each').filter(({ events: [one] }) => one?.id === 'once')).toHaveLength(1);
+
+    const failures = new OutgoingFailures(test.redis, prefix);
+    await failures.failed('webhook:each', 'HTTP 500');
+    const job = await outbox.queue.add('notify', { receiver: 'webhook:each', bundle: 'empty' });
+    await waitFor(() => job.isCompleted(), { message: 'the job without notifications' });
+    expect([...(await failures.all()).keys()]).toEqual(['webhook:each']);
+    await completed('another');
+    expect((await failures.all()).size).toBe(0);
+    await outbox.close();
   });
 
   it('sends a test to one receiver, and reports its response', async () => {

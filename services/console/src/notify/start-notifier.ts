@@ -111,8 +111,12 @@ export function startNotifier(context: ConsoleContext): Notifier {
       await failures.failed(name, error instanceof Error ? error.message : 'unknown error');
       throw error;
     }
-    await failures.succeeded(name);
     await outbox.done(name, bundle);
+    if (notifications.length === 0) return;
+    // The job does not fail for it: they would be sent again.
+    await failures.succeeded(name).catch((error: unknown) => {
+      log.warn({ receiver: name, err: error }, 'a noted failure was not cleared');
+    });
   }
 
   function settings(): NotificationsConfig {
