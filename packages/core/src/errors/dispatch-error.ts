@@ -57,7 +57,10 @@ export interface ErrorRecord {
   readonly remedy: string;
 }
 
-/** Any thrown value, as a DispatchError; another error is one of this machine, or an internal one, and becomes the cause. */
+/**
+ * Any thrown value, as a DispatchError. A value that is none becomes the cause of one: `local-resources` if this host has run
+ * out of something, otherwise `internal`.
+ */
 export function asDispatchError(thrown: unknown, stage?: Stage): DispatchError {
   if (thrown instanceof DispatchError) {
     if (stage === undefined || thrown.stageGiven) return thrown;

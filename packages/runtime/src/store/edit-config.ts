@@ -226,7 +226,10 @@ function put(document: Document<ParsedNode>, node: Node, value: unknown): Node {
   return withCommentsOf(node, document.createNode(value) as Node);
 }
 
-/** For each new value of a list the element that it continues: an equal one, otherwise one at its position that has gone. */
+/**
+ * For each new value of a list the old element that it continues: an equal one, otherwise the one at the same position if that
+ * equals no new value.
+ */
 function keptItems(document: Document<ParsedNode>, items: readonly unknown[], values: readonly unknown[]): unknown[] {
   const left = new Set(items);
   const olds = values.map((value) => {
