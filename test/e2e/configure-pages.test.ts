@@ -109,8 +109,6 @@ afterAll(async () => {
 
 async function signIn(name: keyof typeof passwords): Promise<Page> {
   const opened = await browser.newPage();
-  // The limit of each test is the only one.
-  opened.setDefaultTimeout(0);
   await opened.goto(`${up.url}/configuration`);
   await opened.getByLabel('Name').fill(name);
   await opened.getByLabel('Password').fill(passwords[name]);

@@ -54,8 +54,6 @@ beforeAll(async () => {
     timeoutMs: 60_000,
   });
   page = await browser.newPage();
-  // The limit of each test is the only one.
-  page.setDefaultTimeout(0);
 }, 120_000);
 afterAll(async () => {
   await browser?.close();

@@ -28,5 +28,17 @@ export async function launchBrowser(): Promise<Browser & AsyncDisposable> {
   const id = `chromium ${launched}`;
   watch('listener', id, 'chromium');
   browser.once('disconnected', () => unwatch('listener', id));
+  // The limit of each test is the only one.
+  const { newPage, newContext } = browser;
+  browser.newPage = async (options) => {
+    const page = await newPage.call(browser, options);
+    page.setDefaultTimeout(0);
+    return page;
+  };
+  browser.newContext = async (options) => {
+    const context = await newContext.call(browser, options);
+    context.setDefaultTimeout(0);
+    return context;
+  };
   return browser as Browser & AsyncDisposable;
 }
