@@ -37,6 +37,12 @@ export class OutgoingFailures {
     await this.#redis.hdel(this.#key, receiver);
   }
 
+  /** Removes the failures of receivers that are no longer configured: one that is added again begins anew. */
+  async drop(isGone: (receiver: string) => boolean): Promise<void> {
+    const gone = (await this.#redis.hkeys(this.#key)).filter((receiver) => isGone(receiver));
+    if (gone.length > 0) await this.#redis.hdel(this.#key, ...gone);
+  }
+
   async all(): Promise<ReadonlyMap<string, OutgoingFailure>> {
     const texts = Object.entries(await this.#redis.hgetall(this.#key));
     return new Map(texts.map(([receiver, text]) => [receiver, JSON.parse(text) as OutgoingFailure]));

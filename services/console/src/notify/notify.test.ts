@@ -460,4 +460,18 @@ describe('notifications', () => {
       /no receiver desk in console\.notifications; configured: webhook:desk, .*email:desk/,
     );
   });
+
+  // The last: it changes the receivers.
+  it('drops the failure of a receiver that is removed, and of no other', async () => {
+    const failures = new OutgoingFailures(test.redis, test.config.redis.prefix);
+    for (const name of ['webhook:each', 'email:desk', 'audit-file']) await failures.failed(name, 'no answer');
+    const { notifications } = test.config.console;
+    const { desk: _, ...emails } = notifications!.emails;
+    test.console.reload({
+      ...test.config,
+      console: { ...test.config.console, notifications: { ...notifications!, emails } },
+    });
+    await waitFor(async () => !(await failures.all()).has('email:desk'), { message: 'its failure to be dropped' });
+    expect([...(await failures.all()).keys()].sort()).toEqual(['audit-file', 'webhook:each']);
+  });
 });

@@ -43,6 +43,8 @@ export function startNotifier(context: ConsoleContext): Notifier {
     ),
   );
   void worker.run().catch((error: unknown) => log.error({ err: error }, 'notifications ended'));
+  /** Names of the receivers at the last look; undefined before the first. */
+  let known: string | undefined;
   let isStopped = false;
   let timer = setTimeout(runOnce, 0);
   let looking: Promise<void> = Promise.resolve();
@@ -67,6 +69,12 @@ export function startNotifier(context: ConsoleContext): Notifier {
   async function look(): Promise<void> {
     if (redis.status !== 'ready') return;
     const all = receivers();
+    const names = all.map(({ name }) => name);
+    if (names.join() !== known) {
+      // Those of the audit log are noted elsewhere.
+      await failures.drop((name) => !name.startsWith('audit-') && !names.includes(name));
+      known = names.join();
+    }
     if (all.length === 0 || !(await lead())) return;
     const wanted = new Set(all.flatMap((receiver) => receiver.wanted.on)) as ReadonlySet<NotificationKind>;
     const looks = [
