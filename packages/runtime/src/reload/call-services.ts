@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { redisKeys } from '@dicom-dispatch/state/keys';
+import { redisNow } from '@dicom-dispatch/state/redis';
 import type { Redis } from '../redis/connect-redis.ts';
 import { reloadAnswer, reloadKeys, type ReloadAnswer, type ReloadCall } from './reload-messages.ts';
 
@@ -7,7 +8,7 @@ const pollMs = 50;
 /** On a Redis Cluster the shortest wait, for processes that have no heartbeat yet. */
 const clusterMs = 1_000;
 /** A process without a heartbeat for this time has ended. */
-export const beatMs = 20_000;
+const beatMs = 20_000;
 
 export interface ServiceAnswers {
   readonly answers: readonly ReloadAnswer[];
@@ -27,12 +28,14 @@ export async function callServices(
   withinMs: number,
 ): Promise<ServiceAnswers> {
   const keys = reloadKeys(prefix);
-  const published = await redis.publish(keys.channel, JSON.stringify(call));
+  let called = await redis.publish(keys.channel, JSON.stringify(call));
   const until = Date.now() + withinMs;
   const soonest = redis.isCluster ? Date.now() + clusterMs : 0;
+  const now = redis.isCluster ? await redisNow(redis, prefix) : 0;
   for (;;) {
     const texts = Object.values(await redis.hgetall(keys.answers(call)));
-    const called = redis.isCluster ? Math.max(published, await countProcesses(redis, prefix)) : published;
+    // One that is suspended meanwhile loses its heartbeat, and is still missing.
+    if (redis.isCluster) called = Math.max(called, (await readProcesses(redis, prefix, now)).length);
     if ((texts.length >= called && Date.now() >= soonest) || Date.now() >= until) {
       const answers = texts.map((text) => reloadAnswer.parse(JSON.parse(text)));
       answers.sort((a, b) => a.process.localeCompare(b.process));
@@ -42,9 +45,17 @@ export async function callServices(
   }
 }
 
-/** A member of a Redis Cluster counts only its own subscribers: there the processes with a heartbeat are waited for. */
-function countProcesses(redis: Redis, prefix: string): Promise<number> {
-  return redis.zcount(redisKeys(prefix).processes, Date.now() - beatMs, '+inf');
+/**
+ * What the processes with a heartbeat have written of themselves, as JSON. A member of a Redis Cluster counts only its own
+ * subscribers: there these processes are waited for.
+ *
+ * @param now - by Redis TIME, like the heartbeats (ms since 1970)
+ */
+export async function readProcesses(redis: Redis, prefix: string, now: number): Promise<string[]> {
+  const keys = redisKeys(prefix);
+  const ids = await redis.zrangebyscore(keys.processes, now - beatMs, '+inf');
+  const texts = ids.length > 0 ? await redis.mget(ids.map((id) => keys.process(id))) : [];
+  return texts.filter((text) => text !== null);
 }
 
 /** No process applies what it has checked under this id. */

@@ -6,6 +6,7 @@ import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLogger } from '../logging/create-logger.ts';
+import { callServices } from '../reload/call-services.ts';
 import { listenForReloads } from '../reload/listen-for-reloads.ts';
 import type { ReloadAnswer } from '../reload/reload-messages.ts';
 import { changeConfiguration, type ConfigChangeResult } from './change-configuration.ts';
@@ -151,6 +152,19 @@ describe('a change of the configuration', () => {
     } finally {
       suspended.disconnect();
     }
+  });
+
+  it('counts processes by the clock of Redis, and only those that have not ended', async () => {
+    const now = Date.now.bind(Date);
+    vi.spyOn(Date, 'now').mockImplementation(() => now() + 3_600_000);
+    await redis.zadd(keys.processes, now(), 'one', now(), 'ended');
+    await redis.set(keys.process('one'), JSON.stringify({ services: ['router'], host: 'host', pid: 2 }));
+    expect(await change()).toMatchObject({ outcome: 'refused', silent: ['router (host-2)'] });
+    // A member of a Cluster counts no subscribers of others: processes with a heartbeat are waited for.
+    const cluster = Object.assign(new Redis(server.url), { isCluster: true });
+    const called = await callServices(cluster as never, prefix, { id: 'call', step: 'check' }, 10);
+    cluster.disconnect();
+    expect(called).toEqual({ answers: [], missing: 1 });
   });
 
   it('that is made and cannot be recorded is applied, and reports this', async () => {

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { redisKeys } from '@dicom-dispatch/state/keys';
+import { redisNow } from '@dicom-dispatch/state/redis';
 import { z } from 'zod';
 import type { Redis } from '../redis/connect-redis.ts';
-import { applyCall, beatMs, callServices, forgetCall, type ServiceAnswers } from '../reload/call-services.ts';
+import { applyCall, callServices, forgetCall, readProcesses, type ServiceAnswers } from '../reload/call-services.ts';
 import type { ReloadAnswer } from '../reload/reload-messages.ts';
 import { reloadEverywhere } from '../reload/reload-everywhere.ts';
 import { configDigest, type CurrentConfig, type VersionStore } from './current-config.ts';
@@ -181,11 +182,9 @@ const about = z.object({ services: z.array(z.string()), host: z.string(), pid: z
 
 /** Text for users by the name of each process with a heartbeat in Redis. Read before a call: a suspended one loses its heartbeat. */
 async function runningProcesses(redis: Redis, prefix: string): Promise<ReadonlyMap<string, string>> {
-  const keys = redisKeys(prefix);
-  const ids = await redis.zrangebyscore(keys.processes, Date.now() - beatMs, '+inf');
-  const texts = await Promise.all(ids.map((id) => redis.get(keys.process(id))));
+  const texts = await readProcesses(redis, prefix, await redisNow(redis, prefix));
   const processes = texts.flatMap((text) => {
-    const one = text === null ? undefined : about.safeParse(JSON.parse(text)).data;
+    const one = about.safeParse(JSON.parse(text)).data;
     return one ? [one] : [];
   });
   return new Map(
