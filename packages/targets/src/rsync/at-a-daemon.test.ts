@@ -15,7 +15,7 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import { filesUnder, handlerContract, pathContract, type ArrangedFault } from '../contract-suite/index.ts';
 import { rsyncHandler } from './handler.ts';
 import { type RsyncTarget } from './schema.ts';
-import { hostile, inTheMiddle, isRoot, look, onlyRoot, withProgram } from './testing/arrange.ts';
+import { commonChecks, hostile, isRoot, look, onlyRoot, pathFaults } from './testing/arrange.ts';
 
 let spool: TempFolder;
 beforeAll(async () => {
@@ -80,29 +80,10 @@ describe('at a daemon', () => {
           }
         : onlyRoot,
       unreachable: { ...refused, code: 'target-unreachable', stage: 'connect' },
-      hangs: {
-        arrange: () =>
-          inTheMiddle(
-            () => proxy,
-            () => proxy.set({ blackHole: true }),
-          ),
-        code: 'target-timeout',
-        stage: 'transfer',
-      },
-      cut: {
-        arrange: () =>
-          inTheMiddle(
-            () => proxy,
-            () => proxy.cut(),
-          ),
-        code: 'target-connection-lost',
-        stage: 'transfer',
-      },
+      ...pathFaults(() => proxy),
     },
     checks: {
-      program: { arrange: () => withProgram('rsync', 'exit 127') },
-      spool: { arrange: () => ({ config: { batchBytes: '900000GB' } }) },
-      resolve: { arrange: () => ({ config: { host: 'no-such-host.invalid' } }) },
+      ...commonChecks,
       connect: refused,
       login: wrongPassword,
       folder: { arrange: () => ({ config: { path: 'no/such/folder' } }) },

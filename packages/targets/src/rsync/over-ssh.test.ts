@@ -19,7 +19,7 @@ import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
 import { allChecks, fixtureStudy, handlerContract, type ArrangedFault } from '../contract-suite/index.ts';
 import { rsyncHandler } from './handler.ts';
 import { rsyncTarget, type RsyncTarget } from './schema.ts';
-import { hostile, inTheMiddle, isRoot, look, onlyRoot, withProgram } from './testing/arrange.ts';
+import { commonChecks, hostile, isRoot, look, onlyRoot, pathFaults, withProgram } from './testing/arrange.ts';
 
 const run = promisify(execFile);
 
@@ -86,29 +86,10 @@ describe('over ssh', () => {
           }
         : onlyRoot,
       unreachable: { ...refused, code: 'target-unreachable', stage: 'connect' },
-      hangs: {
-        arrange: () =>
-          inTheMiddle(
-            () => proxy,
-            () => proxy.set({ blackHole: true }),
-          ),
-        code: 'target-timeout',
-        stage: 'transfer',
-      },
-      cut: {
-        arrange: () =>
-          inTheMiddle(
-            () => proxy,
-            () => proxy.cut(),
-          ),
-        code: 'target-connection-lost',
-        stage: 'transfer',
-      },
+      ...pathFaults(() => proxy),
     },
     checks: {
-      program: { arrange: () => withProgram('rsync', 'exit 127') },
-      spool: { arrange: () => ({ config: { batchBytes: '900000GB' } }) },
-      resolve: { arrange: () => ({ config: { host: 'no-such-host.invalid' } }) },
+      ...commonChecks,
       connect: refused,
       'host-key': wrongKey,
       login: wrongPassword,

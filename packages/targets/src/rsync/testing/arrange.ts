@@ -34,6 +34,29 @@ export function inTheMiddle(proxy: () => FaultProxy, act: () => void | Promise<v
   };
 }
 
+/** The faults of a path that leads through a proxy. */
+export function pathFaults(proxy: () => FaultProxy) {
+  return {
+    hangs: {
+      arrange: () => inTheMiddle(proxy, () => proxy().set({ blackHole: true })),
+      code: 'target-timeout',
+      stage: 'transfer',
+    },
+    cut: {
+      arrange: () => inTheMiddle(proxy, () => proxy().cut()),
+      code: 'target-connection-lost',
+      stage: 'transfer',
+    },
+  } as const;
+}
+
+/** The checks that fail alike over every transport. */
+export const commonChecks = {
+  program: { arrange: () => withProgram('rsync', 'exit 127') },
+  spool: { arrange: () => ({ config: { batchBytes: '900000GB' } }) },
+  resolve: { arrange: () => ({ config: { host: 'no-such-host.invalid' } }) },
+};
+
 /** Another program of the same name precedes the real one in PATH. */
 export async function withProgram(name: string, script: string): Promise<ArrangedFault> {
   const folder = await tempFolder('programs');
