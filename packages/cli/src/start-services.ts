@@ -2,26 +2,19 @@ import { flushCompileCache } from 'node:module';
 import { join, resolve } from 'node:path';
 import type { Config } from '@dicom-dispatch/core';
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
-import { FormatError, openFormat } from '@dicom-dispatch/state/keys';
 import type { RouterOptions } from '@dicom-dispatch/router';
 import {
   addressOf,
-  checkRedis,
-  connectRedis,
   createLogger,
   createMetrics,
   endInTime,
-  namesRedis,
-  RedisPlaceError,
   RedisWatch,
   reportUnusable,
-  startEmbeddedRedis,
   startHealthServer,
   startTelemetry,
   useRedisTime,
   watchCertificates,
   type ConfigurationStore,
-  type EmbeddedRedis,
   type Logger,
   type PublicFinding,
   type Redis,
@@ -31,6 +24,7 @@ import {
 } from '@dicom-dispatch/runtime';
 import manifest from '../package.json' with { type: 'json' };
 import { CommandError, exitCodes } from './exit.ts';
+import { connectPlace, embeddedRedis, prepareFormat, untilFit } from './open-redis.ts';
 
 export type ServiceName = 'router' | 'dispatcher' | 'console';
 
@@ -137,7 +131,7 @@ export async function startServices(
     const embedded = await embeddedRedis(config, isWhole, log, isOver);
     if (embedded) ends.redis = () => embedded.stop();
     place = embedded?.url ?? config.redis;
-    redis = connect(place, names.join('-'), log);
+    redis = connectPlace(place, names.join('-'), log);
     notes = names.includes('router') ? await readNotes(config, place) : undefined;
     watch = new RedisWatch({
       redis,
@@ -278,78 +272,4 @@ async function readNotes({ redis }: Config, place: RedisPlace): Promise<RouterNo
   const folder = resolve(redis.notesFolder ?? join(redis.dataFolder, 'recovery'));
   const file = new NotesFile({ folder, prefix: redis.prefix, redis: addressOf(place) });
   return { file, known: await file.read() };
-}
-
-async function embeddedRedis(
-  config: Config,
-  isWhole: boolean,
-  log: Logger,
-  signal: AbortSignal,
-): Promise<EmbeddedRedis | undefined> {
-  if (namesRedis(config.redis)) return undefined;
-  if (!isWhole) {
-    throw new CommandError(
-      'redis.url is not set, nor redis.sentinel or redis.cluster: services that run as separate processes share one Redis, so set it',
-      exitCodes.usage,
-    );
-  }
-  const embedded = await startEmbeddedRedis(config.redis.dataFolder, signal);
-  log.info({ folder: config.redis.dataFolder }, 'the embedded Redis is running');
-  return embedded;
-}
-
-function connect(place: RedisPlace, name: string, log: Logger): Redis {
-  try {
-    return connectRedis(place, name, log);
-  } catch (error) {
-    if (error instanceof RedisPlaceError) throw new CommandError(error.message, exitCodes.usage, { cause: error });
-    throw error;
-  }
-}
-
-/** Waits for Redis without a time limit, and rejects one that would lose data. */
-async function untilFit(redis: Redis, log: Logger, signal: AbortSignal): Promise<void> {
-  await untilReady(redis, signal);
-  // A replica that rejects writes is connected to again and again.
-  const logged = new Set<string>();
-  await check(redis, log, logged);
-  // After a failover another server answers, which may be set up otherwise.
-  redis.on('ready', () => {
-    void check(redis, log, logged).catch((error: Error) =>
-      log.error({ reason: error.message }, 'Redis does not meet the requirements'),
-    );
-  });
-}
-
-/** Brings the data in Redis into the format of this version. */
-async function prepareFormat(redis: Redis, prefix: string, log: Logger): Promise<void> {
-  try {
-    await openFormat(redis, prefix, {
-      onStep: ({ to, what }) => log.info({ format: to, step: what }, 'migrating the data in Redis'),
-    });
-  } catch (error) {
-    if (error instanceof FormatError) throw new CommandError(error.message, exitCodes.failed, { cause: error });
-    throw error;
-  }
-}
-
-/** @param logged - messages that are already in the log */
-async function check(redis: Redis, log: Logger, logged: Set<string>): Promise<void> {
-  for (const { severity, message } of await checkRedis(redis)) {
-    if (severity === 'refused') throw new CommandError(`Redis cannot be used: ${message}`);
-    if (logged.has(message)) continue;
-    logged.add(message);
-    log.warn({ finding: message }, 'Redis is not configured as recommended');
-  }
-}
-
-/** Errors meanwhile do not count: the connection is tried until it is established. */
-function untilReady(redis: Redis, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const giveUp = (): void => reject(new CommandError('stopped before Redis was available'));
-    if (signal.aborted) giveUp();
-    else if (redis.status === 'ready') resolve();
-    redis.once('ready', resolve);
-    signal.addEventListener('abort', giveUp, { once: true });
-  });
 }
