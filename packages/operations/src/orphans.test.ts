@@ -1,6 +1,6 @@
 import type { Config } from '@dicom-dispatch/core';
-import { jobPlace, openPipeline, reconcile, type PipelineContext } from '@dicom-dispatch/pipeline';
-import { startTestPipeline, type TestPipeline } from '@dicom-dispatch/pipeline/testing';
+import { jobPlace, openPipeline, type PipelineContext } from '@dicom-dispatch/pipeline';
+import { isKilled, killedAfter, startTestPipeline, type TestPipeline } from '@dicom-dispatch/pipeline/testing';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { holdDelivery } from './hold-delivery.ts';
 import { listOrphans, moveOrphan } from './orphans.ts';
@@ -23,28 +23,11 @@ beforeEach(() => test.redis.flushall());
 
 /** Moves its deliveries to `a`; the process ends after this number of writes of records. */
 async function moveUntil(writes: number): Promise<void> {
-  let left = writes;
-  const records = new Proxy(context.records, {
-    get(real, name) {
-      const value: unknown = Reflect.get(real, name);
-      if (typeof value !== 'function') return value;
-      return async (...args: unknown[]) => {
-        const answer: unknown = await value.apply(real, args);
-        if (['routed', 'change', 'update'].includes(String(name)) && --left === 0) throw new Error('killed');
-        return answer;
-      };
-    },
-  });
-  await moveOrphan({ ...context, records } as PipelineContext, 'b', 'a', actor).catch((error: unknown) => {
-    if ((error as Error).message !== 'killed') throw error;
-  });
+  const records = killedAfter(writes, context.records);
+  await isKilled(moveOrphan({ ...context, records }, 'b', 'a', actor));
 }
 
-async function reconciled(): Promise<void> {
-  const key = `${test.config.redis.prefix}:index:open`;
-  for (const id of await test.redis.zrange(key, '0', '-1')) await test.redis.zadd(key, 0, id);
-  await reconcile({ ...test.reconciling, config: () => context.config() });
-}
+const reconciled = (): Promise<void> => test.reconcile(() => context.config());
 
 it.each([
   [1, false],

@@ -4,8 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { chooseMember } from './choose-member.ts';
 import { handOver } from './hand-over.ts';
 import { jobPlace } from './queues/index.ts';
-import { reconcile } from './reconcile/index.ts';
-import { startTestPipeline, type TestPipeline } from './testing/start-test-pipeline.ts';
+import { isKilled, killedAfter, startTestPipeline, type TestPipeline } from './testing/start-test-pipeline.ts';
 import { callDelivery } from './wake-delivery.ts';
 
 let test: TestPipeline;
@@ -127,29 +126,9 @@ describe('a delivery that is moved to another member', () => {
 
   /** Moves it, and is killed after this number of writes of records. @returns false if it was not */
   async function handOverUntil(writes: number, former: ReturnType<typeof deliveryData.parse>): Promise<boolean> {
-    let left = writes;
-    const records = new Proxy(test.operations.records, {
-      get(real, name) {
-        const value: unknown = Reflect.get(real, name);
-        if (typeof value !== 'function') return value;
-        return async (...args: unknown[]) => {
-          const answer: unknown = await value.apply(real, args);
-          if (['routed', 'change', 'update'].includes(String(name)) && --left === 0) throw new Error('killed');
-          return answer;
-        };
-      },
-    });
+    const records = killedAfter(writes, test.operations.records);
     const context = { ...test.operations, config: test.config, records };
-    return handOver(context, former, { why: 'it is down', onlyWaiting: true }).then(
-      () => false,
-      (error: unknown) => (error as Error).message === 'killed',
-    );
-  }
-
-  async function reconciled(): Promise<void> {
-    const key = `${test.config.redis.prefix}:index:open`;
-    for (const id of await test.redis.zrange(key, '0', '-1')) await test.redis.zadd(key, 0, id);
-    await reconcile(test.reconciling);
+    return isKilled(handOver(context, former, { why: 'it is down', onlyWaiting: true }));
   }
 
   async function lookAtNext() {
@@ -165,7 +144,7 @@ describe('a delivery that is moved to another member', () => {
     const former = deliveryData.parse({ ...added[0], group });
     await records.change(former.deliveryId, { ...act('hold'), patch: { wake: 'person' } });
     expect(await handOverUntil(writes, former)).toBe(writes <= 5);
-    await reconciled();
+    await test.reconcile();
     if ((await records.delivery(former.deliveryId))?.state === 'waiting') {
       // Not moved yet: it waits for that.
       expect(await lookAtNext()).toMatchObject({ next: { record: { state: 'waiting' } }, place: 'missing' });
@@ -175,7 +154,7 @@ describe('a delivery that is moved to another member', () => {
     expect(next).toMatchObject({ isHeld: true, record: { state: 'waiting', replaces: undefined } });
     // It is held no longer than until it is released.
     expect((await records.change(id, { ...act('release'), patch: { wake: 'job' } })).kind).toBe('done');
-    await reconciled();
+    await test.reconcile();
     expect(await lookAtNext()).toMatchObject({ next: { isHeld: false }, place: 'ready' });
   });
 
@@ -184,14 +163,14 @@ describe('a delivery that is moved to another member', () => {
     const { added } = await test.enqueue('1.2.12');
     const former = deliveryData.parse({ ...added[0], group });
     expect(await handOverUntil(1, former)).toBe(true);
-    await reconciled();
+    await test.reconcile();
     expect((await lookAtNext()).place).toBe('missing');
     await records.change(former.deliveryId, { ...act('cancel'), patch: { state: 'cancelled', endedAt: fromNow() } });
-    await reconciled();
+    await test.reconcile();
     const { id, next } = await lookAtNext();
     expect(next?.record.state).toBe('cancelled');
     await records.change(id, { ...act('retry'), patch: { state: 'waiting', wake: 'job' } });
-    await reconciled();
+    await test.reconcile();
     expect((await lookAtNext()).next?.record.state).toBe('waiting');
   });
 
@@ -242,7 +221,7 @@ describe('a delivery that is moved to another member', () => {
     const { added } = await test.enqueue('1.2.13');
     expect(await handOverUntil(2, deliveryData.parse({ ...added[0], group }))).toBe(true);
     expect((await lookAtNext()).place).toBe('missing');
-    await reconciled();
+    await test.reconcile();
     expect(await lookAtNext()).toMatchObject({ next: { record: { replaces: undefined } }, place: 'ready' });
   });
 

@@ -5,7 +5,7 @@ import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { openPipeline, type PipelineContext } from '../context.ts';
 import { StudyEnqueuer, type Enqueued } from '../enqueue-study.ts';
-import type { ReconcileContext } from '../reconcile/index.ts';
+import { reconcile, type ReconcileContext } from '../reconcile/index.ts';
 import { planByName } from '../resolve-deliveries.ts';
 
 export interface TestPipeline extends AsyncDisposable {
@@ -17,6 +17,8 @@ export interface TestPipeline extends AsyncDisposable {
   readonly reconciling: ReconcileContext;
   /** Routes a study to targets, as the router does. */
   enqueue(study: string, options?: EnqueueOptions): Promise<Enqueued>;
+  /** Reconciles every open delivery, however recently it was changed. */
+  reconcile(config?: () => Config): Promise<void>;
 }
 
 export interface EnqueueOptions {
@@ -72,6 +74,11 @@ export async function startTestPipeline(server?: RedisServer): Promise<TestPipel
         ...(only && { only }),
       });
     },
+    async reconcile(current = () => config) {
+      const key = `${prefix}:index:open`;
+      for (const id of await redis.zrange(key, '0', '-1')) await redis.zadd(key, 0, id);
+      await reconcile({ config: current, redis, records, tasks, queues, log });
+    },
     async [Symbol.asyncDispose]() {
       await enqueuer.close();
       await operations.close();
@@ -79,4 +86,31 @@ export async function startTestPipeline(server?: RedisServer): Promise<TestPipel
       if (!server) await own.stop();
     },
   };
+}
+
+/** These records for a process that is killed after a number of writes of them: the next line of it is never reached. */
+export function killedAfter(writes: number, records: PipelineContext['records']): PipelineContext['records'] {
+  let left = writes;
+  return new Proxy(records, {
+    get(real, name) {
+      const value: unknown = Reflect.get(real, name);
+      if (typeof value !== 'function') return value;
+      return async (...args: unknown[]) => {
+        const answer: unknown = await value.apply(real, args);
+        if (['routed', 'change', 'update'].includes(String(name)) && --left === 0) throw new Error('killed');
+        return answer;
+      };
+    },
+  });
+}
+
+/** @returns whether it was killed by {@link killedAfter} */
+export async function isKilled(act: Promise<unknown>): Promise<boolean> {
+  try {
+    await act;
+    return false;
+  } catch (error) {
+    if ((error as Error).message === 'killed') return true;
+    throw error;
+  }
 }
