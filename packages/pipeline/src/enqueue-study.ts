@@ -153,7 +153,7 @@ export class StudyEnqueuer {
     await endUnwanted(this.#context, unwanted, task);
     const added = [...begun, ...(await this.#withoutJob(deliveries.filter((one) => !begun.includes(one))))];
     if (added.length > 0) await this.#addFlow(task, added, added.length < deliveries.length);
-    await this.#tellWhole(request, begun);
+    await this.#continueWhole(request, begun);
     await this.#addLost(task, new Set(deliveries.map(({ deliveryId }) => deliveryId)));
     return added;
   }
@@ -206,7 +206,7 @@ export class StudyEnqueuer {
   }
 
   /** Lets deliveries continue with the complete study: a running one is notified, a waiting one is woken. */
-  async #tellWhole({ source, study }: StudyToEnqueue, begun: readonly DeliveryData[]): Promise<void> {
+  async #continueWhole({ source, study }: StudyToEnqueue, begun: readonly DeliveryData[]): Promise<void> {
     if (begun.length === 0) return;
     const { orthancStudyId } = study;
     const message = { source, orthancStudyId, from: 'stable', instances: [] } as const;
