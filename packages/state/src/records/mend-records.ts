@@ -261,7 +261,7 @@ export class RecordMender {
     return new Set(await this.#indexed(ids, (state) => `state:${state}`, unsentStates));
   }
 
-  /** Those of the targets that have one of the deliveries, in whatever state, according to the indexes of targets. */
+  /** Those of the targets that have one of the deliveries, in any state, according to the indexes of targets. */
   async targetsOf(ids: readonly string[], targets: readonly string[]): Promise<ReadonlySet<string>> {
     const found = await Promise.all(
       targets.map((target) => this.#indexed(ids, (state) => `target:${target}:${state}`, deliveryStates)),

@@ -290,3 +290,12 @@ describe('the schema of rsync', () => {
     expect(rsyncTarget.safeParse(config).error?.message).toContain(text);
   });
 });
+
+it('does not end, and blames no target, when no program can be started because no file can be opened', async () => {
+  const child = join(import.meta.dirname, 'out-of-files.child.ts');
+  const { stdout } = await run('sh', ['-c', 'ulimit -n 60; exec "$@"', 'sh', process.execPath, child]);
+  expect(JSON.parse(stdout)).toMatchObject([
+    { code: 'local-resources', message: expect.stringContaining('true cannot be started on this host') },
+    { status: 0 },
+  ]);
+});

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import type { DispatchError } from '@dicom-dispatch/core';
 import { cancelledError, until } from '@dicom-dispatch/target-kit/flow';
@@ -67,11 +67,7 @@ export async function runProgram(
     if (silence && silence.limitMs > 0) timer = setTimeout(() => silent.abort(silence.error()), silence.limitMs);
   }
   // A separate process group, so that ssh ends together with the rsync that has started it.
-  const child = spawn(program, args, {
-    detached: true,
-    env: { ...plainEnvironment(), ...options.env },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
+  const child = await started(program, args, { ...plainEnvironment(), ...options.env });
   const closed = once(child, 'close') as Promise<[number | null]>;
   let output = '';
   let errors = '';
@@ -101,7 +97,6 @@ export async function runProgram(
     const [status] = await until(closed, signal);
     return { status: status ?? undefined, output, errors };
   } catch (thrown) {
-    if (child.pid === undefined) throw notStarted(program, thrown);
     await endGroup(child.pid, closed);
     throw thrown;
   } finally {
@@ -109,6 +104,19 @@ export async function runProgram(
     stopWatching?.stop();
   }
 }
+
+/** @throws {DispatchError} if it cannot be started: Node throws some of these errors, and emits others without any streams */
+async function started(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<RunningProgram> {
+  try {
+    const child = spawn(program, args, { detached: true, env, stdio: ['pipe', 'pipe', 'pipe'] });
+    if (child.pid === undefined) await once(child, 'spawn');
+    return child as RunningProgram;
+  } catch (thrown) {
+    throw notStarted(program, thrown);
+  }
+}
+
+type RunningProgram = ChildProcessWithoutNullStreams & { readonly pid: number };
 
 const bytesPerLine = 4_096;
 
