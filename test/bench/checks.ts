@@ -2,7 +2,11 @@
  * What the checks of a delivery cost: the same studies by four dispatchers in turn: without the guard, with it, with samples of
  * digests, and with the digests of receipts as well. The first exists in this benchmark only.
  *
- *   ./dispatch bench checks [--quick] [--kinds dicom,folder] [--sets small,ct,large] [--runs 7] [--data FOLDER] [--write]
+ *   ./dispatch bench checks [--quick] [--kinds dicom,folder] [--sets small,ct,large] [--runs 7] [--processes 1]
+ *     [--data FOLDER] [--write]
+ *
+ * Two processes with the same code differ by some per cent, by what V8 has compiled at which time: with --processes all are
+ * started anew that many times, and each time makes the runs.
  */
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -28,11 +32,13 @@ const { values } = parseArgs({
     kinds: { type: 'string', default: 'dicom,folder' },
     sets: { type: 'string', default: 'small,ct,large' },
     runs: { type: 'string', default: '7' },
+    processes: { type: 'string', default: '1' },
     data: { type: 'string', default: join(tmpdir(), 'dicom-dispatch-bench') },
     write: { type: 'boolean', default: false },
   },
 });
 const runs = Number(values.runs);
+const processes = Number(values.processes);
 const sizes: Readonly<Record<string, readonly [count: number, sizeBytes: number]>> = values.quick
   ? { small: [400, 20_000], ct: [100, 500_000], large: [1, 60_000_000] }
   : { small: [2_000, 20_000], ct: [500, 500_000], large: [4, 200_000_000] };
@@ -56,7 +62,7 @@ for (const kind of values.kinds.split(',') as Kind[]) {
 }
 const versions = await describeMachine(['Redis', 'Orthanc', 'DCMTK']);
 const text = [
-  `\`./dispatch bench checks${values.quick ? ' --quick' : ''} --runs ${runs}\`: ${versions}`,
+  `\`./dispatch bench checks${values.quick ? ' --quick' : ''} --runs ${runs} --processes ${processes}\`: ${versions}`,
   table(['to, what', 'checks', 's', 'CPU s', 'time more', 'CPU more', 'time, than none'], rows),
 ].join('\n\n');
 console.log(text);
@@ -80,20 +86,25 @@ async function measure(kind: Kind, set: DeliverySet): Promise<readonly (readonly
   source = stack.use(await startOrthanc({ name: 'source', env }));
   for (const file of set.files) await source.upload(await readFile(file));
   const studies = await source.studies();
-  const deliverers: Deliverer[] = [];
-  for (const variant of variants) deliverers.push(await startVariant(stack, variant, source.url, receiver, studies));
   const measured = variants.map((): Timed[] => []);
-  for (let round = 0; round < warmRuns + runs; round += 1) {
-    // Each begins a round equally often.
-    for (let step = 0; step < variants.length; step += 1) {
-      const index = (round + step) % variants.length;
-      const timed = await deliverAll(deliverers[index]!, `run-${round}`, 'main');
-      await receiver.clear();
-      if (round < warmRuns) continue;
-      measured[index]!.push(timed);
-      console.error(
-        `${kind}, ${set.title}, ${variants[index]!.name}: ${timed.seconds} s, CPU ${timed.cpuSeconds?.toFixed(2)} s`,
-      );
+  for (let start = 0; start < processes; start += 1) {
+    await using started = new AsyncDisposableStack();
+    const deliverers: Deliverer[] = [];
+    for (const variant of variants) {
+      deliverers.push(await startVariant(started, variant, source.url, receiver, studies));
+    }
+    for (let round = 0; round < warmRuns + runs; round += 1) {
+      // Each begins a round equally often.
+      for (let step = 0; step < variants.length; step += 1) {
+        const index = (round + step) % variants.length;
+        const timed = await deliverAll(deliverers[index]!, `run-${round}`, 'main');
+        await receiver.clear();
+        if (round < warmRuns) continue;
+        measured[index]!.push(timed);
+        console.error(
+          `${kind}, ${set.title}, ${variants[index]!.name}: ${timed.seconds} s, CPU ${timed.cpuSeconds?.toFixed(2)} s`,
+        );
+      }
     }
   }
   return measured;
