@@ -16,8 +16,8 @@ import { makeWorkFolder, type WorkFolder } from './work-folder.ts';
 
 /** Content of the folder on the server: names and sizes as rsync lists them, contents by fetching a file and removing it. */
 export async function openRsyncInventory(context: InventoryContext<RsyncTarget>): Promise<Inventory> {
-  const { config, targetName, memory, signal, pace } = context;
-  const work = await makeWorkFolder(config, `audit of ${targetName}`);
+  const { config, memory, signal, pace } = context;
+  const work = await makeWorkFolder(config);
   const into = join(work.path, 'fetched');
   let transfer: Transfer;
   try {

@@ -40,7 +40,7 @@ function stepsOf(config: RsyncTarget, progress: Progress, memory: TargetMemory |
     {
       name: 'spool',
       async run() {
-        progress.work = await makeWorkFolder(config, 'probe');
+        progress.work = await makeWorkFolder(config);
         return haveSpoolSpace(config, progress.work);
       },
     },

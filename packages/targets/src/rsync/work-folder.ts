@@ -7,7 +7,7 @@ import type { RsyncTarget } from './schema.ts';
 
 const beginning = 'dicom-dispatch-rsync-';
 
-/** A private folder on this machine for one attempt: batches, and files that ssh and rsync need as files. */
+/** A private folder on this machine for one attempt, audit or test: batches, and files that ssh and rsync need as files. */
 export interface WorkFolder {
   readonly path: string;
   /** Writes a file that only we may read. */
@@ -15,12 +15,17 @@ export interface WorkFolder {
   remove(): Promise<void>;
 }
 
-/** Creates the folder, and removes those that earlier attempts of this delivery, or others long ago, have left. */
-export async function makeWorkFolder(config: RsyncTarget, deliveryId: string): Promise<WorkFolder> {
+/**
+ * Creates the folder, and removes those that earlier attempts of this delivery, or others long ago, have left.
+ *
+ * @param deliveryId - undefined for an audit or a test of the connection: several of these may run on this machine at once
+ */
+export async function makeWorkFolder(config: RsyncTarget, deliveryId?: string): Promise<WorkFolder> {
   const parent = config.spool ?? tmpdir();
+  const ours = deliveryId === undefined ? undefined : `${beginning}${shortHash(deliveryId, 12)}-`;
   try {
-    await removeLeftOvers(parent, deliveryId);
-    const path = await mkdtemp(join(parent, `${beginning}${shortHash(deliveryId, 12)}-`));
+    await removeLeftOvers(parent, ours);
+    const path = await mkdtemp(join(parent, ours ?? beginning));
     await chmod(path, 0o700);
     await mkdir(join(path, 'spool'));
     return {
@@ -37,12 +42,12 @@ export async function makeWorkFolder(config: RsyncTarget, deliveryId: string): P
   }
 }
 
-async function removeLeftOvers(parent: string, deliveryId: string): Promise<void> {
-  const ours = `${beginning}${shortHash(deliveryId, 12)}-`;
+async function removeLeftOvers(parent: string, ours: string | undefined): Promise<void> {
   for (const name of await readdir(parent)) {
     if (!name.startsWith(beginning)) continue;
     const path = join(parent, name);
-    if (name.startsWith(ours) || (await isOld(path))) await rm(path, { recursive: true, force: true });
+    const isOurs = ours !== undefined && name.startsWith(ours);
+    if (isOurs || (await isOld(path))) await rm(path, { recursive: true, force: true });
   }
 }
 
