@@ -76,3 +76,52 @@ it('treats neither a copy that has continued nor another database as the same', 
     expect(await find('first', { first: one, second }, { second: at(second) })).toBeUndefined();
   }
 });
+
+/** A `SharedDatabase` of one of the two sources; the feeds behind them, and what was followed, may change. */
+function sharedOf(
+  source: 'first' | 'second',
+  world: { feeds: Record<'first' | 'second', Feed>; followed: Partial<Record<'first' | 'second', FeedState>> },
+) {
+  const config = (name: string) => sourceConfig.parse({ url: `http://${name}.example` });
+  const clientNow = (name: 'first' | 'second'): OrthancClient =>
+    ({
+      changes: async ({ since }: { since: number }) => ({
+        Changes: world.feeds[name].slice(since, since + 1),
+        Done: true,
+        Last: 0,
+      }),
+      lastChange: async () => world.feeds[name].at(-1),
+      close: async () => {},
+    }) as unknown as OrthancClient;
+  const shared = new SharedDatabase({
+    source,
+    sources: () => ({ first: config('first'), second: config('second') }),
+    feed: async (name) => world.followed[name as 'first' | 'second'],
+    open: async ({ url }) => clientNow(url.includes('first') ? 'first' : 'second'),
+  });
+  return { find: () => shared.find(clientNow(source), AbortSignal.timeout(5_000)) };
+}
+
+it.each(['first', 'second'] as const)('compares again when %s gets the database of the other one', async (moved) => {
+  const stays = moved === 'first' ? 'second' : 'first';
+  const world = { feeds: { first: one, second: other }, followed: { first: at(one), second: at(other) } };
+  const [{ find }, theOther] = [sharedOf(moved, world), sharedOf(stays, world)];
+  expect([await find(), await theOther.find()]).toEqual([undefined, undefined]);
+  world.feeds[moved] = world.feeds[stays];
+  expect([await find(), await theOther.find()]).toEqual([stays, undefined]);
+  // The same after its feed has begun a new epoch.
+  world.followed[moved] = { epoch: 2, seq: 0, fingerprint: undefined, anchors: [], since: '' };
+  expect([await find(), await theOther.find()]).toEqual([stays, undefined]);
+  world.feeds[moved] = [change(1, 'z')];
+  expect(await find()).toBeUndefined();
+});
+
+it('does not forget what it found when the changes are deleted', async () => {
+  const world: Parameters<typeof sharedOf>[1] = { feeds: { first: one, second: one }, followed: { first: at(one) } };
+  const { find } = sharedOf('second', world);
+  expect(await find()).toBe('first');
+  world.feeds = { first: [], second: [] };
+  expect(await find()).toBe('first');
+  world.feeds = { first: one, second: other };
+  expect(await find()).toBeUndefined();
+});

@@ -24,12 +24,14 @@ export interface SharedDatabaseDependencies {
  * routed twice.
  * The same change feed shows this (docs/failure-modes.md); for an unavailable source, its previously seen feed.
  *
- * One of the two is followed: the one that was followed before, otherwise the first one in the configuration.
+ * One of the two is followed: the one that was followed on this database before, otherwise the first one in the configuration.
  */
 export class SharedDatabase {
   readonly #dependencies: SharedDatabaseDependencies;
   readonly #clients = new Map<string, { readonly config: SourceConfig; readonly opened: Promise<OrthancClient> }>();
-  readonly #differsUntil = new Map<string, number>();
+  readonly #different = new Map<string, { readonly until: number; readonly own: Fingerprint | undefined }>();
+  /** The result of the last comparison that had one. */
+  #sameAs: string | undefined;
 
   constructor(dependencies: SharedDatabaseDependencies) {
     this.#dependencies = dependencies;
@@ -49,16 +51,32 @@ export class SharedDatabase {
       const config = sources[name];
       if (name === source || !config) continue;
       const place = `${name} ${config.url}`;
-      if ((this.#differsUntil.get(place) ?? 0) > performance.now()) continue;
+      if (await this.#isStillDifferent(place, own, signal)) continue;
       const [mine, theirs] = await Promise.all([feed(source), feed(name)]);
+      const isFollowed = await isFollowedOn(own, mine, signal);
+      const isOtherFollowed = await isFollowedOn(own, theirs, signal);
       const isNamedFirst = index < names.indexOf(source);
-      if ((mine === undefined) === (theirs === undefined) ? !isNamedFirst : theirs === undefined) continue;
+      if (isFollowed === isOtherFollowed ? !isNamedFirst : !isOtherFollowed) continue;
       let verdict = await compareFeeds(own, () => this.#client(name, config), signal);
       if (verdict === 'unknown' && theirs) verdict = await compareWithSeen(own, seenChanges(theirs), signal);
-      if (verdict === 'same') return name;
-      if (verdict === 'different') this.#differsUntil.set(place, performance.now() + believedMs);
+      // The changes may have been deleted: what was found before holds until another result.
+      if (verdict === 'same' || (verdict === 'unknown' && name === this.#sameAs)) {
+        this.#sameAs = name;
+        return name;
+      }
+      if (name === this.#sameAs) this.#sameAs = undefined;
+      if (verdict !== 'different') continue;
+      const newest = await own.lastChange({ signal, timeoutMs: askMs });
+      this.#different.set(place, { until: performance.now() + believedMs, own: newest && printOf(newest) });
     }
     return undefined;
+  }
+
+  /** Not if the source itself has another database since. */
+  async #isStillDifferent(place: string, own: OrthancClient, signal: AbortSignal): Promise<boolean> {
+    const known = this.#different.get(place);
+    if (!known?.own || known.until < performance.now()) return false;
+    return (await compareWithSeen(own, [known.own], signal)) === 'same';
   }
 
   async close(): Promise<void> {
@@ -74,6 +92,16 @@ export class SharedDatabase {
     opened.catch(() => this.#clients.delete(name));
     return opened;
   }
+}
+
+/** Whether changes of this feed were dealt with before; if they were deleted, whether any were. */
+async function isFollowedOn(own: OrthancClient, state: FeedState | undefined, signal: AbortSignal): Promise<boolean> {
+  const seen = state ? seenChanges(state) : [];
+  return seen.length > 0 && (await compareWithSeen(own, seen, signal)) !== 'different';
+}
+
+function printOf({ Seq: seq, ID: id, Date: date }: Change): Fingerprint {
+  return { seq, id, date };
 }
 
 /** Whether a feed has the newest change of another one that can still be compared. A copy of a database has older ones too. */

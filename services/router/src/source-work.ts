@@ -130,6 +130,7 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
         now: watch.clock.now,
         sourceNow,
         confirm: () => watch.confirm(),
+        beforeRouting: refuseSameDatabase,
         route: (id, at) => studies.route(id, at),
         misdated: kit.misdated,
         settled: (ids) => kit.settled.read(ids),
