@@ -1,7 +1,13 @@
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceConfig } from '@dicom-dispatch/core';
-import { searchHashes, type Records, type SearchKey, type StudyRecord } from '@dicom-dispatch/state/records';
+import {
+  RecordMender,
+  searchHashes,
+  type Records,
+  type SearchKey,
+  type StudyRecord,
+} from '@dicom-dispatch/state/records';
 import type { OrthancClient, Study } from '@dicom-dispatch/orthanc';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
 import { sourceError, toSourceTime } from '@dicom-dispatch/sources';
@@ -34,6 +40,8 @@ export interface SweepDependencies {
   sourceNow(): Promise<number>;
   /** Ensures that data read from Redis are not lost data. */
   confirm(): Promise<void>;
+  /** Called before studies of a page are routed. */
+  beforeRouting(): Promise<void>;
   route(orthancStudyId: string, epoch: number): Promise<SafeOutcome>;
   /** Studies that are checked regardless of their dates. */
   readonly misdated: Pick<MisdatedStudies, 'all' | 'routed'>;
@@ -85,6 +93,7 @@ export async function sweepSource(dependencies: SweepDependencies): Promise<Swee
   let studies = 0;
   let routed = 0;
   const unread = new Set<string>();
+  const mender = new RecordMender(redis, prefix);
   const misdated = await dependencies.misdated.all();
   for (;;) {
     signal.throwIfAborted();
@@ -95,8 +104,14 @@ export async function sweepSource(dependencies: SweepDependencies): Promise<Swee
       await dependencies.putOff(id, error);
       unread.add(id);
     }
+    // What the indexes have lost, reconciliation does not find without its place there.
+    const ids = page.studies.map(({ ID }) => ID);
+    const entered = await mender.enterStudies(source, ids);
+    if (entered > 0) log.error({ source, studies: entered }, 'studies were missing in the index of Redis: added again');
     const meant = await meantOf(page.studies);
-    for (const study of await needed(meant)) {
+    const missing = await needed(meant);
+    if (missing.length > 0) await dependencies.beforeRouting();
+    for (const study of missing) {
       if ((await dependencies.route(study.ID, epoch)) === 'put-off') unread.add(study.ID);
       else routed += 1;
     }
@@ -106,7 +121,7 @@ export async function sweepSource(dependencies: SweepDependencies): Promise<Swee
         return seq === undefined || unread.has(ID) ? [] : [[ID, seq]];
       }),
     );
-    await dependencies.takeBack(page.studies.map(({ ID }) => ID));
+    await dependencies.takeBack(ids);
     if (page.count < pageSize) break;
     // Studies deleted meanwhile shift the others: half a page is checked twice, so that none is skipped.
     place += pageSize / 2;

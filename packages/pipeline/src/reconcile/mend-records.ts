@@ -11,6 +11,10 @@ import type { Findings, ReconcileContext } from './reconcile-context.ts';
 const lanes = 50;
 /** After this time the router is asked again. */
 const askedMs = 7 * 86_400_000;
+/** A part of all in each pass, so that all are checked within an hour; of a very large number, as many as Redis does in seconds. */
+const passes = 60;
+const atLeast = 500;
+const atMost = 5_000;
 /** From the report: where the next pass continues. */
 const fields = { uids: 'uids-from', studies: 'studies-from', deliveries: 'deliveries-from' } as const;
 
@@ -20,7 +24,7 @@ const fields = { uids: 'uids-from', studies: 'studies-from', deliveries: 'delive
  * again to the
  * targets that lack them.
  */
-export async function mendRecords(context: ReconcileContext, findings: Findings, limit: number): Promise<void> {
+export async function mendRecords(context: ReconcileContext, findings: Findings): Promise<void> {
   const { redis, config } = context;
   const { prefix } = config().redis;
   const report = redisKeys(prefix).reconcileReport;
@@ -31,13 +35,22 @@ export async function mendRecords(context: ReconcileContext, findings: Findings,
     fields.studies,
     fields.deliveries,
   );
+  const count = await mender.count();
+  const limit = partOf(count.studies);
   const { entered, next } = await mender.mendStudyIndex(Number(uidsFrom ?? 0), limit);
   if (entered > 0) findings.repaired('index-rebuilt');
   await redis.hset(report, fields.uids, next);
   const studies = await mendStudies(context, findings, mender, { from: Number(studiesFrom ?? 0), limit });
   await redis.hset(report, fields.studies, studies);
-  const deliveries = await mendDeliveries(context, findings, mender, { from: deliveriesFrom ?? '', limit });
+  const deliveries = await mendDeliveries(context, findings, mender, {
+    from: deliveriesFrom ?? '',
+    limit: partOf(count.deliveries),
+  });
   await redis.hset(report, fields.deliveries, deliveries);
+}
+
+function partOf(all: number): number {
+  return Math.min(atMost, Math.max(atLeast, Math.ceil(all / passes)));
 }
 
 /** An entry that cannot be read does not stop the others. */

@@ -12,7 +12,7 @@ import { writeReport } from './reconcile-report.ts';
 import { reconcileParents, reconcileTasks } from './reconcile-tasks.ts';
 
 /** Maximum number of checks in a pass: a few hundred milliseconds of Redis. */
-const limits = { deliveries: 5_000, tasks: 500, parents: 500, records: 500, ledgers: 200 } as const;
+const limits = { deliveries: 5_000, tasks: 500, parents: 500, ledgers: 200 } as const;
 /** After this time a limit that a receiver required is tried again. */
 const learntForMs = 86_400_000;
 
@@ -33,7 +33,7 @@ export async function reconcile(context: ReconcileContext): Promise<Findings> {
     deliveries: () => reconcileDeliveries(context, findings, limits.deliveries),
     tasks: () => reconcileTasks(context, findings, limits.tasks),
     parents: () => reconcileParents(context, findings, limits.parents),
-    records: () => mendRecords(context, findings, limits.records),
+    records: () => mendRecords(context, findings),
     ledgers: () => foldFinished(context, limits.ledgers),
     limits: () => restoreLimits(context, findings),
     queues: () => restoreQueues(context, findings),

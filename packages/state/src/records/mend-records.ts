@@ -89,6 +89,26 @@ local at = text and string.format('%d', cjson.decode(text).routedAt) or redis.ca
 return redis.call('ZADD', KEYS[3], 'NX', at, ARGV[1])
 `);
 
+/**
+ * KEYS: index of studies. ARGV: prefix, source, Orthanc ids of its studies. Adds those with a record or deliveries to the
+ * index if it lacks them. Returns how many it lacked.
+ */
+const enterStudiesScript = defineScript(`
+local entered = 0
+for i = 3, #ARGV do
+  local member = ARGV[2] .. ' ' .. ARGV[i]
+  if not redis.call('ZSCORE', KEYS[1], member) then
+    local text = redis.call('GET', ARGV[1] .. ':study:' .. ARGV[2] .. ':' .. ARGV[i])
+    local at = text and string.format('%d', cjson.decode(text).routedAt)
+    if not text and redis.call('EXISTS', ARGV[1] .. ':study-deliveries:' .. ARGV[2] .. ':' .. ARGV[i]) == 1 then
+      at = redis.call('TIME')[1] .. '000'
+    end
+    if at then entered = entered + redis.call('ZADD', KEYS[1], at, member) end
+  end
+end
+return entered
+`);
+
 /** KEYS: index. ARGV: prefix, ids that were in the index. Answers how much was missing, and ids that still are, without a record. */
 const mendDeliveriesScript = defineScript(`${mendDelivery}
 local missed, lost = 0, {}
@@ -157,6 +177,14 @@ export class RecordMender {
   constructor(redis: Redis, prefix: string) {
     this.#redis = redis;
     this.#prefix = prefix;
+  }
+
+  /** How many studies and deliveries the indexes have. */
+  async count(): Promise<{ readonly studies: number; readonly deliveries: number }> {
+    const { index } = redisKeys(this.#prefix);
+    const names = ['studies', ...deliveryStates.map((state) => `state:${state}`)];
+    const [studies = 0, ...deliveries] = await Promise.all(names.map((name) => this.#redis.zcard(index(name))));
+    return { studies, deliveries: deliveries.reduce((sum, some) => sum + some, 0) };
   }
 
   /** A number of studies, in the order in which they were routed. */
@@ -232,6 +260,19 @@ export class RecordMender {
       else left -= 1;
     }
     return { entered, next: uids.length < limit ? 0 : from + left };
+  }
+
+  /**
+   * Adds studies of a source that have a record or deliveries to the index of studies, if nothing names them any more but
+   * their source.
+   *
+   * @returns how many the index lacked
+   */
+  async enterStudies(source: string, orthancStudyIds: readonly string[]): Promise<number> {
+    if (orthancStudyIds.length === 0) return 0;
+    const key = redisKeys(this.#prefix).index('studies');
+    const args = [this.#prefix, source, ...orthancStudyIds];
+    return (await enterStudiesScript.run(this.#redis, [key], args)) as number;
   }
 
   /** Removes a study from the index of studies unless it has a record or deliveries. */

@@ -9,6 +9,7 @@ export const losable = {
   'lose held': (prefix) => redisKeys(prefix).held,
   'lose state index': (prefix, { of }) => redisKeys(prefix).index(of % 2 === 0 ? 'state:waiting' : 'state:active'),
   'lose study index': (prefix) => redisKeys(prefix).index('studies'),
+  'lose study uids': (prefix) => redisKeys(prefix).index('study-uids'),
 } as const satisfies Readonly<
   Record<string, (prefix: string, of: { readonly id: string; readonly study: string; readonly of: number }) => string>
 >;

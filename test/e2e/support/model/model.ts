@@ -19,7 +19,7 @@ import {
   type PipelineContext,
 } from '@dicom-dispatch/pipeline';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
-import { Records } from '@dicom-dispatch/state/records';
+import { RecordMender, Records } from '@dicom-dispatch/state/records';
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
@@ -120,7 +120,21 @@ export class Model {
     }
     await this.#reconcile();
     await this.#routeWaiting();
+    await this.#sweep();
     await this.#reconcile();
+    await this.#routeWaiting();
+    await this.#reconcile();
+  }
+
+  /** As the sweep of the source, which has all studies but those that were forgotten (`services/router/src/sweep.ts`). */
+  async #sweep(): Promise<void> {
+    const there = [...this.#studies.keys()].filter((study) =>
+      this.ids.some((id) => this.studyOf.get(id) === study && !this.forgotten.has(id)),
+    );
+    const ids = there.map((study) => `o-${study}`);
+    await new RecordMender(this.witness, this.#config.redis.prefix).enterStudies('main', ids);
+    const known = await this.#records.studiesById('main', ids);
+    for (const [at, study] of there.entries()) if (!known[at]) await this.#route(study);
   }
 
   /** Acts as the router that leads the source. */
