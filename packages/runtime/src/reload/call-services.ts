@@ -1,14 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { redisKeys } from '@dicom-dispatch/state/keys';
-import { redisNow } from '@dicom-dispatch/state/redis';
+import { redisNow, withDeadline } from '@dicom-dispatch/state/redis';
+import type { Cluster } from 'ioredis';
 import type { Redis } from '../redis/connect-redis.ts';
 import { reloadAnswer, reloadKeys, type ReloadAnswer, type ReloadCall } from './reload-messages.ts';
 
 const pollMs = 50;
-/** On a Redis Cluster the shortest wait, for processes that have no heartbeat yet. */
+/** On a Redis Cluster whose members do not count: the shortest wait, for processes that have no heartbeat yet. */
 const clusterMs = 1_000;
 /** A process without a heartbeat for this time has ended. */
 const beatMs = 20_000;
+const countWithinMs = 2_000;
 
 export interface ServiceAnswers {
   readonly answers: readonly ReloadAnswer[];
@@ -30,12 +32,16 @@ export async function callServices(
   const keys = reloadKeys(prefix);
   let called = await redis.publish(keys.channel, JSON.stringify(call));
   const until = Date.now() + withinMs;
-  const soonest = redis.isCluster ? Date.now() + clusterMs : 0;
-  const now = redis.isCluster ? await redisNow(redis, prefix) : 0;
+  // A member of a Cluster counts only its own.
+  const listening = redis.isCluster ? await countListeners(redis, keys.channel) : called;
+  if (listening !== undefined) called = Math.max(called, listening);
+  const isUncounted = listening === undefined;
+  const soonest = isUncounted ? Date.now() + clusterMs : 0;
+  const now = isUncounted ? await redisNow(redis, prefix) : 0;
   for (;;) {
     const texts = Object.values(await redis.hgetall(keys.answers(call)));
     // One that is suspended meanwhile loses its heartbeat, and is still missing.
-    if (redis.isCluster) called = Math.max(called, (await readProcesses(redis, prefix, now)).length);
+    if (isUncounted) called = Math.max(called, (await readProcesses(redis, prefix, now)).length);
     if ((texts.length >= called && Date.now() >= soonest) || Date.now() >= until) {
       const answers = texts.map((text) => reloadAnswer.parse(JSON.parse(text)));
       answers.sort((a, b) => a.process.localeCompare(b.process));
@@ -45,9 +51,21 @@ export async function callServices(
   }
 }
 
+/** How many connections listen to a channel, on all members of a Redis Cluster; undefined if one does not answer. */
+async function countListeners(redis: Redis, channel: string): Promise<number | undefined> {
+  const members = (redis as unknown as Cluster).nodes('all');
+  try {
+    const counting = members.map((member) => member.pubsub('NUMSUB', channel));
+    const answers = await withDeadline(Promise.all(counting), countWithinMs);
+    return answers.reduce((sum, [, count]) => sum + Number(count), 0);
+  } catch {
+    return undefined;
+  }
+}
+
 /**
- * What the processes with a heartbeat have written of themselves, as JSON. A member of a Redis Cluster counts only its own
- * subscribers: there these processes are waited for.
+ * What the processes with a heartbeat have written of themselves, as JSON. If the members of a Redis Cluster do not count
+ * their subscribers, these processes are waited for.
  *
  * @param now - by Redis TIME, like the heartbeats (ms since 1970)
  */

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { targetOptions, type TargetSchema } from '@dicom-dispatch/core';
-import { startRedis, tempFolder } from '@dicom-dispatch/harness';
+import { startRedis, tempFolder, waitFor } from '@dicom-dispatch/harness';
 import { expect, it } from 'vitest';
 import { z } from 'zod';
 import { createLogger } from '../logging/create-logger.ts';
@@ -12,24 +12,27 @@ import { keepConfiguration } from './keep-configuration.ts';
 
 const targetSchemas = [z.strictObject({ type: z.literal('dummy'), ...targetOptions })] as unknown as TargetSchema[];
 
-it('notes since when the newest configuration is refused, until it is in use', async () => {
-  await using server = await startRedis({ appendonly: false });
-  await using folder = await tempFolder('keeper');
+/** A keeper of a file with one service, and what it notes of its process. */
+async function startKeeper(compareMs?: number) {
+  const stack = new AsyncDisposableStack();
+  const server = stack.use(await startRedis({ appendonly: false }));
+  const folder = stack.use(await tempFolder('keeper'));
   const path = `${folder.path}/dispatch.yaml`;
   const write = (port: number) =>
     writeFile(path, `sources: { main: { url: http://127.0.0.1:${port} } }\ntargets: { a: { type: dummy } }\n`);
   await write(1);
   const log = createLogger('test', { level: 'fatal', format: 'json' });
   const redis = connectRedis(server.url, 'test', log);
+  stack.defer(() => redis.disconnect());
   const store = openFileStore(path, { targetSchemas, env: {} });
   const notes: ProcessNotes[] = [];
-  let isBroken = false;
+  const broken = { is: false };
   const service: RunningService = {
     name: 'router',
     dependencies: async () => [],
     stop: async () => {},
     async reload() {
-      if (isBroken) throw new Error('it cannot be used');
+      if (broken.is) throw new Error('it cannot be used');
     },
   };
   const keeper = keepConfiguration({
@@ -40,12 +43,20 @@ it('notes since when the newest configuration is refused, until it is in use', a
     redis,
     log,
     watch: { listen: () => () => {}, note: (one) => void notes.push(one) },
+    ...(compareMs !== undefined && { compareMs }),
   });
+  stack.defer(() => keeper.stop());
+  const last = (name: keyof ProcessNotes) => notes.findLast((one) => name in one)?.[name];
+  return { keeper, path, write, broken, notes, last, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+it('notes since when the newest configuration is refused, until it is in use', async () => {
+  await using scene = await startKeeper();
+  const { keeper, path, write, broken, last } = scene;
   const reload = async () => {
     const { outcome } = await keeper.reload('a test');
-    return { outcome, since: notes.at(-1)?.configurationRefusedAt };
+    return { outcome, since: last('configurationRefusedAt') };
   };
-
   await writeFile(path, 'sources: [');
   const first = await reload();
   expect(first).toEqual({ outcome: 'refused', since: expect.any(Number) });
@@ -54,10 +65,30 @@ it('notes since when the newest configuration is refused, until it is in use', a
   await write(1);
   expect(await reload()).toEqual({ outcome: 'unchanged', since: undefined });
   await write(2);
-  isBroken = true;
+  broken.is = true;
   expect(await reload()).toEqual({ outcome: 'refused', since: expect.any(Number) });
-  isBroken = false;
+  broken.is = false;
   expect((await reload()).since).toBeUndefined();
-  await keeper.stop();
-  redis.disconnect();
+});
+
+it('notes since when its file has another configuration that nobody has loaded', async () => {
+  await using scene = await startKeeper(20);
+  const { keeper, path, write, notes, last } = scene;
+  const untilNoted = (is: boolean) => waitFor(() => (last('configurationDiffersAt') !== undefined) === is);
+  // A keeper that has just subscribed reads the file once more.
+  await waitFor(() => notes.some((one) => 'configurationRefusedAt' in one));
+  await write(2);
+  await untilNoted(true);
+  const since = last('configurationDiffersAt');
+  await writeFile(path, 'sources: [');
+  const count = notes.length;
+  await waitFor(() => notes.length > count + 1);
+  expect(last('configurationDiffersAt')).toBe(since);
+  // The former content: it is in use.
+  await write(1);
+  await untilNoted(false);
+  await write(2);
+  await untilNoted(true);
+  expect(await keeper.reload('a test')).toMatchObject({ outcome: 'applied' });
+  expect(last('configurationDiffersAt')).toBeUndefined();
 });

@@ -30,6 +30,8 @@ export interface KeeperOptions {
   readonly watch?: Pick<RedisWatch, 'listen' | 'note'> | undefined;
   /** How long a checked candidate waits for the message to apply it; then the file decides. Default a minute. */
   readonly givenUpMs?: number;
+  /** Interval for comparing the file with the configuration in use. Default a minute. */
+  readonly compareMs?: number;
 }
 
 export interface ConfigurationKeeper {
@@ -39,6 +41,7 @@ export interface ConfigurationKeeper {
 }
 
 const givenUpMs = 60_000;
+const compareMs = 60_000;
 /** Interval for checking a watched file. */
 const lookMs = 1_000;
 
@@ -65,6 +68,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
   };
   const prepared = new Map<string, Prepared>();
   let refusedSince: number | undefined;
+  let differsSince: number | undefined;
   const listener = listenForReloads(
     redis,
     current.redis.prefix,
@@ -81,12 +85,18 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
   const lookAgain = (): void => void serially(catchUp);
   const unlisten = store.current.kind === 'redis' && options.watch?.listen({ lost: lookAgain, recovered: lookAgain });
   watch();
+  // In Redis, whoever changes it notifies all processes.
+  const comparing =
+    store.current.kind === 'file'
+      ? setInterval(() => void serially(compare), options.compareMs ?? compareMs).unref()
+      : undefined;
   void serially(() => noteVersion('as it was at the start'));
 
   return {
     reload: (cause) => serially(() => reload(cause)),
     async stop() {
       watched?.stop();
+      clearInterval(comparing);
       listener.stop();
       if (unlisten) unlisten();
       for (const id of prepared.keys()) take(id);
@@ -108,6 +118,12 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
       noteRefusal(false);
       await remember();
     } else await apply(next, 'a reload request that was missed');
+  }
+
+  /** Reports a file that was edited, and not loaded. */
+  async function compare(): Promise<void> {
+    const next = await read();
+    noteDifference(Array.isArray(next) || !isInUse(next));
   }
 
   async function check(id: string, candidate: boolean): Promise<ReloadAnswer> {
@@ -220,6 +236,12 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
   function noteRefusal(isRefused: boolean): void {
     refusedSince = isRefused ? (refusedSince ?? Date.now()) : undefined;
     options.watch?.note({ configurationRefusedAt: refusedSince });
+    if (!isRefused) noteDifference(false);
+  }
+
+  function noteDifference(isDifferent: boolean): void {
+    differsSince = isDifferent ? (differsSince ?? Date.now()) : undefined;
+    options.watch?.note({ configurationDiffersAt: differsSince });
   }
 
   function refused(reasons: readonly string[]): ReloadAnswer {

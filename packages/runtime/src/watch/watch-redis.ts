@@ -38,6 +38,10 @@ export interface ProcessNotes {
   readonly certificates?: readonly DueCertificate[];
   /** It could not apply the newest configuration since then (ms since 1970), and uses the previous one. */
   readonly configurationRefusedAt?: number | undefined;
+  /** Its file has another configuration since then, which nobody has loaded (ms since 1970). */
+  readonly configurationDiffersAt?: number | undefined;
+  /** Its notes of the data in Redis cannot be written to its disk since then (ms since 1970). */
+  readonly notesUnwritableAt?: number | undefined;
 }
 
 /** Data of a process in Redis. */
