@@ -80,6 +80,8 @@ const withoutName: ReadonlySet<HealthKind> = new Set([
   'clock-skew',
   'clock-jump',
   'configuration-refused',
+  'configuration-outdated',
+  'notes-not-written',
 ]);
 
 /** The public part of a finding: no texts, and no names of hosts or ids, whose number would grow. */

@@ -95,6 +95,21 @@ export const healthTable = {
     path: '/workers',
     alertAfter: '5m',
   },
+  'configuration-outdated': {
+    severity: 'warning',
+    title: 'The file of a service has another configuration than the service uses',
+    remedy: 'Check the file with dispatch config check, then: dispatch reload.',
+    path: '/workers',
+    alertAfter: '15m',
+  },
+  'notes-not-written': {
+    severity: 'warning',
+    title: 'A router cannot write its notes of the data in Redis to its disk',
+    remedy:
+      'Free space on the disk of redis.notesFolder, or correct its permissions. Without the notes, an operator must choose where sources start if Redis and all routers are lost together.',
+    path: '/workers',
+    alertAfter: '5m',
+  },
   'certificate-invalid': {
     severity: 'critical',
     title: 'A certificate has expired, or is not valid yet',
@@ -236,6 +251,14 @@ export const healthTable = {
     remedy: 'Find out who removed or changed them, then send them again: dispatch audit SUBJECT --send.',
     path: '/targets/SUBJECT/audit',
     alertAfter: '1m',
+  },
+  'audit-waits': {
+    severity: 'warning',
+    title: 'An audit of a target cannot continue',
+    remedy:
+      'Correct the cause that it names. The audit continues automatically; to end it: dispatch audit SUBJECT --stop.',
+    path: '/targets/SUBJECT/audit',
+    alertAfter: '1h',
   },
   'target-off': {
     severity: 'info',

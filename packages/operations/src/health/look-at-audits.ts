@@ -2,12 +2,19 @@ import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { TargetAudits } from '@dicom-dispatch/state/target-audits';
 import { count, finding, type HealthFinding } from './finding.ts';
 
-/** Findings of audits whose instances were not sent again yet. */
+/** Findings of audits whose instances were not sent again yet, and audits that fail again and again. */
 export async function lookAtAudits({ redis, config }: PipelineContext): Promise<HealthFinding[]> {
   const audits = await new TargetAudits(redis, config().redis.prefix).all();
-  return [...audits].flatMap(([name, { open, startedAt }]) => {
+  return [...audits].flatMap(([name, { open, startedAt, state, reason = '' }]) => {
     const { studies, missing, different } = open;
-    if (missing + different === 0 || !config().targets[name]) return [];
+    const target = config().targets[name];
+    if (!target) return [];
+    // It begins with the code of an error; an audit that waits for its schedule has none.
+    if (state === 'running' && target.enabled && /^[a-z-]+: /.test(reason)) {
+      const words = `the audit of ${name} cannot continue: ${reason}`;
+      return [finding('audit-waits', { subject: name, words })];
+    }
+    if (missing + different === 0) return [];
     const words = `of what ${name} has confirmed, ${count(missing, 'instance is', 'instances are')} missing and ${count(different, 'is', 'are')} different, in ${count(studies, 'study', 'studies')}`;
     return [finding('target-lacks', { subject: name, since: startedAt, words })];
   });

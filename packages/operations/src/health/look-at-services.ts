@@ -20,8 +20,18 @@ export async function lookAtServices(context: PipelineContext, now: number): Pro
   if (workers.length === 0) {
     findings.push(finding('no-dispatcher', { words: 'no dispatcher is running: nothing is sent' }));
   }
-  for (const { services, host, pid, skewMs, jumps, configurationRefusedAt: since } of processes) {
+  for (const process of processes) {
+    const { services, host, pid, skewMs, jumps, configurationRefusedAt: since } = process;
+    const { configurationDiffersAt: differsAt, notesUnwritableAt: unwritableAt } = process;
     const subject = `${host}:${pid}`;
+    if (since === undefined && differsAt !== undefined) {
+      const words = `${services.join(', ')} on ${host} (process ${pid}) does not use the configuration of its file: it was edited and not loaded, or cannot be used`;
+      findings.push(finding('configuration-outdated', { subject, since: differsAt, words }));
+    }
+    if (unwritableAt !== undefined) {
+      const words = `the router on ${host} (process ${pid}) cannot write its notes of the data in Redis to its disk`;
+      findings.push(finding('notes-not-written', { subject, since: unwritableAt, words }));
+    }
     if (since !== undefined) {
       const words = `${services.join(', ')} on ${host} (process ${pid}) could not apply the newest configuration`;
       findings.push(finding('configuration-refused', { subject, since, words }));

@@ -180,6 +180,8 @@ const wrong: Record<HealthKind, () => Promise<unknown>> = {
   },
   'no-dispatcher': () => redis.del(keys.worker('one')),
   'configuration-refused': () => beat({ configurationRefusedAt: Date.now() - hour }),
+  'configuration-outdated': () => beat({ configurationDiffersAt: Date.now() - hour }),
+  'notes-not-written': () => beat({ notesUnwritableAt: Date.now() - hour }),
   'certificate-invalid': () =>
     beat({ certificates: [{ option: 'targets.a.tls.cert', from: 1, until: Date.now() - hour }] }),
   'certificate-expires': () =>
@@ -231,6 +233,15 @@ const wrong: Record<HealthKind, () => Promise<unknown>> = {
     const audit = { id: '1', target: 'a', by: 'otto', scope, startedAt: Date.now(), counts: noCounts };
     await audits.save({ ...audit, state: 'done', open }, 'us');
     return () => audits.save({ ...audit, state: 'done', open: { ...open, studies: 0, missing: 0 } }, 'us');
+  },
+  async 'audit-waits'() {
+    const audits = new TargetAudits(redis, prefix);
+    await audits.lease('a', 'us');
+    const scope = { sample: 1, content: false };
+    const open = { studies: 0, missing: 0, different: 0, extra: 0 };
+    const audit = { id: '1', target: 'a', by: 'schedule', scope, startedAt: Date.now(), counts: noCounts, open };
+    await audits.save({ ...audit, state: 'running', reason: 'target-unreachable: no answer' }, 'us');
+    return () => audits.save({ ...audit, state: 'done' }, 'us');
   },
   async 'target-off'() {
     await route();
@@ -360,6 +371,26 @@ describe('readHealth', () => {
     expect(first).toMatchObject({ kind: 'configuration-refused', since: 7, words });
     // Names of hosts are not public.
     expect(publicFinding(first!)).toEqual({ kind: 'configuration-refused', severity: 'warning', subject: '' });
+  });
+
+  it('reports notifications and an audit log that nothing sends, because no console runs', async () => {
+    await beat({ services: ['router', 'dispatcher'] });
+    expect(await readHealth(context, [asked])).toEqual([]);
+    await wrong['notification-failing']();
+    const console = { ...config.console, audit: { ...config.console.audit, file: '/tmp/audit.log' } };
+    config = { ...config, console };
+    expect((await readHealth(context, [asked])).map(({ kind, words }) => [kind, words])).toEqual([
+      ['notification-failing', 'no console runs: notifications are not sent'],
+      ['audit-not-forwarded', 'no console runs: the audit log is not forwarded'],
+    ]);
+  });
+
+  it('does not call an audit stuck that waits for its schedule', async () => {
+    await wrong['audit-waits']();
+    const audits = new TargetAudits(redis, prefix);
+    const audit = (await audits.read('a'))!;
+    await audits.save({ ...audit, reason: 'it is outside of its schedule' }, 'us');
+    expect(await readHealth(context, [asked])).toEqual([]);
   });
 
   it('names a certificate with its date and host, once, and why it is not valid yet', async () => {

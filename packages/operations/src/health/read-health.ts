@@ -60,7 +60,7 @@ export async function readHealth(
       return [...(await Promise.all(each)).flat(), ...(await lookAtDeliveries(context, targets))];
     }),
     read('the audits', () => lookAtAudits(context)),
-    read('the notifications', () => lookAtOutgoing(context)),
+    read('the notifications', () => lookAtOutgoing(context, now)),
     read('the study tasks', async () => {
       const processes = await readProcesses(context, now);
       const reconciling = processes.filter(({ services }) => services.some((one) => one !== 'console'));

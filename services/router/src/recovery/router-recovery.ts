@@ -86,7 +86,7 @@ export class RouterRecovery {
   }
 
   async #write(notes: Notes | undefined): Promise<void> {
-    const { file, log } = this.#dependencies;
+    const { file, watch, log } = this.#dependencies;
     if (!file || !notes || notes === this.#written) return;
     this.#writtenAt = performance.now();
     try {
@@ -94,6 +94,7 @@ export class RouterRecovery {
       this.#written = notes;
       if (!this.#isWritable) log.info({ file: file.path }, 'notes of the data in Redis can be written again');
       this.#isWritable = true;
+      watch.note({ notesUnwritableAt: undefined });
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (this.#isWritable) {
@@ -101,6 +102,7 @@ export class RouterRecovery {
           { file: file.path, code },
           'notes of the data in Redis cannot be written: if Redis and all routers are lost together, an operator must choose where sources start',
         );
+        watch.note({ notesUnwritableAt: watch.clock.now() });
       }
       this.#isWritable = false;
     }
