@@ -2,12 +2,17 @@ import { DispatchError } from '@dicom-dispatch/core';
 import type { CheckContext, FindQuery, FoundSeries, FoundStudy } from '@dicom-dispatch/target-kit';
 import { HttpConnection } from '../http/index.ts';
 import { matchesKey, seriesTags, studyTags } from '../pull/index.ts';
-import { numberOf, textOf, type JsonDataset } from './dicom-json.ts';
+import { numberOf, textOf, uidOf, type JsonDataset } from './dicom-json.ts';
 import { searchAll, searchPage } from './qido.ts';
 import { searchIn } from './resource-address.ts';
 import type { DicomwebTarget } from './schema.ts';
 
-/** QIDO-RS for studies, then for the series of each (PS3.18 section 10.6). */
+/**
+ * QIDO-RS for studies, then for the series of each (PS3.18 section 10.6). A study whose series the target cannot list does
+ * not hide the others.
+ *
+ * @throws DispatchError `target-error` after the last study if there may be more, or if series of a study are missing
+ */
 export async function* findStudies(
   query: FindQuery,
   { config, signal }: CheckContext<DicomwebTarget>,
@@ -18,12 +23,18 @@ export async function* findStudies(
   const include = [studyTags.StudyDescription, studyTags.NumberOfStudyRelatedInstances];
   const search = { address, keys, include, uidTag: studyTags.StudyInstanceUID };
   let count = 0;
-  let isCut = false;
+  const doubts: string[] = [];
   try {
-    for await (const study of searchAll(http, search, signal, () => (isCut = true))) {
+    for await (const study of searchAll(http, search, signal, () => doubts.push('the target has more'))) {
       count += 1;
-      const studyInstanceUid = textOf(study, studyTags.StudyInstanceUID) ?? '';
-      const series = await findSeries(http, { config, studyInstanceUid, filter: query.series ?? {} }, signal);
+      const studyInstanceUid = uidOf(study, studyTags.StudyInstanceUID) ?? '';
+      let series: FoundSeries[] = [];
+      try {
+        series = await findSeries(http, { config, studyInstanceUid, filter: query.series ?? {} }, signal);
+      } catch (thrown) {
+        if (signal.aborted || !isOfStudy(thrown) || doubts.length >= maxDoubts) throw thrown;
+        doubts.push(`it does not list the series of the study ${studyInstanceUid} (${thrown.message})`);
+      }
       if (query.series && series.length === 0) continue;
       yield {
         studyInstanceUid,
@@ -32,20 +43,26 @@ export async function* findStudies(
         series,
       };
     }
-    if (isCut) throw notComplete(count);
+    const [doubt] = doubts;
+    if (doubt !== undefined) throw notComplete(count, doubt);
   } finally {
     await http.close();
   }
 }
 
-function notComplete(count: number): DispatchError {
-  return new DispatchError(
-    'target-error',
-    `the response is incomplete, ${count} studies were received: the target has more`,
-    {
-      remedy: 'Narrow the search, or raise the limit of results at the target.',
-    },
-  );
+/** With more the target itself is the cause. */
+const maxDoubts = 10;
+
+/** Whether an error concerns the queried study alone, and not the target as a whole. */
+function isOfStudy(thrown: unknown): thrown is DispatchError {
+  return thrown instanceof DispatchError && (thrown.code === 'target-error' || thrown.code === 'target-misconfigured');
+}
+
+function notComplete(count: number, doubt: string): DispatchError {
+  const message = `the response is incomplete, ${count} studies were received: ${doubt}`;
+  return new DispatchError('target-error', message, {
+    remedy: 'Narrow the search, raise the limit of results at the target, or check there the study that is named.',
+  });
 }
 
 export interface SeriesQuery {
@@ -67,7 +84,7 @@ export async function countInstances(
     uidTag: studyTags.StudyInstanceUID,
   };
   const found = await searchPage(http, search, { limit: 2, offset: 0 }, signal);
-  const study = found.find((one) => textOf(one, studyTags.StudyInstanceUID) === studyInstanceUid);
+  const study = found.find((one) => uidOf(one, studyTags.StudyInstanceUID) === studyInstanceUid);
   return study && numberOf(study, studyTags.NumberOfStudyRelatedInstances);
 }
 
@@ -89,7 +106,7 @@ export async function findSeries(
     const fits = [...wanted].every(([tag, key]) => matchesKey(textOf(series, tag), key));
     if (!fits) continue;
     found.push({
-      seriesInstanceUid: textOf(series, seriesTags.SeriesInstanceUID) ?? '',
+      seriesInstanceUid: uidOf(series, seriesTags.SeriesInstanceUID) ?? '',
       instanceCount: numberOf(series, seriesTags.NumberOfSeriesRelatedInstances),
       tags: named(series, seriesTags),
     });

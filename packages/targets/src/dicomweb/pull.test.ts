@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { DispatchError } from '@dicom-dispatch/core';
 import { startHttpServer, startOrthanc, type OrthancServer } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -125,6 +126,51 @@ describe('pulling by DICOMweb, from an Orthanc', () => {
     expect(found).toMatchObject([{ studyInstanceUid: '1.2', series: [{ tags: {} }, { tags: { Modality: 'CT' } }] }]);
     const filtered = await Array.fromAsync(pull.find({ series: { Modality: 'CT' } }, context(undefined, odd.url)));
     expect(filtered[0]?.series.map((one) => one.seriesInstanceUid)).toEqual(['1.2.2']);
+  });
+
+  it.each([
+    ['500', (response: ServerResponse) => response.writeHead(500).end()],
+    ['a page', (response: ServerResponse) => response.end('<html>an error</html>')],
+    ['an object', (response: ServerResponse) => response.end('{"error":"index damaged"}')],
+    ['a list without UIDs', (response: ServerResponse) => response.end('[{"00080060":{"vr":"CS","Value":["CT"]}}]')],
+  ])(
+    'lists all studies if the target answers %s to the search for the series of one, and names it',
+    async (_, fail) => {
+      const uid = (value: unknown) => ({ vr: 'UI', Value: [value] });
+      await using odd = await startHttpServer(({ path, query }, response) => {
+        if (query.get('offset') !== null) return void response.end('[]');
+        if (path.endsWith('/studies')) {
+          const uids = ['1.1', null, '1.2 ', '1.3\0', '1.2', 7];
+          return void response.end(JSON.stringify(uids.map((one) => ({ '0020000D': uid(one) }))));
+        }
+        if (path === '/studies/1.2/series') return void fail(response);
+        response.end(JSON.stringify([{ '0020000E': uid(`${path.split('/')[2]}.1\0`) }]));
+      });
+      const found: string[] = [];
+      const all = async () => {
+        for await (const { studyInstanceUid, series } of pull.find({}, context(undefined, odd.url)))
+          found.push([studyInstanceUid, ...series.map((one) => one.seriesInstanceUid)].join(' '));
+      };
+      await expect(all()).rejects.toMatchObject({
+        code: 'target-error',
+        message: expect.stringContaining('study 1.2 ('),
+      });
+      expect(found).toEqual(['1.1 1.1.1', '1.2', '1.3 1.3.1']);
+    },
+  );
+
+  it('retrieves from a service that leaves the padding on its UIDs', async () => {
+    await using padding = await startHttpServer(async ({ path, query, headers }, response) => {
+      const answer = await fetch(`${server.url}${path}?${query}`, { headers: { accept: String(headers.accept) } });
+      response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' });
+      const isSearch = headers.accept?.includes('json') === true;
+      if (!isSearch) return void response.end(Buffer.from(await answer.arrayBuffer()));
+      response.end((await answer.text()).replaceAll(/("vr"\s*:\s*"UI"[^}]*?[\d.]+)"/g, String.raw`$1\u0000"`));
+    });
+    const { kept, request } = keeping();
+    const last = await pull.retrieve(request, context(undefined, `${padding.url}/dicom-web`));
+    expect(last).toEqual({ completed: 12, failed: 0, remaining: 0 });
+    await expectIdentical(kept);
   });
 
   it('retrieves every instance identical, with progress', async () => {

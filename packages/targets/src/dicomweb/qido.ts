@@ -1,6 +1,6 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import { statusError, type HttpAnswer, type HttpConnection } from '../http/index.ts';
-import { jsonDatasets, parseJson, type JsonDataset } from './dicom-json.ts';
+import { jsonDatasets, parseJson, uidOf, type JsonDataset } from './dicom-json.ts';
 
 const pageSize = 500;
 /** A service that ignores the limit may return everything in one page; an endless one is cut off. */
@@ -36,8 +36,8 @@ export async function* searchAll(
     const { results, hasMore } = await readPage(http, query, { limit: pageSize, offset }, signal);
     let fresh = 0;
     for (const result of results) {
-      const uid = String(result[query.uidTag]?.Value?.[0] ?? '');
-      if (uid === '' || seen.has(uid)) continue;
+      const uid = uidOf(result, query.uidTag);
+      if (uid === undefined || seen.has(uid)) continue;
       if (seen.size >= maxResults) throw endless(maxResults);
       seen.add(uid);
       fresh += 1;
@@ -100,7 +100,7 @@ async function readPage(
 export function readResults(text: string, uidTag: string): JsonDataset[] | undefined {
   const json = parseJson(text);
   if (!Array.isArray(json)) return undefined;
-  const results = jsonDatasets(json).filter((one) => one[uidTag]?.Value?.length);
+  const results = jsonDatasets(json).filter((one) => uidOf(one, uidTag) !== undefined);
   return results.length === 0 && json.length > 0 ? undefined : results;
 }
 

@@ -17,6 +17,7 @@ import {
   RetrieveTally,
 } from '../pull/index.ts';
 import { countInstances, findSeries } from './find.ts';
+import { uidOf } from './dicom-json.ts';
 import { searchAll } from './qido.ts';
 import { fitsPath, searchIn } from './resource-address.ts';
 import type { DicomwebTarget } from './schema.ts';
@@ -118,8 +119,8 @@ async function listMissing(
     const uids: string[] = [];
     const oddBefore = odd.length;
     try {
-      for await (const { '00080018': uid } of searchAll(http, { ...search, uidTag: '00080018' }, signal)) {
-        const text = String(uid?.Value?.[0]);
+      for await (const result of searchAll(http, { ...search, uidTag: '00080018' }, signal)) {
+        const text = uidOf(result, '00080018') ?? '';
         // It becomes part of an address and of a file name.
         if (canRetrieve && /^[0-9.]{1,64}$/.test(text) && fitsPath(text)) uids.push(text);
         else odd.push(canRetrieve ? malformedName(text) : { sopInstanceUid: text, reason: noPath });

@@ -12,7 +12,8 @@ import { countOf, textOf, textsOf } from './texts.ts';
 /**
  * C-FIND for studies, then for the series of each (Study Root, PS3.4 section C.6.2).
  *
- * @throws DispatchError `target-error` after the last study if the receiver has cut its results: there may be more
+ * @throws DispatchError `target-error` after the last study if the receiver has cut its results, so that there may be more, or
+ *   does not list the series of a study
  */
 export async function* findStudies(
   query: FindQuery,
@@ -34,11 +35,16 @@ export async function* findStudies(
         doubts.push('its responses include a study without a Study Instance UID');
         continue;
       }
-      const { series, doubt } = await findSeries(
-        association,
-        { studyInstanceUid, filter: query.series ?? {}, expected: countOf(study['NumberOfStudyRelatedSeries']) },
-        signal,
-      );
+      const expected = countOf(study['NumberOfStudyRelatedSeries']);
+      const wanted = { studyInstanceUid, filter: query.series ?? {}, expected };
+      const { series, doubt } = await findSeries(association, wanted, signal).catch((thrown: unknown) => {
+        const isOfStudy = thrown instanceof DispatchError && thrown.code === 'target-error';
+        if (signal.aborted || !isOfStudy || doubts.length >= maxDoubts) throw thrown;
+        return {
+          series: [],
+          doubt: `it does not list the series of the study ${studyInstanceUid} (${thrown.message})`,
+        };
+      });
       if (doubt !== undefined) doubts.push(doubt);
       if (query.series && series.length === 0) continue;
       yield {
@@ -55,6 +61,9 @@ export async function* findStudies(
     await association.release();
   }
 }
+
+/** With more the receiver itself is the cause. */
+const maxDoubts = 10;
 
 interface SeriesQuery {
   readonly studyInstanceUid: string;
