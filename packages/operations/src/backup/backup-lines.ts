@@ -40,6 +40,9 @@ export class BackupFileError extends Error {
   override readonly name = 'BackupFileError';
 }
 
+/** How the text of every backup begins. */
+export const headBeginning = '{"backup":"dicom-dispatch",';
+
 export function headLine(facts: Omit<BackupHead, 'backup' | 'layout'>): string {
   return JSON.stringify({ backup: 'dicom-dispatch', layout, ...facts });
 }

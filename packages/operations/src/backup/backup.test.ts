@@ -1,4 +1,4 @@
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { ledgerKeyOf } from '@dicom-dispatch/core';
@@ -346,4 +346,28 @@ describe('a restore', () => {
     await writeFile(file, whole);
     expect(await checkBackup(file)).toMatchObject({ studies: deliveryStates.length, version: '1.2.3' });
   });
+});
+
+it('removes the part of a backup whose process was killed, and nothing else', async () => {
+  await fill();
+  const whole = join(folder.path, 'whole.gz');
+  await makeBackup(pipeline.operations, whole, options);
+  const bytes = await readFile(whole);
+  const hours = (ago: number) => new Date(Date.now() - ago * 3_600_000);
+  const put = async (name: string, content: Buffer, ago: number) => {
+    await writeFile(join(folder.path, name), content);
+    await utimes(join(folder.path, name), hours(ago), hours(ago));
+  };
+  const killed = bytes.subarray(0, bytes.length / 2);
+  await put('2026-11-29.gz.4711.part', killed, 24);
+  const others = {
+    'now.gz.4712.part': [killed, 0.1],
+    'film.4713.part': [Buffer.from('other'), 24],
+    'old.gz': [killed, 24],
+  };
+  for (const [name, [content, ago]] of Object.entries(others)) await put(name, content as Buffer, ago as number);
+  await makeBackup(pipeline.operations, file, options);
+  const names = await readdir(folder.path);
+  expect(names).toEqual(expect.arrayContaining(Object.keys(others)));
+  expect(names).not.toContain('2026-11-29.gz.4711.part');
 });

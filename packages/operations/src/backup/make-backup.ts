@@ -1,15 +1,16 @@
 import { createWriteStream } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGzip } from 'node:zlib';
+import { constants, createGzip, gunzipSync } from 'node:zlib';
 import { OperationError, type PipelineContext } from '@dicom-dispatch/pipeline';
 import { readKeys, readStudies, scanNames, type StudyEntry } from '@dicom-dispatch/state/backup';
 import { backupOf, checkFormat, currentFormat } from '@dicom-dispatch/state/keys';
 import { redisNow } from '@dicom-dispatch/state/redis';
 import {
   endLine,
+  headBeginning,
   headLine,
   keyLine,
   sections,
@@ -63,6 +64,7 @@ export async function makeBackup(context: PipelineContext, file: string, options
   }
   const counts = { studies: 0, keys: 0, deliveries: {} as Record<string, number> };
   const temporary = `${file}.${process.pid}.part`;
+  await removeLeftOvers(dirname(file));
   try {
     const out = createWriteStream(temporary, { flags: 'wx', mode: 0o600, flush: true });
     const lines = Readable.from(backupLines(context, madeAt, counts, options));
@@ -74,6 +76,31 @@ export async function makeBackup(context: PipelineContext, file: string, options
     await rm(temporary, { force: true });
     throw error;
   }
+}
+
+const abandonedAfterMs = 3_600_000;
+
+/**
+ * Removes parts of backups whose process was killed: of any name in the folder, since names often contain the date. Only files
+ * that begin as a backup, and that nobody has written to for an hour.
+ */
+async function removeLeftOvers(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  for (const path of names.filter((name) => /\.\d+\.part$/.test(name)).map((name) => join(folder, name))) {
+    try {
+      if (Date.now() - (await stat(path)).mtimeMs > abandonedAfterMs && (await isBackup(path))) await rm(path);
+    } catch {
+      // Another backup has removed it, or it belongs to somebody else.
+    }
+  }
+}
+
+/** Whether a file begins as a backup; it may end anywhere. */
+async function isBackup(path: string): Promise<boolean> {
+  await using file = await open(path);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(4_096), 0, 4_096, 0);
+  const text = gunzipSync(buffer.subarray(0, bytesRead), { finishFlush: constants.Z_SYNC_FLUSH }).toString();
+  return text.startsWith(headBeginning);
 }
 
 interface Counts extends BackupCounts {

@@ -13,6 +13,7 @@ import {
   type TempFolder,
 } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ManifestInstance } from '@dicom-dispatch/target-kit';
 import { keptIn, TestDelivery } from '@dicom-dispatch/target-kit/testing';
 import { filesUnder, fixtureStudy, largeStudy } from '../contract-suite/index.ts';
 import { rsyncHandler } from './handler.ts';
@@ -139,9 +140,10 @@ describe('rsync', () => {
   });
 
   it('removes what an rsync that was killed at the server has left, and nothing else', async () => {
-    const study = largeStudy(12_000_000);
-    const { manifest } = study.instances[0]!;
+    const study = fixtureStudy({ series: 1, instancesPerSeries: 2, rows: 2048, columns: 2048 });
+    const [manifest, second] = study.instances.map((one) => one.manifest) as [ManifestInstance, ManifestInstance];
     const folder = join(rsyncd.filesFolder, path);
+    const config = { layout: 'flat', batchBytes: '1MB', maxParallel: 1 };
     const delivery = new TestDelivery(rsyncHandler, study);
     const halfWay = async (): Promise<boolean> => {
       const names = (await readdir(folder)).filter((name) => name.startsWith('.'));
@@ -149,7 +151,7 @@ describe('rsync', () => {
       return sizes.some((size) => size > 100_000);
     };
     const killing = waitFor(halfWay, { timeoutMs: 20_000 }).then(() => rsyncd.kill('SIGKILL'));
-    const broken = await delivery.attempt(parse({ layout: 'flat', bandwidth: '4MB' }));
+    const broken = await delivery.attempt(parse({ ...config, bandwidth: '4MB' }));
     await killing;
     expect(broken.error).toMatchObject({ code: 'target-connection-lost' });
     await rsyncd.restart();
@@ -157,9 +159,18 @@ describe('rsync', () => {
     for (const name of others) await writeFile(join(folder, name), 'mine');
     const left = (await readdir(folder)).filter((name) => /^\..*\.dcm\.\w{6}$/.test(name) && !others.includes(name));
     expect(left).toHaveLength(1);
-    expect((await delivery.attempt(parse({ layout: 'flat' }))).error).toBeUndefined();
+    // Its instance arrives in an attempt that fails at the next one: what is left stays until an attempt succeeds.
+    const half = await delivery.attempt(parse(config), {
+      onChunk({ openIndex }) {
+        if (openIndex === 1) throw new DispatchError('source-error', 'the source closed the connection');
+      },
+    });
+    expect(half.error).toMatchObject({ code: 'source-error' });
+    expect(delivery.pending).toEqual([second]);
+    expect((await delivery.attempt(parse(config))).error).toBeUndefined();
     const names = (await readdir(folder)).filter((name) => name !== '.rsync-partial');
-    expect(names.sort()).toEqual([...others, `${manifest.sopInstanceUid}.dcm`].sort());
+    const whole = [manifest, second].map(({ sopInstanceUid }) => `${sopInstanceUid}.dcm`);
+    expect(names.sort()).toEqual([...others, ...whole].sort());
     expect(delivery.logged).toContainEqual(expect.objectContaining({ text: 'leftover temporary files removed' }));
   });
 

@@ -50,7 +50,8 @@ async function deliver(run: DeliveryRun<RsyncTarget>): Promise<void> {
     const transfer: Transfer = { config, signal, route: await routeTo(config, work, signal) };
     const places = placesOf(run, config.host, config.layout);
     const paths = run.pending.map(places.pathOf);
-    const leftOvers = await lookAtFolder(transfer, work, paths);
+    // Those of instances, too, that have arrived meanwhile: an attempt that failed has removed none.
+    const leftOvers = await lookAtFolder(transfer, work, run.manifest.map(places.pathOf));
     if (config.rememberPlace) await checkRemoteFolder(transfer, work, run.memory, 'set up');
     run.stage('transfer');
     const place = `${config.host} ${JSON.stringify([config.via.type, config.via.port, config.path])}`;
