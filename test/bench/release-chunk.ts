@@ -47,7 +47,15 @@ async function send(how: string, url: string, orthancStudyId: string, uid: strin
     sent() {},
     state: { get: async () => undefined, set: async () => {}, delete: async () => {} },
     memory: { get: async () => undefined, set: async () => {}, delete: async () => {} },
-    mailbox: { expect: async () => {}, leave: async () => false, look: async () => undefined, forget: async () => {} },
+    mailbox: {
+      expect: async () => {},
+      leave: async () => false,
+      look: async () => undefined,
+      forget: async () => {},
+      close: async () => undefined,
+      closed: async () => undefined,
+      doubt: async () => {},
+    },
     log: { info() {}, warn() {} },
     signal: new AbortController().signal,
   });

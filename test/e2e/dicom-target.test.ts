@@ -88,6 +88,14 @@ describe('a DICOM target in the complete system', () => {
     await system.untilDelivery(study, 'archive', ['delivered']).catch((error: unknown) => {
       throw new Error(dispatch.output(), { cause: error });
     });
+    const late = waitFor(() => report(requests[0], lease.port, 'lost'), {
+      timeoutMs: 30_000,
+      message: () => dispatch.output(),
+    });
+    expect(await late).toBe('taken');
+    const delivery = await system.untilDelivery(study, 'archive', ['delivered']);
+    expect(delivery).toMatchObject({ mayBeLost: true, confirmed: 4 });
+    expect(delivery.notice).toContain('failure for an instance to which it had committed before (0112H');
     expect(requests.length).toBe(1);
     expect(stored.sort()).toEqual([...study.datasets.keys()].sort());
     await scp.close();
@@ -95,8 +103,12 @@ describe('a DICOM target in the complete system', () => {
   });
 });
 
-/** Sends the report of an archive that found everything; undefined while nobody accepts it. */
-async function report(request: CommitmentRequest | undefined, port: number): Promise<'taken' | undefined> {
+/** Sends the report of an archive that found everything, or has lost one; undefined while nobody accepts it. */
+async function report(
+  request: CommitmentRequest | undefined,
+  port: number,
+  how: 'all' | 'lost' = 'all',
+): Promise<'taken' | undefined> {
   if (!request) return undefined;
   const association = await connect({
     host: '127.0.0.1',
@@ -110,7 +122,12 @@ async function report(request: CommitmentRequest | undefined, port: number): Pro
   }).catch(() => undefined);
   if (!association) return undefined;
   const { transactionUid, references } = request;
-  const { status } = await reportStorageCommitment(association, { transactionUid, committed: references, failed: [] });
+  const lost = how === 'lost' ? 1 : 0;
+  const { status } = await reportStorageCommitment(association, {
+    transactionUid,
+    committed: references.slice(lost),
+    failed: references.slice(0, lost).map((one) => ({ ...one, reason: 0x0112 })),
+  });
   await association.release();
   return status === 0 ? 'taken' : undefined;
 }

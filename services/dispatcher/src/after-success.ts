@@ -147,7 +147,7 @@ async function whyNotDelivered(
   if (missing.size === 0) return undefined;
   const [noted] = uncertain ?? [];
   return noted
-    ? `${noted.target} may have kept another content under a SOP Instance UID of the study: see the note on the delivery`
+    ? `${noted.target} may lack an instance, or have kept another content under a SOP Instance UID of the study: see the note on the delivery`
     : `${missing.size} of ${manifest.length} instances were sent to no target`;
 }
 

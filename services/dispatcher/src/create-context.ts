@@ -63,6 +63,7 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
   const metrics = createDispatcherMetrics(registry);
   metrics.begin(Object.keys(config.targets));
   const places = new TargetPlaces(redis, prefix);
+  const records = new Records(redis, prefix);
   await registerPlaces(places, config, log);
   const receiptPruning = setInterval(() => void pruneReceipts(config, log), pruneEveryMs).unref();
   const pruning = startPruning(() => (config.cache.folder ? cache : undefined));
@@ -94,7 +95,7 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
     tasks: new TaskRecords(redis, prefix),
     studyLocks: createStudyLocks(redis, { prefix }),
     receipts: () => openReceipts(redis, config),
-    records: new Records(redis, prefix),
+    records,
     priors: new Priors(redis, prefix),
     circuits: new Circuits(redis, prefix, options.circuitPauses),
     sharedUids: new SharedUids(redis, prefix),
@@ -102,7 +103,7 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
     places,
     stats: new TargetStats(redis, prefix),
     queues,
-    mailbox: redisMailbox(redis, prefix),
+    mailbox: redisMailbox({ redis, prefix, records, log }),
     arrivals: new ArrivalListener(redis, prefix),
     metrics,
     memory,

@@ -126,7 +126,7 @@ export interface DeliveryRecord extends DeliveryData {
   readonly notice: string | undefined;
   /**
    * Whether the target may have lost, or not stored, a confirmed instance: another instance has the same SOP Instance UID
-   * there.
+   * there, or the target has reported it.
    */
   readonly mayBeLost: boolean;
 }

@@ -3,7 +3,6 @@ import type {
   DeliveryRun,
   InstanceBytes,
   InstanceOutcome,
-  Mailbox,
   ManifestInstance,
   RunState,
   TargetHandler,
@@ -56,7 +55,7 @@ export class TestDelivery<Config extends TargetConfig> {
   /** Content of the ledger, with warnings. */
   readonly ledger = new Map<string, InstanceOutcome>();
   readonly state = new Map<string, unknown>();
-  readonly mailbox: Mailbox = memoryMailbox();
+  readonly mailbox = memoryMailbox();
   /** Values stored with the target; pass the same map to deliveries that should share it. */
   memory = new Map<string, unknown>();
   readonly logged: { readonly text: string; readonly facts: Record<string, unknown> | undefined }[] = [];

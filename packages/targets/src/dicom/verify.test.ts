@@ -9,6 +9,7 @@ import {
   encodeDataSet,
   readCommitmentRequest,
   reportStorageCommitment,
+  requestStorageCommitment,
   type CommitmentRequest,
 } from 'dicom-dimse/dataset';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -224,6 +225,9 @@ describe('verify: commitment', () => {
     expect((await allChecks(dicomHandler, config)).filter(({ result }) => result !== 'passed')).toEqual([]);
     const study = fixtureStudy({ seed: 'orthanc commits' });
     const delivery = new TestDelivery(dicomHandler, study);
+    const expected: string[] = [];
+    const { expect: expectReport } = delivery.mailbox;
+    delivery.mailbox.expect = async (name) => expectReport(name).then(() => void expected.push(name));
     const first = await delivery.attempt(config);
     expect(first.error?.message).toBeUndefined();
 
@@ -233,6 +237,27 @@ describe('verify: commitment', () => {
       Query: { SOPInstanceUID: lost },
     })) as string[];
     await orthanc.send('DELETE', `/instances/${instance}`);
+
+    // Orthanc reports once more on the closed transaction, on its own association.
+    await using _dispatcher = serving(config, delivery);
+    const asking = await connect({
+      host: '127.0.0.1',
+      port: orthanc.dicomPort,
+      callingAeTitle: 'DISPATCH',
+      calledAeTitle: orthanc.aet,
+      presentationContexts: [{ abstractSyntax: UID.storageCommitmentPushModel, transferSyntaxes: littleEndian }],
+    });
+    await requestStorageCommitment(asking, {
+      transactionUid: expected[0]?.split(':')[1] ?? '',
+      references: study.instances.map(({ manifest: { sopClassUid = '', sopInstanceUid } }) => ({
+        sopClassUid,
+        sopInstanceUid,
+      })),
+    });
+    await asking.release();
+    await waitFor(() => delivery.mailbox.doubts.length === 1);
+    expect(delivery.mailbox.doubts[0]?.text).toContain('(0112H No such object instance)');
+
     const another = new TestDelivery(dicomHandler, study);
     for (const [uid, outcome] of delivery.ledger) another.ledger.set(uid, outcome);
     const missing = await another.attempt(config);
@@ -486,6 +511,64 @@ describe('verify: commitment', () => {
       expect(await reportFromOutside(request!)).toBe(0x0110);
     });
 
+    it('a failure after the commitment is noted with the delivery, once, and only if it comes from the receiver', async () => {
+      await using scp = await silent();
+      const { delivery, uids } = await pending(scp, 'after the commitment');
+      await using _dispatcher = serving(scp.config, delivery);
+      const [request] = scp.requests;
+      const late = (report: Parameters<typeof reportFromOutside>[2], of = request!) =>
+        reportFromOutside(of, undefined, report);
+      await waitFor(async () => (await late({})) === 0);
+      expect((await delivery.attempt(scp.config)).error?.message).toBeUndefined();
+
+      const lacking = uids[1]!;
+      expect(await late({ lacking, from: 'OTHER' })).toBe(0x0110);
+      expect(await late({ lacking }, { ...request!, transactionUid: '2.25.1' })).toBe(0x0110);
+      const other = { sopClassUid: '1.2', sopInstanceUid: '1.2.3' };
+      expect(await late({ lacking: '1.2.3' }, { ...request!, references: [other] })).toBe(0x0110);
+      expect(await late({})).toBe(0x0110);
+      expect(delivery.mailbox.doubts).toEqual([]);
+
+      expect(await late({ lacking })).toBe(0);
+      expect(delivery.mailbox.doubts).toEqual([
+        { deliveryId: 'test-delivery', text: expect.stringContaining('for an instance to which it had committed') },
+      ]);
+      expect(delivery.mailbox.doubts[0]?.text).toContain('0112H No such object instance');
+      expect(delivery.pending).toEqual([]);
+      expect(await late({ lacking })).toBe(0x0110);
+      expect(delivery.mailbox.doubts.length).toBe(1);
+    });
+
+    it('a failure that was reported and sent again is not noted when it is reported once more', async () => {
+      await using scp = await silent();
+      const { delivery, uids } = await pending(scp, 'reported twice');
+      await using _dispatcher = serving(scp.config, delivery);
+      const lacking = uids[1]!;
+      const [request] = scp.requests;
+      await waitFor(async () => (await reportFromOutside(request!, undefined, { lacking })) === 0);
+      expect((await delivery.attempt(scp.config)).error).toMatchObject({ code: 'verify-missing' });
+      expect(await reportFromOutside(request!, undefined, { lacking })).toBe(0x0110);
+      expect(delivery.mailbox.doubts).toEqual([]);
+    });
+
+    it('a failure counts that arrives after the commitment was read, and before its transaction is closed', async () => {
+      await using scp = await silent();
+      const { delivery, uids } = await pending(scp, 'while it is read');
+      await using _dispatcher = serving(scp.config, delivery);
+      const [request] = scp.requests;
+      await waitFor(async () => (await reportFromOutside(request!)) === 0);
+      const { close } = delivery.mailbox;
+      let status: number | undefined;
+      delivery.mailbox.close = async <T>(name: string, facts: unknown) => {
+        status ??= await reportFromOutside(request!, undefined, { lacking: uids[1]! });
+        return close<T>(name, facts);
+      };
+      expect((await delivery.attempt(scp.config)).error).toMatchObject({ code: 'verify-missing' });
+      expect(status).toBe(0);
+      expect(delivery.pending.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual([uids[1]]);
+      expect(delivery.mailbox.doubts).toEqual([]);
+    });
+
     it('on two transactions: the result of the newer one counts, in any order of arrival', async () => {
       for (const isOldFirst of [true, false]) {
         await using scp = await silent();
@@ -581,14 +664,19 @@ describe('verify: commitment', () => {
   async function reportFromOutside(
     { transactionUid, references }: CommitmentRequest,
     tls?: ConnectOptions['tls'],
-    { lacking, both, reason = 0x0112 }: { lacking?: string; both?: string; reason?: number } = {},
+    {
+      lacking,
+      both,
+      reason = 0x0112,
+      from = 'ARCHIVE',
+    }: { lacking?: string; both?: string; reason?: number; from?: string } = {},
   ): Promise<number | undefined> {
     const association = await connect({
       host: '127.0.0.1',
       port: lease.port,
       tls,
       associationTimeoutMs: 2_000,
-      callingAeTitle: 'ARCHIVE',
+      callingAeTitle: from,
       calledAeTitle: 'DISPATCH',
       presentationContexts: [{ abstractSyntax: UID.storageCommitmentPushModel, transferSyntaxes: littleEndian }],
       roles: [{ sopClassUid: UID.storageCommitmentPushModel, scu: false, scp: true }],

@@ -1,6 +1,7 @@
 import { isUid, type IncomingNRequest, type NAnswer } from 'dicom-dimse';
 import { readCommitmentReport, type CommitmentReport } from 'dicom-dimse/dataset';
 import type { Mailbox } from '@dicom-dispatch/target-kit';
+import { noteContradiction } from './closed-transaction.ts';
 
 const processingFailure = 0x0110;
 const noSuchEventType = 0x0113;
@@ -19,7 +20,8 @@ export const reportArrived = new EventTarget();
 
 /**
  * Puts an N-EVENT-REPORT (PS3.4 section J.3.3) into the mailbox, for the dispatcher that requested it. An unexpected report
- * is rejected, so that it may be sent again; so is one that cannot be stored now.
+ * is rejected, so that it may be sent again; so is one that cannot be stored now. A failure that contradicts a report that was
+ * read is noted with its delivery.
  */
 export async function takeReport(request: IncomingNRequest, mailboxes: Iterable<Mailbox>): Promise<NAnswer> {
   if (!eventTypes.has(request.typeId)) return { status: noSuchEventType };
@@ -31,6 +33,11 @@ export async function takeReport(request: IncomingNRequest, mailboxes: Iterable<
     if (!isKept) continue;
     reportArrived.dispatchEvent(new Event('report'));
     return { status: 0 };
+  }
+  const from = request.association.peer.aeTitle;
+  for (const mailbox of mailboxes) {
+    const isNoted = noteContradiction(mailbox, mailboxName(report.transactionUid), report, from);
+    if (await isNoted.catch(() => false)) return { status: 0 };
   }
   return { status: processingFailure };
 }

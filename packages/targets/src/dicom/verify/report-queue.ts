@@ -2,6 +2,7 @@ import type { CommitmentReport } from 'dicom-dimse/dataset';
 import type { Mailbox } from '@dicom-dispatch/target-kit';
 import { cancelledError } from '@dicom-dispatch/target-kit/flow';
 import { mailboxName, reportArrived } from './commitment-reports.ts';
+import type { ClosedTransaction } from './closed-transaction.ts';
 
 /** A report may have arrived at another dispatcher: interval of mailbox checks. */
 const lookEveryMs = 1_000;
@@ -33,7 +34,17 @@ export class ReportQueue {
     this.#open.add(transactionUid);
   }
 
-  /** Its report was processed, or is no longer expected. */
+  /**
+   * Its report was read. Facts about it are kept, for a later report that contradicts it.
+   *
+   * @returns the report at this moment: another one may have been added to the one that was read
+   */
+  async conclude(transactionUid: string, facts: ClosedTransaction): Promise<CommitmentReport | undefined> {
+    this.#open.delete(transactionUid);
+    return this.#mailbox.close<CommitmentReport>(mailboxName(transactionUid), facts);
+  }
+
+  /** Its report is no longer expected. */
   async forget(transactionUid: string): Promise<void> {
     this.#open.delete(transactionUid);
     await this.#mailbox.forget(mailboxName(transactionUid));

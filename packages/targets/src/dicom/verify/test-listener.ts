@@ -8,6 +8,9 @@ const nobody: Mailbox = {
   leave: async () => false,
   look: async () => undefined,
   forget: async () => {},
+  close: async () => undefined,
+  closed: async () => undefined,
+  doubt: async () => {},
 };
 
 /**

@@ -1,9 +1,11 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import type { Association } from 'dicom-dimse';
+import type { CommitmentReport } from 'dicom-dimse/dataset';
 import type { DeliveryRun, ManifestInstance } from '@dicom-dispatch/target-kit';
 import { dicomError } from '../errors.ts';
 import type { AnyDicomTarget, DicomListener } from '../schema.ts';
 import { askCommitment, openForCommitment } from './ask-commitment.ts';
+import { closedTransaction } from './closed-transaction.ts';
 import { CommitmentState } from './commitment-state.ts';
 import { judgeReport, type NotCommitted } from './judge-report.ts';
 import { isTakenByUs, openReportListener } from './report-listener.ts';
@@ -53,7 +55,7 @@ export async function verifyByCommitment(
       else hold = setTimeout(() => void asking.release(), sameAssociationMs);
     }
     reports.limit(timeout);
-    await settle(run, byUid, state, await collect(byUid, state, reports));
+    await settle(run, byUid, state, await collect(run, byUid, state, reports));
     for (const { transactionUid } of state.transactions) await reports.forget(transactionUid);
   } catch (error) {
     association?.abort();
@@ -81,6 +83,7 @@ async function openListener(
 
 /** Processes reports until each instance has its result, or no more arrive. */
 async function collect(
+  run: DeliveryRun<AnyDicomTarget>,
   byUid: ReadonlyMap<string, readonly ManifestInstance[]>,
   state: CommitmentState,
   reports: ReportQueue,
@@ -89,20 +92,36 @@ async function collect(
   const isOpen = (uid: string): boolean =>
     !state.committed.has(uid) && !not.missing.has(uid) && !not.refused.has(uid) && !not.later.has(uid);
   while ([...byUid.keys()].some(isOpen)) {
-    const report = await reports.next();
-    if (!report) {
+    const next = await reports.next();
+    if (!next) {
       state.allOverdue();
       break;
     }
-    const asked = state.transactions.find((one) => one.transactionUid === report.transactionUid);
-    const classes = new Map(asked?.sopInstanceUids.map((uid) => [uid, byUid.get(uid)?.[0]?.sopClassUid]));
+    const asked = state.transactions.find((one) => one.transactionUid === next.transactionUid)?.sopInstanceUids ?? [];
+    const report = await closeTransaction(run, reports, next, asked);
+    const classes = new Map(asked.map((uid) => [uid, byUid.get(uid)?.[0]?.sopClassUid]));
     judgeReport(report, classes, state.committed, not);
     const superseded = state.answered(report.transactionUid);
     await state.save();
-    for (const transactionUid of [report.transactionUid, ...superseded]) await reports.forget(transactionUid);
+    for (const transactionUid of superseded) await reports.forget(transactionUid);
   }
   await state.save();
   return not;
+}
+
+/** Until it is closed, a failure may be added to a report. @returns the report with all of them */
+async function closeTransaction(
+  { deliveryId, config }: DeliveryRun<AnyDicomTarget>,
+  reports: ReportQueue,
+  next: CommitmentReport,
+  asked: readonly string[],
+): Promise<CommitmentReport> {
+  const close = async (report: CommitmentReport): Promise<CommitmentReport> => {
+    const facts = closedTransaction(report, asked, { deliveryId, aeTitle: config.calledAeTitle });
+    return (await reports.conclude(report.transactionUid, facts)) ?? report;
+  };
+  // The facts of the second time include what was added before the first.
+  return close(await close(next));
 }
 
 async function settle(
