@@ -14,6 +14,10 @@ export interface XnatInstance {
 interface XnatSession {
   readonly label: string;
   readonly instances: Map<string, XnatInstance>;
+  /** What it lists: the instances as it was built last. */
+  listed?: Map<string, XnatInstance>;
+  /** As in the listing of the prearchive: RECEIVING, READY, CONFLICT, ERROR … */
+  status: string;
 }
 
 /**
@@ -84,9 +88,8 @@ function answer(xnat: XnatStandIn, request: RecordedRequest, response: ServerRes
   }
   if (route === 'POST /data/services/import') return takeInstance(xnat, request, response);
   if (route === 'POST /data/services/archive') return archive(xnat, request, response);
-  if (request.method === 'POST' && request.query.get('action') === 'commit') {
-    xnat.committed.push(request.path);
-    return void response.end();
+  if (request.path.startsWith('/data/prearchive/projects/') && !request.path.includes('/scans')) {
+    return prearchive(xnat, request, response);
   }
   if (route === 'GET /data/projects') return void response.end('{"ResultSet":{"Result":[]}}');
   if (request.method === 'GET' && request.path.includes('/scans')) return scans(xnat, request, response);
@@ -120,12 +123,39 @@ function takeInstance(xnat: XnatStandIn, request: RecordedRequest, response: Ser
   if (sopInstanceUid === undefined) return void response.writeHead(400).end('unable to read DICOM object');
   const known = query.get('PROJECT_ID') === project ? project : 'Unassigned';
   const path = `/prearchive/projects/${known}/20240615_120000123/${label}`;
-  const session = xnat.prearchive.get(path) ?? { label: `${subject}/${label}`, instances: new Map() };
+  const wholeLabel = `${subject}/${label}`;
+  const session: XnatSession = xnat.prearchive.get(path) ?? { label: wholeLabel, instances: new Map(), status: '' };
+  session.status = 'RECEIVING';
   const name = `${(names += 1)}.dcm`;
   const seriesInstanceUid = seriesOf(request.body);
   session.instances.set(sopInstanceUid, { sopInstanceUid, seriesInstanceUid, name, bytes: request.body });
   xnat.prearchive.set(path, session);
   response.end(`/data${path}\r\n`);
+}
+
+/** Builds or commits a session, or lists it or all of the project. */
+function prearchive(xnat: XnatStandIn, request: RecordedRequest, response: ServerResponse): void {
+  const path = request.path.slice('/data'.length);
+  if (request.method === 'GET') {
+    if (request.query.get('format') !== 'json') return unknown(xnat, request.path, response);
+    const all = [...xnat.prearchive].filter(([key]) => key === path || key.startsWith(`${path}/`));
+    const rows = all.map(([key, { status }]) => {
+      const [, , , , timestamp, folderName] = key.split('/');
+      return { project, timestamp, folderName, name: folderName, status, url: key };
+    });
+    return void response.end(JSON.stringify({ ResultSet: { Result: rows } }));
+  }
+  const action = request.query.get('action');
+  if (request.method !== 'POST' || (action !== 'build' && action !== 'commit')) {
+    return unknown(xnat, `${request.path} ${action}`, response);
+  }
+  const session = xnat.prearchive.get(path);
+  // As XNAT: the two actions answer differently.
+  if (!session) return void response.writeHead(action === 'build' ? 500 : 404).end();
+  session.listed = new Map(session.instances);
+  session.status = 'READY';
+  if (action === 'commit') xnat.committed.push(request.path);
+  response.end(`${request.path}\r\n`);
 }
 
 function archive(xnat: XnatStandIn, request: RecordedRequest, response: ServerResponse): void {
@@ -157,7 +187,7 @@ function scans(xnat: XnatStandIn, request: RecordedRequest, response: ServerResp
     return unknown(xnat, request.path, response);
   }
   const archived = /^\/projects\/TRIAL\/subjects\/([^/]+)\/experiments\/([^/]+)$/.exec(path);
-  const instances = archived ? xnat.archive.get(`${archived[1]}/${archived[2]}`) : xnat.prearchive.get(path)?.instances;
+  const instances = archived ? xnat.archive.get(`${archived[1]}/${archived[2]}`) : xnat.prearchive.get(path)?.listed;
   if (!instances) return void response.writeHead(404).end('<html>no such session</html>');
   const series = [...Map.groupBy(instances.values(), ({ seriesInstanceUid }) => seriesInstanceUid)];
   const files = series[Number(scan) - 1]?.[1] ?? [];

@@ -1,6 +1,7 @@
-import { foreignAnswer, notArchived, xnatError } from './errors.ts';
+import { elsewhere, foreignAnswer, locked, notArchived, xnatError } from './errors.ts';
 import type { XnatPlace } from './import-instance.ts';
 import type { XnatTarget } from './schema.ts';
+import { leftPrearchive } from './prearchive-session.ts';
 import type { XnatLogin } from './xnat-login.ts';
 
 export interface ArchiveRequest {
@@ -14,7 +15,8 @@ export interface ArchiveRequest {
 /**
  * `POST /data/services/archive`: archives a complete session from the prearchive.
  *
- * @returns whether the response confirms it; false if the prearchive does not have the session (404)
+ * @returns whether the response confirms it; false if the prearchive does not have the session (404), or XNAT redirects to the
+ * archive, as it does for a project that archives automatically: the archive shows then whether it has the session
  */
 export async function archiveSession(login: XnatLogin, request: ArchiveRequest, signal: AbortSignal): Promise<boolean> {
   const { project, subject, session } = request.place;
@@ -34,21 +36,18 @@ export async function archiveSession(login: XnatLogin, request: ArchiveRequest, 
   const { status } = answer;
   if (status >= 200 && status < 300) {
     // The address in the archive, or nothing: never a page or JSON.
-    if (/^[<{[]/.test((await answer.text(100_000)).trim())) throw foreignAnswer('the archiving');
+    const path = (await answer.text(100_000)).trim();
+    if (/^[<{[]/.test(path)) throw foreignAnswer('the archiving');
+    if (path.includes('/projects/') && !path.includes(`/projects/${project}/`)) throw elsewhere(project);
     return true;
   }
+  // XNAT rejects a second operation on a session in this way, too.
+  if (status === 403 && /in progress/i.test(await answer.text(100_000))) throw await locked(answer, 'the archiving');
   if (status === 401 || status === 403 || status === 423 || status === 429 || status >= 502) {
     throw await xnatError(answer, 'the archiving');
   }
+  if (status === 301 || status === 303) return leftPrearchive(answer, 'the archiving');
   await answer.discard();
   if (status !== 404) throw notArchived(status);
   return false;
-}
-
-/** `action=commit`: marks the session in the prearchive as complete, so that it is built and can be reviewed. */
-export async function commitSession(login: XnatLogin, source: string, signal: AbortSignal): Promise<void> {
-  const answer = await login.request({ method: 'POST', path: `/data${source}?action=commit`, signal });
-  if (answer.status >= 300 && answer.status !== 404) throw await xnatError(answer, 'the commit of the session');
-  // An address, or nothing: never a page.
-  if ((await answer.text(100_000)).trim().startsWith('<')) throw foreignAnswer('the commit of the session');
 }

@@ -3,11 +3,16 @@ import { statusError, type HttpAnswer } from '../http/index.ts';
 
 /** A refusal by XNAT, as a DispatchError. Its pages of text are not shown: they may quote a dataset. */
 export async function xnatError(answer: HttpAnswer, what: string): Promise<DispatchError> {
-  await answer.discard();
   const { status, retryAfterMs } = answer;
-  if (status === 423)
-    return of('target-busy', `XNAT answered ${what} with 423: the session is locked by another request`);
+  if (status === 423) return locked(answer, what);
+  await answer.discard();
   return statusError(status, { what, retryAfterMs });
+}
+
+/** Another request changes the session at this moment. */
+export async function locked(answer: HttpAnswer, what: string): Promise<DispatchError> {
+  await answer.discard();
+  return of('target-busy', `XNAT answered ${what} with ${answer.status}: the session is locked by another request`);
 }
 
 /** The answer to the upload of one instance. */
@@ -66,6 +71,14 @@ export function missingInArchive(count: number): DispatchError {
 export function nowhere(): DispatchError {
   return of('finalize-failed', 'XNAT has the complete session neither in its prearchive nor in its archive', {
     remedy: 'Search for the session in XNAT. If it was deleted there, route the study again.',
+  });
+}
+
+/** The session is in the prearchive, but not ready for a review. */
+export function notBuilt(status: string): DispatchError {
+  return of('finalize-failed', `XNAT has the session in its prearchive with the status ${status.slice(0, 40)}`, {
+    stage: 'finalize',
+    remedy: 'Open the session in the prearchive of XNAT: it shows the problem.',
   });
 }
 

@@ -2,10 +2,11 @@ import { contractVersion, type DeliveryRun, type TargetHandler } from '@dicom-di
 import { inLanes } from '@dicom-dispatch/target-kit/flow';
 import { HttpConnection } from '../http/index.ts';
 import { xnatAbout } from './about.ts';
-import { archiveSession, commitSession } from './archive-session.ts';
+import { archiveSession } from './archive-session.ts';
 import { nowhere } from './errors.ts';
 import { importInstance, placeOf, type XnatPlace } from './import-instance.ts';
 import { openXnatInventory } from './inventory.ts';
+import { commitSession, openSessions } from './prearchive-session.ts';
 import { xnatTarget, type XnatTarget } from './schema.ts';
 import { testXnat } from './test-connection.ts';
 import { accepted, hasArchived, verifyArchived } from './verify-archived.ts';
@@ -42,8 +43,9 @@ async function deliver(run: DeliveryRun<XnatTarget>): Promise<void> {
     await run.state.set(unfiledKey, { paths, before, filing: true } satisfies Unfiled);
     let isGone = false;
     for (const source of unfiled.paths) {
-      if (config.destination === 'prearchive') await commitSession(login, source, signal);
-      else {
+      if (config.destination === 'prearchive') {
+        isGone = !(await commitSession(login, source, { signal, timeoutMs: config.timeout })) || isGone;
+      } else {
         const overwrite = config.overwrite === 'delete' && !unfiled.whole ? 'append' : config.overwrite;
         const request = { source, place, overwrite, triggerPipelines: config.triggerPipelines };
         isGone = !(await archiveSession(login, request, signal)) || isGone;
@@ -62,8 +64,8 @@ async function deliver(run: DeliveryRun<XnatTarget>): Promise<void> {
 async function transfer(run: DeliveryRun<XnatTarget>, login: XnatLogin, place: XnatPlace): Promise<Sent> {
   const earlier = await run.state.get<Unfiled>(unfiledKey);
   if (!earlier && run.config.destination === 'archive') await verifyArchived(run, login, place);
-  const paths = new Set(earlier?.paths);
   const before = earlier?.before ?? confirmedBefore(run);
+  const paths = new Set(earlier?.paths ?? (await leftByEarlier(run, login, place, before)));
   const { quarantined } = await inLanes(
     run,
     { lanes: run.config.maxParallel, asPart10: true },
@@ -80,6 +82,20 @@ async function transfer(run: DeliveryRun<XnatTarget>, login: XnatLogin, place: X
   const whole = Object.keys(before).length === 0;
   const filing = earlier?.filing === true && run.pending.length === 0;
   return { paths: [...paths], before, whole, filing, quarantined: [...quarantined, ...(run.quarantined ?? [])] };
+}
+
+/**
+ * Sessions of the study that an earlier delivery has left in the prearchive before they were complete: they are verified and
+ * committed with this one. Those that a reviewer has archived, moved or deleted are not searched.
+ */
+async function leftByEarlier(
+  { config, signal }: DeliveryRun<XnatTarget>,
+  login: XnatLogin,
+  place: XnatPlace,
+  before: Readonly<Record<string, number>>,
+): Promise<string[]> {
+  const isReviewed = config.destination === 'prearchive' && Object.keys(before).length > 0;
+  return isReviewed ? openSessions(login, place, signal) : [];
 }
 
 /** Instances that an earlier delivery brought, by series: they are not in the session that is filled now. */

@@ -1,8 +1,9 @@
 import type { DeliveryRun, ManifestInstance } from '@dicom-dispatch/target-kit';
 import { compareCount, countSessions } from './count-instances.ts';
-import { missingInSession } from './errors.ts';
+import { missingInSession, notBuilt } from './errors.ts';
 import type { XnatPlace } from './import-instance.ts';
 import type { XnatTarget } from './schema.ts';
+import { buildSession, sessionStatus } from './prearchive-session.ts';
 import { accepted, hasArchived } from './verify-archived.ts';
 import type { XnatLogin } from './xnat-login.ts';
 
@@ -35,6 +36,12 @@ export async function verifySession(
   place: XnatPlace,
   sent: Sent,
 ): Promise<void> {
+  for (const path of sent.paths) {
+    if (await buildSession(login, path, run.signal)) continue;
+    // One that was filed before may have been archived meanwhile.
+    const status = sent.filing ? undefined : await sessionStatus(login, path, run.signal);
+    if (status !== undefined) throw notBuilt(status);
+  }
   const count = await countSessions(login, sent.paths, run.signal);
   const there = accepted(run, sent.quarantined);
   // The attempt that filed it has verified it.
