@@ -39,6 +39,8 @@ export interface TargetReceipt {
     readonly deliveryId: string;
     readonly state: DeliveryState;
     readonly place: string;
+    /** A doubt about confirmed instances: the target may show other content, or lack them. */
+    readonly notice?: string;
   }[];
   readonly delivered: number;
   readonly quarantined: number;
@@ -104,7 +106,12 @@ async function receiptOf(context: PipelineContext, deliveries: readonly Delivery
   return {
     target: first?.target ?? '',
     transform: first?.transform?.name,
-    deliveries: deliveries.map(({ deliveryId, state, place = '' }) => ({ deliveryId, state, place })),
+    deliveries: deliveries.map(({ deliveryId, state, place = '', notice }) => ({
+      deliveryId,
+      state,
+      place,
+      ...(notice !== undefined && { notice }),
+    })),
     delivered: count('delivered'),
     quarantined: count('quarantined'),
     withoutDetails: lines.filter((line) => line.state === 'delivered' && line.seriesInstanceUid === undefined).length,

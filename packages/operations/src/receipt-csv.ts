@@ -17,12 +17,13 @@ const columns = [
   'attempt',
   'delivery',
   'answer',
+  'note',
 ] as const;
 
 /** A receipt as CSV (RFC 4180), a line for each instance. */
 export function receiptCsv(receipt: StudyReceipt): string {
   const { source, studyInstanceUid, orthancStudyId } = receipt;
-  const rows = receipt.targets.flatMap(({ target, transform, lines }) =>
+  const rows = receipt.targets.flatMap(({ target, transform, deliveries, lines }) =>
     lines.map((line) => [
       source,
       studyInstanceUid,
@@ -39,6 +40,7 @@ export function receiptCsv(receipt: StudyReceipt): string {
       String(line.attempt),
       line.deliveryId,
       line.answer,
+      deliveries.find(({ deliveryId }) => deliveryId === line.deliveryId)?.notice ?? '',
     ]),
   );
   return [columns, ...rows].map((row) => csvLine(row)).join('');

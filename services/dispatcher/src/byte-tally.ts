@@ -4,33 +4,37 @@ import type { Tally } from '@dicom-dispatch/sources';
 /** Counts the bytes of one instance after the guard, and computes their digest. */
 export class ByteTally implements Tally {
   readonly #digest: 'sha256' | 'none';
+  readonly #onWhole: (tally: ByteTally) => void;
   #hash: Hash | undefined;
   #sizeBytes = 0;
   #isWhole = false;
   #sha256: string | undefined;
 
-  constructor(digest: 'sha256' | 'none') {
+  /** @param onWhole - called when all bytes were passed on */
+  constructor(digest: 'sha256' | 'none', onWhole: (tally: ByteTally) => void = () => {}) {
     this.#digest = digest;
+    this.#onWhole = onWhole;
   }
 
   add(chunk: Uint8Array, isLast: boolean): void {
     this.#sizeBytes += chunk.length;
-    if (this.#digest === 'none') {
-      if (isLast) this.#isWhole = true;
-    } else if (isLast && this.#sizeBytes === chunk.length) {
-      // Almost every small instance is one chunk: one call, and no object of the crypto library that must be collected.
-      this.#sha256 = hash('sha256', chunk);
-      this.#isWhole = true;
-    } else {
-      this.#hash ??= createHash('sha256');
-      this.#hash.update(chunk);
-      if (isLast) this.end();
+    if (this.#digest === 'sha256') {
+      if (isLast && this.#sizeBytes === chunk.length) {
+        // Almost every small instance is one chunk: one call, and no object of the crypto library that must be collected.
+        this.#sha256 = hash('sha256', chunk);
+      } else {
+        this.#hash ??= createHash('sha256');
+        this.#hash.update(chunk);
+      }
     }
+    if (isLast) this.end();
   }
 
   end(): void {
+    if (this.#isWhole) return;
     this.#isWhole = true;
     if (this.#digest === 'sha256') this.#sha256 ??= (this.#hash ?? createHash('sha256')).digest('hex');
+    this.#onWhole(this);
   }
 
   /** For an instance whose bytes were all passed on; undefined for others. */

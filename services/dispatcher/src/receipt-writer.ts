@@ -8,7 +8,10 @@ export class ReceiptWriter {
   readonly #config: Pick<ReceiptsConfig, 'enabled' | 'digest'>;
   readonly #place: string;
   readonly #attempt: number;
-  /** Of the instances in transit, by their id in the source. */
+  /**
+   * Of the instances in transit, by their id in the source: of the opening that was read completely last. A handler may open an
+   * instance a second time, to compare it with what is at the target before it sends the first.
+   */
   readonly #tallies = new Map<string, ByteTally>();
 
   constructor(config: Pick<ReceiptsConfig, 'enabled' | 'digest'>, place: string, attempt: number) {
@@ -17,12 +20,10 @@ export class ReceiptWriter {
     this.#attempt = attempt;
   }
 
-  /** Passed to the opener of the instance. An instance that is opened again starts again. */
+  /** Passed to the opener of the instance. */
   opening({ sourceId }: ManifestInstance): Tally | undefined {
     if (!this.#config.enabled) return undefined;
-    const tally = new ByteTally(this.#config.digest);
-    this.#tallies.set(sourceId, tally);
-    return tally;
+    return new ByteTally(this.#config.digest, (tally) => this.#tallies.set(sourceId, tally));
   }
 
   /** @param answer - response of the target */

@@ -32,6 +32,7 @@ function formatReceipt({ source, studyInstanceUid, orthancStudyId, targets }: St
     const shape = one.transform === undefined ? '' : ` (${one.transform})`;
     return [
       `\n${one.target}${shape}: ${counts.join(', ')}`,
+      ...one.deliveries.flatMap(({ notice }) => (notice === undefined ? [] : [`  ! ${notice}`])),
       formatTable(
         ['instance', 'state', 'size', 'sha256', 'confirmed', 'attempt', 'answer', 'where'],
         one.lines.map((line) => [

@@ -61,6 +61,7 @@ function ofTarget(one: TargetReceipt): Html {
         one.withoutDetails > 0 && html`; the details of ${number(one.withoutDetails)} are no longer stored`
       }.
     </p>
+    ${one.deliveries.map(({ notice }) => notice !== undefined && html`<p class="note warn">${notice}</p>`)}
     ${
       shown.length === 0
         ? empty('Nothing confirmed', 'The target has not confirmed an instance of this study.')

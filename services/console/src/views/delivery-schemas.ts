@@ -262,7 +262,14 @@ export const studyReceipt = z.object({
     z.object({
       target: z.string(),
       transform: z.string().optional(),
-      deliveries: z.array(z.object({ deliveryId: z.string(), state: z.enum(deliveryStates), place: z.string() })),
+      deliveries: z.array(
+        z.object({
+          deliveryId: z.string(),
+          state: z.enum(deliveryStates),
+          place: z.string(),
+          notice: z.string().optional().describe('remarks on the delivery, also on a successful one'),
+        }),
+      ),
       delivered: z.number().int(),
       quarantined: z.number().int(),
       withoutDetails: z.number().int().describe('confirmed, but without recorded size and response'),
