@@ -7,7 +7,7 @@ import { readStored, type StoredInstance } from './stored-instance.ts';
 import type { Uploaded } from './upload.ts';
 
 interface Sent {
-  readonly uploaded: Uploaded;
+  readonly uploaded: Pick<Uploaded, 'id' | 'sentBytes' | 'md5'>;
   /** Opens the sent data again. */
   open(): Promise<InstanceBytes>;
 }
@@ -25,7 +25,7 @@ export async function isSameContent(http: HttpConnection, { uploaded, open }: Se
   return there !== undefined && there === here;
 }
 
-async function hasSameBytes(stored: StoredInstance, uploaded: Uploaded, open: Sent['open']): Promise<boolean> {
+async function hasSameBytes(stored: StoredInstance, uploaded: Sent['uploaded'], open: Sent['open']): Promise<boolean> {
   if (stored.sizeBytes !== undefined && stored.sizeBytes !== uploaded.sentBytes) return false;
   const sent = uploaded.md5 ?? (await read(open, md5Of));
   return (await stored.md5()) === sent;

@@ -7,6 +7,7 @@ import { orthancPuller } from './pull.ts';
 import { readSystem } from './read-system.ts';
 import { orthancTarget, type OrthancTarget } from './schema.ts';
 import { testOrthanc } from './test-connection.ts';
+import { Unanswered } from './unanswered.ts';
 import { uploadInstance } from './upload-instance.ts';
 
 export const orthancHandler: TargetHandler<OrthancTarget> = {
@@ -34,9 +35,10 @@ async function deliver(run: DeliveryRun<OrthancTarget>): Promise<void> {
     run.stage('transfer');
     const large = new Gate(largeAtOnce);
     const suspects = await Suspects.load(run);
+    const unanswered = await Unanswered.load(run);
     const send = withSuspects(suspects, async (opened, { signal }) => {
       using _place = opened.instance.sizeBytes >= largeBytes ? await large.enter(signal) : undefined;
-      return await uploadInstance(run, http, opened, signal);
+      return await uploadInstance(run, http, { opened, unanswered }, signal);
     });
     try {
       await inLanes(run, { lanes: config.maxParallel, failuresInRow }, send);

@@ -25,13 +25,14 @@ export async function isOfInstance(
   return parsed.success && parsed.data.MainDicomTags.SOPInstanceUID === instance.sopInstanceUid;
 }
 
-function idOf(
+/** As Orthanc computes it from patient ID, study, series and instance. */
+export function idOf(
   { studyInstanceUid, seriesInstanceUid, sopInstanceUid }: ManifestInstance,
   { study }: StudyTags,
-): string | undefined {
+): string {
   const digest = hash(
     'sha1',
     [study['PatientID']?.trim() ?? '', studyInstanceUid, seriesInstanceUid, sopInstanceUid].join('|'),
   );
-  return digest.match(/.{8}/g)?.join('-');
+  return (digest.match(/.{8}/g) ?? []).join('-');
 }

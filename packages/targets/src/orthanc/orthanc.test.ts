@@ -283,6 +283,50 @@ describe('the orthanc target', () => {
       expect(delivery.ledger.get(bad)).toMatchObject({ kind: 'quarantined' });
     });
 
+    it('an instance whose response did not arrive in time is asked for, and not sent again if it is there', async () => {
+      const one = fixtureStudy({ seed: 'unanswered', series: 1, instancesPerSeries: 2 });
+      let isSilent = true;
+      let posts = 0;
+      await using gateway = await startHttpServer(async ({ method, path, body }, response) => {
+        if (method === 'POST') posts += 1;
+        const answer = await fetch(`${plain.url}${path}`, {
+          method,
+          ...(method === 'POST' && { body: new Uint8Array(body) }),
+        });
+        if (method === 'POST' && isSilent) return;
+        response.writeHead(answer.status).end(Buffer.from(await answer.arrayBuffer()));
+      });
+      const delivery = new TestDelivery(orthancHandler, one);
+      const config = parse({ url: gateway.url, timeout: '2s', maxParallel: 1 });
+      expect((await delivery.attempt(config)).error).toMatchObject({ code: 'instance-failed' });
+      const sent = posts;
+      expect(sent).toBeGreaterThan(0);
+      isSilent = false;
+      const next = await delivery.attempt(config);
+      expect(next.error).toBeUndefined();
+      const answers = [...next.reported.values()].map((outcome) => outcome.kind === 'delivered' && outcome.answer);
+      expect(answers.filter((answer) => String(answer).startsWith('there with the same content, ')).length).toBe(sent);
+      expect(posts).toBe(one.instances.length);
+    });
+
+    it('an instance without a response is sent again if the target has other content, or none', async () => {
+      const one = fixtureStudy({ seed: 'unanswered before', series: 1, instancesPerSeries: 1 });
+      const delivery = new TestDelivery(orthancHandler, one);
+      const { sourceId } = one.instances[0]!.manifest;
+      delivery.state.set('orthanc-unanswered', [sourceId]);
+      expect((await delivery.attempt(parse())).reported.size).toBe(1);
+      const changed = fixtureStudy({
+        seed: 'unanswered before',
+        series: 1,
+        instancesPerSeries: 1,
+        attributes: { StudyDescription: 'other content' },
+      });
+      const other = new TestDelivery(orthancHandler, changed);
+      other.state.set('orthanc-unanswered', [changed.instances[0]!.manifest.sourceId]);
+      const [outcome] = (await other.attempt(parse())).reported.values();
+      expect(outcome).toMatchObject({ kind: 'quarantined', error: { code: 'target-conflict' } });
+    });
+
     it('a gateway whose Orthanc is down is waited for', async () => {
       for (const status of [502, 503, 504]) {
         await using server = await startHttpServer((_, response) => void response.writeHead(status).end());

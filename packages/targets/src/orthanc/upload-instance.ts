@@ -3,9 +3,10 @@ import type { OpenedInstance } from '@dicom-dispatch/target-kit/flow';
 import type { HttpConnection } from '../http/index.ts';
 import { isSameContent } from './compare-content.ts';
 import { conflict, differs, filteredOut, notStored, otherInstance, unknownStatus } from './errors.ts';
-import { isOfInstance } from './instance-id.ts';
+import { idOf, isOfInstance } from './instance-id.ts';
 import type { OrthancTarget } from './schema.ts';
 import { readStored, removeStored } from './stored-instance.ts';
+import type { Unanswered } from './unanswered.ts';
 import { Upload, type Uploaded } from './upload.ts';
 
 /**
@@ -16,15 +17,26 @@ import { Upload, type Uploaded } from './upload.ts';
 export async function uploadInstance(
   run: DeliveryRun<OrthancTarget>,
   http: HttpConnection,
-  opened: OpenedInstance,
+  { opened, unanswered }: { readonly opened: OpenedInstance; readonly unanswered: Unanswered },
   signal: AbortSignal,
 ): Promise<InstanceOutcome> {
   const { config } = run;
   const upload = new Upload(run, http, opened, signal);
-  const compare = (uploaded: Uploaded): Promise<boolean> =>
+  const compare = (uploaded: Pick<Uploaded, 'id' | 'sentBytes' | 'md5'>): Promise<boolean> =>
     isSameContent(http, { uploaded, open: () => run.open(opened.instance, { signal }) }, signal);
 
-  let uploaded = await upload.send();
+  if (await unanswered.take(opened.instance)) {
+    const id = idOf(opened.instance, run.study);
+    const stored = await readStored(http, id, signal);
+    const sentBytes = opened.bytes.sizeBytes ?? stored?.sizeBytes;
+    if (stored && sentBytes !== undefined && (await compare({ id, sentBytes, md5: undefined }))) {
+      return { kind: 'delivered', answer: `there with the same content, ${id}` };
+    }
+  }
+  let uploaded = await upload.send().catch(async (thrown: unknown) => {
+    if (upload.isOpen && !signal.aborted) await unanswered.add(opened.instance);
+    throw thrown;
+  });
   if (!(await isOfInstance(http, uploaded.id, opened.instance, run.study, signal))) throw otherInstance();
   if (uploaded.status === 'AlreadyStored') {
     if (config.onConflict === 'keep') {

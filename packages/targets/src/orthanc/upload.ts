@@ -3,7 +3,7 @@ import { isResourceId } from '@dicom-dispatch/orthanc';
 import { z } from 'zod';
 import type { DeliveryRun } from '@dicom-dispatch/target-kit';
 import { LateReturns, metered, type OpenedInstance } from '@dicom-dispatch/target-kit/flow';
-import { instanceFailure, type HttpAnswer, type HttpConnection } from '../http/index.ts';
+import { instanceFailure, leavesOpen, type HttpAnswer, type HttpConnection } from '../http/index.ts';
 import { foreignAnswer, orthancError, uploading } from './errors.ts';
 import { readSystem } from './read-system.ts';
 import type { OrthancTarget } from './schema.ts';
@@ -28,6 +28,8 @@ export class Upload {
   readonly #opened: OpenedInstance;
   readonly #signal: AbortSignal;
   #sends = 0;
+  #isWhole = false;
+  #isOpen = false;
   #sentBytes = 0;
   #md5: Hash | undefined;
 
@@ -38,11 +40,18 @@ export class Upload {
     this.#signal = signal;
   }
 
+  /** Whether all bytes were sent, and no response shows what became of them: the target may have the instance. */
+  get isOpen(): boolean {
+    return this.#isWhole && this.#isOpen;
+  }
+
   /** @throws {DispatchError} the error that prevents the instance, or all of them, from arriving */
   async send(): Promise<Uploaded> {
+    this.#isOpen = true;
     const answer = await this.#post().catch(async (thrown: unknown) => {
       throw await this.#judge(thrown);
     });
+    this.#isOpen = leavesOpen(answer.status);
     if (answer.status !== 200) throw await this.#judge(await orthancError(answer, uploading));
     const parsed = storedInstance.safeParse(await answer.json(65_536).catch(() => undefined));
     if (!parsed.success) throw foreignAnswer(this.#http.host);
@@ -72,6 +81,7 @@ export class Upload {
     const { config } = this.#run;
     this.#sends += 1;
     this.#sentBytes = 0;
+    this.#isWhole = false;
     this.#md5 = config.verify === 'md5' ? createHash('md5') : undefined;
     // The bytes opened for it were used by the first try.
     const again =
@@ -87,6 +97,7 @@ export class Upload {
         this.#md5?.update(chunk);
         yield chunk;
       }
+      this.#isWhole = true;
     } finally {
       await again?.release();
     }
