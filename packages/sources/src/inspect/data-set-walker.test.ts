@@ -77,6 +77,49 @@ it.each([
   }
 });
 
+describe('bytes behind a data set without pixels', () => {
+  const implicit = dataSetOf({ seed: 'behind', modality: 'SR', transferSyntax: 'implicit-le' });
+  const explicit = dataSetOf({ seed: 'behind', modality: 'SR' });
+  const file = Buffer.concat([Buffer.alloc(128), Buffer.from('DICM'), Buffer.from('02000000554c0400b4000000', 'hex')]);
+  const padding = Buffer.concat([Buffer.from('fcfffcff', 'hex'), Buffer.from([200, 0, 0, 0]), Buffer.alloc(200)]);
+  const paddingWithVr = Buffer.concat([Buffer.from('fcfffcff4f420000c8000000', 'hex'), Buffer.alloc(200)]);
+  const isCut = (bytes: Buffer): boolean => {
+    const walker = new DataSetWalker(() => {});
+    try {
+      walker.add(bytes);
+      walker.end();
+      return false;
+    } catch (error) {
+      return (error as NoDataSet).isCut;
+    }
+  };
+
+  it.each([
+    ['zero bytes', Buffer.alloc(513)],
+    ['0xFF', Buffer.alloc(513, 0xff)],
+    ['a line feed', Buffer.from('\r\n')],
+    ['a line of text', Buffer.from('zz: the rest of a block\n')],
+    ['the beginning of another file', file],
+    ['an even group that PS3.6 does not have', Buffer.from('3456789a10000000', 'hex')],
+  ])('%s: not cut', (_name, behind) => {
+    for (const bytes of [implicit, explicit]) expect(isCut(Buffer.concat([bytes, behind]))).toBe(false);
+  });
+
+  it('Data Set Trailing Padding is an element: whole or cut', () => {
+    expect(isCut(Buffer.concat([implicit, padding]))).toBe(false);
+    expect(isCut(Buffer.concat([implicit, padding.subarray(0, 100)]))).toBe(true);
+    expect(isCut(Buffer.concat([explicit, paddingWithVr]))).toBe(false);
+    expect(isCut(Buffer.concat([explicit, paddingWithVr.subarray(0, 100)]))).toBe(true);
+  });
+
+  it('another data set is read like more elements', () => {
+    for (const bytes of [implicit, explicit]) {
+      expect(isCut(Buffer.concat([bytes, bytes]))).toBe(false);
+      expect(isCut(Buffer.concat([bytes, bytes.subarray(0, -3)]))).toBe(true);
+    }
+  });
+});
+
 it('random bytes cause a defined error or none', () => {
   const bytes = dataSetOf({ seed: 'random', modality: 'SR' });
   for (let seed = 1; seed < 500; seed += 1) {

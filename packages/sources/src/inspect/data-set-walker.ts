@@ -1,3 +1,5 @@
+import { describeTag } from 'dicom-dimse/dataset';
+
 /** An element of the stream. */
 export interface WalkedElement {
   /** As Orthanc writes it: `0040,a370[0].0010,0020`. */
@@ -82,6 +84,8 @@ export class DataSetWalker {
   #hasPixels = false;
   /** Whether the last element of the top level cannot be one: other bytes follow the data set. */
   #isBehind = false;
+  /** Of the top level. */
+  #lastTag = 0;
 
   constructor(onElement: (element: WalkedElement) => void, maxValueBytes = 16 * 1024) {
     this.#onElement = onElement;
@@ -108,7 +112,8 @@ export class DataSetWalker {
   end(): void {
     while (this.#tryStep());
     if (this.#skip > 0 || this.#held.length > 0 || this.#levels.length > 0 || !this.#hasBegun) {
-      const isCut = !this.#isBehind && (this.#skip > 0 || this.#levels.length > 0 || this.#held.length >= 8);
+      const isBehind = this.#isBehind || (!this.#isExplicit && isUnknown(this.#lastTag));
+      const isCut = !isBehind && (this.#skip > 0 || this.#levels.length > 0 || this.#held.length >= 8);
       throw new NoDataSet('the data set ends early', isCut);
     }
   }
@@ -150,6 +155,7 @@ export class DataSetWalker {
       // Tags ascend (PS3.5 section 7.1), but some writers do not sort them. Only Pixel Data is always near the end.
       this.#isBehind = isImpossible || (this.#hasPixels && tag < pixelTag);
       this.#hasPixels ||= tag === pixelTag;
+      this.#lastTag = tag;
     }
     if (vr !== undefined && !/^[A-Z]{2}$/.test(vr)) throw new NoDataSet('an element has no VR');
     const isLong = vr !== undefined && longVrs.has(vr);
@@ -290,4 +296,9 @@ export class DataSetWalker {
   #u32(at: number): number {
     return this.#isBig ? this.#held.readUInt32BE(at) : this.#held.readUInt32LE(at);
   }
+}
+
+/** A tag with an even group that PS3.6 does not have: without a VR, other bytes are most likely read as one. */
+function isUnknown(tag: number): boolean {
+  return (tag >>> 16) % 2 === 0 && describeTag(tag) === undefined;
 }

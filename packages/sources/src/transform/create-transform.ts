@@ -56,6 +56,9 @@ export interface TransformDependencies {
   readonly keep?: KeepTransformed | undefined;
 }
 
+/** Increased when the inspection of results rejects more: stored results of earlier versions are not used then. */
+const proofVersion = 2;
+
 /** @throws DispatchError `config-invalid` if the transform needs a key and none is configured (any more) */
 export function createTransform(dependencies: TransformDependencies): InstanceTransform {
   const { orthanc, source, keep } = dependencies;
@@ -191,7 +194,7 @@ export function createTransform(dependencies: TransformDependencies): InstanceTr
 
   /** Distinguishes different results; reveals no UID of an anonymised study. */
   function keyOf(instance: ManifestInstance, transferSyntaxUid: string | undefined): string {
-    const parts = [source, instance.sourceId, instance.version, shape, transferSyntaxUid ?? ''];
+    const parts = [proofVersion, source, instance.sourceId, instance.version, shape, transferSyntaxUid ?? ''];
     return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 40);
   }
 }
