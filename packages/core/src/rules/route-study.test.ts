@@ -102,6 +102,81 @@ describe('rules', () => {
     ]);
     expect(explained[3]?.because).toBe('comes after yes, which stops');
   });
+
+  it('explain what decided', () => {
+    const explained = explainRules(
+      rules(
+        { name: 'elsewhere', sources: ['other'], targets: ['a'] },
+        { name: 'waits', targets: ['a', 'b'], complete: { series: 3, instances: 200 } },
+        { name: 'fallback', fallback: true, targets: ['a'] },
+        { name: 'ct', when: ct, targets: ['both'], sources: ['main'], stop: true },
+        { name: 'second-stop', targets: ['a'], stop: true },
+        { name: 'late', targets: ['a'] },
+      ),
+      facts,
+    );
+    expect(explained).toMatchObject([
+      { rule: 'elsewhere', matched: false, outcome: 'no-match', because: 'is not for source main', parts: [] },
+      {
+        rule: 'waits',
+        targets: ['a', 'b'],
+        matched: true,
+        outcome: 'waits',
+        because: 'matches every study; waits for 3 series (2 are there), 200 instances (120 are there)',
+        parts: [],
+      },
+      { rule: 'fallback', matched: false, outcome: 'not-needed', because: 'is a fallback, and another rule matches' },
+      { rule: 'ct', targets: ['both'], matched: true, outcome: 'applies', because: `\`${ct}\` is true` },
+      { rule: 'second-stop', matched: false, outcome: 'stopped', because: 'comes after ct, which stops' },
+      { rule: 'late', matched: false, outcome: 'stopped', because: 'comes after ct, which stops' },
+    ]);
+    // It has waited long enough.
+    const waits = rules({ name: 'waits', targets: ['a'], complete: { series: 3 } });
+    expect(explainRules(waits, facts, { hasWaited: (rule) => rule === 'waits' })[0]?.outcome).toBe('applies');
+  });
+
+  it('a fallback that stops ends the list of fallbacks', () => {
+    const verdicts = explainRules(
+      rules(
+        { name: 'one', when: mr, targets: ['a'] },
+        { name: 'first', fallback: true, stop: true, targets: ['a'] },
+        { name: 'second', fallback: true, targets: ['b'] },
+      ),
+      facts,
+    );
+    expect(verdicts.map(({ outcome }) => outcome)).toEqual(['no-match', 'applies', 'stopped']);
+  });
+
+  it('unite their actions after success', () => {
+    const onSuccess = { labels: ['sent'], metadata: { 1024: 'one' } };
+    const united = routeStudy(
+      rules(
+        { name: 'one', targets: ['a'], onSuccess },
+        { name: 'two', targets: ['a'], onSuccess: { labels: ['sent', 'ct'], metadata: { 1025: 'two' }, delete: true } },
+        { name: 'none', targets: ['a'] },
+        { name: 'other', when: mr, targets: ['a'], onSuccess: { labels: ['mr'] } },
+        { name: 'last', targets: ['a'], onSuccess: { unprotect: true } },
+      ),
+      facts,
+    ).onSuccess;
+    expect(united).toEqual({
+      labels: ['sent', 'ct'],
+      metadata: { 1024: 'one', 1025: 'two' },
+      unprotect: true,
+      delete: true,
+    });
+    expect(routeStudy(rules({ name: 'one', targets: ['a'] }), facts).onSuccess).toBeUndefined();
+  });
+
+  it('waits for as long as its rule allows, each rule by itself', () => {
+    const waits = rules(
+      { name: 'one', targets: ['a'], complete: { series: 3 } },
+      { name: 'two', targets: ['b'], complete: { series: 3, timeout: '0s' } },
+    );
+    const { rules: applying, waiting } = routeStudy(waits, facts, { hasWaited: (rule) => rule === 'one' });
+    expect(applying).toEqual(['one']);
+    expect(waiting).toEqual([{ rule: 'two', missing: ['3 series (2 are there)'], timeoutMs: 0 }]);
+  });
 });
 
 describe('two rules to one target', () => {

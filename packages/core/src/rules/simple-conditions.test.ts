@@ -65,3 +65,39 @@ it.each([
 ])('does not pretend to read %s', (expression) => {
   expect(readConditions(expression)).toBeUndefined();
 });
+
+it.each<[SimpleCondition['subject'], SimpleCondition['operator'], string, string]>([
+  ['modality', 'is', 'CT', "'CT' in study.ModalitiesInStudy"],
+  ['modality', 'is-not', 'CT', "!('CT' in study.ModalitiesInStudy)"],
+  ['source', 'is', 'main', "source == 'main'"],
+  ['source', 'is-not', 'main', "source != 'main'"],
+  ['study.StudyDescription', 'contains', "it's", String.raw`study.StudyDescription.contains('it\'s')`],
+  ['study.StudyDescription', 'contains-not', 'x', "!study.StudyDescription.contains('x')"],
+  ['origin.RemoteAET', 'like', 'CT*', "glob(origin.RemoteAET, 'CT*')"],
+  ['origin.RemoteAET', 'like-not', 'CT*', "!glob(origin.RemoteAET, 'CT*')"],
+  ['age', 'at-least', '18', 'age(study) >= 18'],
+  ['age', 'below', '18', 'age(study) < 18'],
+  ['age', 'below', 'old', 'age(study) < 0'],
+  ['hour', 'at-least', '20 Europe/Berlin', 'now.getHours("Europe/Berlin") >= 20'],
+  ['hour', 'below', '  7   Europe/Berlin ', 'now.getHours("Europe/Berlin") < 7'],
+  ['hour', 'below', 'x UTC', 'now.getHours("UTC") < 0'],
+])('%s %s %s is written as %s', (subject, operator, text, expression) => {
+  expect(writeConditions({ join: 'all', conditions: [{ subject, operator, value: text }] })).toBe(expression);
+});
+
+it('an hour without a time zone is one of this host', () => {
+  const zone = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const hour = { subject: 'hour', operator: 'at-least', value: '20' } as const;
+  expect(writeConditions({ join: 'all', conditions: [hour] })).toBe(`now.getHours("${zone}") >= 20`);
+});
+
+it('joins conditions by and, or by or, and reads spaces and empty expressions', () => {
+  const conditions = [
+    { subject: 'source', operator: 'is', value: 'a' },
+    { subject: 'source', operator: 'is', value: 'b' },
+  ] as const;
+  expect(writeConditions({ join: 'all', conditions })).toBe("source == 'a' && source == 'b'");
+  expect(writeConditions({ join: 'any', conditions })).toBe("source == 'a' || source == 'b'");
+  expect(readConditions(" source == 'a'  ||\n source == 'b' ")).toEqual({ join: 'any', conditions });
+  expect(readConditions(' \n')).toEqual({ join: 'all', conditions: [] });
+});
