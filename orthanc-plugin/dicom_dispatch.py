@@ -36,8 +36,9 @@ PUSH_ANSWER_SECONDS = 10
 CALL_ANSWER_SECONDS = 3
 CALLS_AT_A_TIME = 4
 LONGEST_ANSWER = 1024 * 1024
-# Instances that arrive are announced together, so often and so many at a time.
-ARRIVALS_PACE_SECONDS = 0.25
+# Instances that arrive are announced together: after the first time, or when none has come for the second one.
+ARRIVALS_PACE_SECONDS = 0.5
+ARRIVALS_QUIET_SECONDS = 0.16
 ARRIVALS_AT_ONCE = 300
 # The router says when no rule wants to know of them; it is asked again after so long.
 NOT_WANTED_SECONDS = 30
@@ -194,8 +195,10 @@ arrivals_wanted_from = 0.0
 def gather(first, told_at):
     came = [first]
     while len(came) < ARRIVALS_AT_ONCE and came[-1] is not None:
+        left = told_at + ARRIVALS_PACE_SECONDS - time.monotonic()
         try:
-            came.append(arrivals.get(timeout=max(0.0, told_at + ARRIVALS_PACE_SECONDS - time.monotonic())))
+            # The last instances of a study do not wait for the pace.
+            came.append(arrivals.get(timeout=max(0.0, min(left, ARRIVALS_QUIET_SECONDS))))
         except queue.Empty:
             break
     return came
