@@ -48,7 +48,8 @@ export class GetConnection implements QueueOwner {
   readonly #blocks: BlockPool;
   readonly #socket: net.Socket;
   readonly #onIdle: (connection: GetConnection) => void;
-  readonly #readBuffer = Buffer.allocUnsafeSlow(maxHeadBytes);
+  /** From `#blocks`: Orthanc closes idle connections after a second, and 64 KiB for each new one would soon be garbage. */
+  readonly #readBuffer: Buffer;
   #headBytes = 0;
   #interims = 0;
   /** Is the memory that the socket reads into the sink's own. */
@@ -75,6 +76,7 @@ export class GetConnection implements QueueOwner {
   ) {
     this.#options = options;
     this.#blocks = blocks;
+    this.#readBuffer = blocks.take(maxHeadBytes);
     this.#onIdle = onIdle;
     this.#socket = this.#connect();
     this.#socket.setNoDelay(true);
@@ -85,6 +87,7 @@ export class GetConnection implements QueueOwner {
       this.#failure ??= error;
     });
     this.#socket.on('close', () => {
+      this.#blocks.release(this.#readBuffer);
       this.#closed();
       onClosed(this);
     });
