@@ -4,7 +4,7 @@
  * starts when stable.
  * All of them follow the same Orthanc, so that each study is sent by all at the same time.
  *
- *   ./dispatch bench arrival [--studies 3] [--instances 500] [--seconds 60] [--stable-age 60] [--write]
+ *   ./dispatch bench arrival [--studies 3] [--warm-up 0] [--instances 500] [--seconds 60] [--stable-age 60] [--write]
  *     [--commands] [--main COMMAND-LINE-OF-ANOTHER-VERSION]
  */
 import { writeFile } from 'node:fs/promises';
@@ -24,6 +24,7 @@ import { describeMachine, median, table, usageOf, writeSection } from './report.
 const { values } = parseArgs({
   options: {
     studies: { type: 'string', default: '3' },
+    'warm-up': { type: 'string', default: '0' },
     instances: { type: 'string', default: '500' },
     seconds: { type: 'string', default: '60' },
     'stable-age': { type: 'string', default: '60' },
@@ -32,12 +33,13 @@ const { values } = parseArgs({
     main: { type: 'string' },
   },
 });
-const [studies, instances, seconds, stableAgeSeconds] = [
+const [studies, warmUp, instances, seconds, stableAgeSeconds] = [
   values.studies,
+  values['warm-up'],
   values.instances,
   values.seconds,
   values['stable-age'],
-].map(Number) as [number, number, number, number];
+].map(Number) as [number, number, number, number, number];
 const plugin = fileURLToPath(new URL('../../orthanc-plugin/dicom_dispatch.py', import.meta.url));
 const ways = {
   'start: arrival, with the plugin': { start: 'arrival', isPushed: true },
@@ -97,16 +99,19 @@ for (const [name, { start, isPushed }] of Object.entries(ways)) {
   );
   running.set(name, { dispatch, redis: stack.adopt(new Redis(redis.url), (one) => one.disconnect()) });
 }
+// Studies that are not counted, as in a service that has run for some time: V8 has compiled the code of every way.
+for (let study = 0; study < warmUp; study += 1) await receive(studies + study);
+await untilAllHave(warmUp * instances);
+for (const arrived of receivers.values()) {
+  arrived.at.clear();
+  arrived.count = 0;
+}
 const before = await usage();
 /** When each instance was stored in Orthanc, study by study. */
 const stored: Map<string, number>[] = [];
 for (let study = 0; study < studies; study += 1) stored.push(await receive(study));
 const total = studies * instances;
-await waitFor(() => [...receivers.values()].every(({ at }) => at.size === total), {
-  timeoutMs: (stableAgeSeconds + 120) * 1_000,
-  message: () => JSON.stringify(Array.from(receivers, ([name, { at }]) => [name, at.size])),
-});
-await sleep(5_000);
+await untilAllHave(total);
 const after = await usage();
 
 const atStable = cpuOf('start: stable, with polling');
@@ -131,12 +136,21 @@ const text = `${studies} CT of ${instances} instances of 0.5 MB, each received b
 
 ${table(['', 'last', 'p50', 'p99', 'sent twice', 'CPU', 'of stable', 'CPU of Redis', 'its commands'], rows)}
 
-CPU is that of router, dispatcher and console in one process from the first instance to the last delivery, waiting for stability included. ${await describeMachine(['Redis', 'Orthanc'])} All of it shares these cores.`;
+CPU is that of router, dispatcher and console in one process from the first instance to the last delivery, waiting for stability included${warmUp > 0 ? `; ${warmUp} such studies before them are not counted` : ''}. ${await describeMachine(['Redis', 'Orthanc'])} All of it shares these cores.`;
 if (values.write) await writeSection('performance.md', 'arrival', text);
 console.log(text);
 if (values.commands)
   for (const name of running.keys())
     console.log(name, Object.fromEntries(callsOf(name).filter(([, calls]) => calls > 0)));
+
+async function untilAllHave(count: number): Promise<void> {
+  await waitFor(() => [...receivers.values()].every(({ at }) => at.size === count), {
+    timeoutMs: (stableAgeSeconds + 120) * 1_000,
+    message: () => JSON.stringify(Array.from(receivers, ([name, { at }]) => [name, at.size])),
+  });
+  // Until the deliveries have ended.
+  await sleep(5_000);
+}
 
 async function receiver(): Promise<Arrived> {
   const arrived: { at: Map<string, number>; count: number; port: number } = { at: new Map(), count: 0, port: 0 };
