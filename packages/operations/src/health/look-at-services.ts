@@ -12,13 +12,14 @@ export async function lookAtServices(context: PipelineContext, now: number): Pro
   const processes = await readProcesses(context, now);
   const workers = await listWorkers(context);
   const findings: HealthFinding[] = [];
+  const remedy = processes.length === 0 && (await isForbiddenToWrite(context)) ? forbidden : undefined;
   if (!processes.some(({ services }) => services.includes('router'))) {
-    findings.push(finding('no-router', { words: 'no router is running: new studies are not seen' }));
+    findings.push(finding('no-router', { words: 'no router is running: new studies are not seen', remedy }));
   } else {
     findings.push(...(await lookAtStandby(context, now)));
   }
   if (workers.length === 0) {
-    findings.push(finding('no-dispatcher', { words: 'no dispatcher is running: nothing is sent' }));
+    findings.push(finding('no-dispatcher', { words: 'no dispatcher is running: nothing is sent', remedy }));
   }
   for (const process of processes) {
     const { services, host, pid, skewMs, jumps, configurationRefusedAt: since } = process;
@@ -44,6 +45,18 @@ export async function lookAtServices(context: PipelineContext, now: number): Pro
     if (jump) findings.push(finding('clock-jump', { subject, since: jump.at, words: jumpWords(jump, host, pid) }));
   }
   return [...findings, ...lookAtCertificates(processes, now)];
+}
+
+const forbidden =
+  'Start one. If it is running, its user of Redis may not write (NOPERM), and there is no sign of it: see the ACL in docs/redis.md.';
+
+/** Services with the same user then leave no heartbeat. */
+async function isForbiddenToWrite({ redis, keys }: PipelineContext): Promise<boolean> {
+  // It would change nothing.
+  return redis.zadd(keys.processes, 'XX', 0, 'nobody').then(
+    () => false,
+    (error: Error) => error.message.startsWith('NOPERM'),
+  );
 }
 
 /** Each option once: services of several hosts use the same. */

@@ -385,6 +385,18 @@ describe('readHealth', () => {
     ]);
   });
 
+  it('does not only propose to start services that may run without permission to write', async () => {
+    await redis.del(keys.processes, keys.lease('main'), keys.workers);
+    await redis.acl('SETUSER', 'default', '-@write');
+    try {
+      const findings = await readHealth(context, [asked]);
+      expect(findings.map(({ kind }) => kind)).toEqual(['no-router', 'no-dispatcher']);
+      for (const { remedy } of findings) expect(remedy).toContain('NOPERM');
+    } finally {
+      await redis.acl('SETUSER', 'default', '+@all');
+    }
+  });
+
   it('does not call an audit stuck that waits for its schedule', async () => {
     await wrong['audit-waits']();
     const audits = new TargetAudits(redis, prefix);
