@@ -6,10 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startRedis, tempFolder, waitFor, type RedisServer } from '@dicom-dispatch/harness';
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { Redis } from 'ioredis';
+import { programFile } from '../../e2e/support/programs.ts';
 import { compileCache } from '../../e2e/support/run-commands.ts';
 import { seededRandom } from '../random.ts';
 
-const child = join(import.meta.dirname, 'apply-process.ts');
+const child = programFile('apply-process', join(import.meta.dirname, 'apply-process.ts'));
 const victims = ['applier', 'service', 'other service', 'both services', 'nobody'] as const;
 
 export interface ApplyVerdict {

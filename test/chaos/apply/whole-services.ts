@@ -7,11 +7,12 @@ import { freePort, startRedis, tempFolder, waitFor } from '@dicom-dispatch/harne
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { Redis } from 'ioredis';
 import { parse, stringify } from 'yaml';
+import { programFile } from '../../e2e/support/programs.ts';
 import { compileCache } from '../../e2e/support/run-commands.ts';
 import { seededRandom } from '../random.ts';
 import type { ApplyScene, ApplyVerdict } from './run-applies.ts';
 
-const child = join(import.meta.dirname, 'service-process.ts');
+const child = programFile('service-process', join(import.meta.dirname, 'service-process.ts'));
 const names = ['router', 'dispatcher', 'console'] as const;
 type Name = (typeof names)[number];
 /** The killed process. The console applies the change. */

@@ -1,8 +1,6 @@
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { commandLine } from './programs.ts';
 import { compileCache } from './run-commands.ts';
-
-const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
 
 export interface CliRun {
   readonly code: number;
@@ -15,7 +13,7 @@ export function runCli(folder: string, ...args: readonly string[]): Promise<CliR
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
-      ['--disable-warning=ExperimentalWarning', main, ...args],
+      ['--disable-warning=ExperimentalWarning', commandLine, ...args],
       {
         cwd: folder,
         env: { NODE_COMPILE_CACHE: compileCache, ...process.env },

@@ -2,7 +2,7 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { commandLine, programFile } from './programs.ts';
 
 /** What Node has compiled once; the next process is up in half the time. */
 export const compileCache = join(import.meta.dirname, '../../../node_modules/.cache/compiled');
@@ -19,7 +19,7 @@ export interface Surroundings {
   readonly env: Readonly<Record<string, string>>;
 }
 
-const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
+const commandHost = programFile('command-host', join(import.meta.dirname, 'command-host.ts'));
 const quiet = '--disable-warning=ExperimentalWarning';
 
 /** One command as a separate process, started as a shell does. */
@@ -27,7 +27,7 @@ export function spawnCommand({ cwd, env }: Surroundings, args: readonly string[]
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
-      [quiet, main, ...args],
+      [quiet, commandLine, ...args],
       { cwd, env: environment(env), timeout: 120_000, maxBuffer: 8 * 1024 * 1024 },
       (_error, out, err) => resolve({ code: child.exitCode ?? 1, out, err }),
     );
@@ -42,7 +42,7 @@ export interface CommandHost extends AsyncDisposable {
 
 /** One process for many commands. */
 export function startCommandHost({ cwd, env }: Surroundings): CommandHost {
-  const child = spawn(process.execPath, [quiet, join(import.meta.dirname, 'command-host.ts')], {
+  const child = spawn(process.execPath, [quiet, commandHost], {
     cwd,
     env: environment(env),
     stdio: ['pipe', 'pipe', 'inherit'],

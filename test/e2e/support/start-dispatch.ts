@@ -1,11 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { httpRequest, startServer, type RunningServer } from '@dicom-dispatch/harness';
 import { stringify } from 'yaml';
+import { commandLine } from './programs.ts';
 import { compileCache } from './run-commands.ts';
-
-const present = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
 
 export interface DispatchOptions {
   /** `up` (default), or one service. */
@@ -52,7 +50,7 @@ export async function startDispatch(options: DispatchOptions): Promise<RunningDi
         ...prefix,
         process.execPath,
         ...(options.execArgv ?? []),
-        options.main ?? present,
+        options.main ?? commandLine,
         command,
         '--config',
         join(folder, 'dispatch.yaml'),
