@@ -10,7 +10,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     // Real servers, two cores: they wait more than they work.
-    maxWorkers: 6,
+    maxWorkers: 8,
     sequence: { sequencer: LongestFirst },
     // ./dispatch test coverage: a table, and pages in coverage/.
     coverage: {
