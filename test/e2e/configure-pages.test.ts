@@ -1,7 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import {
   httpRequest,
   launchBrowser,
@@ -22,13 +21,13 @@ import { parse } from 'yaml';
 import { ConfigurationPages } from './support/configuration-pages.ts';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
 import { pacsTarget } from './support/pacs-target.ts';
+import { commandLine } from './support/programs.ts';
 import { compileCache } from './support/run-commands.ts';
 import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
 import { startSystem, type System, type UploadedStudy } from './support/system.ts';
 
 /** Configuration pages that `configure.test.ts` does not open, and decisions about deliveries of changed targets. */
 
-const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
 const token = 'pages-token-0123456789abcdef';
 const passwords = { ada: 'ada-administers-4', berta: 'berta-edits-targets-5' };
 
@@ -380,7 +379,7 @@ describe('a draft', { timeout: 120_000 }, () => {
       readyTimeoutMs: 120_000,
       prepare: (cwd) => ({
         command: process.execPath,
-        args: [main, 'dispatcher', '--config', up.configFile],
+        args: [commandLine, 'dispatcher', '--config', up.configFile],
         cwd,
         env: { NODE_COMPILE_CACHE: compileCache, ...process.env, DISPATCHER_HEALTH: listen },
       }),

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import {
   freePort,
   hashDataset,
@@ -19,9 +18,8 @@ import {
 import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { commandLine } from './support/programs.ts';
 import { compileCache, startCommandHost, type CommandHost } from './support/run-commands.ts';
-
-const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
 
 let pacs: OrthancServer;
 let source: OrthancServer;
@@ -91,10 +89,14 @@ function dispatch(args: readonly string[]): Promise<Run> {
 
 /** The command-line tool as a separate process that is disturbed while it runs. */
 function dispatchAnd(args: readonly string[], whileRunning: (interrupt: () => void) => Promise<void>): Promise<Run> {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args, '--config', config], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { NODE_COMPILE_CACHE: compileCache, ...process.env },
-  });
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', commandLine, ...args, '--config', config],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { NODE_COMPILE_CACHE: compileCache, ...process.env },
+    },
+  );
   let out = '';
   let err = '';
   child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));

@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Records } from '@dicom-dispatch/state/records';
 import {
@@ -21,10 +20,10 @@ import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
 import { pacsTarget } from './support/pacs-target.ts';
+import { commandLine } from './support/programs.ts';
 import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
 
 const run = promisify(execFile);
-const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
 const silent = createLogger('test', { level: 'silent', format: 'json' });
 let orthanc: OrthancServer;
 
@@ -93,7 +92,8 @@ async function startScene(redis: Record<string, unknown>, place: RedisPlace, max
         { timeoutMs, message: () => dispatch.output() },
       );
     },
-    cli: async (...args) => (await run(process.execPath, [main, ...args, '--config', dispatch.configFile])).stdout,
+    cli: async (...args) =>
+      (await run(process.execPath, [commandLine, ...args, '--config', dispatch.configFile])).stdout,
     async [Symbol.asyncDispose]() {
       client.disconnect();
       await dispatch.stop();

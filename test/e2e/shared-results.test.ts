@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { IntermediateCache } from '@dicom-dispatch/cache';
 import { compileRules, Secret } from '@dicom-dispatch/core';
@@ -20,6 +19,7 @@ import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
 import { pacsTarget } from './support/pacs-target.ts';
+import { commandLine } from './support/programs.ts';
 import {
   startRoutingSystem,
   type RoutingSystem,
@@ -235,12 +235,10 @@ describe('tags that rules ask for', () => {
 });
 
 describe('the command line', () => {
-  const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
-
   /** @returns stdout and stderr */
   async function type(configFile: string, ...args: string[]): Promise<{ stdout: string; stderr: string }> {
     const env = { ...process.env, CACHE_SECRET: 'a key for tests' };
-    return promisify(execFile)(process.execPath, [main, ...args, '--config', configFile], { env });
+    return promisify(execFile)(process.execPath, [commandLine, ...args, '--config', configFile], { env });
   }
 
   const searches = (): number => proxy.count('POST', /\/tools\/find$/);

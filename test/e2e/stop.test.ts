@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import {
   httpRequest,
   leasePort,
@@ -19,12 +18,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
 import { pacsTarget } from './support/pacs-target.ts';
+import { commandLine } from './support/programs.ts';
 import { compileCache } from './support/run-commands.ts';
 import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
 
 /** Services stop on request, whatever hangs. The timeout of the test is the limit. */
-
-const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
 
 let orthanc: OrthancServer;
 let scp: FaultScp;
@@ -56,7 +54,7 @@ async function untilEnded(dispatch: RunningDispatch): Promise<void> {
 async function spawnUp(folder: string, port: number) {
   const listen = `127.0.0.1:${port}`;
   await writeFile(join(folder, 'dispatch.yaml'), stringify({ ...config(), console: { listen } }));
-  const child = spawn(process.execPath, [main, 'up'], {
+  const child = spawn(process.execPath, [commandLine, 'up'], {
     cwd: folder,
     env: { NODE_COMPILE_CACHE: compileCache, ...process.env },
     stdio: ['ignore', 'pipe', 'pipe'],
