@@ -103,8 +103,7 @@ export function explainRules(
           outcome: 'not-needed',
         };
       }
-      const because = stop === undefined ? 'is not reached' : `comes after ${stop}, which stops`;
-      return { ...named, ...verdict, matched: false, because, outcome: 'stopped' };
+      return { ...named, ...verdict, matched: false, because: `comes after ${stop}, which stops`, outcome: 'stopped' };
     }
     if (rule.config.stop) stop ??= rule.name;
     const wait = waiting.get(rule.name);

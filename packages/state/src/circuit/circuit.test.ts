@@ -54,9 +54,10 @@ it('lets another delivery probe than the one that failed last, but does not wait
   await redis.zadd(`${prefix}:index:target:pacs:waiting`, 1, 'd-1', 2, 'd-2');
   await circuits.fail('pacs', error, { deliveryId: 'd-1' });
   await untilDue();
-  const kinds = [];
-  for (let look = 0; look < 4; look += 1) kinds.push((await circuits.check('pacs', 'd-1')).kind);
-  expect(kinds).toEqual(['yield', 'yield', 'yield', 'probe']);
+  const verdicts = [];
+  for (let look = 0; look < 4; look += 1) verdicts.push(await circuits.check('pacs', 'd-1'));
+  const left = { kind: 'yield', retryInMs: 1_000 };
+  expect(verdicts).toEqual([left, left, left, { kind: 'probe' }]);
   await circuits.fail('pacs', error, { deliveryId: 'd-1' });
   await untilDue();
   expect(await circuits.check('pacs', 'd-2')).toEqual({ kind: 'probe' });

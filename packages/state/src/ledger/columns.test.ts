@@ -5,11 +5,12 @@ import { ColumnReader, ColumnWriter } from './columns.ts';
 const largest = 1e15;
 const numbers = fc.array(
   fc.oneof(fc.integer({ min: -largest / 4, max: largest / 4 }), fc.integer({ min: 526_000, max: 526_300 })),
-  { maxLength: 150 },
+  { maxLength: 150, size: 'max' },
 );
 /** As UIDs, times and sizes; some that a number has no room for, and zeros in front. */
 const texts = fc.array(fc.oneof(fc.stringMatching(/^a?[0-9]{0,40}[./#"]?0{0,3}[0-9]{0,6}$/), fc.string()), {
   maxLength: 150,
+  size: 'max',
 });
 
 test('columns come back as they were written, in their order', () => {
@@ -22,7 +23,35 @@ test('columns come back as they were written, in their order', () => {
       expect(reader.json()).toEqual(JSON.parse(JSON.stringify(value)));
       expect(reader.numbers(second.length)).toEqual(second);
     }),
+    { numRuns: 50 },
   );
+});
+
+test.each([0, 1, 63, 64, 65])(
+  'a column of %i values is read again, whether it is compressed separately or not',
+  (count) => {
+    const some = Array.from({ length: count }, (_, at) => (at * at * 7_919) % 100_003);
+    const names = some.map((value, at) => `1.2.${at % 3}.0${value}`);
+    const reader = new ColumnReader(new ColumnWriter().numbers(some).texts(names).numbers(some).bytes);
+    expect([reader.numbers(count), reader.texts(count), reader.numbers(count)]).toEqual([some, names, some]);
+  },
+);
+
+test.each([63, 64, 65, 66])('texts with %i forms are read again', (count) => {
+  const names = Array.from({ length: count }, (_, at) => `${'a'.repeat(at)}1`);
+  const reader = new ColumnReader(new ColumnWriter().texts(names).json('next').bytes);
+  expect([reader.texts(count), reader.json()]).toEqual([names, 'next']);
+});
+
+test('of numbers only what distinguishes them takes space: above the smallest one, or as differences', () => {
+  const size = (of: (at: number) => number): number =>
+    new ColumnWriter().numbers(Array.from({ length: 1_000 }, (_, at) => of(at))).bytes.length;
+  // No order: a byte each, and not the two of a difference.
+  const scattered = (at: number): number => (at * at * 7_919 + at * 31) % 251;
+  expect(size((at) => 1e12 + scattered(at))).toBeLessThan(1_050);
+  // In order, with steps that vary: a byte each, and not the four of their range.
+  let sum = 0;
+  expect(size((at) => (sum += scattered(at) % 128))).toBeLessThan(1_050);
 });
 
 test('what is regular takes next to nothing, whatever its length', () => {
@@ -39,4 +68,9 @@ test('bytes that end too early are refused', () => {
     expect(() => new ColumnReader(bytes.subarray(0, end)).numbers(200)).toThrow();
   }
   expect(() => new ColumnReader(bytes).numbers(201)).toThrow('too early');
+  // A row that is longer than its column is not unpacked.
+  expect(() => new ColumnReader(bytes).numbers(199)).toThrow();
+  const few = new ColumnWriter().numbers([1, 2, 4]).bytes;
+  expect(new ColumnReader(few).numbers(3)).toEqual([1, 2, 4]);
+  expect(() => new ColumnReader(few).numbers(4)).toThrow('too early');
 });
