@@ -20,19 +20,22 @@ import {
 
 let system: RoutingSystem;
 let archive: OrthancServer;
+/** A separate one: of an instance that the other target has brought meanwhile nothing is sent, so it has no digest. */
+let web: OrthancServer;
 let scp: StorescpServer;
 let folder: TempFolder;
 
 beforeAll(async () => {
-  [system, archive, scp, folder] = await Promise.all([
+  [system, archive, web, scp, folder] = await Promise.all([
     startRoutingSystem(),
+    startOrthanc(),
     startOrthanc({ plugins: ['dicomweb'] }),
     startStorescp(),
     tempFolder('receipt'),
   ]);
 });
 afterAll(async () => {
-  await Promise.all([system?.[Symbol.asyncDispose](), archive?.stop(), scp?.stop(), folder?.remove()]);
+  await Promise.all([system?.[Symbol.asyncDispose](), archive?.stop(), web?.stop(), scp?.stop(), folder?.remove()]);
 });
 
 function receiptOf(run: RunningRouting, { orthancStudyId }: UploadedStudy, target?: string): Promise<StudyReceipt> {
@@ -45,7 +48,7 @@ it('shows for each instance what was sent, when, and the response of each receiv
       pacs: pacsTarget(scp),
       files: { type: 'folder', path: folder.path, minFree: 0, layout: '{PatientID}/{SOPInstanceUID}.dcm', ...quick },
       orthanc: { type: 'orthanc', url: archive.url, ...quick },
-      web: { type: 'dicomweb', url: `${archive.url}/dicom-web`, ...quick },
+      web: { type: 'dicomweb', url: `${web.url}/dicom-web`, ...quick },
     },
   });
   const study = await system.upload({ seed: 'receipt', series: 2, instancesPerSeries: 2 });
