@@ -13,6 +13,8 @@ export interface XnatInstance {
 /** Path of a session to its content. */
 interface XnatSession {
   readonly label: string;
+  /** Study Instance UID of its instances, as its listing in the prearchive names it. */
+  readonly tag: string;
   readonly instances: Map<string, XnatInstance>;
   /** What it lists: the instances as it was built last. */
   listed?: Map<string, XnatInstance>;
@@ -124,10 +126,16 @@ function takeInstance(xnat: XnatStandIn, request: RecordedRequest, response: Ser
   const known = query.get('PROJECT_ID') === project ? project : 'Unassigned';
   const path = `/prearchive/projects/${known}/20240615_120000123/${label}`;
   const wholeLabel = `${subject}/${label}`;
-  const session: XnatSession = xnat.prearchive.get(path) ?? { label: wholeLabel, instances: new Map(), status: '' };
+  const tag = uidIn(request.body, studyTag);
+  const session: XnatSession = xnat.prearchive.get(path) ?? {
+    label: wholeLabel,
+    tag,
+    instances: new Map(),
+    status: '',
+  };
   session.status = 'RECEIVING';
   const name = `${(names += 1)}.dcm`;
-  const seriesInstanceUid = seriesOf(request.body);
+  const seriesInstanceUid = uidIn(request.body, seriesTag);
   session.instances.set(sopInstanceUid, { sopInstanceUid, seriesInstanceUid, name, bytes: request.body });
   xnat.prearchive.set(path, session);
   response.end(`/data${path}\r\n`);
@@ -139,9 +147,10 @@ function prearchive(xnat: XnatStandIn, request: RecordedRequest, response: Serve
   if (request.method === 'GET') {
     if (request.query.get('format') !== 'json') return unknown(xnat, request.path, response);
     const all = [...xnat.prearchive].filter(([key]) => key === path || key.startsWith(`${path}/`));
-    const rows = all.map(([key, { status }]) => {
+    const rows = all.map(([key, { label, tag, status }]) => {
       const [, , , , timestamp, folderName] = key.split('/');
-      return { project, timestamp, folderName, name: folderName, status, url: key };
+      const [subject, name] = label.split('/');
+      return { project, timestamp, subject, folderName, name, tag, status, url: key };
     });
     return void response.end(JSON.stringify({ ResultSet: { Result: rows } }));
   }
@@ -208,9 +217,16 @@ function unknown(xnat: XnatStandIn, what: string, response: ServerResponse): voi
   response.writeHead(418).end();
 }
 
-/** Series Instance UID (0020,000E) of a file in Explicit VR Little Endian. */
-function seriesOf(file: Buffer): string {
-  const at = file.indexOf(Buffer.from([0x20, 0x00, 0x0e, 0x00, 0x55, 0x49]));
+const studyTag = Buffer.from([0x20, 0x00, 0x0d, 0x00, 0x55, 0x49]);
+const seriesTag = Buffer.from([0x20, 0x00, 0x0e, 0x00, 0x55, 0x49]);
+
+/**
+ * A UID of a file in Explicit VR Little Endian.
+ *
+ * @param tag - with its VR: (0020,000D) or (0020,000E)
+ */
+function uidIn(file: Buffer, tag: Buffer): string {
+  const at = file.indexOf(tag);
   return file.toString('latin1', at + 8, at + 8 + file.readUInt16LE(at + 6)).replace(/\0$/, '');
 }
 

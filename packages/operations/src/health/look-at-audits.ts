@@ -9,13 +9,16 @@ export async function lookAtAudits({ redis, config }: PipelineContext): Promise<
     const { studies, missing, different } = open;
     const target = config().targets[name];
     if (!target) return [];
+    const findings: HealthFinding[] = [];
     // It begins with the code of an error; an audit that waits for its schedule has none.
     if (state === 'running' && target.enabled && /^[a-z-]+: /.test(reason)) {
       const words = `the audit of ${name} cannot continue: ${reason}`;
-      return [finding('audit-waits', { subject: name, words })];
+      findings.push(finding('audit-waits', { subject: name, words }));
     }
-    if (missing + different === 0) return [];
-    const words = `of what ${name} has confirmed, ${count(missing, 'instance is', 'instances are')} missing and ${count(different, 'is', 'are')} different, in ${count(studies, 'study', 'studies')}`;
-    return [finding('target-lacks', { subject: name, since: startedAt, words })];
+    if (missing + different > 0) {
+      const words = `of what ${name} has confirmed, ${count(missing, 'instance is', 'instances are')} missing and ${count(different, 'is', 'are')} different, in ${count(studies, 'study', 'studies')}`;
+      findings.push(finding('target-lacks', { subject: name, since: startedAt, words }));
+    }
+    return findings;
   });
 }

@@ -405,6 +405,14 @@ describe('readHealth', () => {
     expect(await readHealth(context, [asked])).toEqual([]);
   });
 
+  it('reports what a target lacks also while its next audit waits', async () => {
+    await wrong['audit-waits']();
+    const audits = new TargetAudits(redis, prefix);
+    const audit = (await audits.read('a'))!;
+    await audits.save({ ...audit, open: { studies: 1, missing: 2, different: 0, extra: 0 } }, 'us');
+    expect((await readHealth(context, [asked])).map(({ kind }) => kind)).toEqual(['target-lacks', 'audit-waits']);
+  });
+
   it('names a certificate with its date and host, once, and why it is not valid yet', async () => {
     const [from, until] = [Date.parse('2990-01-02T00:00Z'), Date.parse('2999-01-01T00:00Z')];
     const certificates = [

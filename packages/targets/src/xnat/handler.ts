@@ -89,13 +89,13 @@ async function transfer(run: DeliveryRun<XnatTarget>, login: XnatLogin, place: X
  * committed with this one. Those that a reviewer has archived, moved or deleted are not searched.
  */
 async function leftByEarlier(
-  { config, signal }: DeliveryRun<XnatTarget>,
+  { config, study, signal }: DeliveryRun<XnatTarget>,
   login: XnatLogin,
   place: XnatPlace,
   before: Readonly<Record<string, number>>,
 ): Promise<string[]> {
   const isReviewed = config.destination === 'prearchive' && Object.keys(before).length > 0;
-  return isReviewed ? openSessions(login, place, signal) : [];
+  return isReviewed ? openSessions(login, place, study.studyInstanceUid, signal) : [];
 }
 
 /** Instances that an earlier delivery brought, by series: they are not in the session that is filled now. */

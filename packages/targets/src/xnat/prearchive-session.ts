@@ -72,16 +72,23 @@ export async function sessionStatus(
   throw new DispatchError('target-error', 'the response to the status of a session is not a valid XNAT response');
 }
 
-/** Sessions with a label that the prearchive of a project has, and that cannot be reviewed yet: as paths, without `/data`. */
+/**
+ * Sessions of a study with a label that the prearchive of a project has, and that cannot be reviewed yet. XNAT lists the Study
+ * Instance UID of a session as its `tag`: a session without it may be of another study, and is not among them.
+ *
+ * @returns their paths, without `/data`
+ */
 export async function openSessions(
   login: XnatLogin,
-  { project, session }: XnatPlace,
+  { project, subject, session }: XnatPlace,
+  studyInstanceUid: string,
   signal: AbortSignal,
 ): Promise<string[]> {
   const folder = `/prearchive/projects/${project}`;
   const rows = (await listScans(login, `/data${folder}?format=json`, signal)) ?? [];
-  return rows.flatMap(({ name, timestamp, folderName, status }) => {
-    const isOpen = name === session && /^_?(RECEIVING|BUILDING|QUEUED_BUILDING|ERROR)/.test(String(status));
+  return rows.flatMap(({ name, tag, subject: ofSubject, timestamp, folderName, status }) => {
+    const isOfStudy = name === session && tag === studyInstanceUid && (ofSubject ?? subject) === subject;
+    const isOpen = isOfStudy && /^_?(RECEIVING|BUILDING|QUEUED_BUILDING|ERROR)/.test(String(status));
     const isPath = [timestamp, folderName].every((part) => /^[\w~-][\w.~-]*$/.test(String(part)));
     return isOpen && isPath ? [`${folder}/${String(timestamp)}/${String(folderName)}`] : [];
   });

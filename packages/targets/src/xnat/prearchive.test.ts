@@ -107,7 +107,9 @@ describe('destination: prearchive, against a simulated XNAT', () => {
       session().status = status;
       return Boolean(response.end(path));
     });
-    const { error } = await delivery.attempt(config({ timeout: '1s' }));
+    // It limits each request too: short only where the attempt waits until its end.
+    const isWaitedFor = ['RECEIVING', '_BUILDING', 'DELETING'].includes(status);
+    const { error } = await delivery.attempt(config({ timeout: isWaitedFor ? '5s' : '30s' }));
     expect(error?.code).toBe(code);
     if (!code) return;
     expect(error?.message).toContain(`with the status ${status}`);
@@ -211,5 +213,22 @@ describe('destination: prearchive, against a simulated XNAT', () => {
     xnat.prearchive.clear();
     expect((await later(first).attempt(config())).opened).toEqual([]);
     expect(xnat.committed.length).toBe(1);
+  });
+
+  it.each<[string, { readonly tag?: string; readonly subject?: string }]>([
+    ['another study', { tag: '2.25.7' }],
+    ['an unknown study', { tag: '' }],
+    ['another subject', { subject: 'other' }],
+  ])('leaves an open session with the same label alone that is of %s', async (_name, { tag, subject }) => {
+    const first = new TestDelivery(xnatHandler, study);
+    onAction('build', (response) => Boolean(response.writeHead(500).end()));
+    expect((await first.attempt(config())).error).toMatchObject({ code: 'finalize-failed' });
+    xnat.faults.any = undefined;
+    const [[path, own] = []] = xnat.prearchive;
+    const label = subject === undefined ? own!.label : `${subject}/${own!.label.split('/')[1]}`;
+    xnat.prearchive.set(path!, { ...own!, label, tag: tag ?? own!.tag });
+    expect((await later(first).attempt(config())).error).toBeUndefined();
+    expect(xnat.committed).toEqual([]);
+    expect(session().status).toBe('RECEIVING');
   });
 });
