@@ -9,6 +9,7 @@ import {
   startOrthanc,
   startTlsFront,
   tempFolder,
+  waitFor,
   type OrthancServer,
 } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -287,22 +288,28 @@ describe('the orthanc target', () => {
       const one = fixtureStudy({ seed: 'unanswered', series: 1, instancesPerSeries: 2 });
       let isSilent = true;
       let posts = 0;
+      let stored = 0;
       await using gateway = await startHttpServer(async ({ method, path, body }, response) => {
+        if (path === '/system') return void response.end('{"ApiVersion":28,"Version":"1.12.7"}');
         if (method === 'POST') posts += 1;
         const answer = await fetch(`${plain.url}${path}`, {
           method,
           ...(method === 'POST' && { body: new Uint8Array(body) }),
         });
+        if (method === 'POST') stored += 1;
         if (method === 'POST' && isSilent) return;
         response.writeHead(answer.status).end(Buffer.from(await answer.arrayBuffer()));
       });
       const delivery = new TestDelivery(orthancHandler, one);
-      const config = parse({ url: gateway.url, timeout: '2s', maxParallel: 1 });
-      expect((await delivery.attempt(config)).error).toMatchObject({ code: 'instance-failed' });
+      const config = { url: gateway.url, maxParallel: 1 };
+      expect((await delivery.attempt(parse({ ...config, timeout: '2s' }))).error).toMatchObject({
+        code: 'instance-failed',
+      });
+      await waitFor(() => stored === posts);
       const sent = posts;
       expect(sent).toBeGreaterThan(0);
       isSilent = false;
-      const next = await delivery.attempt(config);
+      const next = await delivery.attempt(parse({ ...config, timeout: '30s' }));
       expect(next.error).toBeUndefined();
       const answers = [...next.reported.values()].map((outcome) => outcome.kind === 'delivered' && outcome.answer);
       expect(answers.filter((answer) => String(answer).startsWith('there with the same content, ')).length).toBe(sent);
@@ -326,6 +333,55 @@ describe('the orthanc target', () => {
       const [outcome] = (await other.attempt(parse())).reported.values();
       expect(outcome).toMatchObject({ kind: 'quarantined', error: { code: 'target-conflict' } });
     });
+
+    it('an instance without a response is open at the source only once, also while it is compared or sent again', async () => {
+      const shape = { seed: 'opened once', series: 1, instancesPerSeries: 1 };
+      const changed = { ...shape, attributes: { StudyDescription: 'other content' } };
+      await plain.upload(await bytesOf(fixtureStudy(shape), 0));
+      for (const [study, opened, kind] of [
+        [fixtureStudy(shape), 2, 'delivered'],
+        [fixtureStudy(changed), undefined, 'quarantined'],
+      ] as const) {
+        const { sopInstanceUid, sourceId } = study.instances[0]!.manifest;
+        const delivery = new TestDelivery(orthancHandler, study);
+        delivery.state.set('orthanc-unanswered', [sourceId]);
+        const attempt = await delivery.attempt(parse());
+        expect(attempt.reported.get(sopInstanceUid)).toMatchObject({ kind });
+        if (opened !== undefined) expect(attempt.opened.length).toBe(opened);
+        expect(delivery.maxOpen).toBe(1);
+        expect(delivery.openNow).toBe(0);
+        expect(delivery.state.get('orthanc-unanswered')).toEqual([]);
+      }
+    });
+
+    it.each([401, 403, 500, 'reset'] as const)(
+      'an instance without a response is sent again if the question about it ends with %s; it is kept until an answer',
+      async (fate) => {
+        const one = fixtureStudy({ seed: `no question ${fate}`, series: 1, instancesPerSeries: 1 });
+        let isDown = true;
+        await using server = await startHttpServer(({ method, path, body }, response) => {
+          if (path === '/system') return void response.end('{"ApiVersion":28,"Version":"1.12.7"}');
+          if (method === 'POST' && isDown) return void response.writeHead(500).end();
+          if (method === 'POST') return void response.end(`{"ID":"${ownId(one, body)}","Status":"Success"}`);
+          if (fate === 'reset') return void response.socket?.resetAndDestroy();
+          response.writeHead(fate).end();
+        });
+        const { sopInstanceUid, sourceId } = one.instances[0]!.manifest;
+        const delivery = new TestDelivery(orthancHandler, one);
+        delivery.state.set('orthanc-unanswered', [sourceId]);
+        const config = parse({ url: server.url, verify: 'none' });
+        expect((await delivery.attempt(config)).error).toMatchObject({ code: 'instance-failed' });
+        expect(delivery.state.get('orthanc-unanswered')).toEqual([sourceId]);
+        isDown = false;
+        expect((await delivery.attempt(config)).error).toBeUndefined();
+        expect(delivery.ledger.get(sopInstanceUid)).toMatchObject({
+          kind: 'delivered',
+          answer: expect.stringContaining('Success'),
+        });
+        expect(delivery.state.get('orthanc-unanswered')).toEqual([]);
+        expect(delivery.maxOpen).toBe(1);
+      },
+    );
 
     it('a gateway whose Orthanc is down is waited for', async () => {
       for (const status of [502, 503, 504]) {

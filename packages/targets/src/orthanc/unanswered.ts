@@ -22,11 +22,14 @@ export class Unanswered {
     return new Unanswered(state, (await state.get<string[]>(stateKey)) ?? []);
   }
 
-  /** Whether an earlier attempt has sent it; it is forgotten then. */
-  async take({ sourceId }: ManifestInstance): Promise<boolean> {
-    if (!this.#ids.has(sourceId)) return false;
-    await this.#save([...this.#ids].filter((id) => id !== sourceId));
-    return true;
+  /** Whether an earlier attempt has sent it. */
+  has({ sourceId }: ManifestInstance): boolean {
+    return this.#ids.has(sourceId);
+  }
+
+  /** The target has answered: it is forgotten. */
+  async remove({ sourceId }: ManifestInstance): Promise<void> {
+    if (this.#ids.has(sourceId)) await this.#save([...this.#ids].filter((id) => id !== sourceId));
   }
 
   async add({ sourceId }: ManifestInstance): Promise<void> {

@@ -1,3 +1,4 @@
+import { asDispatchError } from '@dicom-dispatch/core';
 import type { DeliveryRun, InstanceOutcome } from '@dicom-dispatch/target-kit';
 import type { OpenedInstance } from '@dicom-dispatch/target-kit/flow';
 import type { HttpConnection } from '../http/index.ts';
@@ -25,18 +26,27 @@ export async function uploadInstance(
   const compare = (uploaded: Pick<Uploaded, 'id' | 'sentBytes' | 'md5'>): Promise<boolean> =>
     isSameContent(http, { uploaded, open: () => run.open(opened.instance, { signal }) }, signal);
 
-  if (await unanswered.take(opened.instance)) {
+  if (unanswered.has(opened.instance)) {
+    // The source gives few connections: a lane that holds one does not wait for another.
+    await upload.release();
     const id = idOf(opened.instance, run.study);
-    const stored = await readStored(http, id, signal);
-    const sentBytes = opened.bytes.sizeBytes ?? stored?.sizeBytes;
-    if (stored && sentBytes !== undefined && (await compare({ id, sentBytes, md5: undefined }))) {
-      return { kind: 'delivered', answer: `there with the same content, ${id}` };
-    }
+    const isThere = await hasContent(id).catch((thrown: unknown) => {
+      if (signal.aborted) throw thrown;
+      const { code } = asDispatchError(thrown);
+      run.log.warn('an instance without a response could not be compared', {
+        sopInstanceUid: opened.instance.sopInstanceUid,
+        code,
+      });
+      return undefined;
+    });
+    if (isThere !== undefined) await unanswered.remove(opened.instance);
+    if (isThere) return { kind: 'delivered', answer: `there with the same content, ${id}` };
   }
   let uploaded = await upload.send().catch(async (thrown: unknown) => {
     if (upload.isOpen && !signal.aborted) await unanswered.add(opened.instance);
     throw thrown;
   });
+  await unanswered.remove(opened.instance);
   if (!(await isOfInstance(http, uploaded.id, opened.instance, run.study, signal))) throw otherInstance();
   if (uploaded.status === 'AlreadyStored') {
     if (config.onConflict === 'keep') {
@@ -62,6 +72,12 @@ export async function uploadInstance(
     if ((await stored.md5()) !== uploaded.md5) throw differs();
   }
   return { kind: 'delivered', answer: `Success, ${uploaded.id}` };
+
+  async function hasContent(id: string): Promise<boolean> {
+    const stored = await readStored(http, id, signal);
+    const sentBytes = opened.bytes.sizeBytes ?? stored?.sizeBytes;
+    return stored !== undefined && sentBytes !== undefined && (await compare({ id, sentBytes, md5: undefined }));
+  }
 }
 
 function alreadyThere({ id }: Uploaded): InstanceOutcome {

@@ -27,7 +27,7 @@ export class Upload {
   readonly #http: HttpConnection;
   readonly #opened: OpenedInstance;
   readonly #signal: AbortSignal;
-  #sends = 0;
+  #isUsed = false;
   #isWhole = false;
   #isOpen = false;
   #sentBytes = 0;
@@ -43,6 +43,12 @@ export class Upload {
   /** Whether all bytes were sent, and no response shows what became of them: the target may have the instance. */
   get isOpen(): boolean {
     return this.#isWhole && this.#isOpen;
+  }
+
+  /** Closes the source's connection before the instance is read otherwise; `send` opens the source again. */
+  async release(): Promise<void> {
+    this.#isUsed = true;
+    await this.#opened.bytes.release();
   }
 
   /** @throws {DispatchError} the error that prevents the instance, or all of them, from arriving */
@@ -79,18 +85,18 @@ export class Upload {
   async *#body(): AsyncGenerator<Uint8Array, void, undefined> {
     const { instance, bytes } = this.#opened;
     const { config } = this.#run;
-    this.#sends += 1;
+    const isUsed = this.#isUsed;
+    this.#isUsed = true;
     this.#sentBytes = 0;
     this.#isWhole = false;
     this.#md5 = config.verify === 'md5' ? createHash('md5') : undefined;
-    // The bytes opened for it were used by the first try.
-    const again =
-      this.#sends === 1
-        ? undefined
-        : metered(await this.#run.open(instance, { signal: this.#signal }), {
-            sent: (count) => this.#run.sent(count),
-            signal: this.#signal,
-          });
+    // The bytes opened for it were used by the first try, or released.
+    const again = isUsed
+      ? metered(await this.#run.open(instance, { signal: this.#signal }), {
+          sent: (count) => this.#run.sent(count),
+          signal: this.#signal,
+        })
+      : undefined;
     try {
       for await (const chunk of new LateReturns().borrow(again ?? bytes)) {
         this.#sentBytes += chunk.byteLength;
