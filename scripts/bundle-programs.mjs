@@ -1,7 +1,9 @@
 // Bundles the programs that tests start as processes: Node loads a few large files in two thirds of the time of all sources.
-//   node scripts/bundle-programs.mjs FOLDER
+//   node scripts/bundle-programs.mjs [FOLDER]
+// Each version of the sources has a folder there, which this prints: runs at the same time change nothing under each other.
 // Packages of others are not bundled. A file of the repository that a module finds beside itself is found there as before.
-import { readdirSync, rmSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { rolldown } from 'rolldown';
@@ -47,15 +49,32 @@ const bundle = await rolldown({
   platform: 'node',
   plugins: [places, packagesOfOthers],
 });
-await bundle.write({
-  dir: folder,
+mkdirSync(folder, { recursive: true });
+const made = mkdtempSync(join(folder, 'new-'));
+const { output } = await bundle.write({
+  dir: made,
   format: 'esm',
   keepNames: true,
   entryFileNames: '[name].mjs',
   chunkFileNames: '[name]-[hash].mjs',
 });
-// Files of other versions of the sources, which a running test may still load, stay for a day.
-for (const name of readdirSync(folder)) {
-  const file = join(folder, name);
-  if (Date.now() - statSync(file).mtimeMs > dayMs) rmSync(file);
+await bundle.close();
+const hash = createHash('sha256');
+for (const { fileName, code } of output) hash.update(`${fileName}\n${code}\n`);
+const own = hash.digest('hex').slice(0, 16);
+const programsFolder = join(folder, own);
+try {
+  renameSync(made, programsFolder);
+} catch (error) {
+  // Another run had the same sources.
+  if (!existsSync(programsFolder)) throw error;
+  rmSync(made, { recursive: true, force: true });
 }
+utimesSync(programsFolder, new Date(), new Date());
+// Other versions, which a running test may still load, stay for a day.
+for (const name of readdirSync(folder)) {
+  const changedAt = statSync(join(folder, name), { throwIfNoEntry: false })?.mtimeMs;
+  const isOld = changedAt !== undefined && Date.now() - changedAt > dayMs;
+  if (isOld && name !== own) rmSync(join(folder, name), { recursive: true, force: true });
+}
+process.stdout.write(`${programsFolder}\n`);

@@ -46,6 +46,8 @@ async function startKeeper(compareMs?: number) {
     ...(compareMs !== undefined && { compareMs }),
   });
   stack.defer(() => keeper.stop());
+  // A keeper that has just subscribed reads the file once more.
+  await waitFor(() => notes.some((one) => 'configurationRefusedAt' in one));
   const last = (name: keyof ProcessNotes) => notes.findLast((one) => name in one)?.[name];
   return { keeper, path, write, broken, notes, last, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
@@ -75,8 +77,6 @@ it('notes since when its file has another configuration that nobody has loaded',
   await using scene = await startKeeper(20);
   const { keeper, path, write, notes, last } = scene;
   const untilNoted = (is: boolean) => waitFor(() => (last('configurationDiffersAt') !== undefined) === is);
-  // A keeper that has just subscribed reads the file once more.
-  await waitFor(() => notes.some((one) => 'configurationRefusedAt' in one));
   await write(2);
   await untilNoted(true);
   const since = last('configurationDiffersAt');

@@ -87,7 +87,7 @@ export async function openSessions(
   const folder = `/prearchive/projects/${project}`;
   const rows = (await listScans(login, `/data${folder}?format=json`, signal)) ?? [];
   return rows.flatMap(({ name, tag, subject: ofSubject, timestamp, folderName, status }) => {
-    const isOfStudy = name === session && tag === studyInstanceUid && (ofSubject ?? subject) === subject;
+    const isOfStudy = name === session && tag === studyInstanceUid && (ofSubject || subject) === subject;
     const isOpen = isOfStudy && /^_?(RECEIVING|BUILDING|QUEUED_BUILDING|ERROR)/.test(String(status));
     const isPath = [timestamp, folderName].every((part) => /^[\w~-][\w.~-]*$/.test(String(part)));
     return isOpen && isPath ? [`${folder}/${String(timestamp)}/${String(folderName)}`] : [];
