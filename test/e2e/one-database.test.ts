@@ -1,6 +1,8 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { startOrthanc, waitFor, type OrthancServer } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
+import { readSourceStatus } from '@dicom-dispatch/state/feed';
+import { redisNow } from '@dicom-dispatch/state/redis';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
 import { pacsTarget } from './support/pacs-target.ts';
@@ -80,12 +82,20 @@ it('notices it, and sends no study of the database again', async () => {
   const one = await system.upload({ seed: 'of main', ...small });
   await system.untilDelivery(one, 'pacs', ['delivered']);
   // The two are found to differ.
-  for (const { bytes } of makeStudy({ seed: 'of again', ...small })) await other.upload(bytes);
   const expected = scp.stores.length + 2;
+  for (const { bytes } of makeStudy({ seed: 'of again', ...small })) await other.upload(bytes);
   await waitFor(() => scp.stores.length === expected, { timeoutMs: 30_000, message });
   fronts.again.lead(system.orthanc);
   await waitFor(() => dispatch.output().includes('"sameAs":"main"'), { timeoutMs: 30_000, message });
   const next = await system.upload({ seed: 'of main, later', ...small });
   await system.untilDelivery(next, 'pacs', ['delivered']);
+  // A report from after the delivery: the source is still not followed, so that nothing is sent later.
+  const { prefix } = dispatch.config.redis;
+  const now = await redisNow(dispatch.redis, prefix);
+  const isRefused = async (): Promise<boolean> => {
+    const status = await readSourceStatus(dispatch.redis, prefix, 'again');
+    return status?.sameAs === 'main' && status.at > now;
+  };
+  await waitFor(isRefused, { timeoutMs: 30_000, message });
   expect(scp.stores).toHaveLength(expected + 2);
-}, 60_000);
+});

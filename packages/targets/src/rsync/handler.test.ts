@@ -150,8 +150,8 @@ describe('rsync', () => {
       const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size));
       return sizes.some((size) => size > 100_000);
     };
-    const killing = waitFor(halfWay, { timeoutMs: 20_000 }).then(() => rsyncd.kill('SIGKILL'));
-    const broken = await delivery.attempt(parse({ ...config, bandwidth: '4MB' }));
+    const killing = waitFor(halfWay, { timeoutMs: 60_000 }).then(() => rsyncd.kill('SIGKILL'));
+    const broken = await delivery.attempt(parse({ ...config, bandwidth: '1MB' }));
     await killing;
     expect(broken.error).toMatchObject({ code: 'target-connection-lost' });
     await rsyncd.restart();
