@@ -36,7 +36,7 @@ PUSH_ANSWER_SECONDS = 10
 CALL_ANSWER_SECONDS = 3
 CALLS_AT_A_TIME = 4
 LONGEST_ANSWER = 1024 * 1024
-# Instances that arrive are announced together: after the first time, or when none has come for the second one.
+# Instances that arrive are announced together: 0.5 s after the last announcement, or 0.16 s after the last instance.
 ARRIVALS_PACE_SECONDS = 0.5
 ARRIVALS_QUIET_SECONDS = 0.16
 ARRIVALS_AT_ONCE = 300
@@ -197,7 +197,7 @@ def gather(first, told_at):
     while len(came) < ARRIVALS_AT_ONCE and came[-1] is not None:
         left = told_at + ARRIVALS_PACE_SECONDS - time.monotonic()
         try:
-            # The last instances of a study do not wait for the pace.
+            # The last instances of a study do not wait for the pace: there are at most about six announcements a second.
             came.append(arrivals.get(timeout=max(0.0, min(left, ARRIVALS_QUIET_SECONDS))))
         except queue.Empty:
             break

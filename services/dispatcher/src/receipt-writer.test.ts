@@ -8,7 +8,7 @@ const sent = Buffer.from('the bytes that are sent');
 const facts = { sizeBytes: sent.length, sha256: createHash('sha256').update(sent).digest('hex') };
 const writer = () => new ReceiptWriter({ enabled: true, digest: 'sha256' }, 'a place', 1);
 
-it('has the bytes that were sent, if the instance was opened once more to be compared before', () => {
+it('contains the digest of the sent bytes if the instance was also opened for a comparison', () => {
   for (const compared of [1, 5, 2 * sent.length]) {
     const receipts = writer();
     const sending = receipts.opening(instance)!;

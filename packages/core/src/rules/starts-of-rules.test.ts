@@ -76,7 +76,7 @@ it('a rule behind one that stops starts early only when that one can be answered
   expect(after('study.PatientID == "1"')).toBe('arrival');
   expect(after('series.exists(s, s.Modality == "CT")')).toBe('stable');
   expect(after('"CT" in study.ModalitiesInStudy')).toBe('stable');
-  // It stops whatever arrives, or it is a fallback: it is not asked first.
+  // It always stops, or it is a fallback: it is not evaluated first.
   const behind = (rule: object): string | undefined =>
     compile({ stop: true, ...rule }, { start: 'arrival' }).at(-1)?.start;
   expect(behind({})).toBe('arrival');

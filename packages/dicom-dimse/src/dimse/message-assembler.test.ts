@@ -68,7 +68,7 @@ it('messages follow each other, on any context, with a data set or without', () 
   expect(seen).toEqual(['1: 1', '5: 1 with a data set', '01', 'end', '7: 1']);
 });
 
-it('the data set of a command that nobody wants is dropped', () => {
+it('the data set of a command without a handler is dropped', () => {
   const { assembler, seen } = assemble(false);
   assembler.onPiece(1, COMMAND | LAST, command(HAS_DATA_SET), true);
   assembler.onPiece(1, DATA_SET, Buffer.of(1), true);

@@ -172,7 +172,7 @@ it('more user information than its length field allows is refused before it is s
   expect(() => encodePdu(named(528))).toThrow('would have 65536 bytes; its length field allows 65535');
 });
 
-it('an AE title has 16 characters, and no more', () => {
+it('an AE title has at most 16 characters', () => {
   const bytes = encodePdu({ ...request, calledAeTitle: 'A'.repeat(17), callingAeTitle: 'B' });
   expect(bytes.toString('latin1', 10, 42)).toBe(`${'A'.repeat(16)}B${' '.repeat(15)}`);
 });

@@ -13,8 +13,9 @@ export type Section = (typeof sections)[number];
 /** Version of the layout of the file; that of the data in it is `format`. */
 const layout = 1;
 
+const headName = 'dicom-dispatch';
 const head = z.object({
-  backup: z.literal('dicom-dispatch'),
+  backup: z.literal(headName),
   layout: z.number(),
   /** Format of the data (`packages/state/src/keys/migrate.ts`). */
   format: z.number(),
@@ -41,10 +42,10 @@ export class BackupFileError extends Error {
 }
 
 /** How the text of every backup begins. */
-export const headBeginning = '{"backup":"dicom-dispatch",';
+export const headBeginning = `{"backup":"${headName}",`;
 
 export function headLine(facts: Omit<BackupHead, 'backup' | 'layout'>): string {
-  return JSON.stringify({ backup: 'dicom-dispatch', layout, ...facts });
+  return JSON.stringify({ backup: headName, layout, ...facts });
 }
 
 /** @throws BackupFileError */

@@ -82,7 +82,7 @@ const abandonedAfterMs = 3_600_000;
 
 /**
  * Removes parts of backups whose process was killed: of any name in the folder, since names often contain the date. Only files
- * that begin as a backup, and that nobody has written to for an hour.
+ * that begin as a backup, and that nobody has written to for an hour; a part without any data is not removed.
  */
 async function removeLeftOvers(folder: string): Promise<void> {
   const names = await readdir(folder).catch(() => []);

@@ -256,7 +256,7 @@ export const healthTable = {
     severity: 'warning',
     title: 'An audit of a target cannot continue',
     remedy:
-      'Correct the cause that it names. The audit continues automatically; to end it: dispatch audit SUBJECT --stop.',
+      'Correct the cause in the finding. The audit continues automatically; to end it: dispatch audit SUBJECT --stop.',
     path: '/targets/SUBJECT/audit',
     alertAfter: '1h',
   },

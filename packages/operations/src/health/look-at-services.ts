@@ -48,11 +48,11 @@ export async function lookAtServices(context: PipelineContext, now: number): Pro
 }
 
 const forbidden =
-  'Start one. If it is running, its user of Redis may not write (NOPERM), and there is no sign of it: see the ACL in docs/redis.md.';
+  'Start one. If it is running, its user of Redis may not write (NOPERM), and its heartbeat is then missing: see the ACL in docs/redis.md.';
 
 /** Services with the same user then leave no heartbeat. */
 async function isForbiddenToWrite({ redis, keys }: PipelineContext): Promise<boolean> {
-  // It would change nothing.
+  // XX: never adds a member.
   return redis.zadd(keys.processes, 'XX', 0, 'nobody').then(
     () => false,
     (error: Error) => error.message.startsWith('NOPERM'),

@@ -11,7 +11,7 @@ import type { Findings, ReconcileContext } from './reconcile-context.ts';
 const lanes = 50;
 /** After this time the router is asked again. */
 const askedMs = 7 * 86_400_000;
-/** A part of all in each pass, so that all are checked within an hour; of a very large number, as many as Redis does in seconds. */
+/** A part of all in each pass, so that all are checked within an hour; at most 5,000 studies and 5,000 deliveries: 0.5 s of Redis. */
 const passes = 60;
 const atLeast = 500;
 const atMost = 5_000;

@@ -82,7 +82,7 @@ export const targetKeys: readonly KeyRow[] = [
   {
     keys: ['mail:NAME'],
     kind: 'key',
-    what: 'messages for a delivery from outside, e.g. a storage commitment report; after it was read, short hashes of the UIDs in it',
+    what: 'messages for a delivery from outside, e.g. a storage commitment report; after it was read (`:mail:NAME:closed`), the id of the delivery, the AE title, and short hashes of the UIDs in it',
     lives: 'until read, 30 days at most; a week after it was read',
     backup: 'last',
   },

@@ -263,8 +263,8 @@ export class RecordMender {
   }
 
   /**
-   * Adds studies of a source that have a record or deliveries to the index of studies, if nothing names them any more but
-   * their source.
+   * Adds studies of a source that have a record or deliveries to the index of studies, if only their source still
+   * lists them.
    *
    * @returns how many the index lacked
    */
