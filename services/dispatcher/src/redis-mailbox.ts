@@ -46,7 +46,8 @@ export function redisMailbox({ redis, prefix, records, log }: MailboxOptions): M
     },
     async doubt(deliveryId, text) {
       const before = (await records.delivery(deliveryId))?.notice;
-      const notice = before === undefined ? text : `${before} ${text}`.slice(0, maxNoticeLength);
+      const kept = before?.slice(0, Math.max(0, maxNoticeLength - text.length - 1));
+      const notice = kept ? `${kept} ${text}` : text;
       const event = { kind: 'noticed', text } as const;
       const { kind } = await records.change(deliveryId, { patch: { notice, mayBeLost: true }, event });
       if (kind === 'done') log.warn({ delivery: deliveryId, notice: text }, 'the target may lack confirmed instances');

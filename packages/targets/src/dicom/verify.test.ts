@@ -573,6 +573,25 @@ describe('verify: commitment', () => {
       expect(delivery.mailbox.doubts).toEqual([]);
     });
 
+    it('the result of a report is stored before the report leaves the mailbox', async () => {
+      await using scp = await silent();
+      const { delivery } = await pending(scp, 'ends while it is closed');
+      await using _dispatcher = serving(scp.config, delivery);
+      const [request] = scp.requests;
+      await waitFor(async () => (await reportFromOutside(request!)) === 0);
+      const { close } = delivery.mailbox;
+      // As if the process had ended after this.
+      delivery.mailbox.close = async (name, facts) => {
+        await close(name, facts);
+        throw new DispatchError('ledger-unavailable', 'Redis did not answer');
+      };
+      expect((await delivery.attempt(scp.config)).error).toMatchObject({ code: 'ledger-unavailable' });
+      delivery.mailbox.close = close;
+      const asked = scp.requests.length;
+      expect((await delivery.attempt(scp.config)).error?.message).toBeUndefined();
+      expect(scp.requests.length).toBe(asked);
+    });
+
     it('on two transactions: the result of the newer one counts, in any order of arrival', async () => {
       for (const isOldFirst of [true, false]) {
         await using scp = await silent();
@@ -679,7 +698,7 @@ describe('verify: commitment', () => {
       host: '127.0.0.1',
       port: lease.port,
       tls,
-      associationTimeoutMs: 2_000,
+      associationTimeoutMs: 20_000,
       callingAeTitle: from,
       calledAeTitle: 'DISPATCH',
       presentationContexts: [{ abstractSyntax: UID.storageCommitmentPushModel, transferSyntaxes: littleEndian }],

@@ -11,8 +11,8 @@ export interface ClosedTransaction {
   readonly committed: string;
 }
 
-/** Characters of base64: 18 bits. The Transaction UID is a secret of both; the hash only has to recognise one of its instances. */
-const hashLength = 3;
+/** Characters of base64: 48 bits. With fewer, one of 1000 failed instances can have the hash of one of 1000 committed ones. */
+const hashLength = 8;
 
 /** @param asked - SOP Instance UIDs of the request */
 export function closedTransaction(
@@ -49,7 +49,7 @@ export async function noteContradiction(
   if (report.failed.length === 0) return false;
   const closed = await mailbox.closed<ClosedTransaction>(name);
   if (!closed || closed.aeTitle !== from) return false;
-  const hashes = new Set(closed.committed.match(/.{3}/g));
+  const hashes = new Set(closed.committed.match(new RegExp(`.{${hashLength}}`, 'g')));
   const lacking = report.failed.filter(({ sopInstanceUid }) => hashes.delete(hashOf(sopInstanceUid)));
   if (lacking.length === 0) return false;
   await mailbox.doubt(closed.deliveryId, textOf(lacking));

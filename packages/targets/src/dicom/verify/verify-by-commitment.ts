@@ -98,11 +98,16 @@ async function collect(
       break;
     }
     const asked = state.transactions.find((one) => one.transactionUid === next.transactionUid)?.sopInstanceUids ?? [];
-    const report = await closeTransaction(run, reports, next, asked);
     const classes = new Map(asked.map((uid) => [uid, byUid.get(uid)?.[0]?.sopClassUid]));
-    judgeReport(report, classes, state.committed, not);
-    const superseded = state.answered(report.transactionUid);
+    judgeReport(next, classes, state.committed, not);
+    const superseded = state.answered(next.transactionUid);
+    // Before the report leaves the mailbox: a process that ends in between has its results.
     await state.save();
+    const last = await closeTransaction(run, reports, next, asked);
+    if (last.failed.length !== next.failed.length || last.committed.length !== next.committed.length) {
+      judgeReport(last, classes, state.committed, not);
+      await state.save();
+    }
     for (const transactionUid of superseded) await reports.forget(transactionUid);
   }
   await state.save();
