@@ -1,7 +1,7 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import type { CheckContext, FindQuery, FoundSeries, FoundStudy } from '@dicom-dispatch/target-kit';
 import { HttpConnection } from '../http/index.ts';
-import { matchesKey, seriesTags, studyTags } from '../pull/index.ts';
+import { matchesKey, maxDoubts, seriesNotListed, seriesTags, studyTags } from '../pull/index.ts';
 import { numberOf, textOf, uidOf, type JsonDataset } from './dicom-json.ts';
 import { searchAll, searchPage } from './qido.ts';
 import { searchIn } from './resource-address.ts';
@@ -33,7 +33,7 @@ export async function* findStudies(
         series = await findSeries(http, { config, studyInstanceUid, filter: query.series ?? {} }, signal);
       } catch (thrown) {
         if (signal.aborted || !isOfStudy(thrown) || doubts.length >= maxDoubts) throw thrown;
-        doubts.push(`it does not list the series of the study ${studyInstanceUid} (${thrown.message})`);
+        doubts.push(seriesNotListed(studyInstanceUid, thrown));
       }
       if (query.series && series.length === 0) continue;
       yield {
@@ -49,9 +49,6 @@ export async function* findStudies(
     await http.close();
   }
 }
-
-/** With more the target itself is the cause. */
-const maxDoubts = 10;
 
 /** Whether an error concerns the queried study alone, and not the target as a whole. */
 function isOfStudy(thrown: unknown): thrown is DispatchError {

@@ -2,7 +2,7 @@ import { DispatchError } from '@dicom-dispatch/core';
 import type { Association } from 'dicom-dimse';
 import type { DataSet } from 'dicom-dimse/dataset';
 import type { CheckContext, FindQuery, FoundSeries, FoundStudy } from '@dicom-dispatch/target-kit';
-import { matchesKey, seriesTags, studyTags } from '../../pull/index.ts';
+import { matchesKey, maxDoubts, seriesNotListed, seriesTags, studyTags } from '../../pull/index.ts';
 import type { AnyDicomTarget } from '../schema.ts';
 import { findMatches } from './find-matches.ts';
 import { findWhole } from './find-whole.ts';
@@ -40,10 +40,7 @@ export async function* findStudies(
       const { series, doubt } = await findSeries(association, wanted, signal).catch((thrown: unknown) => {
         const isOfStudy = thrown instanceof DispatchError && thrown.code === 'target-error';
         if (signal.aborted || !isOfStudy || doubts.length >= maxDoubts) throw thrown;
-        return {
-          series: [],
-          doubt: `it does not list the series of the study ${studyInstanceUid} (${thrown.message})`,
-        };
+        return { series: [], doubt: seriesNotListed(studyInstanceUid, thrown) };
       });
       if (doubt !== undefined) doubts.push(doubt);
       if (query.series && series.length === 0) continue;
@@ -61,9 +58,6 @@ export async function* findStudies(
     await association.release();
   }
 }
-
-/** With more the receiver itself is the cause. */
-const maxDoubts = 10;
 
 interface SeriesQuery {
   readonly studyInstanceUid: string;
