@@ -172,7 +172,7 @@ describe('rsync', () => {
     const whole = [manifest, second].map(({ sopInstanceUid }) => `${sopInstanceUid}.dcm`);
     expect(names.sort()).toEqual([...others, ...whole].sort());
     expect(delivery.logged).toContainEqual(expect.objectContaining({ text: 'leftover temporary files removed' }));
-  });
+  }, 300_000);
 
   it('aborts a daemon that accepts little within each timeout', async () => {
     await proxy.set({ bytesPerSecond: 20_000 });
