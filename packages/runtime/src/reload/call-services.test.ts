@@ -28,13 +28,13 @@ it('on a Cluster waits for processes that listen, and not for one that was kille
     // Its last heartbeat is not old yet.
     await redis.zadd(keys.processes, await redisNow(redis, prefix), 'killed');
     await redis.set(keys.process('killed'), JSON.stringify({ services: ['console'], host: 'h', pid: 7 }));
-    const good = await callServices(redis, prefix, { id: 'a', step: 'check' }, 60_000);
+    const good = await callServices(redis, prefix, { id: 'a', step: 'check' }, 60_000, 30_000);
     expect(good.answers.map(({ process }) => process)).toEqual(['one', 'suspended', 'three', 'two']);
     expect(good.missing).toBe(0);
-    const silent = await callServices(redis, prefix, { id: 'b', step: 'check' }, 10_000);
+    const silent = await callServices(redis, prefix, { id: 'b', step: 'check' }, 10_000, 30_000);
     expect([silent.answers.length, silent.missing]).toEqual([3, 1]);
   } finally {
     for (const one of listeners) one.stop();
     redis.disconnect();
   }
-}, 60_000);
+}, 120_000);

@@ -10,7 +10,8 @@ const pollMs = 50;
 const clusterMs = 1_000;
 /** A process without a heartbeat for this time has ended. */
 const beatMs = 20_000;
-const countWithinMs = 2_000;
+/** How long the members of a Redis Cluster may take to count. */
+const defaultCountMs = 2_000;
 
 export interface ServiceAnswers {
   readonly answers: readonly ReloadAnswer[];
@@ -22,18 +23,20 @@ export interface ServiceAnswers {
  * Calls all processes over Redis and waits for their answers.
  *
  * @param withinMs - longest wait
+ * @param countWithinMs - how long the members of a Redis Cluster may take to count the listeners
  */
 export async function callServices(
   redis: Redis,
   prefix: string,
   call: ReloadCall,
   withinMs: number,
+  countWithinMs: number = defaultCountMs,
 ): Promise<ServiceAnswers> {
   const keys = reloadKeys(prefix);
   let called = await redis.publish(keys.channel, JSON.stringify(call));
   const until = Date.now() + withinMs;
   // A member of a Cluster counts only its own.
-  const listening = redis.isCluster ? await countListeners(redis, keys.channel) : called;
+  const listening = redis.isCluster ? await countListeners(redis, keys.channel, countWithinMs) : called;
   if (listening !== undefined) called = Math.max(called, listening);
   const isUncounted = listening === undefined;
   const soonest = isUncounted ? Date.now() + clusterMs : 0;
@@ -52,7 +55,7 @@ export async function callServices(
 }
 
 /** How many connections listen to a channel, on all members of a Redis Cluster; undefined if one does not answer. */
-async function countListeners(redis: Redis, channel: string): Promise<number | undefined> {
+async function countListeners(redis: Redis, channel: string, countWithinMs: number): Promise<number | undefined> {
   const members = (redis as unknown as Cluster).nodes('all');
   try {
     const counting = members.map((member) => member.pubsub('NUMSUB', channel));
