@@ -33,7 +33,10 @@ let run: RunningRouting;
 const studies: UploadedStudy[] = [];
 
 beforeAll(async () => {
-  [system, audited] = await Promise.all([startRoutingSystem(), startAuditedTargets(types, { audit: { rate: 500 } })]);
+  [system, audited] = await Promise.all([
+    startRoutingSystem(),
+    startAuditedTargets(types, { audit: { rate: 500 } }, { isCounted: true }),
+  ]);
   run = await system.start({ targets: audited.targets });
   for (let number = 0; number < 5; number += 1) {
     studies.push(await system.upload({ seed: `audit ${number}`, series: 1, instancesPerSeries: 3 }));
@@ -124,6 +127,19 @@ function together(targets: readonly string[], act: (target: string) => Promise<v
 async function seriesIn(studyInstanceUid: string): Promise<string> {
   return (await readdir(join(audited.folder, studyInstanceUid)))[0] ?? '';
 }
+
+it.each(types.filter((type) => ['dicomweb', 'orthanc', 'xnat', 's3', 'azure'].includes(type)))(
+  'counts each request to %s for its rate',
+  async (type) => {
+    audited.loads.get(type)?.reset();
+    const found = await audit(type, { sample: 1, content: true });
+    const count = audited.loads.get(type)?.count();
+    expect(count).toBeGreaterThan(0);
+    // At its end an audit of XNAT signs out as well.
+    const signsOut = type === 'xnat' ? 1 : 0;
+    expect(count).toBeLessThanOrEqual((found.audit?.counts.requests ?? 0) + signsOut);
+  },
+);
 
 it('by sizes alone detects truncated content and not altered content; names extra objects', async () => {
   const { folder: meddler } = audited.meddlers;

@@ -39,7 +39,15 @@ export interface AuditedTargets extends AsyncDisposable {
   /** Of the target `folder`. */
   readonly folder: string;
   /** The requests that HTTP or DICOM targets received, by type; none unless `isCounted`. */
-  readonly loads: ReadonlyMap<string, { reset(): void; /** Most requests within any second. */ most(): number }>;
+  readonly loads: ReadonlyMap<string, Load>;
+}
+
+interface Load {
+  reset(): void;
+  /** Requests since `reset`. */
+  count(): number;
+  /** Most requests within any second. */
+  most(): number;
 }
 
 /** The times of the requests. */
@@ -87,7 +95,11 @@ export async function startAuditedTargets(
     loads: new Map(
       [...counters].map(([type, counter]) => [
         type,
-        { reset: () => counter.reset(), most: () => mostInOneSecond(counter) },
+        {
+          reset: () => counter.reset(),
+          count: () => counter.requests.length,
+          most: () => mostInOneSecond(counter),
+        },
       ]),
     ),
     async [Symbol.asyncDispose]() {

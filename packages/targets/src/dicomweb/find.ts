@@ -25,7 +25,9 @@ export async function* findStudies(
   let count = 0;
   const doubts: string[] = [];
   try {
-    for await (const study of searchAll(http, search, signal, () => doubts.push('the target has more'))) {
+    for await (const study of searchAll(http, search, signal, {
+      onCut: () => void doubts.push('the target has more'),
+    })) {
       count += 1;
       const studyInstanceUid = uidOf(study, studyTags.StudyInstanceUID) ?? '';
       let series: FoundSeries[] = [];

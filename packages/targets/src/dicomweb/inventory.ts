@@ -47,8 +47,7 @@ export async function openDicomwebInventory(context: InventoryContext<DicomwebTa
     async *list(study) {
       const listing = new Map<string, true>();
       const query = { ...searchIn(base, 'instances', study.study.studyInstanceUid), uidTag: sopInstanceUid };
-      await pace();
-      for await (const result of searchAll(http, query, signal)) {
+      for await (const result of searchAll(http, query, signal, { beforePage: pace })) {
         const uid = uidOf(result, sopInstanceUid);
         if (uid !== undefined) listing.set(uid, true);
       }

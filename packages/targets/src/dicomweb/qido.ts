@@ -17,22 +17,29 @@ export interface QidoQuery {
   readonly uidTag: string;
 }
 
+interface SearchHooks {
+  /** Called at the end if the service reports more results (warning 299) but does not return them. */
+  readonly onCut?: () => void;
+  /** Called before each request: a search has one request more than pages with results. */
+  readonly beforePage?: () => Promise<void>;
+}
+
 /**
  * QIDO-RS (PS3.18 section 10.6), page by page, with any page size of the service.
  *
- * @param onCut - called at the end if the service reports more results (warning 299) but does not return them
  * @throws {DispatchError} if the service does not return results
  */
 export async function* searchAll(
   http: HttpConnection,
   query: QidoQuery,
   signal: AbortSignal,
-  onCut?: () => void,
+  { onCut, beforePage }: SearchHooks = {},
 ): AsyncGenerator<JsonDataset, void, undefined> {
   const seen = new Set<string>();
   let offset = 0;
   let hadMore = false;
   for (;;) {
+    await beforePage?.();
     const { results, hasMore } = await readPage(http, query, { limit: pageSize, offset }, signal);
     let fresh = 0;
     for (const result of results) {
