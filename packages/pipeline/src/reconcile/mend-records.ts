@@ -90,7 +90,8 @@ async function mendStudy(
   const { records, redis, config, log } = context;
   const found = await mender.mendStudy(key);
   const { study } = found;
-  const lost = study && found.listed === 0 ? await expected(context, findings, mender, study) : found.lost;
+  const lost =
+    study && found.listed < study.targets.length ? await expected(context, findings, mender, study) : found.lost;
   if (found.missed > 0) findings.repaired('entry-restored');
   const restored = await restoreRecords(context, findings, lost);
   const missing = lost.filter((id) => !restored.has(id));
@@ -99,19 +100,18 @@ async function mendStudy(
   // A missing list of deliveries is restored from their records.
   if (study && gone.length === 0) return answered(context, key);
   const known = await records.deliveriesOf(key);
-  if (study === undefined && gone.length > 0) {
-    // Its targets are unknown, so its rules decide. Known data of its deliveries are preserved.
-    await ask(context, findings, key, gone, () => routeAnew(redis, config().redis.prefix, key));
-    return;
-  }
   if (study === undefined) {
+    // Its record named all its targets. Without it the rules decide, because its list may have been lost as well, and made again
+    // from those deliveries that are still known. Known data of its deliveries are preserved.
+    if (await ask(context, findings, key, gone, () => routeAnew(redis, config().redis.prefix, key))) return;
+    if (gone.length > 0) return;
     const [newest] = known;
     if (!newest) {
-      // Only its entry in the index is known: it is removed if the router does not find the study.
-      if (await ask(context, findings, key, gone, () => routeAnew(redis, config().redis.prefix, key))) return;
+      // Only its entry in the index was known.
       await mender.leaveIndex(key);
       return answered(context, key);
     }
+    // The router does not find the study.
     await records.routed(studyOf(newest, [...new Set(known.map(({ target }) => target))]), [], { keepsStudy: true });
     findings.repaired('record-restored');
     log.error({ ...key }, 'the record of a study was missing in Redis, and was made again from its deliveries');
@@ -268,7 +268,7 @@ async function restoreRecord(context: ReconcileContext, findings: Findings, data
     );
     return;
   }
-  if ((await records.routed(studyOf(data, [target]), [data], { keepsStudy: true })) === 0) return;
+  if ((await records.restored(studyOf(data, [target]), data)) === 0) return;
   const text = 'its record was missing in Redis, and was made again from its job';
   await records.update(id, {}, { kind: 'noticed', text });
   const record = await records.delivery(id);

@@ -4,8 +4,8 @@ import { defineScript } from '../redis/script.ts';
  * Writes a study and its new deliveries. A known delivery keeps its state: routing the same content
  * twice changes nothing.
  * KEYS: study, deliveries of the study, index of studies, index of Study Instance UIDs
- * ARGV: prefix, study JSON, member of the index, routedAt, '1' to preserve the record of a known study,
- *   then id and JSON of each delivery
+ * ARGV: prefix, study JSON, member of the index, routedAt, '1' to preserve the record of a known study, '2' to write
+ *   none, then id and JSON of each delivery
  */
 export const routedScript = defineScript(`
 local prefix, member, at = ARGV[1], ARGV[3], ARGV[4]
@@ -13,7 +13,9 @@ local index = prefix .. ':index:'
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local known = redis.call('GET', KEYS[1])
-if not known or ARGV[5] ~= '1' then
+if ARGV[5] == '2' then
+  redis.call('ZADD', KEYS[3], 'NX', at, member)
+elseif not known or ARGV[5] ~= '1' then
   if known then
     local before = cjson.decode(known)
     for _, rule in ipairs(before.rules) do redis.call('ZREM', index .. 'studies-rule:' .. rule, member) end

@@ -23,20 +23,31 @@ export class Records extends RecordSearch {
     deliveries: readonly (DeliveryData & { readonly replaces?: string })[],
     { keepsStudy = false }: { readonly keepsStudy?: boolean } = {},
   ): Promise<number> {
-    const member = memberOf(study);
+    return this.#routed(study, deliveries, keepsStudy ? '1' : '');
+  }
+
+  /**
+   * Writes a delivery again whose record was lost. If that of its study was lost as well, it stays so: its other targets are
+   * unknown here.
+   *
+   * @returns 0 if the delivery has a record
+   */
+  async restored(study: StudyRecord, delivery: DeliveryData): Promise<number> {
+    return this.#routed(study, [delivery], '2');
+  }
+
+  async #routed(
+    study: StudyRecord,
+    deliveries: readonly (DeliveryData & { readonly replaces?: string })[],
+    kept: '' | '1' | '2',
+  ): Promise<number> {
+    const args = deliveries.flatMap((delivery) => [delivery.deliveryId, JSON.stringify(delivery)]);
     return this.run(async () =>
       Number(
         await routedScript.run(
           this.redis,
           [this.studyKey(study), this.deliveriesKey(study), redisKeys(this.prefix).index('studies'), this.uidsKey],
-          [
-            this.prefix,
-            JSON.stringify(study),
-            member,
-            study.routedAt,
-            keepsStudy ? '1' : '',
-            ...deliveries.flatMap((delivery) => [delivery.deliveryId, JSON.stringify(delivery)]),
-          ],
+          [this.prefix, JSON.stringify(study), memberOf(study), study.routedAt, kept, ...args],
         ),
       ),
     );
