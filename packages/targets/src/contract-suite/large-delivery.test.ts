@@ -55,9 +55,12 @@ const takers: Readonly<Record<string, { everydayBytes?: number; start(): Promise
   },
   xnat: {
     start: () =>
-      sink({ type: 'xnat', project: 'TRIAL', destination: 'prearchive', verify: 'none' }, (_method, url) =>
-        url.startsWith('/data/JSESSION') ? '0123456789ABCDEF' : '/data/prearchive/projects/TRIAL/20240615_120000123/S',
-      ),
+      sink({ type: 'xnat', project: 'TRIAL', destination: 'prearchive', verify: 'none' }, (_method, url) => {
+        if (url.startsWith('/data/JSESSION')) return '0123456789ABCDEF';
+        const session = '/data/prearchive/projects/TRIAL/20240615_120000123/S';
+        if (!url.includes('format=json')) return session;
+        return JSON.stringify({ ResultSet: { Result: url.startsWith(session) ? [{ status: 'READY' }] : [] } });
+      }),
   },
   s3: {
     everydayBytes: 300_000_000,

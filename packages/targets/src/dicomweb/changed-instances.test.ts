@@ -121,7 +121,10 @@ describe('instances that are changed on their way', () => {
     const noFolder = join(import.meta.filename, 'below-a-file');
     vi.stubEnv('TMPDIR', noFolder);
     const next = newStudy('no space', 3);
-    const { error } = await new TestDelivery(dicomwebHandler, next).attempt(config, changing(next).hooks);
+    const unwritten = new TestDelivery(dicomwebHandler, next);
+    // Had a first request read all of them, their length would be known.
+    unwritten.memory = delivery.memory;
+    const { error } = await unwritten.attempt(config, changing(next).hooks);
     vi.unstubAllEnvs();
     expect(error).toMatchObject({ code: 'local-resources', message: expect.stringContaining(noFolder) });
   });
