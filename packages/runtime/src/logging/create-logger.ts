@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { printable } from '@dicom-dispatch/core';
+import { DispatchError, printable } from '@dicom-dispatch/core';
 import { pino, type Logger, type LoggerOptions } from 'pino';
 import type { PinoPretty } from 'pino-pretty';
 import { currentTraceId } from '../process/attempt-trace.ts';
@@ -79,12 +79,28 @@ function printableFact(value: unknown): unknown {
 function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return { type: typeof error };
   const { code, stage } = error as { code?: unknown; stage?: unknown };
+  const isTranslated = error instanceof DispatchError && code !== 'internal';
   return {
     type: error.name,
     message: printable(error.message),
     ...(code !== undefined && { code }),
     ...(stage !== undefined && { stage }),
     ...((code === undefined || code === 'internal') && { stack: printable(error.stack ?? '') }),
-    ...(error.cause !== undefined && { cause: describeError(error.cause) }),
+    ...(error.cause !== undefined && { cause: isTranslated ? codesOf(error.cause) : describeError(error.cause) }),
+  };
+}
+
+/**
+ * What is logged of the error that a DispatchError translates. Its text comes from a library, a program or a server, and may
+ * contain a path with values of DICOM tags: patient data.
+ */
+function codesOf(error: unknown): unknown {
+  if (error instanceof DispatchError) return describeError(error);
+  if (!(error instanceof Error)) return { type: typeof error };
+  const { code } = error as { code?: unknown };
+  return {
+    type: error.name,
+    ...((typeof code === 'string' || typeof code === 'number') && { code }),
+    ...(error.cause !== undefined && { cause: codesOf(error.cause) }),
   };
 }
