@@ -35,7 +35,7 @@ function whyNot({ outcome, answers: given, missing }: ReloadResult): string {
   const silent = missing > 0 ? [`${missing} ${missing === 1 ? 'process has' : 'processes have'} not answered`] : [];
   const start = {
     refused: 'The configuration is refused; the former one stays in use.',
-    partial: 'Not every service goes by the new configuration.',
+    partial: 'Not every service uses the new configuration.',
     silent: 'No service has answered.',
     applied: '',
   }[outcome];

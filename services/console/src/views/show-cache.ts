@@ -33,9 +33,14 @@ export async function showCache(context: ViewContext): Promise<CacheState> {
         entries: deliveries,
         detail: 'records, timelines and confirmations of deliveries; as long as their studies',
       },
-      { name: 'audit log', entries: auditEntries, detail: 'the latest 200,000 are kept' },
+      { name: 'audit log', entries: auditEntries, detail: auditKept(config.console.audit) },
     ],
   };
+}
+
+function auditKept({ maxEntries, keep }: { readonly maxEntries: number; readonly keep: number }): string {
+  const count = `the latest ${maxEntries.toLocaleString('en')} are kept`;
+  return keep === 0 ? count : `${count}, for ${inDays(keep)} at most`;
 }
 
 function inDays(ms: number): string {
