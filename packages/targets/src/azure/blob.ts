@@ -10,7 +10,7 @@ export interface BlobToSend extends PlaceClaim {
   readonly contentType: string;
   /** Whether a blob of another content may be replaced; default: when it is the same instance of the same patient. */
   mayReplace?(there: Buffer): Promise<boolean>;
-  /** Called with the MD5 that was confirmed (hexadecimal), for the receipt. */
+  /** Called with the MD5 (hexadecimal) that the service has confirmed, for the receipt. */
   readonly answered?: (md5: string) => void;
 }
 
@@ -18,7 +18,7 @@ export interface BlobToSend extends PlaceClaim {
 export interface FoundBlob {
   readonly etag: string;
   readonly sizeBytes: number;
-  /** As stored by the service, hexadecimal; undefined if the creator of the blob did not set it. */
+  /** Content-MD5 of the blob, hexadecimal; undefined if the creator of the blob did not set it. */
   readonly md5: string | undefined;
 }
 
@@ -28,7 +28,7 @@ export type Stored =
   | 'same'
   | 'replaced';
 
-/** Others create and delete the name repeatedly. */
+/** Maximum attempts to write a blob while other clients create and delete its name. */
 export const maxRounds = 5;
 
 export function takenAgain({ host }: Container): DispatchError {
@@ -77,7 +77,7 @@ async function readBeginning(
   return container.act('Reading a blob', signal, read, count);
 }
 
-/** Nearly every instance has its Series Instance UID before this. */
+/** Nearly every instance has its Series Instance UID within this number of bytes. */
 const usualBytes = 64 * 1024;
 const maxMarkerBytes = 64 * 1024 * 1024;
 
@@ -107,12 +107,12 @@ export async function judgeBlob(
     theirs = await readIdentity([there]);
   }
   if (await isOlderVersion(blob, theirs, await readIdentity([ours]))) return;
-  // An upload that was started by other means.
+  // The same content, stored by another program without an MD5.
   if (found.sizeBytes <= there.length && there.equals(ours.subarray(0, there.length))) return;
   throw blob.conflict(theirs ? 'instance' : 'file');
 }
 
-/** Conditions of a write: the name is free, or the blob is the one that was checked. */
+/** Conditions of a write: the name is free, or the blob is the one that was checked; none with `existing: overwrite`. */
 export function conditionsOf({ config }: Container, found: FoundBlob | undefined) {
   if (config.existing === 'overwrite') return {};
   return found ? { ifMatch: found.etag } : { ifNoneMatch: '*' };

@@ -10,19 +10,19 @@ import { credentialOf } from './credential.ts';
 import { silentCode, translateAzureError } from './errors.ts';
 import type { AzureTarget } from './schema.ts';
 
-/** An open container; its errors are translated, and each request ends with the signal. */
+/** An open container. Each request ends with its signal. */
 export interface Container extends AsyncDisposable {
   readonly config: AzureTarget;
   /** Name of the server for messages. */
   readonly host: string;
   readonly client: ContainerClient;
   /**
-   * Runs requests; `doing` is a verb with -ing for the error.
+   * Runs requests and translates their errors; `doing` is a verb with -ing for the error.
    *
    * @param bytes - transferred in either direction, for the timeout
    */
   act<T>(doing: string, signal: AbortSignal, request: Request<T>, bytes?: number): Promise<T>;
-  /** The same, for what has its own use for the SDK's errors. */
+  /** Like `act`, but throws the errors of the SDK unchanged. */
   raw<T>(signal: AbortSignal, request: Request<T>, bytes?: number): Promise<T>;
 }
 
@@ -87,7 +87,7 @@ function through(agent: HttpAgent | HttpsAgent): RequestPolicyFactory {
   };
 }
 
-/** The SDK has no limit for silence: a socket that is silent for too long is ended. */
+/** The SDK has no idle timeout: a socket without data for too long is closed here. */
 function watchSilence(agent: HttpAgent, { connectTimeout, timeout }: AzureTarget): void {
   const connecting = agent.createConnection.bind(agent);
   agent.createConnection = (options, callback) => {
@@ -107,13 +107,13 @@ function watchSilence(agent: HttpAgent, { connectTimeout, timeout }: AzureTarget
 /** Responses are short except for lists. */
 const answerBytes = 500_000;
 
-/** The longest time for a request with its repetitions, for a server that trickles; 0 = no limit. */
+/** The longest time in milliseconds for a request with its repetitions, for a server that sends too slowly; 0 = no limit. */
 function longestMs(
   { minBytesPerSecond, timeout, connectTimeout, requestAttempts }: AzureTarget,
   bytes: number,
 ): number {
   if (minBytesPerSecond === 0 || timeout === 0) return 0;
   const onceMs = connectTimeout + timeout + ((bytes + answerBytes) / minBytesPerSecond) * 1000;
-  // Longer ones do not fit into a timer.
+  // A timer has at most this delay.
   return Math.min(requestAttempts * onceMs, 2 ** 31 - 1);
 }

@@ -14,12 +14,12 @@ interface EntraCredential {
 
 export interface Credential {
   readonly credential: StorageSharedKeyCredential | AnonymousCredential | EntraCredential;
-  /** Appended to each URL. */
+  /** Query string of each URL with its question mark: the SAS; otherwise empty. */
   readonly query: string;
   close(): Promise<void>;
 }
 
-/** Longest time for a token. */
+/** Maximum duration of a token request. */
 const tokenMs = 60_000;
 
 /** The credentials of a target; a token of Entra is requested with the first request. */

@@ -66,8 +66,8 @@ const meanings: Readonly<Record<string, Meaning>> = {
 };
 
 /**
- * An error of the Azure SDK as a DispatchError. Its texts contain names, which may contain patient data: only codes are
- * shown.
+ * An error of the Azure SDK as a DispatchError. The texts of the SDK contain blob names, which may contain patient data: only codes
+ * are shown.
  */
 export function translateAzureError(thrown: unknown, host: string, doing: string, stage?: Stage): DispatchError {
   if (thrown instanceof DispatchError) return thrown;
@@ -97,7 +97,7 @@ export function translateAzureError(thrown: unknown, host: string, doing: string
   }
   const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
   if (cause instanceof DispatchError) return cause;
-  // The error of the SDK when it parses a foreign response.
+  // The SDK throws a TypeError when it parses a response that is not from a blob service.
   if (cause instanceof TypeError) return notAzure(host, doing, options);
   return networkError(cause, host, options);
 }
@@ -124,7 +124,7 @@ export function azureStatus(thrown: unknown): number | undefined {
   return typeof status === 'number' ? status : undefined;
 }
 
-/** The error code of the service; for HEAD, whose responses have no body, that of a header. */
+/** The error code of the service: from the body, or from a header for HEAD, whose responses have no body. */
 function azureCode(thrown: unknown): string {
   if (!(thrown instanceof Error)) return typeof thrown;
   const { details, code } = thrown as { readonly details?: { readonly errorCode?: unknown }; readonly code?: unknown };

@@ -104,7 +104,7 @@ function sas(containerName: string, permissions: string): Secret {
   );
 }
 
-/** Forwards requests unchanged, so that their signatures stay valid, and answers some itself. */
+/** Forwards requests unchanged, so that their signatures stay valid, and responds to some itself. */
 async function startPolicy(
   isMeant: (method: string, url: string) => boolean,
   status: number,

@@ -93,7 +93,7 @@ async function send(run: Run, container: Container, places: Places, isTaken: IsT
   return [...shared, ...quarantined];
 }
 
-/** In one request, or in blocks if it is larger than one. */
+/** Sends an instance in one request, or in blocks if it is larger than a block. */
 async function sendInstance(
   run: Run,
   context: UploadContext,
@@ -109,7 +109,7 @@ async function sendInstance(
     const { whole } = gathered;
     const put = () => putBlob(container, blob, whole, isTaken(blob.name), signal);
     const stored = await permits.with(signal, put);
-    // Only now: an abandoned request may still use them.
+    // Not after an error: an abandoned request may still use this memory.
     gathered.release();
     return stored;
   }
@@ -137,7 +137,7 @@ function blockSizeFor(blobBytes: number, configuredBytes: number): number {
   return Math.max(configuredBytes, Math.ceil(blobBytes / 50_000 / mebibyte) * mebibyte);
 }
 
-/** Reads an instance one more time before it is sent, if a blob of its size exists. */
+/** MD5 of an instance, hexadecimal. Reads the instance once more before it is sent, if a blob of its size exists. */
 async function md5AtSource(run: Run, instance: ManifestInstance, signal: AbortSignal): Promise<string> {
   const bytes = metered(await run.open(instance, { signal }), { sent: () => {}, signal });
   const digest = createHash('md5');

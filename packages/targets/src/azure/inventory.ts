@@ -7,7 +7,7 @@ import { isNotThere, translateAzureError } from './errors.ts';
 import { enterContainer } from './known-names.ts';
 import { limitsOf, type AzureTarget } from './schema.ts';
 
-/** Content of the container, by listing (if not permitted, by checking each name): sizes and MD5s, contents by reading. */
+/** Content of the container: sizes and MD5s by listing, or by checking each name if listing is not permitted; contents by reading. */
 export async function openAzureInventory(context: InventoryContext<AzureTarget>): Promise<Inventory> {
   const { config, signal, pace } = context;
   await pace();

@@ -4,7 +4,7 @@ import { commonFolder } from '../s3/known-keys.ts';
 
 /** A page has at most 5,000 names (REST reference, "List Blobs"). */
 const namesPerPage = 5_000;
-/** If more than this number of additional pages is needed, others share the prefix, and each name is checked. */
+/** If a list has more than this number of additional pages, other blobs share the prefix: then each name is checked instead. */
 const pagesToSpare = 1;
 
 /**

@@ -77,7 +77,7 @@ async function store(
   return true;
 }
 
-/** @throws {DispatchError} `verify-missing` if the blob differs from the sent data */
+/** @throws {DispatchError} `verify-missing` if the blob does not exist, or differs from the sent data */
 export async function verifyBlob(
   container: Container,
   name: string,

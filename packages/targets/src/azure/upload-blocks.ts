@@ -28,10 +28,10 @@ export interface UploadContext {
 
 export interface BlocksToUpload {
   readonly blob: BlobToSend;
-  /** As announced by the source. */
+  /** As announced by the source; undefined if unknown. */
   readonly sizeBytes: number | undefined;
   readonly blocks: AsyncIterable<Buffer>;
-  /** What has the name, and may be replaced. */
+  /** The existing blob with this name, if it may be replaced. */
   readonly found: FoundBlob | undefined;
 }
 
@@ -47,10 +47,8 @@ interface SentBlocks {
 }
 
 /**
- * Creates a blob from blocks (Put Block, Put Block List), several in parallel. The id of a block is its number and its MD5:
- * blocks
- * that an earlier attempt has sent are recognised, and not sent again. The service removes blocks without a blob
- * after a week.
+ * Creates a blob from blocks (Put Block, Put Block List), several in parallel. The id of a block is its number and its MD5: blocks that
+ * an earlier attempt has sent are recognised, and not sent again. The service removes blocks without a blob after a week.
  */
 export async function uploadBlocks(
   context: UploadContext,
@@ -59,7 +57,7 @@ export async function uploadBlocks(
   const { container, signal } = context;
   const there = await uncommitted(container, wanted.blob.name, signal);
   const sent = await sendBlocks(context, wanted, there);
-  // Only now that the source has ended, and well, is there a blob.
+  // The blob is created only if the source has sent all announced bytes.
   if (wanted.sizeBytes !== undefined && sent.sizeBytes !== wanted.sizeBytes) {
     throw new DispatchError(
       'source-error',
@@ -93,7 +91,7 @@ async function commit({ container, signal }: UploadContext, wanted: BlocksToUplo
       if (!isTaken(thrown)) throw translateAzureError(thrown, container.host, 'Committing the blocks of a blob');
     }
     found = await lookAtBlob(container, blob.name, signal);
-    // Also if it was ours, and the response was lost.
+    // Also after an earlier request of this upload whose response was lost.
     if (found && found.sizeBytes === sent.sizeBytes && found.md5 === md5) return 'same';
     if (found) await judgeBlob(container, found, blob, sent.head, signal);
   }
@@ -132,7 +130,7 @@ async function sendBlocks(
   let sizeBytes = 0;
   let kept = 0;
 
-  /** Releases the block. Its error stops the others and is reported at the end. */
+  /** Sends a block and releases it. An error stops the others and is reported at the end. */
   async function sendOne(id: string, block: Buffer, digest: Buffer): Promise<void> {
     try {
       await permits.with(signal, () =>
@@ -173,7 +171,7 @@ async function sendBlocks(
     await Promise.all(underWay);
     signal.throwIfAborted();
   } catch (thrown) {
-    // The first error is reported, and nothing is running when this ends.
+    // The first error is reported, once no request is running any more.
     stop.abort(thrown);
     await Promise.all(underWay);
     throw stop.signal.reason;

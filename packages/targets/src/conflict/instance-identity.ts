@@ -3,8 +3,8 @@ import { readPart10, TRANSFER_SYNTAX } from 'dicom-dimse';
 /** Identifies an instance as in the file itself: the four values that Orthanc uses too. */
 export interface InstanceIdentity {
   /**
-   * As Orthanc reads it: as encoded in the file, without padding, but with it if the VR is UN; followed by the character
-   * set if it is not plain ASCII. Empty if there is none. Never shown or stored.
+   * The Patient ID as Orthanc reads it: its bytes in the file, without padding (with padding if the VR is UN), followed by the
+   * character set if it is not plain ASCII. Empty if there is none. Never shown or stored.
    */
   readonly patientId: string;
   readonly studyInstanceUid: string;
@@ -24,12 +24,12 @@ const tags = {
 };
 
 /**
- * Reads the identity of an instance from the beginning of its file. Files without preamble, without file meta information,
- * or with a
+ * Reads the identity of an instance from the beginning of its file. Files without preamble, without file meta information, or with a
  * wrong group length are read too, since Orthanc stores and forwards them.
  *
- * @param body - from the first byte on; no more is requested than needed, and never more than `maxIdentityBytes`
- * @returns undefined if it is not a DICOM file, or if its Series Instance UID is missing within the limit
+ * @param body - from the first byte on; no more is requested than needed, and nothing after `maxIdentityBytes`
+ * @returns undefined if it is not a DICOM file, or if one of its UIDs is missing within the limit
+ * @throws the error of the body, if it cannot be read
  */
 export async function readIdentity(
   body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
@@ -55,7 +55,7 @@ export function isSameInstance(first: InstanceIdentity | undefined, second: Inst
   );
 }
 
-/** @param transferSyntaxUid - for a file without this information */
+/** @param transferSyntaxUid - of a file without file meta information */
 async function identityOf(head: Replayed, transferSyntaxUid: string): Promise<InstanceIdentity | undefined> {
   try {
     const { elements } = await readPart10(head.read(), {
@@ -73,7 +73,7 @@ async function identityOf(head: Replayed, transferSyntaxUid: string): Promise<In
     // eslint-disable-next-line no-control-regex
     const isAscii = /^[\x00-\x7f]*$/.test(patientId);
     const identity = {
-      // The same bytes are other letters, and another patient, in another character set.
+      // In another character set the same bytes are other letters, and identify another patient.
       patientId: isAscii ? patientId : `${patientId} ${text(tags.characterSet)}`,
       studyInstanceUid: text(tags.study),
       seriesInstanceUid: text(tags.series),
@@ -82,7 +82,7 @@ async function identityOf(head: Replayed, transferSyntaxUid: string): Promise<In
     const isWhole = identity.studyInstanceUid && identity.seriesInstanceUid && identity.sopInstanceUid;
     return isWhole ? identity : undefined;
   } catch {
-    // It is not such a file; what could not be read at all is thrown by `Replayed.close`.
+    // It is not such a file. `Replayed.close` throws errors of reading.
     return undefined;
   }
 }
@@ -127,7 +127,7 @@ class Replayed {
     }
   }
 
-  /** @throws what reading threw: that is not a property of the file */
+  /** @throws the error of reading, which does not depend on the content of the file */
   async close(): Promise<void> {
     if (!this.#isDone) await this.#iterator.return?.();
     if (this.#failure) throw this.#failure.thrown;

@@ -7,13 +7,13 @@ export interface PlaceClaim {
   /** The error for a taken place, without patient data. */
   conflict(occupant: Occupant): DispatchError;
   /**
-   * Whether the existing content with the same UIDs can be an older version: not if another study has sent it. Default: it
-   * can.
+   * Whether existing content with the same UIDs and patient can be an older version of the instance: false if only another study with
+   * the same Study Instance UID was sent there. Default: true.
    */
   canBeOlder?(): Promise<boolean>;
 }
 
-/** Whether a file of another content may be replaced without a word: it is an older version of the same instance. */
+/** Whether a file with other content may be replaced without a conflict: it is an older version of the same instance. */
 export async function isOlderVersion(
   { canBeOlder }: Pick<PlaceClaim, 'canBeOlder'>,
   theirs: InstanceIdentity | undefined,

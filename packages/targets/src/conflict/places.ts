@@ -12,8 +12,8 @@ export interface Places {
   /** How to handle other content at the path of an instance. */
   claim(instance: ManifestInstance): PlaceClaim;
   /**
-   * Finds instances of the study with the same path, before anything is sent. The one that is at the target keeps it,
-   * otherwise the first by its id in the source, so that every attempt decides alike; the others are quarantined.
+   * Finds instances of the study with the same path, before anything is sent. The one that was delivered before keeps it,
+   * otherwise the first by its id in the source, so that every attempt decides the same. The others are quarantined.
    */
   divide(): Promise<Divided>;
 }
@@ -21,7 +21,7 @@ export interface Places {
 export interface Divided {
   /** Instances to be sent: each has a unique path. */
   readonly instances: readonly ManifestInstance[];
-  /** Instances whose path another one has: reported. */
+  /** Instances whose path another one has: already reported. */
   readonly quarantined: readonly ManifestInstance[];
 }
 

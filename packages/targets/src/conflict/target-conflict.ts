@@ -10,7 +10,7 @@ export type Occupant =
   | 'link'
   /** A socket, a pipe, a device. */
   | 'special'
-  /** In a parent path of the place. */
+  /** A parent of the place is a file, or a link that leads out of the target. */
   | 'way'
   | 'denied';
 
@@ -34,7 +34,7 @@ const remedies: Readonly<Partial<Record<Occupant, string>>> = {
 };
 
 /**
- * Other content has the place of an instance.
+ * The error if other content has the place of an instance.
  *
  * @param where - the target's folder, host or bucket
  * @param path - result of `showPath`: without patient data

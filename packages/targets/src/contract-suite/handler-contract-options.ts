@@ -19,7 +19,7 @@ export interface StartedTarget {
 }
 
 export interface NotApplicable {
-  /** Why this target cannot show it. */
+  /** Why the test does not apply to this target. */
   readonly notApplicable: string;
 }
 
@@ -33,7 +33,7 @@ export interface ArrangedFault {
   readonly patientConfig?: Readonly<Record<string, unknown>>;
   /** Called once, when half of the second instance was read; without it the fault is there from the beginning. */
   strike?(): void | Promise<void>;
-  /** Resolves when what `strike` began is in force; without it that is so when `strike` has ended. */
+  /** Resolves when the fault that `strike` began is in force. Without this function it is in force when `strike` has ended. */
   inForce?(): Promise<void>;
   undo?(): void | Promise<void>;
 }
@@ -48,7 +48,7 @@ export interface ExpectedFault {
 
 /** A way to make one check fail, and no earlier one. */
 export interface CheckFault extends Pick<ExpectedFault, 'arrange'> {
-  /** It is skipped instead of failed: deliveries do not need what it checks. */
+  /** The check is skipped instead of failed, because deliveries do not need what it checks. */
   readonly isSkipped?: boolean;
 }
 

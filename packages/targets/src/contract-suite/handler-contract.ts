@@ -92,7 +92,7 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
       expect(first.error).toMatchObject({ code: 'source-error' });
       expect(failed).toHaveLength(1);
       expect(first.reported.get(failed[0]!)).toBeUndefined();
-      // A receiver may be removing its incomplete data.
+      // A receiver may still be removing incomplete data.
       const isThere = async () =>
         (await target.received(study)).some(({ sopInstanceUid }) => sopInstanceUid === failed[0]);
       await waitFor(async () => !(await isThere()));
@@ -161,7 +161,7 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
         const stop = new AbortController();
         let struck = false;
         try {
-          // With the default timeouts of the target: the cancellation ends this.
+          // The timeouts of the target have their defaults: only the cancellation ends this attempt.
           const attempting = delivery.attempt(parse(arranged.patientConfig), {
             signal: stop.signal,
             async onChunk({ openIndex, readBytes }) {

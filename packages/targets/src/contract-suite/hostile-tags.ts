@@ -1,4 +1,4 @@
-/** Values of faulty or malicious devices, and what a reader must still find of them in a name. */
+/** Tag values of faulty or malicious devices, and the part of each that must stay readable in a name. */
 export const hostileTags = [
   { name: 'climbing', value: '../../../../outside/Meier', readable: 'Meier' },
   { name: 'absolute', value: '/etc/Schmidt', readable: 'Schmidt' },

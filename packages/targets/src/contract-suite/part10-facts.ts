@@ -4,14 +4,14 @@ import { crc32 } from 'node:zlib';
 /** Properties that identify a Part 10 file, computed in one pass over its bytes. */
 export interface Part10Facts {
   readonly sopInstanceUid: string;
-  /** Of the complete file. CRC-32: forgery is not a concern here, and a gigabyte is read often. */
+  /** Of the complete file. CRC-32, because it is fast for large files, and nobody forges files in a test. */
   readonly fileDigest: number;
   /** Of the data after the file meta information (PS3.10 section 7.1): the part that a DIMSE transfer preserves. */
   readonly datasetDigest: number;
   readonly sizeBytes: number;
 }
 
-/** @throws when the bytes are no Part 10 file: a half file under a final name must not go unseen */
+/** @throws if the file meta information is missing or incomplete: such a file under a final name must be detected */
 export async function part10Facts(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<Part10Facts> {
   let fileDigest = 0;
   let datasetDigest = 0;

@@ -26,7 +26,7 @@ export interface PathContract<Config extends TargetConfig> {
 
 const small = { series: 1, instancesPerSeries: 2, rows: 16, columns: 16 } as const;
 
-/** The contract of every handler whose target has one content per path: two contents are never merged silently. */
+/** The contract of every handler whose target has one content per path: one content never replaces another silently. */
 export function pathContract<Config extends TargetConfig>({
   name,
   handler,
@@ -52,7 +52,7 @@ export function pathContract<Config extends TargetConfig>({
       const late = await deliver(second, parse(there), 'other');
       expectConflicts(late, second.instances);
       await expectThere(there, first.instances);
-      // Nor by a later attempt.
+      // A later attempt does not replace it either.
       const again = new TestDelivery(handler, second, 'other');
       expectConflicts({ ...(await again.attempt(parse(there))), study: second }, second.instances);
       await expectThere(there, first.instances);
@@ -275,7 +275,7 @@ function named(instance: FixtureInstance, sopInstanceUid: string, seriesInstance
   return { ...instance, manifest };
 }
 
-/** By the default layout. */
+/** Path by the default layout. */
 function pathOf({ manifest }: FixtureInstance): string {
   return `${manifest.studyInstanceUid}/${manifest.seriesInstanceUid}/${manifest.sopInstanceUid}.dcm`;
 }

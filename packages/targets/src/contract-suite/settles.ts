@@ -4,7 +4,7 @@ import type { Attempt } from '@dicom-dispatch/target-kit/testing';
 const timeoutMs = 10_000;
 
 /**
- * Waits for an attempt that is cancelled while running. It must settle itself, without any action of the peer.
+ * Waits for an attempt that is cancelled while running. It must end without any action of the peer.
  *
  * @returns the attempt, and the milliseconds from the cancellation to its end
  */

@@ -5,19 +5,18 @@ import type { RunLog } from '@dicom-dispatch/target-kit';
 import { dicomError } from './errors.ts';
 import { receiverAt, type Receiver } from './receiver.ts';
 
-/** A further association that takes longer than this is not waited for. */
+/** Maximum wait for a further association. */
 const maxConnectWaitMs = 1_000;
 const minConnectWaitMs = 100;
-/** This number of consecutive associations that the receiver ends without a confirmation means no progress. */
+/** If the receiver ends this number of consecutive associations without confirming an instance, there is no progress. */
 const maxFruitless = 3;
 /** A receiver that accepts one association at a time may need some time to detect the end of the last one. */
 const reopenPausesMs = [200, 500, 1_000];
 
 /**
- * The associations of one delivery. The first is required; further ones are opened when a lane requests them. If the
- * receiver accepts no more, or does not respond to them (a receiver that serves them sequentially), the lanes share the
- * existing
- * ones. An association that the receiver ends is opened again, as long as instances are confirmed meanwhile.
+ * The associations of one delivery. The first is required; further ones are opened when a lane requests them. If the receiver accepts
+ * no more, or does not respond to their requests (because it serves associations sequentially), the lanes share the existing ones.
+ * An association that the receiver ends is opened again, as long as instances are confirmed meanwhile.
  */
 export class AssociationPool {
   readonly #options: ConnectOptions;
@@ -25,7 +24,7 @@ export class AssociationPool {
   readonly #log: RunLog;
   readonly #associations = new Map<number, Association>();
   readonly #opening = new Map<number, Promise<Association>>();
-  /** Numbers that are being opened for longer than anyone waits. */
+  /** Numbers of associations that are still being opened after the maximum wait. */
   readonly #late = new Set<number>();
   readonly #closing = new AbortController();
   readonly #confirmed = new WeakMap<Association, number>();
@@ -53,7 +52,7 @@ export class AssociationPool {
     return pool;
   }
 
-  /** How long it took to open the first one. */
+  /** Milliseconds that it took to open the first association. */
   get openMs(): number {
     return this.#openMs;
   }
@@ -63,13 +62,13 @@ export class AssociationPool {
     return this.#alive(number) ?? (number === 0 ? undefined : await this.#further(number)) ?? this.#any();
   }
 
-  /** A new association, as the only one. */
+  /** Releases all associations and opens a new one. */
   async fresh(): Promise<Association> {
     await this.#endAll((association) => association.release());
     return this.#again();
   }
 
-  /** An instance was confirmed on it. */
+  /** Notes that an instance was confirmed on this association. */
   confirmed(association: Association): void {
     this.#confirmed.set(association, (this.#confirmed.get(association) ?? 0) + 1);
     this.#confirmedInAll += 1;
@@ -80,7 +79,7 @@ export class AssociationPool {
 
   /** Releases all; with `isAbort` immediately. */
   async close(isAbort: boolean): Promise<void> {
-    // Requested all the time without a response, while others of ours were served.
+    // Their requests got no response while other associations of this delivery were served.
     if (this.#late.size > 0 && this.#confirmedInAll > 0) this.#learn('not answered');
     this.#closing.abort();
     await Promise.allSettled(this.#opening.values());
@@ -113,7 +112,7 @@ export class AssociationPool {
     return this.#lastLoss !== undefined && (this.#confirmedInAll === 0 || this.#barrenInRow >= maxFruitless);
   }
 
-  /** Opens the first again. @throws DispatchError the loss of the last one, where that is of no use */
+  /** Opens the first association again. @throws DispatchError if that fails; with the code of the last loss, if there was one */
   async #again(): Promise<Association> {
     for (const pauseMs of [...reopenPausesMs, undefined]) {
       try {
@@ -137,7 +136,7 @@ export class AssociationPool {
     return this.#closing.signal.aborted || this.#options.signal?.aborted === true;
   }
 
-  /** Undefined as long as the receiver does not accept it. */
+  /** The association with this number; undefined as long as the receiver does not accept it. */
   async #further(number: number): Promise<Association | undefined> {
     const isNew = !this.#opening.has(number);
     if (isNew && (this.#receiver.isFull || this.#isStuck)) return undefined;
@@ -184,7 +183,7 @@ export class AssociationPool {
     }
   }
 
-  /** An explicit rejection counts; otherwise the network may be the cause, until an instance is confirmed on another. */
+  /** A rejection shows a limit of the receiver. Any other failure may be caused by the network, until an instance is confirmed. */
   #refused(code: string): void {
     if (code === 'target-busy') this.#learn(code);
     else this.#refusal = code;
@@ -212,7 +211,7 @@ export class AssociationPool {
     return association;
   }
 
-  /** A receiver that has fallen silent before is not waited for that long. */
+  /** Shorter timeouts for a receiver that has not responded in time before. */
   #timeouts(): Partial<ConnectOptions> {
     const { responseTimeoutMs = 0, associationTimeoutMs, connectTimeoutMs } = this.#options;
     if (this.#lastLoss?.code !== 'target-timeout' || responseTimeoutMs <= 0) return {};

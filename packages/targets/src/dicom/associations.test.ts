@@ -21,7 +21,7 @@ interface Receiver extends AsyncDisposable {
   config(more?: Record<string, unknown>): DicomTarget;
 }
 
-/** @param answer - to the C-STORE with this number on its association, and in all; both from 1 */
+/** @param answer - response to the C-STORE with this number on its association, and with this number in all; both from 1 */
 async function receiver(
   answer: (uid: string, onAssociation: number, inAll: number) => Answer = () => 0,
   options: Partial<ServerOptions> = {},
@@ -181,7 +181,7 @@ describe('a receiver that accepts one association at a time', () => {
     const second = new TestDelivery(dicomHandler, study('b', 30));
     const attempts = [first.attempt(scp.config()), second.attempt(scp.config())];
     const errors = (await Promise.all(attempts)).map(({ error }) => error);
-    // The first one had it; the other was rejected, or came after it.
+    // One delivery had the association; the other was rejected, or was served afterwards.
     for (const error of errors.filter((one) => one !== undefined)) {
       expect(error).toMatchObject({
         code: 'target-busy',
@@ -242,7 +242,7 @@ describe('a receiver that ends associations', () => {
     });
     expect(error).toBeUndefined();
     expect(new Set(scp.stored).size).toBe(40);
-    // The network is no limit of the receiver.
+    // A failure of the network does not show a limit of the receiver.
     expect(delivery.logged.filter(({ text }) => text === 'receiver accepts fewer associations')).toEqual([]);
   });
 

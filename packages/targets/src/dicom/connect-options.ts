@@ -2,10 +2,10 @@ import type { ConnectOptions, TlsClientOptions } from 'dicom-dimse';
 import { pem } from '../http/tls-files.ts';
 import type { AnyDicomTarget } from './schema.ts';
 
-/** A receiver that does not respond to a release within this time keeps its instances: no reason to wait longer. */
+/** Maximum wait for the response to a release: the receiver has confirmed its instances in any case. */
 const artimTimeoutMs = 5_000;
 
-/** How a target is connected to; reads the TLS files it names. @throws DispatchError `config-invalid` */
+/** Options of an association with a target; reads the TLS files of its configuration. @throws DispatchError `config-invalid` */
 export async function connectOptions(
   config: AnyDicomTarget,
   presentationContexts: ConnectOptions['presentationContexts'],
@@ -30,7 +30,7 @@ export async function connectOptions(
   };
 }
 
-/** For the connection of a delivery and for its test: all TLS options of the target. */
+/** All TLS options of the target, for deliveries and for the connection test. */
 async function tlsClientOptions(tls: NonNullable<AnyDicomTarget['tls']>): Promise<TlsClientOptions> {
   return {
     ca: tls.ca === undefined ? undefined : await pem('tls.ca', tls.ca),
@@ -45,7 +45,7 @@ async function tlsClientOptions(tls: NonNullable<AnyDicomTarget['tls']>): Promis
   };
 }
 
-/** The same for the place where queries are answered. */
+/** The same for the address that supports queries (`query`). */
 export function queryOptions(
   config: AnyDicomTarget,
   presentationContexts: ConnectOptions['presentationContexts'],

@@ -86,7 +86,7 @@ function networkFaults(
       code: 'target-timeout',
       stage: 'transfer',
     },
-    // One that can be opened again is no fault: see the tests of the handler.
+    // A lost association that can be opened again is not a fault: see the tests of the handler.
     cut: {
       arrange: () =>
         through(async () => {
@@ -235,12 +235,12 @@ handlerContract({
         host: scp.host,
         port: scp.port,
         calledAeTitle: scp.aet,
-        // With several associations it may give two instances the same file name, and keep one of them.
+        // With several associations it may store two instances under one file name, and lose one of them.
         maxParallel: 1,
         verify: 'find',
         verifyTimeout: 0,
       },
-      // Beside its archive are its index and its configuration.
+      // The folder also contains its index and its configuration.
       received: async () => {
         const names = (await filesUnder(scp.folder)).filter((name) => /^archive\/.*(?<!\.dat)$/.test(name));
         return Promise.all(names.map((name) => fileFacts(join(scp.folder, name))));

@@ -80,7 +80,7 @@ function codeOf(error: DimseError, stage: Stage | undefined): ErrorCode {
   return codes[error.code];
 }
 
-/** What an operator can do, by options that there are. */
+/** Remedies. They name only existing options. */
 const remedies: Readonly<Partial<Record<DimseErrorCode, string>>> = {
   'tls-untrusted': 'Add its certificate authority, or a self-signed certificate itself, to tls.ca.',
   'tls-expired': 'Renew the certificate of the receiver, or set the clock of this machine.',

@@ -320,10 +320,10 @@ describe('transfer syntaxes', () => {
         },
       });
       expect(error).toBeUndefined();
-      // The digest of the receipt is that of the file before.
+      // The digest in the receipt is that of the file before re-encoding, so the response notes the re-encoding.
       const answers = [...delivery.ledger.values()].map((one) => one.kind === 'delivered' && one.answer);
       expect(answers).toEqual(Array(3).fill('status 0000H (Success), re-encoded in Implicit VR Little Endian'));
-      // Not the source does it.
+      // The source does not transcode.
       expect(asked).toEqual([undefined, undefined, undefined]);
       const expected = await Promise.all(study.instances.map((one) => part10Facts(toImplicitVr(one.read()))));
       const received = await receivedFiles(scp.receivedFolder);

@@ -41,7 +41,7 @@ export const dicomTlsHandler: TargetHandler<DicomTlsTarget> = {
   inventory: openDicomInventory,
 };
 
-/** Sends each pending instance by C-STORE, over several associations; never parses a dataset. */
+/** Sends each pending instance by C-STORE, over several associations. Data sets are parsed only to re-encode them. */
 async function deliver(run: DeliveryRun<AnyDicomTarget>): Promise<void> {
   throwIfCancelled(run.signal);
   run.stage('connect');
@@ -68,7 +68,7 @@ async function deliver(run: DeliveryRun<AnyDicomTarget>): Promise<void> {
       run.stage('transfer');
       const sent = await sendGroup(run, group, pool, suspects);
       for (const instance of sent.quarantined) quarantined.add(instance.sourceId);
-      // Some instances failed for now; those of the other groups are sent.
+      // Some instances failed for now; the other groups are still sent.
       putOff ??= sent.putOff;
       isDone = true;
     } finally {
@@ -90,7 +90,7 @@ async function openPool(run: DeliveryRun<AnyDicomTarget>, { contexts }: ContextG
   return AssociationPool.open(await connectOptions(run.config, contexts, run.signal), run.log);
 }
 
-/** Associations that wait for the next part of a study that is still being received. */
+/** Associations that are kept open for the next part of a study that is still being received. */
 class KeptPool implements Kept {
   readonly pool: AssociationPool;
 

@@ -73,6 +73,6 @@ it.each(['get', 'move'] as const)('retrieves by C-%s, and names what was cut and
     { kind: 'held', content: 'different', detail: 'differs in PixelData' },
     { kind: 'held', content: 'same' },
   ]);
-  // Three associations, one list, four instances; the one that does not come once more, and then another one.
+  // Three associations, one list, four instances; the one that does not arrive once more, and then another one.
   expect(requests).toBe(10);
 });

@@ -13,7 +13,7 @@ export async function openDicomInventory(context: InventoryContext<AnyDicomTarge
   const { config, signal, pace } = context;
   const contexts = [{ abstractSyntax: UID.studyRootFind, transferSyntaxes: littleEndian }];
 
-  // One association per study: some receivers end idle ones while an audit waits.
+  // One association per study: some receivers end idle associations while an audit waits.
   async function associated<T>(act: (association: Association) => Promise<T>): Promise<T> {
     await pace();
     const association = await connect(await queryOptions(config, contexts, signal)).catch((error: unknown) => {

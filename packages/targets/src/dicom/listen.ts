@@ -4,9 +4,9 @@ import { tlsOptions } from '../http/tls-files.ts';
 import type { DicomListener } from './schema.ts';
 
 /**
- * Opens a receiver of our own.
+ * Opens a listener for associations of the receiver.
  *
- * @throws DispatchError `config-invalid` when it cannot listen there, or its TLS files are not what they should be
+ * @throws DispatchError `config-invalid` if the address cannot be opened, or the TLS files cannot be read or used
  */
 export async function listen(field: string, listener: DicomListener, options: AcceptorOptions): Promise<DimseServer> {
   const { listen: address, tls } = listener;

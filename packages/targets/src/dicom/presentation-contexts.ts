@@ -26,7 +26,7 @@ const { explicitVrLittleEndian, implicitVrLittleEndian } = TRANSFER_SYNTAX;
 /** Default transfer syntaxes for transcoding. */
 const uncompressed = [explicitVrLittleEndian, implicitVrLittleEndian];
 
-/** The transfer syntax in which an instance is sent, and who converts it. */
+/** The transfer syntax in which an instance is sent, and how it is converted. */
 export interface Encoding {
   readonly transferSyntaxUid: string;
   /** `stored`: as the source has it; `re-encoded`: by us, in Implicit VR; `transcoded`: by the source. */
@@ -74,25 +74,23 @@ export function groupByContexts(
   return { groups, unproposable };
 }
 
-/** What cannot be put into an A-ASSOCIATE-RQ or a C-STORE-RQ (PS3.8 annex F, PS3.5 section 9.1). */
+/** Why an instance cannot be part of an A-ASSOCIATE-RQ or a C-STORE-RQ (PS3.8 annex F, PS3.5 section 9.1); otherwise undefined. */
 function whyUnproposable({ sopClassUid, transferSyntaxUid, sopInstanceUid }: ManifestInstance): string | undefined {
   if (sopClassUid === undefined) return 'the SOP Class UID of the instance is unknown';
   if (transferSyntaxUid === undefined) return 'the file of the instance does not name its transfer syntax';
   if (!isUid(sopClassUid)) return `the SOP class UID ${shown(sopClassUid)}is malformed`;
   if (!isUid(transferSyntaxUid)) return `the transfer syntax UID ${shown(transferSyntaxUid)}is malformed`;
-  // The receiver decides about other errors in it.
+  // The receiver decides about other errors in a SOP Instance UID.
   if (!/^[!-[\]-~]{1,64}$/.test(sopInstanceUid)) return 'the SOP Instance UID is malformed';
   return undefined;
 }
 
-/** Of a malformed UID anything may have become part. */
+/** A malformed UID may contain anything, also patient data: it is shown only if it resembles a UID. */
 function shown(uid: string): string {
   return /^[0-9][0-9A-Za-z._-]{0,63}$/.test(uid) ? `${uid} ` : '';
 }
 
-/**
- * The syntaxes to propose for an instance, best first. Implicit VR Little Endian is always among them (PS3.5 section 10.1).
- */
+/** The syntaxes to propose for an instance, best first. Implicit VR Little Endian is always among them (PS3.5 section 10.1). */
 function proposals(instance: ManifestInstance, options: SyntaxOptions): readonly string[] {
   const { transferSyntaxUid: stored = '' } = instance;
   const { transcode } = options;
@@ -101,7 +99,7 @@ function proposals(instance: ManifestInstance, options: SyntaxOptions): readonly
   return [...new Set([...first, ...others, implicitVrLittleEndian])];
 }
 
-/** To what an instance may be transcoded: what has no pixel data cannot be in a syntax that compresses it. */
+/** Transfer syntaxes to which an instance may be transcoded: without pixel data none that compresses them. */
 function wantedFor(instance: ManifestInstance, { transferSyntaxes }: SyntaxOptions): readonly string[] {
   if (!transferSyntaxes || hasPixelData(instance)) return transferSyntaxes ?? uncompressed;
   const native = transferSyntaxes.filter((syntax) => !isCompressed(syntax));
@@ -120,7 +118,7 @@ export function chooseEncoding(
   const isAllowed = (syntax: string): boolean => transferSyntaxes?.includes(syntax) ?? true;
   if (transcode !== 'always' && isAllowed(stored) && isAccepted(stored)) return as(stored);
   const wanted = transcode === 'never' ? [implicitVrLittleEndian].filter(isAllowed) : wantedFor(instance, options);
-  // Lossy compression would create another instance: such a transfer syntax is only for instances stored in it.
+  // Lossy compression would create another instance: a lossy transfer syntax is chosen only for instances that are stored in it.
   const chosen = wanted.find((syntax) => isAccepted(syntax) && (syntax === stored || !isLossySyntax(syntax)));
   if (chosen === undefined) return undefined;
   if (chosen === stored) return as(stored);
@@ -132,7 +130,7 @@ function as(transferSyntaxUid: string, how: Encoding['how'] = 'stored'): Encodin
   return { transferSyntaxUid, how };
 }
 
-/** Why it cannot be sent, and the remedy. */
+/** The error for an instance whose encodings the receiver does not accept. */
 export function unsupported(
   { sopClassUid, transferSyntaxUid }: ManifestInstance,
   { transferSyntaxes, transcode }: SyntaxOptions,

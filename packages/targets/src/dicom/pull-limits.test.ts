@@ -49,15 +49,15 @@ async function find(config: DicomTarget, query: FindQuery): Promise<{ studies: F
 }
 
 interface ArchiveOptions {
-  /** Maximum results of a query; further ones are cut, with FE00H or silently. */
+  /** Maximum number of results of a query. Further ones are omitted, with status FE00H or silently. */
   readonly limit?: number;
   readonly isSilent?: boolean;
   /** Whether it returns the number of instances, and the class of each. */
   readonly counts?: boolean;
   readonly classes?: boolean;
-  /** Whether it can be queried by number. */
+  /** Whether it can be queried by Series Number and Instance Number. */
   readonly numbers?: boolean;
-  /** One that it counts and does not have. */
+  /** SOP Instance UID of an instance that the archive counts but does not have. */
   readonly lacks?: string;
   /** The data that it sends for an instance. Default: its file. */
   readonly answers?: (one: SampleInstance) => readonly Buffer[];
@@ -165,7 +165,7 @@ async function proxyTo(port: number, change: (bytes: Buffer) => Buffer): Promise
   };
 }
 
-/** Status 0000H of a C-FIND-RSP becomes FE00H. */
+/** A proxy that changes status 0000H of a C-FIND-RSP to FE00H. */
 function cutting(port: number, isCut: () => boolean): Promise<Proxy> {
   const success = Buffer.from('000000090200000000 00'.replaceAll(' ', ''), 'hex');
   const commandField = Buffer.from('00000001020000002080', 'hex');
@@ -178,7 +178,7 @@ function cutting(port: number, isCut: () => boolean): Promise<Proxy> {
   });
 }
 
-/** Role selection items (54H) leave the A-ASSOCIATE-AC. */
+/** Removes the role selection items (54H) from an A-ASSOCIATE-AC. */
 function withoutRoles(bytes: Buffer): Buffer {
   if (bytes[0] !== 0x02) return bytes;
   const parts = [bytes.subarray(0, 74)];

@@ -267,7 +267,7 @@ describe('pulling from an archive that', () => {
             }
           }
           if (QueryRetrieveLevel !== 'IMAGE') return;
-          // It does not return SOP classes.
+          // This archive does not return SOP classes.
           for (const one of instances) {
             if (one.seriesInstanceUid === SeriesInstanceUID) yield dataSet({ SOPInstanceUID: one.sopInstanceUid });
           }

@@ -1,6 +1,6 @@
 import { connect, type Association, type ConnectOptions } from 'dicom-dimse';
 
-/** How long the number of accepted associations is remembered; then more are tried again. */
+/** How long a limit of the receiver is remembered; then more associations are requested again. */
 const rememberMs = 10 * 60_000;
 
 /** A receiver as seen by all deliveries of this process: how many of our associations it has, and how many it accepts. */
@@ -27,16 +27,16 @@ export class Receiver {
   }
 
   /**
-   * Opens an association with it.
+   * Opens an association with the receiver.
    *
-   * @param waitSignal - until this signal aborts, waits for a free association
+   * @param waitSignal - if the receiver is full, waits for the end of an association until this signal aborts
    */
   async connect(options: ConnectOptions, waitSignal?: AbortSignal): Promise<Association> {
     for (;;) {
       if (waitSignal === undefined || waitSignal.aborted || !this.isFull) break;
       await this.#oneEnds(waitSignal);
     }
-    // No await in between: of two that waited for the same free association, one gets it.
+    // No await since the check, so that only one of two callers that waited for the same association takes it.
     this.#asking += 1;
     let association: Association;
     try {
@@ -55,9 +55,9 @@ export class Receiver {
   }
 
   /**
-   * It accepted no further association while others of ours were open: their number is its limit.
+   * Call this when the receiver did not accept a further association while others of ours were open: their number is its limit.
    *
-   * @returns whether this is new
+   * @returns whether the limit is new
    */
   refused(): boolean {
     if (this.#open === 0) return false;
@@ -82,7 +82,7 @@ export class Receiver {
   }
 }
 
-/** Of the process, as the limits of a receiver are: targets with the same address share one. */
+/** Shared by all deliveries of the process: targets with the same address have the same limit. */
 const receivers = new Map<string, Receiver>();
 
 export function receiverAt({

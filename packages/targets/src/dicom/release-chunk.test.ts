@@ -69,7 +69,7 @@ async function receiver(answer: Answer = () => 0, options: Partial<ServerOptions
   return { hashes, port, [Symbol.asyncDispose]: () => server.close() };
 }
 
-/** Dataset hashes of a study, by SOP Instance UID. */
+/** Hashes of the data sets of a study, by SOP Instance UID. */
 async function expected(study: FixtureStudy): Promise<Map<string, string>> {
   const hashes = new Map<string, string>();
   for (const { manifest, read } of study.instances) {

@@ -10,7 +10,7 @@ import type { AnyDicomTarget } from './schema.ts';
 const success = 0;
 const processingFailure = 0x0110;
 const notAskedFor = 0xc000;
-/** Number of classes that can be offered on one association, each in all relevant transfer syntaxes. */
+/** Number of SOP classes that can be offered on one association, each in all relevant transfer syntaxes. */
 const maxClassesAtOnce = 8;
 
 type Use = (body: AsyncIterable<Uint8Array>) => Promise<void>;
@@ -21,7 +21,7 @@ export class OneByOne {
   readonly #sopClassUids: readonly string[];
   #retriever: Retriever | undefined;
   #wanted: { readonly sopInstanceUid: string; readonly use: Use } | undefined;
-  /** What is being used: outlives an association that is lost. */
+  /** The running `use`, which may end after a lost association. */
   #using: Promise<void> | undefined;
   #arrived = 0;
 
@@ -31,13 +31,13 @@ export class OneByOne {
     this.#sopClassUids = classes.length <= maxClassesAtOnce ? classes.sort() : [];
   }
 
-  /** Those of the complete study if they fit on one association. */
+  /** SOP classes to offer: those of the complete study if they fit on one association. */
   #classesFor(sopClassUid: string | undefined): readonly string[] {
     if (sopClassUid === undefined) return classesOf(undefined);
     return this.#sopClassUids.includes(sopClassUid) ? this.#sopClassUids : [sopClassUid];
   }
 
-  /** @throws DispatchError `target-error` when it did not come; what `use` throws */
+  /** @throws DispatchError `target-error` if the instance did not arrive; the errors of `use` */
   async retrieve<T>({ instance }: ListedInstance, use: (body: AsyncIterable<Uint8Array>) => Promise<T>): Promise<T> {
     const { studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid } = instance;
     const identifier = {
@@ -63,12 +63,12 @@ export class OneByOne {
     throw new DispatchError('target-error', this.#retriever.whyNot(sopClassUid), { stage: 'verify' });
   }
 
-  /** Instances that have come, wanted or not. */
+  /** Number of instances that have arrived, requested or not. */
   get arrived(): number {
     return this.#arrived;
   }
 
-  /** A C-STORE. @returns its status */
+  /** Handles a C-STORE request. @returns the status of its response */
   async store(incoming: IncomingInstance): Promise<number> {
     this.#arrived += 1;
     const wanted = this.#wanted;

@@ -152,7 +152,7 @@ export const dicomTarget = z
   .refine(hasMoveTo, needsMoveTo);
 export type DicomTarget = z.output<typeof dicomTarget>;
 
-/** An alias that insists on TLS. */
+/** A `dicom` target that always uses TLS. */
 export const dicomTlsTarget = z
   .strictObject({
     type: z.literal('dicom-tls'),

@@ -25,13 +25,13 @@ import { isLost, storeOne } from './store-one.ts';
 const instancesPerAssociation = 2;
 /** An arriving study has few instances at a time: minimum number of them for each association, if the receiver is near. */
 const leastOfPart = 8;
-/** A receiver that opens an association in less than this answers an instance in a few milliseconds. */
+/** A receiver that opens an association in less than this time confirms an instance in a few milliseconds. */
 const nearMs = 20;
 /** With this number of instances, one is kept back: if it succeeds after others have failed, the receiver was available. */
 const leastForControl = 4;
 /** An instance that fails alone is sent once more, on another new association, before the failure counts. */
 const triesAlone = 2;
-/** By then a receiver has cleaned up after an association. */
+/** Time in which a receiver cleans up after a lost association. */
 const settleMs = 500;
 
 export interface SentGroup {
@@ -51,8 +51,8 @@ export async function sendGroup(
 }
 
 /**
- * Sends in four steps: unsuspected instances, over several associations; previously suspect ones, sequentially;
- * those in transit when an association was lost, each alone on a new one; and one that was kept back.
+ * Sends in four steps: instances that are not suspect, over several associations; suspect ones, sequentially; those in transit when an
+ * association was lost, each alone on a new one; and one that was kept back.
  */
 class GroupSender {
   readonly #run: DeliveryRun<AnyDicomTarget>;
@@ -91,7 +91,7 @@ class GroupSender {
       await this.#sendAll(controls, { lanes: 1, prefetch: 0 });
       await this.#sendLost();
     } finally {
-      // Instances that were not reached: they are sent last in the next attempt.
+      // Lost instances that were not sent again: in the next attempt they are sent after the others.
       if (this.#lost.size > 0 && !this.#run.signal.aborted) await this.#suspects.note(this.#lost.keys());
     }
     return { quarantined: this.#quarantined, putOff: this.#putOff };
@@ -157,8 +157,8 @@ class GroupSender {
   }
 
   /**
-   * A receiver that has lost half an instance cleans up: storescp removes its file, which by then may be that of the
-   * instance that was sent again.
+   * A receiver cleans up after an incomplete instance: storescp removes its file, even if the instance was sent again and is complete
+   * by then.
    */
   async #settle(): Promise<void> {
     const leftMs = this.#lostAt + settleMs - performance.now();
@@ -195,7 +195,7 @@ class GroupSender {
       if (!isLost(thrown)) throw await this.#suspects.judge(instance, thrown);
       this.#lost.set(instance, thrown);
       this.#lostAt = performance.now();
-      // The others are sent over the remaining associations.
+      // The other instances are sent over the remaining associations.
       throw new DispatchError('instance-failed', thrown.message, { cause: thrown });
     }
   }

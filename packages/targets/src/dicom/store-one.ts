@@ -20,7 +20,7 @@ export async function storeOne(
   { association, encoding: { how, transferSyntaxUid }, signal }: StoreHow,
 ): Promise<InstanceOutcome> {
   if (!association.canStore(instance.sopClassUid ?? '', transferSyntaxUid)) {
-    // It was accepted when the delivery began: no reason to give the instance up.
+    // The receiver accepted it when the delivery began: a later attempt may succeed.
     throw new DispatchError(
       'instance-failed',
       'the receiver accepts fewer presentation contexts on this association than on the previous one',
@@ -28,7 +28,7 @@ export async function storeOne(
   }
   try {
     const source = how === 'stored' ? bytes.body : await changed(instance, bytes.body, how);
-    // An inspected body is read by another reader, which may keep its chunks.
+    // A body that is transcoded or re-encoded has another reader, which may keep its chunks.
     const releaseChunk = how === 'stored' ? bytes.releaseChunk : undefined;
     const options = { signal, priority: priorityOf(run), releaseChunk, ...known(instance, transferSyntaxUid) };
     const outcome = storeOutcome(await association.store(source, options));
@@ -47,7 +47,7 @@ export function isLost(thrown: unknown): thrown is DispatchError {
   );
 }
 
-/** The receipt has the digest of the file as it came from the source. */
+/** Adds a note about re-encoding, because the receipt has the digest of the file as the source sent it. */
 function noted(outcome: InstanceOutcome): InstanceOutcome {
   if (outcome.kind !== 'delivered') return outcome;
   return { ...outcome, answer: `${outcome.answer ?? outcome.warning}, re-encoded in Implicit VR Little Endian` };
@@ -71,7 +71,7 @@ function sendError(thrown: unknown, how: Encoding['how']): unknown {
   );
 }
 
-/** Lossy transcoding creates another instance, with its own UID (PS3.3 section C.12.4.1): it must not be sent. */
+/** Lossy transcoding creates another instance with another UID (PS3.3 section C.12.4.1): it must not be sent. */
 async function checkTranscoded(
   { sopInstanceUid }: ManifestInstance,
   body: AsyncIterable<Uint8Array>,
@@ -83,7 +83,7 @@ async function checkTranscoded(
   });
 }
 
-/** The manifest has the values that a file without file meta information lacks. */
+/** Values from the manifest, for files without file meta information. */
 function known({ sopClassUid, sopInstanceUid }: ManifestInstance, transferSyntaxUid = '') {
   return { sopClassUid, sopInstanceUid, transferSyntaxUid, isTolerant: true };
 }

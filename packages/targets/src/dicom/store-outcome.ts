@@ -3,12 +3,11 @@ import type { StoreResult } from 'dicom-dimse';
 import type { InstanceOutcome } from '@dicom-dispatch/target-kit';
 
 /**
- * Meaning of a C-STORE status for the instance (PS3.4 table B.2-1, PS3.7 annex C). Success, warnings, and a duplicate
- * are delivered.
+ * Meaning of a C-STORE status for the instance (PS3.4 table B.2-1, PS3.7 annex C). After success, a warning or "duplicate SOP instance"
+ * it is delivered.
  *
- * @throws DispatchError for every other status: `instance-refused` permanently, `instance-failed` temporarily, `target-full`
- *   for
- * "out of resources" (which some receivers answer to any problem), `target-misconfigured` for a missing permission
+ * @throws DispatchError for every other status: `target-misconfigured` for a missing permission, `target-full` for "out of resources"
+ *   (which some receivers return for any problem), `instance-failed` for a processing failure, otherwise `instance-refused`
  */
 export function storeOutcome(result: StoreResult): InstanceOutcome {
   const status = result.status;

@@ -22,16 +22,16 @@ import { testListener } from './verify/index.ts';
 /** Statuses of a receiver that accepts Verification but does not perform it (PS3.7 annex C). */
 const notPerformed: ReadonlySet<number> = new Set([0x0122, 0x0124, 0x0211]);
 
-/** Of objects with pixel data, for a receiver that does not accept uncompressed ones. */
+/** Other transfer syntaxes, for a receiver that does not accept uncompressed objects. */
 const otherSyntaxes = Object.values(TRANSFER_SYNTAX).filter((one) => !littleEndian.some((known) => known === one));
 
 const busyTries = 10;
 const busyPauseMs = 500;
 
 /**
- * Checks name, port, TLS, an association for storage with both AE titles, C-ECHO, that the receiver accepts objects at all,
- * and that it supports the configured verification. As in a delivery, each service has an association that proposes
- * nothing else; only if that for storage is rejected, a second one proposes Verification too.
+ * Checks name, port, TLS, an association for storage with both AE titles, C-ECHO, that the receiver accepts objects at all, and that it
+ * supports queries and storage commitment as configured. As in a delivery, each service has an association that proposes nothing
+ * else; only if that for storage is rejected, a second one proposes Verification too.
  */
 export async function* testDicom(context: CheckContext<AnyDicomTarget>): AsyncGenerator<Check> {
   const { config, signal } = context;
@@ -71,7 +71,7 @@ export async function* testDicom(context: CheckContext<AnyDicomTarget>): AsyncGe
   yield* runChecks([...network, ...tlsSteps(context), ...steps, ...verificationSteps(context)], signal);
 }
 
-/** Those of these classes that the receiver accepts, uncompressed or compressed. */
+/** The SOP classes that the receiver accepts, uncompressed or compressed. */
 async function acceptedClasses(
   context: CheckContext<AnyDicomTarget>,
   classes: readonly string[],
@@ -88,7 +88,7 @@ async function acceptedClasses(
   );
 }
 
-/** Deliveries do not need it. */
+/** C-ECHO. Skipped if the receiver does not offer it, because deliveries do not need it. */
 async function echo(context: CheckContext<AnyDicomTarget>): Promise<string | { readonly skip: string }> {
   const { signal } = context;
   const contexts = [{ abstractSyntax: UID.verification, transferSyntaxes: littleEndian }];
@@ -108,7 +108,7 @@ async function echo(context: CheckContext<AnyDicomTarget>): Promise<string | { r
   }
 }
 
-/** A receiver may accept one association at a time, and have a delivery, or the end of the previous check not noticed yet. */
+/** Waits for a receiver that accepts one association at a time and has another one, or has not yet noticed the end of the last one. */
 async function connectInTurn(options: ConnectOptions, signal: AbortSignal): Promise<Association> {
   for (let triesLeft = busyTries; ; triesLeft -= 1) {
     try {
@@ -135,7 +135,7 @@ async function withAssociation<T>(
   }
 }
 
-/** The handshake of a delivery, with all its options. */
+/** The TLS handshake of a delivery, with all its options. */
 function tlsSteps({ config, signal }: CheckContext<AnyDicomTarget>): CheckStep[] {
   if (!config.tls) return [];
   return [

@@ -84,7 +84,7 @@ interface Case {
   port(): Promise<number>;
   /** Options of `tls`; undefined: a target without TLS. */
   tls?(): Record<string, unknown>;
-  /** Of the check and of the delivery; undefined: both succeed. */
+  /** Text of the error of the check and of the delivery; undefined: both succeed. */
   readonly detail?: RegExp;
   readonly remedy?: RegExp;
   readonly code?: string;
@@ -266,10 +266,10 @@ describe('the test of a target reports the same problems as its deliveries', () 
     expect(failed?.detail).toMatch(detail);
     expect(failed?.remedy).toMatch(remedy ?? /./);
     expect(error?.code).toBe(code);
-    // The same connection, the same words.
+    // A delivery reports the same error as the check.
     expect(error?.message).toBe(failed?.detail);
     expect(error?.remedy).toBe(failed?.remedy);
-    // Only options that there are.
+    // The remedy names only existing options.
     const known = [
       'ca',
       'cert',

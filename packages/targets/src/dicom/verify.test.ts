@@ -55,7 +55,7 @@ async function archive(more: Record<string, unknown>, options: Partial<ServerOpt
 }
 
 describe('verify: find', () => {
-  /** Lists all its instances of the study, whatever the series. */
+  /** Lists all its instances of the study, also for a query of one series. */
   function listing(study: FixtureStudy, scp: () => Archive, before: () => void = () => {}): Partial<ServerOptions> {
     const series = new Map(
       study.instances.map(({ manifest }) => [manifest.sopInstanceUid, manifest.seriesInstanceUid]),
@@ -110,7 +110,7 @@ describe('verify: find', () => {
         {
           handlers: {
             async *find() {
-              // It ignores the keys that it was asked with.
+              // It ignores the keys of the query.
               for (const uid of scp.kept) yield dataSet({ SOPInstanceUID: uid, [keyword]: '1.2.3' });
             },
           },
@@ -257,7 +257,7 @@ describe('verify: commitment', () => {
       });
       await asking.release();
     };
-    // Asked again until it is reported: Orthanc does not repeat a report that found nobody.
+    // Requested again until a report arrives: Orthanc does not repeat a report that it could not deliver.
     await waitFor(async () => delivery.mailbox.doubts.length > 0 || (await askAgain()), { intervalMs: 500 });
     expect(delivery.mailbox.doubts.length).toBe(1);
     expect(delivery.mailbox.doubts[0]?.text).toContain('(0112H No such object instance)');
@@ -460,7 +460,7 @@ describe('verify: commitment', () => {
   it('a report that arrives at another dispatcher while nothing waits here reaches the delivery through the mailbox', async () => {
     await using scp = await committing(() => {}, { commitment: { timeout: '300ms', listener: listener() } });
     const delivery = new TestDelivery(dicomHandler, fixtureStudy({ seed: 'elsewhere', series: 1 }));
-    // This one never requests, it only listens.
+    // This dispatcher never requests commitment, it only listens.
     const dispatcher = serving(scp.config, delivery);
     const first = await delivery.attempt(scp.config);
     expect(first.error).toMatchObject({ code: 'verify-pending' });
@@ -468,7 +468,7 @@ describe('verify: commitment', () => {
     if (!request) throw new Error('nothing was asked');
     await waitFor(async () => (await reportFromOutside(request)) === 0);
     await dispatcher[Symbol.asyncDispose]();
-    // No listener is open any more: the received report is still stored, and is read once.
+    // No listener is open any more: the received report is still in the mailbox, and is read once.
     expect((await delivery.attempt(scp.config)).error?.message).toBeUndefined();
     expect(await delivery.mailbox.leave(`storage-commitment:${request.transactionUid}`, {})).toBe(false);
   });
@@ -683,7 +683,7 @@ describe('verify: commitment', () => {
     return { [Symbol.asyncDispose]: async () => service?.stop() };
   }
 
-  /** A report on an association of the archive's own, as SCP. @returns the status of our answer */
+  /** Sends a report on an association that the archive opens, as SCP. @returns the status of our response */
   async function reportFromOutside(
     { transactionUid, references }: CommitmentRequest,
     tls?: ConnectOptions['tls'],

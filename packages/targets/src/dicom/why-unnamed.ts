@@ -7,7 +7,7 @@ import type { AnyDicomTarget } from './schema.ts';
 const maxHeadBytes = 256 * 1024;
 
 /**
- * Why the manifest has no SOP class or transfer syntax of an instance: the source cannot provide its file, or could not when the
+ * Why the manifest lacks the SOP class or transfer syntax of an instance: the source cannot provide its file, or could not when the
  * manifest was read.
  *
  * @returns undefined if the manifest has both, or the file does not name them
@@ -32,7 +32,7 @@ export async function whyUnnamed(
   );
 }
 
-/** Reads the whole file, so that the guard sees it. @returns its beginning */
+/** Reads the whole file, so that errors at its end are detected, too. @returns its first chunks */
 async function readFile(run: DeliveryRun<AnyDicomTarget>, instance: ManifestInstance): Promise<Buffer> {
   const bytes = metered(await run.open(instance, { signal: run.signal }), { sent: () => {}, signal: run.signal });
   const head: Buffer[] = [];

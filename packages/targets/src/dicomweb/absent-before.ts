@@ -5,14 +5,12 @@ type Version = Pick<ManifestInstance, 'sopInstanceUid' | 'version'>;
 
 const uidBytes = 5;
 const entryBytes = uidBytes + 6;
-/** For larger studies nothing is stored: unanswered instances are sent again. */
+/** Maximum number of stored instances. Further ones are sent again if their request gets no response. */
 const maxInstances = 20_000;
 
 /**
- * Instances that the target did not have when this delivery first searched for them, each in one version. Only for these a
- * later search shows
- * whether they have arrived: for others it may list older content. Stored with the delivery as hashes, 11 bytes per
- * instance.
+ * Instances that the target did not have when this delivery first searched for them, each in one version. Only for these a later search
+ * shows whether they have arrived: for others it may list older content. Stored with the delivery as hashes, 11 bytes per instance.
  */
 export class AbsentBefore {
   /** Hash of the UID to hash of the version. */
@@ -30,8 +28,7 @@ export class AbsentBefore {
   }
 
   /**
-   * The target lacks it. For a UID that this delivery may have sent in another version it stays unknown: this version may
-   * still arrive.
+   * Notes that the target lacks an instance, unless this delivery may have sent another version of it, which may still arrive.
    */
   add(instance: Version): void {
     const { uid, version } = hashesOf(instance);

@@ -5,15 +5,13 @@ export interface BatchLimits {
   readonly bytes: number;
 }
 
-/** Instances of one study differ by a few bytes: a limit must not cut the next half for that. */
+/** Instances of one study differ by a few bytes: the limit allows for that, so that a half is not divided once more. */
 const slack = 1.1;
 
 /**
- * Returns pending instances in batches. An instance larger than the limit is sent alone, and so is a second one with the
- * same
- * SOP Instance UID, because responses identify instances by it. Returned instances come first, in halves, so a single
- * instance
- * is reached soon if every request fails. After a batch that was too large the limits are reduced for all.
+ * Returns pending instances in batches. An instance larger than the limit is sent alone. A batch has no two instances with one SOP
+ * Instance UID, because responses identify instances by it. Instances that are sent again come first, in halves, so that single
+ * instances are sent soon if every request fails. After a batch that was too large the limits are reduced for all.
  */
 export class BatchQueue {
   readonly #waiting: ManifestInstance[];
@@ -39,19 +37,19 @@ export class BatchQueue {
     return returned.slice(0, count);
   }
 
-  /** Instances of one request that are sent again, in two requests. */
+  /** Instances of one request are sent again, in two requests. */
   halve(batch: readonly ManifestInstance[]): void {
     const [first, second] = halvesOf(batch);
     this.again(second);
     this.again(first);
   }
 
-  /** Instances whose request failed without a fault of the target. */
+  /** Instances are sent again in one request, before others. */
   again(batch: readonly ManifestInstance[]): void {
     if (batch.length > 0) this.#returned.push(batch);
   }
 
-  /** A request of these instances was too large: from now on requests have at most about half of its size. */
+  /** A request with these instances was too large: from now on requests have at most about half of its size. */
   shrink(batch: readonly ManifestInstance[]): void {
     const [first, second] = halvesOf(batch);
     const halfBytes = Math.ceil(Math.max(bytesOf(first), bytesOf(second)) * slack);

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 
 /**
- * The boundary of one request: new each time and not to be guessed (160 bits), so that no instance can contain it, by
- * chance or on purpose (RFC 2046 section 5.1.1).
+ * The boundary of one request: new for each request and unpredictable (160 bits), so that no instance contains it, by chance or on
+ * purpose (RFC 2046 section 5.1.1).
  */
 export function newBoundary(): string {
   return `dicom-dispatch-${randomBytes(20).toString('hex')}`;

@@ -109,7 +109,7 @@ describe('instances that are changed on their way', () => {
     // The first batch was built again, the others were not.
     expect(opened.length).toBe(75);
     expect([...delivery.ledger.values()].every(({ kind }) => kind === 'delivered')).toBe(true);
-    // That is remembered with the target: the next study is created once.
+    // The required form is stored with the target: the instances of the next study are created once.
     const another = newStudy('another with a length', 50);
     const { hooks: anotherHooks, opened: openedOnce } = changing(another);
     const later = new TestDelivery(dicomwebHandler, another);
@@ -117,7 +117,7 @@ describe('instances that are changed on their way', () => {
     expect((await later.attempt(config, anotherHooks)).error).toBeUndefined();
     expect([refused, openedOnce.length]).toEqual([1, 50]);
 
-    // Where they cannot be written down this host is named, not the target.
+    // If they cannot be written to a file, the error names this host, not the target.
     const noFolder = join(import.meta.filename, 'below-a-file');
     vi.stubEnv('TMPDIR', noFolder);
     const next = newStudy('no space', 3);

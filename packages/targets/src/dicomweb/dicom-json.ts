@@ -1,10 +1,10 @@
-/** One attribute in the DICOM JSON Model (PS3.18 annex F.2.2), as far as answers need it. */
+/** One attribute in the DICOM JSON Model (PS3.18 annex F.2.2), as far as responses need it. */
 export interface JsonAttribute {
   readonly vr?: string | undefined;
   readonly Value?: readonly unknown[] | undefined;
 }
 
-/** Tag, eight hexadecimal digits, to attribute. */
+/** Attributes by tag (eight hexadecimal digits). */
 export type JsonDataset = Readonly<Record<string, JsonAttribute>>;
 
 /** A data set of a response, without invalid attributes; undefined if it is not an object. */
@@ -28,13 +28,13 @@ export function jsonDatasets(values: readonly unknown[]): JsonDataset[] {
   return values.map(jsonDataset).filter((dataset) => dataset !== undefined);
 }
 
-/** The first value as text; for a person name the alphabetic group, otherwise another one (PS3.18 section F.2.2). */
+/** The values as text, separated by backslashes; of a person name one group, the alphabetic one if it exists (PS3.18 section F.2.2). */
 export function textOf(dataset: JsonDataset, tag: string): string | undefined {
   const values = dataset[tag]?.Value;
   return values?.map(plain).join('\\') || undefined;
 }
 
-/** A UID without its padding (PS3.5 section 9.1), which some servers leave on it. */
+/** The first value as a UID, without its padding (PS3.5 section 9.1), which some servers do not remove. */
 export function uidOf(dataset: JsonDataset, tag: string): string | undefined {
   const [first] = dataset[tag]?.Value ?? [];
   return typeof first === 'string' ? first.replace(/[\0 ]+$/, '') || undefined : undefined;
@@ -51,7 +51,7 @@ function plain(value: unknown): string {
   return '';
 }
 
-/** The first value as an integer. */
+/** The value as an integer; undefined if it is not one, or if there are several values. */
 export function numberOf(dataset: JsonDataset, tag: string): number | undefined {
   const number = Number(textOf(dataset, tag) ?? Number.NaN);
   return Number.isSafeInteger(number) ? number : undefined;

@@ -82,7 +82,7 @@ handlerContract<DicomwebTarget>({
       stage: 'connect',
     },
     'wrong host key': { arrange: () => ({ config: { tls: {} } }), code: 'target-tls', stage: 'connect' },
-    // Orthanc answers 200 and does not mention instances that it could not store.
+    // Orthanc responds with 200 and does not list instances that it could not store.
     full: { arrange: () => blockStorage(server.folder), code: 'instance-failed', stage: 'transfer' },
     unreachable: { arrange: elsewhere, code: 'target-unreachable', stage: 'connect' },
     hangs: {

@@ -9,7 +9,7 @@ export function someFailed({ error, count }: { readonly error: DispatchError; re
   );
 }
 
-/** The target answered with a response that does not name these, and does not list them. */
+/** The response does not list this instance, and neither does a search. */
 export function unmentioned(): DispatchError {
   return new DispatchError(
     'instance-failed',
@@ -20,7 +20,7 @@ export function unmentioned(): DispatchError {
   );
 }
 
-/** The same, if a search cannot show whether it has them. */
+/** The response does not list this instance, and a search cannot show whether it is stored. */
 export function unmentionedUnknown(): DispatchError {
   return new DispatchError(
     'instance-failed',
@@ -29,7 +29,7 @@ export function unmentionedUnknown(): DispatchError {
   );
 }
 
-/** An instance alone in its request got no answer. */
+/** A request with a single instance got no response. */
 export function unanswered(error: DispatchError): DispatchError {
   return new DispatchError('instance-failed', `the target did not store an instance: ${error.message}`, {
     cause: error,
@@ -67,7 +67,7 @@ export function notListed(count: number): DispatchError {
   });
 }
 
-/** The responses do not show what was stored, and there is no way to find out. */
+/** The responses do not show what was stored, and the target cannot be searched. */
 export function presenceUnknown(count: number): DispatchError {
   return new DispatchError(
     'target-misconfigured',
@@ -79,7 +79,7 @@ export function presenceUnknown(count: number): DispatchError {
   );
 }
 
-/** `verify: qido` for a service without search: valid confirmations are not removed because of it. */
+/** `verify: qido` is set for a service without search. Confirmations are not removed because of it. */
 export function cannotVerify(): DispatchError {
   return new DispatchError('target-misconfigured', 'verify: qido is set, and the target cannot be searched (QIDO-RS)', {
     stage: 'verify',
@@ -94,7 +94,7 @@ export function stoppedTaking({ message }: DispatchError): DispatchError {
   });
 }
 
-/** Each instance was rejected, alone, without a reason: unlikely to be caused by all of them. */
+/** Each instance was rejected, alone in its request and without a reason: probably the cause is the target, not the instances. */
 export function allRefused(count: number, { message }: DispatchError): DispatchError {
   return new DispatchError(
     'target-misconfigured',

@@ -3,10 +3,10 @@ import { DispatchError } from '@dicom-dispatch/core';
 /**
  * Meaning of a failure reason of a STOW-RS response for its instance (PS3.18 annex I, PS3.7 annex C, PS3.4 table B.2-1).
  *
- * - `verify`: the target reports that it has it nevertheless; a search decides
- * - `refused`: it will never accept it
- * - `later`: it could not accept it now; `target-full` if it reports that it is out of resources
- * - `stop`: it would respond the same for every instance
+ * - `verify`: the target reports that it has the instance nevertheless; a search decides
+ * - `refused`: the target will never accept the instance
+ * - `later`: the target could not store the instance now; `target-full` if it reports that it is out of resources
+ * - `stop`: the response would be the same for every instance
  */
 export type ReasonMeaning =
   | { readonly kind: 'verify'; readonly warning: string }

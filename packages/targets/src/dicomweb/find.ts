@@ -8,8 +8,8 @@ import { searchIn } from './resource-address.ts';
 import type { DicomwebTarget } from './schema.ts';
 
 /**
- * QIDO-RS for studies, then for the series of each (PS3.18 section 10.6). A study whose series the target cannot list does
- * not hide the others.
+ * QIDO-RS for studies, then for the series of each (PS3.18 section 10.6). If the target cannot list the series of a study, the search
+ * continues with the next study.
  *
  * @throws DispatchError `target-error` after the last study if there may be more, or if series of a study are missing
  */
@@ -99,9 +99,8 @@ export async function findSeries(
   const found: FoundSeries[] = [];
   const search = { address, keys: { ...keys, ...filter }, include, uidTag: seriesTags.SeriesInstanceUID };
   for await (const series of searchAll(http, search, signal)) {
-    // A service may ignore unknown keys: its results are compared here again. A requested attribute that is not returned
-    // does
-    // not exist (PS3.18 section 10.6.3.3.3).
+    // A service may ignore unknown keys: its results are compared here again. A requested attribute that is not returned does not exist
+    // (PS3.18 section 10.6.3.3.3).
     const fits = [...wanted].every(([tag, key]) => matchesKey(textOf(series, tag), key));
     if (!fits) continue;
     found.push({

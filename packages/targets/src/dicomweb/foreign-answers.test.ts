@@ -81,7 +81,7 @@ describe('an answer that is no Store Instances Response', () => {
       expect(attempt.error?.message).toMatch(/nothing is confirmed; no search can confirm 4 instances/);
       expect(attempt.error?.message).not.toMatch(/[<{]/);
       expect(kinds).toEqual(allPending);
-      // Nothing more is sent to a service with such responses.
+      // No further request is sent to a service with such responses.
       expect(stows.length).toBe(1);
     });
   });

@@ -14,7 +14,7 @@ import { dicomwebHandler } from './handler.ts';
 import { dicomwebTarget } from './schema.ts';
 import { deliver, json, uidsInBody } from './stow-stand-in.ts';
 
-/** What a gateway does with an upload: forward the request and the response, or only one of them. */
+/** How the gateway handles an upload: it forwards the request and the response, or only one of them. */
 type Fate =
   | 'pass'
   | { readonly status: number; readonly stores: boolean; readonly headers?: object }
@@ -174,7 +174,7 @@ describe('a gateway in front of a DICOMweb service', () => {
       manifest.sopInstanceUid === changing ? { ...manifest, version: 'changed' } : manifest,
     );
     const run = { manifest: versions, pending: versions };
-    // Nor if the response to the new content is lost, and it was not stored.
+    // Neither does a search confirm the new content, if it was not stored and the response was lost.
     fateOf = () => ({ status: 504, stores: false });
     const { error } = await delivery.attempt(dicomwebTarget.parse(config()), { run });
     expect(error?.message).toContain('504');
@@ -188,7 +188,7 @@ describe('a gateway in front of a DICOMweb service', () => {
   it('that cuts its lists: earlier instances are not treated as sent ones', async () => {
     const study = newStudy(3);
     for (const { read } of study.instances) await orthanc.upload(Buffer.concat(await Array.fromAsync(read())));
-    // Its lists have one instance for any query; single ones are found.
+    // Its lists have one instance for any query; queries for single instances find them.
     searchFate = ({ path, query }) =>
       path.endsWith('/instances') && !query.has('SOPInstanceUID') ? [uidsOf(study)[0] ?? ''] : undefined;
     fateOf = () => ({ status: 504, stores: false });

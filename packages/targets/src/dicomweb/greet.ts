@@ -3,7 +3,7 @@ import { connectError, isOfGateway, type HttpConnection } from '../http/index.ts
 import { askPage, readResults } from './qido.ts';
 import type { DicomwebTarget } from './schema.ts';
 
-/** Whether the service can be searched; `forbidden` when it can, but not by us. */
+/** Whether the service can be searched; `forbidden` if it does not permit searches with these credentials. */
 export type SearchAbility = 'yes' | 'no' | 'forbidden';
 
 export interface Greeting {
@@ -15,9 +15,8 @@ export interface Greeting {
 const maxGreetingBytes = 4_000_000;
 
 /**
- * Queries the service for at most one result: shows that it is reachable, accepts the credentials, and whether it supports
- * search. A
- * service that only stores answers 404, 405 or 501, and an old one in XML; neither is an error here.
+ * Queries the service for at most one result: shows that it is reachable and accepts the credentials, and whether it supports search. A
+ * service that only stores responds with 404, 405 or 501, an old one in XML; neither is an error here.
  *
  * @throws {DispatchError} if it cannot be reached, rejects the credentials, is not available, or is not a DICOMweb service
  */
@@ -34,7 +33,7 @@ export async function greet(
     const text = await answer.text(maxGreetingBytes);
     const results = readResults(text, '0020000D');
     if (results) return { ability: 'yes', hasStudy: results.length > 0 };
-    // XML is `multipart/related` of results, or a single one. It is not read here.
+    // Results in XML are `multipart/related`, or a single document. They are not read here.
     if (text.trim() === '' || /xml|^multipart\//.test(mediaType)) return { ability: 'no', hasStudy: false };
     const isShowable = /^[\w.+-]{1,60}\/[\w.+-]{1,60}$/.test(mediaType);
     throw new DispatchError(

@@ -34,7 +34,7 @@ async function deliver(run: DeliveryRun<DicomwebTarget>): Promise<void> {
   run.stage('connect');
   const http = await HttpConnection.open(config, { connections: config.maxParallel });
   try {
-    // A part contains only some of the study: whether the target had the rest is unknown.
+    // A part contains only some instances of the study: whether the target had the others is unknown.
     const absent = run.isPart ? undefined : await absentBefore(run);
     const search = await StudySearch.open(run, http, absent);
     run.stage('transfer');

@@ -53,7 +53,7 @@ export async function openDicomwebInventory(context: InventoryContext<DicomwebTa
       }
       yield* heldByUid(study, listing, {
         describe: async (instance, _listed, others) => (study.content ? check.compare(instance, others) : {}),
-        // A list may be cut by a limit of the service: each is asked for before it counts as missing.
+        // The service may limit its lists: each instance is queried before it counts as missing.
         async confirmMissing(missing) {
           const there = new Map<ListedInstance, 'there'>();
           for (const instance of missing) if (await isListed(instance)) there.set(instance, 'there');

@@ -4,7 +4,7 @@ import { leavesOpen, statusError } from '../http/index.ts';
 import { reasonMeaning, warningText } from './failure-reason.ts';
 import type { StowContent, StowOutcomes } from './read-outcomes.ts';
 
-/** An answer to one STOW-RS request. */
+/** The response to one STOW-RS request. */
 export interface StowAnswer {
   readonly status: number;
   readonly content: StowContent;
@@ -14,9 +14,9 @@ export interface StowAnswer {
 /**
  * Why a response does not show the result of an instance.
  *
- * - `silent`: no body
- * - `claimed`: the target reports that it already had it, or reports two results for it
- * - `unmentioned`: the response only lists others
+ * - `silent`: it has no body
+ * - `claimed`: it lists the instance, but does not confirm it: as already stored, with two results, or with an invalid status or warning
+ * - `unmentioned`: it only lists others
  */
 export type Unknown = 'silent' | 'claimed' | 'unmentioned';
 
@@ -44,7 +44,7 @@ export type Verdict =
   /** A success status without a response that the Standard defines: a page, other JSON. */
   | { readonly kind: 'foreign'; readonly what: string; readonly status: number };
 
-/** Refusals of the content that may name single instances. */
+/** Statuses that reject the content, perhaps only that of some instances. */
 const refusals: ReadonlySet<number> = new Set([400, 409, 422]);
 
 /**

@@ -2,7 +2,7 @@ import { XMLParser } from 'fast-xml-parser';
 import { z } from 'zod';
 import type { JsonAttribute, JsonDataset } from './dicom-json.ts';
 
-/** How the parser gives an element: attributes with `@`, text as `#text`, always in lists. */
+/** An element as the parser returns it: XML attributes begin with `@`; values and items are always lists. */
 const element: z.ZodType<XmlAttribute> = z.object({
   '@tag': z.string().regex(/^[0-9A-Fa-f]{8}$/),
   '@vr': z.string().optional(),
@@ -22,8 +22,8 @@ interface XmlAttribute {
 const deepest = 8;
 
 /**
- * Parses the Native DICOM Model (PS3.19 section A.1) of a short response into the same form as its JSON. Undefined if
- * the text is something else.
+ * Parses the Native DICOM Model (PS3.19 section A.1) of a short response into the same form as DICOM JSON. Undefined if the text is
+ * something else.
  */
 export function parseNativeXml(xml: string): JsonDataset | undefined {
   const parser = new XMLParser({

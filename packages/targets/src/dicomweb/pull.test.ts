@@ -223,7 +223,7 @@ describe('pulling by DICOMweb, from an Orthanc', () => {
 
   it('with cut lists stores unlisted instances of the series, counts the rest as failed, and reports incomplete results', async () => {
     const first = ct.instances[0]!.manifest;
-    // Two results of a search at most; of the first series it gives one instance.
+    // At most two results of a search; a retrieval of the first series returns one instance.
     await using cutting = await startHttpServer(async ({ path, query, headers }, response) => {
       const isSearch = headers.accept?.includes('json') === true;
       const isFirst = path.endsWith(`/series/${first.seriesInstanceUid}`);
@@ -263,7 +263,7 @@ describe('pulling by DICOMweb, from an Orthanc', () => {
 
   it('counts instances that the service does not return as failed, after requesting them individually (a simulated server in between)', async () => {
     const bad = ct.instances[1]?.manifest.sopInstanceUid ?? '';
-    // Breaks every answer off that carries the instance.
+    // Aborts every response that contains the instance.
     await using broken = await startHttpServer(async (request, response) => {
       const answer = await fetch(`${server.url}${request.path}?${request.query}`, {
         headers: { accept: String(request.headers.accept) },

@@ -3,12 +3,12 @@ import { statusError, type HttpAnswer, type HttpConnection } from '../http/index
 import { jsonDatasets, parseJson, uidOf, type JsonDataset } from './dicom-json.ts';
 
 const pageSize = 500;
-/** A service that ignores the limit may return everything in one page; an endless one is cut off. */
+/** Maximum length of a page: a service that ignores the limit may return everything in one page. */
 const maxPageBytes = 64_000_000;
 const maxResults = 500_000;
 
 export interface QidoQuery {
-  /** With the address of the service, e.g. `https://pacs.example/dicom-web/studies`. */
+  /** Absolute URL, e.g. `https://pacs.example/dicom-web/studies`. */
   readonly address: string;
   readonly keys?: Readonly<Record<string, string>>;
   /** Tags or keywords in addition to those that the service returns by default. */
@@ -25,7 +25,7 @@ interface SearchHooks {
 }
 
 /**
- * QIDO-RS (PS3.18 section 10.6), page by page, with any page size of the service.
+ * All results of a QIDO-RS search (PS3.18 section 10.6), page by page, with any page size of the service.
  *
  * @throws {DispatchError} if the service does not return results
  */
@@ -50,7 +50,7 @@ export async function* searchAll(
       fresh += 1;
       yield result;
     }
-    // A full page may be the last; so may a short one of a service with its own limit.
+    // Only a page without new results is the end: the service may limit its pages to fewer results than requested.
     if (fresh === 0) {
       if (hadMore) onCut?.();
       return;
@@ -84,7 +84,7 @@ async function readPage(
   const none = { results: [], hasMore: false };
   const { address, keys = {}, include = [], uidTag } = query;
   const answer = await askPage(http, address, keys, include, page, signal);
-  // 204 is the response without results; some services answer 404.
+  // 204 is the response without results; some services respond with 404.
   if (answer.status === 204 || answer.status === 404) {
     await answer.discard();
     return none;
@@ -111,7 +111,7 @@ export function readResults(text: string, uidTag: string): JsonDataset[] | undef
   return results.length === 0 && json.length > 0 ? undefined : results;
 }
 
-/** The response itself, for callers that check its status. */
+/** Requests a page and returns the response itself, for callers that check its status. */
 export function askPage(
   http: HttpConnection,
   address: string,

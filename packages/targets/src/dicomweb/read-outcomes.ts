@@ -12,9 +12,9 @@ export interface StoredItem {
 /** A Store Instances Response (PS3.18 table 10.5.3-2), by SOP Instance UID. */
 export interface StowOutcomes {
   readonly stored: ReadonlyMap<string, StoredItem>;
-  /** Failed SOP Sequence (0008,1198): to the Failure Reason (0008,1197), if any. */
+  /** Failed SOP Sequence (0008,1198): Failure Reason (0008,1197) of each instance, if any. */
   readonly failed: ReadonlyMap<string, number | undefined>;
-  /** Failures that name no instance: Other Failures Sequence (0008,119A), items without a UID. */
+  /** Failure Reasons without an instance: Other Failures Sequence (0008,119A), and items of the Failed SOP Sequence without a UID. */
   readonly nameless: readonly (number | undefined)[];
 }
 
@@ -28,11 +28,11 @@ const failedSequence = '00081198';
 const storedSequence = '00081199';
 const otherFailures = '0008119A';
 
-/** The media types of the Standard, and what they were before (PS3.18 table 8.7.3-5). */
+/** The media types of the Standard (PS3.18 table 8.7.3-5), and those of earlier editions. */
 const jsonTypes: ReadonlySet<string> = new Set(['application/dicom+json', 'application/json']);
 const xmlTypes: ReadonlySet<string> = new Set(['application/dicom+xml', 'application/xml', 'text/xml']);
 
-/** Parses the body of a STOW-RS response. Only the announced media type is accepted. */
+/** Parses the body of a STOW-RS response, as the media type that its header announces. */
 export function readContent(mediaType: string, body: string): StowContent {
   if (body.trim() === '') return { kind: 'empty' };
   const name = /^[\w.+-]{1,60}\/[\w.+-]{1,60}$/.test(mediaType) ? mediaType : 'content of an unknown type';
@@ -44,7 +44,7 @@ export function readContent(mediaType: string, body: string): StowContent {
   return { kind: 'response', outcomes: outcomesOf(dataset) };
 }
 
-/** Some servers answer with a list of one data set. */
+/** Some servers return a list of one data set. */
 function onlyDataset(json: unknown): JsonDataset | undefined {
   if (!Array.isArray(json)) return jsonDataset(json);
   return json.length === 1 ? jsonDataset(json[0]) : undefined;

@@ -23,7 +23,7 @@ import { fitsPath, searchIn } from './resource-address.ts';
 import type { DicomwebTarget } from './schema.ts';
 
 const lanes = 4;
-/** Of one response: an endless series must not fill a disk. */
+/** Maximum length of one response: an endless series must not fill a disk. */
 const maxRetrieveBytes = 256e9;
 const accept = 'multipart/related; type="application/dicom"; transfer-syntax=*';
 
@@ -32,11 +32,11 @@ const noPath = 'its study or series has a UID of dots, with which DICOMweb retri
 interface ListedSeries {
   readonly seriesInstanceUid: string;
   readonly path: string;
-  /** SOP Instance UIDs of instances that do not exist yet. */
+  /** SOP Instance UIDs of listed instances that are not stored here yet. */
   readonly missing: Set<string>;
-  /** None of the series exists: it can be retrieved in one request. */
+  /** None of the listed instances is stored here yet: the series can be retrieved in one request. */
   readonly whole: boolean;
-  /** Listed, here or not. */
+  /** SOP Instance UIDs that the service lists, stored here or not. */
   readonly listed: ReadonlySet<string>;
   /** How many the service counts in addition to the listed ones: they are stored if they arrive with the series. */
   unlisted: number;
@@ -44,15 +44,14 @@ interface ListedSeries {
 
 interface Listing {
   readonly series: readonly ListedSeries[];
-  /** How many the study has in addition to those of its series. */
+  /** Number of instances of the study in addition to those of its listed series. */
   readonly elsewhere: number;
 }
 
 /**
- * WADO-RS (PS3.18 section 10.4): a series without existing instances in one request, remaining instances
- * individually, all as they are stored (`transfer-syntax=*`). Instances that the service counts but does not list are stored
- * when they arrive
- * with their series; otherwise they count as failed, because the service may limit its lists.
+ * WADO-RS (PS3.18 section 10.4): a series in one request if none of its instances is stored here yet, or if it has unlisted instances;
+ * remaining instances individually; all as they are stored (`transfer-syntax=*`). Instances that the service counts but does not list
+ * are stored if they arrive with their series; otherwise they count as failed, because the service may limit its lists.
  */
 export async function retrieveStudy(
   request: RetrieveRequest,
@@ -64,7 +63,7 @@ export async function retrieveStudy(
     const { series: listed, elsewhere } = await listMissing(http, config, request, tally, signal);
     const shared = sharedUids(listed);
     for (const series of listed) {
-      // Some cannot find one instance of several with its UID.
+      // Some services cannot find one of several instances with the same UID.
       const isShared = [...series.missing].some((uid) => shared.has(uid));
       const isWorth = series.whole && (series.missing.size > 1 || isShared);
       if (isWorth || series.unlisted > 0) await retrieveSeries(http, series, request, tally, signal);
@@ -121,12 +120,12 @@ async function listMissing(
     try {
       for await (const result of searchAll(http, { ...search, uidTag: '00080018' }, signal)) {
         const text = uidOf(result, '00080018') ?? '';
-        // It becomes part of an address and of a file name.
+        // The UID becomes part of a URL and of a file name.
         if (canRetrieve && /^[0-9.]{1,64}$/.test(text) && fitsPath(text)) uids.push(text);
         else odd.push(canRetrieve ? malformedName(text) : { sopInstanceUid: text, reason: noPath });
       }
     } catch (thrown) {
-      // A service that reads its files for that may fail at one of them: what the series holds is then taken as it comes.
+      // A service that reads its files for a list may fail at one of them: then all instances that arrive with the series are stored.
       const isOfSeries = thrown instanceof DispatchError && thrown.disposition === 'retry' && instanceCount > 0;
       if (signal.aborted || !isOfSeries) throw thrown;
     }
@@ -160,8 +159,7 @@ function sharedUids(series: readonly ListedSeries[]): ReadonlySet<string> {
 }
 
 /**
- * Removes arrived instances from `missing`. A failure of the target is no error yet: the rest is then requested
- * individually.
+ * Removes arrived instances from `missing`. After a failure of the target the others are requested individually.
  */
 async function retrieveSeries(
   http: HttpConnection,
@@ -202,13 +200,13 @@ async function retrieveSeries(
     }
   } catch (thrown) {
     if (signal.aborted || !(thrown instanceof DispatchError)) throw thrown;
-    // The destination does not take this instance.
+    // An error of the destination ends the retrieval, unless it concerns this instance alone.
     if (storing && thrown.fault !== 'instance') throw thrown;
     if (thrown.disposition === 'wait' || thrown.disposition === 'halt') throw thrown;
   }
 }
 
-/** @param path - with the address of the service; the body ends the answer */
+/** @param path - absolute URL of the instance. The response is closed when its body is read, or no longer needed. */
 export async function fetchInstance(http: HttpConnection, path: string, signal: AbortSignal): Promise<InstanceBytes> {
   const parts = readParts(...(await ask(http, path, signal)));
   const { done, value } = await parts.next();
@@ -233,7 +231,7 @@ async function ask(
   throw statusError(answer.status, { what: 'a retrieval', retryAfterMs: answer.retryAfterMs });
 }
 
-/** Ends the response with its only part. */
+/** Closes the response after its first part. */
 async function* closing(
   body: AsyncIterable<Uint8Array>,
   parts: AsyncGenerator<unknown, void, undefined>,

@@ -11,7 +11,7 @@ import { stowBody, type SourceFailure, type StowBody } from './stow-body.ts';
 import { StowSender } from './stow-sender.ts';
 import type { StudySearch } from './study-search.ts';
 
-/** From this number of instances on, one is kept for the end. */
+/** From this number of instances on, one is sent last. */
 const leastForControl = 12;
 
 /** Stored with the delivery: the maximum batch size, once a batch was too large. */
@@ -25,8 +25,8 @@ export interface Sending {
 }
 
 /**
- * Sends instances in batches, several requests in parallel, and reports each instance when its response arrives. After a
- * failed gateway or a lost response a search shows what has arrived, and missing instances are sent again in halves.
+ * Sends instances in batches, several requests in parallel, and reports each instance when its response arrives. After a failure of a
+ * gateway or a lost response a search shows what has arrived, and missing instances are sent again in halves.
  *
  * @throws {DispatchError} the error that ends the attempt; no request is running any more
  */
@@ -58,10 +58,10 @@ export async function sendBatches(run: DeliveryRun<DicomwebTarget>, sending: Sen
     return true;
   }
 
-  /** Those of a batch that are there. Nothing is believed of what already at the target. */
+  /** Confirms instances of a batch that a search lists, except those that the target may have had before. */
   async function confirm(batch: readonly ManifestInstance[], begun: number, failure: DispatchError) {
     const presence = await search.presence(batch).catch((thrown: unknown) => {
-      // Neither responds: the first failure is more specific. A cancelled run ends as such in any case.
+      // Uploads and searches both fail: the error of the upload is more specific. A cancelled run is reported as cancelled anyway.
       run.log.warn('the target could not be searched', { code: asDispatchError(thrown).code });
       throw failure;
     });
@@ -127,7 +127,7 @@ export async function sendBatches(run: DeliveryRun<DicomwebTarget>, sending: Sen
     const exact = {
       sizeOf: (one: ManifestInstance): number => sizes.get(one) ?? one.sizeBytes,
       measured(instance: ManifestInstance, sizeBytes: number) {
-        // Once: a source that announces another size each time is at fault.
+        // Only once: if the size changes again, the source is at fault.
         remeasured = !sizes.has(instance);
         sizes.set(instance, sizeBytes);
       },
@@ -141,7 +141,7 @@ export async function sendBatches(run: DeliveryRun<DicomwebTarget>, sending: Sen
       answer = await sender.send(body, signal);
     } catch (thrown) {
       if (signal.aborted) throw thrown;
-      // The source has given another size than the manifest: announce that one.
+      // The source has announced another size than the manifest: the request is sent again with that size.
       if (remeasured) return queue.again(batch);
       if (body.broken) {
         if (!(await sourceFailed(body.broken))) throw body.broken.error;
@@ -181,9 +181,8 @@ export async function sendBatches(run: DeliveryRun<DicomwebTarget>, sending: Sen
 }
 
 /**
- * The first instance is sent last: if it is accepted after others were rejected, the target was available. The last ones of
- * a study are
- * often of another kind, e.g. reports.
+ * Moves the first instance to the end: if it is accepted after others were rejected, the target was available. The last ones of a study
+ * are often of another kind, e.g. reports.
  */
 function withControl(pending: readonly ManifestInstance[]): readonly ManifestInstance[] {
   return pending.length < leastForControl ? pending : [...pending.slice(1), ...pending.slice(0, 1)];

@@ -19,10 +19,10 @@ export interface PutOff {
 
 /** After this number of consecutive temporary failures of instances, the target is at fault. */
 const maxInRow = 20;
-/** After this number of consecutive instances without a response, each one alone in its request. */
+/** The same for consecutive instances without a response, each one alone in its request. */
 const maxUnansweredInRow = 3;
 
-/** What became of the instances of one run, and when it is the target that is at fault. */
+/** Counts the results of the instances of one run, to determine whether the target or the instances are at fault. */
 export class SendTally {
   readonly unknown: UnknownInstance[] = [];
   /** Quarantined now. */
@@ -31,7 +31,7 @@ export class SendTally {
   readonly #run: DeliveryRun<DicomwebTarget>;
   readonly #suspects: Suspects;
   readonly #refused: { readonly instance: ManifestInstance; readonly error: DispatchError }[] = [];
-  /** In this attempt: earlier confirmations prove nothing about the current state of the target. */
+  /** Whether the target has accepted an instance in this attempt: earlier ones do not show its current state. */
   #someTaken = false;
   #failedInRow = 0;
   #unansweredInRow = 0;
@@ -60,14 +60,14 @@ export class SendTally {
     await this.#run.report(instance, { kind: 'quarantined', error });
   }
 
-  /** Not stored now, or quarantined if it has failed too often while others succeeded. */
+  /** An instance was not stored now. It is quarantined if it has failed too often while others succeeded. */
   async failed(instance: ManifestInstance, thrown: DispatchError): Promise<void> {
     const error = asDispatchError(await this.#suspects.judge(instance, thrown));
     if (verdictOf(error) === 'quarantine') await this.quarantine(instance, error);
     else this.later(error);
   }
 
-  /** Sent alone, without an answer, while the service answers searches. */
+  /** An instance was sent alone and got no response, while the service responds to searches. */
   async unanswered(instance: ManifestInstance, error: DispatchError): Promise<void> {
     this.#unansweredInRow += 1;
     if (this.#unansweredInRow >= maxUnansweredInRow) throw error;
@@ -81,7 +81,7 @@ export class SendTally {
     if (this.#failedInRow >= maxInRow) throw error;
   }
 
-  /** Rejected alone and without a reason: the cause is known at the end. */
+  /** An instance was rejected alone and without a reason: `end` determines the cause. */
   async refuse(instance: ManifestInstance, error: DispatchError): Promise<void> {
     const failure = new DispatchError('instance-failed', error.message, { cause: error, remedy: error.remedy });
     const judged = asDispatchError(await this.#suspects.judge(instance, failure));
@@ -91,10 +91,8 @@ export class SendTally {
   }
 
   /**
-   * An instance that was rejected without a reason is at fault if another one, sent afterwards, was accepted. A target that
-   * rejects all
-   * from some instance on (a quota, a licence, an expired permission) may be at fault itself: they are sent again, in
-   * attempts that
+   * An instance that was rejected without a reason is at fault if another one, sent afterwards, was accepted. If the target rejects all
+   * from some instance on (a quota, a licence, an expired permission), it may be at fault itself: they are sent again, in attempts that
    * count. The target is usable as configured if it has ever accepted an instance of the study.
    *
    * @throws {DispatchError} `target-misconfigured` if everything of the study was rejected without a reason

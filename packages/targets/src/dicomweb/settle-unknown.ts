@@ -9,23 +9,22 @@ import type { StudySearch } from './study-search.ts';
 /** Stored with the delivery: instances that the target lacked before the delivery sent them. */
 const absentKey = 'dicomweb-absent';
 
-/** Instances that an earlier attempt found missing at the target; undefined if none has sent anything. */
+/** Instances that an earlier attempt found missing at the target; undefined if no attempt has stored any. */
 export async function absentBefore({ state }: DeliveryRun<DicomwebTarget>): Promise<AbsentBefore | undefined> {
   const kept = await state.get<string>(absentKey);
   return kept === undefined ? undefined : AbsentBefore.of(kept);
 }
 
 /**
- * Instances to send. An earlier attempt may have left requests without a response, also after a crash: an instance that is
- * listed now,
- * and was not before it was sent in this version, has arrived.
+ * The instances to send. An earlier attempt may have left requests without a response, also after a crash: an instance that is listed
+ * now, but was not listed before it was sent in this version, has arrived, and is reported.
  */
 export async function withoutArrived(
   run: DeliveryRun<DicomwebTarget>,
   search: StudySearch,
 ): Promise<readonly ManifestInstance[]> {
   const listed = await search.lookBeforeSending();
-  // A part sees some of the study only, and leaves nothing open for the next attempt.
+  // A part contains only some instances of the study, and leaves no unknown results for the next attempt.
   if (run.isPart) return run.pending;
   // If a search cannot prove anything, nothing has to be stored.
   if (search.absentBefore !== '') await run.state.set(absentKey, search.absentBefore);
@@ -72,7 +71,7 @@ export async function settleUnknown(
   if (presence.missing.length > 0) throw notListedYet(presence.missing.length);
 }
 
-/** The response named other instances: these are there, or were not stored. */
+/** For instances that the response does not list, although it lists others: a search shows whether they were stored. */
 async function settleUnmentioned(
   run: DeliveryRun<DicomwebTarget>,
   search: StudySearch,

@@ -11,9 +11,9 @@ export interface Spooled extends AsyncDisposable {
 }
 
 /**
- * Writes a body down to learn its length.
+ * Writes a body to a temporary file, to determine its length.
  *
- * @throws DispatchError `local-resources`; what the body throws
+ * @throws DispatchError `local-resources`; the error of the body
  */
 export async function spool(body: AsyncIterable<Uint8Array>): Promise<Spooled> {
   const file = await openFile().catch(cannotWrite);

@@ -228,7 +228,7 @@ describe('STOW-RS responses, from a scripted server', () => {
     const { attempt, delivery, kinds } = await deliver(study, { ...config, maxParallel: 1 });
     expect(attempt.error).toMatchObject({ code: 'instance-failed', message: expect.stringContaining('afterwards') });
     expect(kinds).toEqual(['delivered', 'delivered', 'pending', 'pending']);
-    // In every attempt; each attempt counts, and stops no other study, because some instances of this one were accepted.
+    // The same in every attempt. Each attempt counts, and does not stop other studies, because some instances were accepted.
     for (let count = 0; count < 4; count += 1) {
       const again = await deliver(study, { ...config, maxParallel: 1 }, delivery);
       expect(again.attempt.error).toMatchObject({
@@ -339,7 +339,7 @@ describe('STOW-RS responses, from a scripted server', () => {
   });
 
   it('413 during the request', async () => {
-    // A server that answers after the head and closes, as proxies do.
+    // A server that responds after the headers and closes the connection, as proxies do.
     const server = createServer((request, response) => {
       if (request.method === 'GET') return void response.writeHead(204).end();
       if (Number(request.headers['content-length']) > 300_000) {
@@ -539,7 +539,7 @@ describe('STOW-RS responses, from a scripted server', () => {
       const tls = { ca: ca.certFile, cert: client.certFile, key: client.keyFile };
       expect((await deliver(study, { type: 'dicomweb', url, tls })).attempt.error).toBeUndefined();
       const { attempt } = await deliver(study, { type: 'dicomweb', url, tls: { ca: ca.certFile } });
-      // This server closes the connection without a word; others send an alert of TLS.
+      // This server closes the connection without an alert; others send a TLS alert.
       expect(attempt.error).toMatchObject({ code: 'target-connection-lost', stage: 'connect' });
       expect(attempt.error?.remedy).toContain('client certificate');
       const { attempt: mixed } = await deliver(study, { type: 'dicomweb', url, tls: { ...tls, key: ca.keyFile } });

@@ -2,13 +2,13 @@ import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
 import type { DeliveryRun, ManifestInstance } from '@dicom-dispatch/target-kit';
 import { LateReturns, metered, until, type MeteredBytes } from '@dicom-dispatch/target-kit/flow';
 
-/** Something that went wrong at the source. */
+/** An error of the source with an instance. */
 export interface SourceFailure {
   readonly instance: ManifestInstance;
   readonly error: DispatchError;
 }
 
-/** The instances of one STOW-RS request, as parts without their delimiters' name. */
+/** The instances of one STOW-RS request, as a multipart body that can be created again with another boundary. */
 export interface StowBody {
   /**
    * The body of a multipart/related request with this boundary (PS3.18 section 10.5.1, RFC 2387). Opens the instances again.
@@ -16,18 +16,18 @@ export interface StowBody {
   open(boundary: string): AsyncGenerator<Uint8Array, void, undefined>;
   /** Its length, or undefined if sizes are known only when the instances are opened. */
   lengthBytes(boundary: string): number | undefined;
-  /** The instance at which the body broke off, and why; the source's part in a failed request. */
+  /** The instance at which the source ended the body early, and why; undefined if the source is not the cause of a failed request. */
   readonly broken: SourceFailure | undefined;
   /** Instances that could not be opened, and are not in the body. */
   readonly skipped: readonly SourceFailure[];
-  /** Whether the body was passed on completely. */
+  /** Whether the body was read completely. */
   readonly isWhole: boolean;
 }
 
 export interface StowSizes {
   /** Expected size of each instance; the total length is announced before reading. */
   readonly sizeOf: (instance: ManifestInstance) => number;
-  /** Called if the source has another size than expected; the request is then aborted. */
+  /** Called if the source announces another size than expected; the request is then aborted. */
   measured(instance: ManifestInstance, sizeBytes: number): void;
 }
 
@@ -52,7 +52,7 @@ export function stowBody(
       // A part is a Part 10 file (PS3.18 section 10.5.1): other stored files get a header.
       .open(instance, { signal, asPart10: true })
       .then((bytes) => metered(bytes, { sent: (count) => run.sent(count), signal }));
-    // The next reader gets the error.
+    // The error is handled where the instance is awaited.
     opened.catch(() => {});
     return opened;
   }
@@ -78,7 +78,7 @@ export function stowBody(
     }
   }
 
-  /** Without an announced length an instance that cannot be opened is simply not in the request. */
+  /** If no length was announced, an instance that cannot be opened is omitted from the request. */
   async function openOrSkip(
     instance: ManifestInstance,
     opened: Promise<MeteredBytes>,

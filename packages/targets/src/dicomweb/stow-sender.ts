@@ -18,7 +18,7 @@ interface StowForm {
 }
 
 const defaultForm: StowForm = { accept: 'application/dicom+json', needsLength: false };
-/** Stored with the target: a rejected form costs each instance of the request once more, and a transform is computed again. */
+/** Stored with the target, because after a rejected form all instances of the request are read, and perhaps transformed, again. */
 const formKey = 'stow-form';
 
 type SenderRun = Pick<DeliveryRun<DicomwebTarget>, 'config' | 'memory' | 'study'>;
@@ -43,7 +43,7 @@ export class StowSender {
     return new StowSender(http, run, (await run.memory.get<StowForm>(formKey)) ?? defaultForm);
   }
 
-  /** Repeats a request only after a rejection of its form: 406 (JSON or XML), 411 (a body without its length), 401. */
+  /** Repeats a request only in another form: after 406 (JSON or XML), or after 411 (no Content-Length). */
   async send(body: Pick<StowBody, 'open' | 'lengthBytes'>, signal: AbortSignal): Promise<StowAnswer> {
     let form = this.#form;
     let answer = await this.#post(body, form, signal);
@@ -94,7 +94,7 @@ export class StowSender {
       path: this.#path,
       headers: { 'content-type': multipartType(boundary), accept },
       ...content,
-      // Existing instances are queried first.
+      // After a lost connection a search determines first which instances have arrived.
       repeat: false,
       signal,
     });

@@ -7,8 +7,8 @@ import { dicomwebHandler } from './handler.ts';
 import { dicomwebTarget, type DicomwebTarget } from './schema.ts';
 
 /**
- * Responses that the real server (Orthanc, in dicomweb.test.ts) never sends come from a scripted server. It
- * parses each request like a DICOMweb service and checks its form.
+ * A request to a scripted server, which sends responses that the real server (Orthanc, in dicomweb.test.ts) never sends. The scripted
+ * server parses each request like a DICOMweb service and checks its form.
  */
 export interface Stow {
   readonly uids: readonly string[];

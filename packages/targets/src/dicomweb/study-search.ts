@@ -10,14 +10,14 @@ import { askPage, readResults, searchAll, searchPage, type QidoQuery } from './q
 import { searchIn } from './resource-address.ts';
 import type { DicomwebTarget } from './schema.ts';
 
-/** What the service lists of some instances. */
+/** Which of some instances the service lists. */
 export interface Presence {
   readonly there: readonly ManifestInstance[];
   readonly missing: readonly ManifestInstance[];
 }
 
 const sopInstanceUid = '00080018';
-/** Up to this number is queried individually; if none of them exists the list was complete. */
+/** Number of missing instances that are queried individually; if none of them exists, the list counts as complete. */
 const sample = 20;
 
 /** Searches by QIDO-RS in the study of one run. */
@@ -27,7 +27,7 @@ export class StudySearch {
   #ability: SearchAbility;
   readonly #hasStudy: boolean;
   readonly #absent: AbsentBefore;
-  /** Two instances of the study have these UIDs: a search cannot distinguish them. */
+  /** SOP Instance UIDs of several instances of the study, which a search cannot distinguish. */
   readonly #shared: ReadonlySet<string>;
 
   private constructor(
@@ -48,9 +48,9 @@ export class StudySearch {
   }
 
   /**
-   * Greets the service.
+   * Checks whether the service can be searched.
    *
-   * @param absent what an earlier attempt has found absent there
+   * @param absent - instances that an earlier attempt found missing there
    */
   static async open(
     run: DeliveryRun<DicomwebTarget>,
@@ -64,7 +64,7 @@ export class StudySearch {
   /**
    * Checks which of the instances to send the service has, and remembers those that it lacks.
    *
-   * @returns existing instances: sent by this delivery, or with any content (`isOurs`)
+   * @returns existing instances: sent by this delivery (`isOurs`), or from elsewhere with unknown content
    */
   async lookBeforeSending(): Promise<readonly ManifestInstance[]> {
     const { pending } = this.#run;
@@ -89,10 +89,7 @@ export class StudySearch {
     return this.#absent.has(instance) && !this.#shared.has(instance.sopInstanceUid);
   }
 
-  /**
-   * Like `presence`, without waiting for instances that the service may still be storing; undefined also if it does not
-   * respond.
-   */
+  /** Like `presence`, but does not wait for instances that the service may still be storing; undefined also after an error. */
   async presenceNow(instances: readonly ManifestInstance[]): Promise<Presence | undefined> {
     try {
       const found = await this.#look(instances);
@@ -105,10 +102,10 @@ export class StudySearch {
   }
 
   /**
-   * Which of these the service has now. While each query lists more, it is still storing, and is queried again.
+   * Which of these the service has. As long as queries list more instances, it is still storing, and is queried again.
    *
    * @returns undefined if it does not support search
-   * @throws {DispatchError} if its response is invalid
+   * @throws {DispatchError} if a search fails
    */
   async presence(instances: readonly ManifestInstance[]): Promise<Presence | undefined> {
     let found = await this.#look(instances);
@@ -124,8 +121,8 @@ export class StudySearch {
   }
 
   /**
-   * What the service lists, with a wait of up to `verifyTimeout`: some store first and index later. A result from after the
-   * last transfer is accepted immediately.
+   * Which of these the service lists, with a wait of up to `verifyTimeout` for missing ones: some services store first and index later.
+   * The first list may be an earlier one, if no instance was sent since it was requested.
    *
    * @returns undefined if it does not support search
    */
@@ -153,7 +150,7 @@ export class StudySearch {
     return this.#run.listed?.({ studyInstanceUid }, ask, options) ?? ask();
   }
 
-  /** Some answer 404 for a study that they do not have yet: a later query may succeed. */
+  /** Some services respond with 404 for a study that they do not have yet: a later query may succeed. */
   async #tryAgain(): Promise<boolean> {
     const { signal } = this.#run;
     const { address, keys } = instancesOf(this.#run);

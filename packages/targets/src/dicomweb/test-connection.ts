@@ -7,13 +7,12 @@ import { greet } from './greet.ts';
 import type { DicomwebTarget } from './schema.ts';
 import { multipartType, newBoundary } from './boundary.ts';
 
-/** A study that does not exist. */
+/** UID of a study that does not exist. */
 const noStudy = '2.25.1';
 
 /**
- * `resolve`, `connect`, `tls` (https), `token` (OAuth 2), `login`, `permission` (an empty upload must pass the checks of
- * URL, credentials and content type) and, with `verify: qido`, `search`. Nothing is written: the Standard has no way to
- * delete it.
+ * The checks `resolve`, `connect`, `tls` (https), `token` (OAuth 2), `login`, `permission` (an empty upload must pass the checks of URL,
+ * credentials and content type) and, with `verify: qido`, `search`. Nothing is stored, because the Standard has no way to delete it.
  */
 export async function* testDicomweb(context: CheckContext<DicomwebTarget>): AsyncGenerator<Check, void, undefined> {
   const { config, signal } = context;

@@ -3,7 +3,7 @@ import type { Check, CheckContext } from '@dicom-dispatch/target-kit';
 import { staged } from './errors.ts';
 import type { DummyTarget } from './schema.ts';
 
-/** One check a stage. The one of `failStage` fails when every attempt would (failureRate 1); later ones are skipped. */
+/** One check per stage. The one of `failStage` fails if every attempt would fail (failureRate 1); later ones are skipped. */
 export async function* testDummy({ config }: CheckContext<DummyTarget>): AsyncGenerator<Check, void, undefined> {
   let failed = false;
   for (const name of ['connect', 'transfer', 'verify', 'finalize'] as const) {

@@ -12,7 +12,7 @@ export function noModule(type: string, folder: string): DispatchError {
   });
 }
 
-/** The module threw while it was loaded. Its text is its author's, and about code, not about patients. */
+/** The module threw an error while it was loaded. The text of its error is shown: it is about code, not about patients. */
 export function broken(type: string, thrown: unknown): DispatchError {
   const text = thrown instanceof Error ? `${thrown.name}: ${thrown.message}`.split('\n', 1)[0] : typeof thrown;
   return new DispatchError('config-invalid', `${type} cannot be loaded: ${text?.slice(0, 300)}`, {

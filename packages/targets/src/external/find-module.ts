@@ -38,7 +38,7 @@ async function entryOf(folder: string): Promise<string | undefined> {
   return (await stat(path).catch(() => undefined))?.isFile() ? path : undefined;
 }
 
-/** Of `"./index.js"`, `{ ".": … }` and `{ "import": … }`, nested as they may be. */
+/** The entry of `exports`: of `"./index.js"`, `{ ".": … }` and `{ "import": … }`, nested in any way. */
 function importEntry(exported: unknown): string | undefined {
   if (typeof exported === 'string') return exported;
   if (typeof exported !== 'object' || exported === null) return undefined;

@@ -4,18 +4,16 @@ import { claimName } from '../template/index.ts';
 import { fsCode } from './errors.ts';
 
 const lookAgainMs = 20;
-/** A claim is held for two operations of the file system: the owner of an older one has crashed. */
+/** A claim is held only for two operations of the file system: after this time its owner is assumed to have crashed. */
 const abandonedAfterMs = 10_000;
 
 /**
- * Holds the claim on a name in a folder while a function runs, so that of several deliveries, in several dispatchers, only
- * one
- * at a time decides whether the name is free and takes it. A rename alone would replace a file created in between, and hard
- * links
- * instead of renames would not be noticed by programs that watch a folder for arriving files.
+ * Holds the claim on a name in a folder while a function runs: only one of several deliveries, also of other dispatchers, can check at
+ * a time whether the name is free, and use it. A rename alone would replace a file that was created in between, and programs that
+ * watch a folder for arriving files would not notice hard links instead of renames.
  *
- * @param base - of the folder
- * @param ours - a file of ours in the folder
+ * @param base - path of the folder
+ * @param ours - path of a file of this delivery in the folder
  */
 export async function claimed<T>(
   base: string,

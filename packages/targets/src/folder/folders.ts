@@ -5,14 +5,14 @@ import { fsCode } from './errors.ts';
 import type { Place } from './place.ts';
 import { FolderSyncs } from './sync-folders.ts';
 
-/** Folders that are held open beyond those in use. */
+/** If more folders than this are open, those that are not in use are closed. */
 const heldAtMost = 64;
-/** Names in a folder that is held open, independent of later changes of its path (proc(5)). Other systems use paths. */
+/** Whether names in an open folder can be used independently of later changes of its path (proc(5)). Other systems use paths. */
 const throughHandles = existsSync('/proc/self/fd');
 
 /** A folder while it is in use. */
 export interface HeldFolder {
-  /** Prefix of a slash and a name for entries of the folder. */
+  /** Path of the folder: an entry is this path, a slash and its name. */
   readonly base: string;
   readonly handle: FileHandle;
 }
@@ -23,9 +23,9 @@ interface Held {
 }
 
 /**
- * The folders of a layout, created as needed, with owner and mode. Each is opened by its name in its parent,
- * verified to be inside the target's folder, and used by its handle: neither a link that replaces it nor a
- * share that is unmounted during a delivery causes a write elsewhere.
+ * The folders of a layout, created as needed, with owner and mode. Each is opened by its name in its parent, verified to be inside the
+ * target's folder (unless `followLinks` is set), and used by its handle: neither a link that replaces it nor a share that is unmounted
+ * during a delivery causes a write elsewhere.
  */
 export class Folders implements AsyncDisposable {
   readonly #place: Place;
@@ -68,7 +68,7 @@ export class Folders implements AsyncDisposable {
     return this.within(relative, ({ handle }) => this.#syncs.sync(relative, handle));
   }
 
-  /** A folder that was removed while it was held: the next use creates it again. */
+  /** Call this for a folder that was removed while it was open: the next use creates it again. */
   forget(relative: string): void {
     this.#held.delete(relative);
   }
@@ -154,7 +154,7 @@ function closeLate(late: FileHandle): void {
 }
 
 async function close({ opening }: Held): Promise<void> {
-  // A folder that does not open or close has no unsaved data.
+  // An error does not matter: an open folder has no unsaved data.
   await opening.then(({ handle }) => handle.close()).catch(() => {});
 }
 

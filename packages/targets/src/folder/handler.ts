@@ -68,7 +68,7 @@ async function lookAround(run: Run, folders: Folders, places: Places): Promise<v
     try {
       count += await removeLeftOvers(place, folders, folder, run.deliveryId);
     } catch (thrown) {
-      // An error of one folder of the layout occurs again for the instances in it.
+      // An error that concerns one folder of the layout is reported later, for the instances in it.
       if (folder === '.' || !(thrown instanceof DispatchError) || thrown.disposition !== 'halt') throw thrown;
     }
   }

@@ -6,8 +6,7 @@ import type { Folders } from './folders.ts';
 import type { Place } from './place.ts';
 
 /**
- * Removes from one folder the temporary files of earlier attempts of this delivery, and any that were not written to for a
- * day.
+ * Removes from one folder the temporary files of earlier attempts of this delivery, and of other deliveries after a day without writes.
  *
  * @returns their number
  */
@@ -52,7 +51,7 @@ export async function removeIfThere(path: string): Promise<void> {
   }
 }
 
-/** In portions: a flat folder may contain a million names. */
+/** Reads the names in portions: a flat folder may contain a million of them. */
 async function* namesIn(folder: string): AsyncGenerator<string> {
   let entries: Dir;
   try {

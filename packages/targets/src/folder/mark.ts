@@ -17,8 +17,8 @@ import { removeIfThere } from './left-overs.ts';
 import type { Place } from './place.ts';
 
 /**
- * Checks the folder, and other file systems that are mounted in it above the first placeholder of the layout: each of these
- * has its own mark, in its uppermost writable folder.
+ * Checks the folder, and other file systems that are mounted in it above the first placeholder of the layout: each of these has a
+ * separate mark, in its uppermost writable folder.
  *
  * @param cannotMark - called with the path of a mounted folder, once for all deliveries
  * @throws {DispatchError} if one of them is not the one with which the target was set up
@@ -34,7 +34,7 @@ export async function checkFolder(
   let deviceAbove = await folders.within('.', deviceOf);
   let unmarked: bigint | undefined;
   for (const relative of fixedFolders(place.config.layout)) {
-    // A missing folder is not a mount point; if it was one, its delivery reports it.
+    // A missing folder is not a mount point, and is skipped, unless it was marked earlier.
     const path = pathOf(place, relative);
     const wasMarked = await isRemembered(memory, memoryKeyOf(relative), path);
     const device = await folders.withinIfThere(relative, deviceOf);
@@ -128,9 +128,7 @@ async function checkOne(
   return found;
 }
 
-/**
- * Another file system, or another folder in its place, differs in one of these; undefined if birth times are not supported.
- */
+/** Identifies a folder: another file system or folder in its place differs in one of these. Undefined without birth times. */
 async function identify({ handle }: HeldFolder): Promise<string | undefined> {
   const { dev, ino, birthtimeNs } = await handle.stat({ bigint: true });
   return birthtimeNs === 0n ? undefined : `${dev}:${ino}:${birthtimeNs}`;
@@ -179,7 +177,7 @@ async function writeMark(
   }
 }
 
-/** An existing name is preserved: by a link, or if the file system does not support it by an exclusive copy. */
+/** Does not replace an existing file: creates a link or, if the file system does not support links, an exclusive copy. */
 async function placeNew(temporary: string, path: string): Promise<void> {
   try {
     await link(temporary, path);

@@ -132,7 +132,7 @@ describe('a folder target identifies the folder with which it was set up', () =>
     } finally {
       run('umount', point);
     }
-    // Also without the mount point itself.
+    // The same without the mount point itself.
     await rm(point, { recursive: true });
     expect((await deliver(study, { layout })).error).toMatchObject({ code: 'target-unreachable' });
     // A target with a new path has no data about file systems mounted there.
@@ -183,7 +183,7 @@ describe('a folder target identifies the folder with which it was set up', () =>
     } finally {
       run('umount', path);
     }
-    // And now the first is another one.
+    // Now the first folder is replaced.
     expect((await deliver()).error).toMatchObject({ code: 'target-misconfigured' });
   });
 

@@ -5,8 +5,8 @@ import { folderHandler } from './handler.ts';
 import { folderTarget } from './schema.ts';
 
 /**
- * Delivers a study in a process that may open no more files once the first instance is delivered, then again when it may. To be
- * started with a low limit; the folder is the argument.
+ * Delivers a study in a process that cannot open files after the first instance, then again when it can. The process must be started
+ * with a low limit of open files; the folder is the argument.
  */
 const config = folderTarget.parse({ type: 'folder', path: process.argv[2], minFree: 0, maxParallel: 1 });
 const delivery = new TestDelivery(folderHandler, fixtureStudy({ series: 1, instancesPerSeries: 4 }));

@@ -41,7 +41,7 @@ export async function lookAtFolder(place: Place, folders: Folders): Promise<void
 }
 
 /**
- * @returns free bytes for us
+ * @returns bytes that are available to the dispatcher
  * @throws {DispatchError} `target-full` if this many additional bytes would leave less than `minFree`
  */
 export async function lookForSpace(place: Place, folders: Folders, neededBytes: number): Promise<number> {

@@ -1,10 +1,10 @@
 import { constants, open } from 'node:fs/promises';
 import type { Place } from './place.ts';
 
-/** Neither follows a link, nor waits for the writer of a pipe. */
+/** Flags to open a file without following a link, and without waiting for the writer of a pipe. */
 const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** A file in chunks of 256 KiB; the limit of time is for each. A chunk is overwritten by the next. */
+/** A file in chunks of 256 KiB. The time limit applies to each chunk. A chunk is overwritten by the next. */
 export async function* chunksOf(place: Place, path: string): AsyncGenerator<Buffer, void, undefined> {
   const handle = await place.act(
     'Opening a file',
@@ -25,11 +25,11 @@ export async function* chunksOf(place: Place, path: string): AsyncGenerator<Buff
 
 export type Likeness =
   | 'same'
-  /** The second is the beginning of the first. */
+  /** The existing file is the beginning of ours. */
   | 'cut'
   | 'different';
 
-/** Compares a file of ours with an existing one. */
+/** Compares a file of this delivery with an existing one. */
 export async function compareFiles(place: Place, ours: string, there: string): Promise<Likeness> {
   const first = chunksOf(place, ours);
   const second = chunksOf(place, there);

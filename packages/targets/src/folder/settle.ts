@@ -15,7 +15,7 @@ export type Settled =
   | 'replaced';
 
 export interface FileToSettle extends PlaceClaim {
-  /** Of its folder. */
+  /** Path of its folder. */
   readonly base: string;
   readonly name: string;
   /** The complete, verified file under its temporary name. */
@@ -24,11 +24,12 @@ export interface FileToSettle extends PlaceClaim {
   mayReplace?(there: AsyncIterable<Uint8Array>): Promise<boolean>;
 }
 
-/** Another process replaces the file repeatedly, always before we do. */
+/** Maximum attempts, if another process always changes the existing file between comparison and rename. */
 const maxRounds = 20;
 
 /**
- * Gives a file its name. Nothing of another content is replaced that is not an older version of the same, or a part of it.
+ * Renames a file to its final name. Existing content is replaced only if it is empty, the beginning of ours or an older version of the
+ * same instance, if `mayReplace` allows it, or with `onConflict: overwrite`.
  *
  * @throws {DispatchError} `target-conflict`
  */
@@ -53,7 +54,7 @@ function renameUnlessChanged(
 ): Promise<{ readonly there: BigIntStats | undefined; readonly isDone: boolean }> {
   return claimed(base, name, temporary, signal, async () => {
     const there = await statIfThere(path);
-    // The time of the operation may be over, and the claim another's.
+    // After a timeout another delivery may hold the claim.
     signal.throwIfAborted();
     if (!isUnchanged(there, judged)) return { there, isDone: false };
     await rename(temporary, path);
@@ -65,7 +66,7 @@ async function judge(place: Place, file: FileToSettle, path: string, there: BigI
   if (there.isDirectory()) throw file.conflict('folder');
   if (there.isSymbolicLink()) throw file.conflict('link');
   if (!there.isFile()) throw file.conflict('special');
-  // Left by a power failure, or by a writer that has only begun.
+  // Left by a power failure, or by another program that has only created the file.
   if (there.size === 0n) return 'replace';
   const likeness = await compareFiles(place, file.temporary, path);
   if (likeness === 'same') {
@@ -99,7 +100,7 @@ function isUnchanged(found: BigIntStats | undefined, judged: BigIntStats | undef
   return found.ino === judged.ino && found.size === judged.size && found.mtimeNs === judged.mtimeNs;
 }
 
-/** It may have been written by an attempt that ended before it was on disk. */
+/** Syncs an existing file: an attempt that wrote it may have ended before it was on disk. */
 async function syncFile(path: string): Promise<void> {
   const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {

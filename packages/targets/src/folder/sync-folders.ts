@@ -2,13 +2,12 @@ import type { FileHandle } from 'node:fs/promises';
 import { fsCode } from './errors.ts';
 import type { Place } from './place.ts';
 
-/** Folders cannot be synced on some shares (SMB, FUSE) though files can. */
+/** Codes of errors on shares (SMB, FUSE) on which files can be synced, but folders cannot. */
 const cannotSync = new Set(['EINVAL', 'ENOTSUP', 'EBADF', 'EISDIR', 'EPERM']);
 
 /**
- * Makes the names in folders durable. Lanes that request a sync while one of the folder is running share the next: the
- * running one
- * may have begun before their names existed.
+ * Makes the names in folders durable. Lanes that request a sync of a folder while one is running share the next sync, because the
+ * running one may have begun before their names existed.
  */
 export class FolderSyncs {
   readonly #place: Place;
@@ -30,7 +29,7 @@ export class FolderSyncs {
   }
 
   async #syncAfter(relative: string, handle: FileHandle, before: Promise<void> | undefined): Promise<void> {
-    // All that waited for this sync get its error.
+    // The callers that waited for the previous sync get its error.
     await before?.catch(() => {});
     const syncing = this.#place.act('Syncing a folder', () => syncFolder(handle));
     this.#underWay.set(relative, syncing);

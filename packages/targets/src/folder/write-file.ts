@@ -13,7 +13,7 @@ import { refusedWithin } from './probe.ts';
 import { chunksOf } from './read-chunks.ts';
 import { settle, type FileToSettle, type Settled } from './settle.ts';
 
-/** Files up to this length are one chunk. */
+/** Files up to this length usually arrive in one chunk (see `ClientOptions` of the Orthanc client). */
 const oneChunkBytes = 1024 * 1024;
 
 export interface FileToWrite extends Pick<FileToSettle, 'mayReplace' | 'conflict' | 'canBeOlder'> {
@@ -24,10 +24,8 @@ export interface FileToWrite extends Pick<FileToSettle, 'mayReplace' | 'conflict
 }
 
 /**
- * Writes a file under a temporary name in its final folder, makes it durable, verifies and renames it: a partial file never
- * has
- * the final name. An existing file with the same content is kept; one with
- * other content is replaced only as `settle` decides.
+ * Writes a file under a temporary name in its final folder, makes it durable, verifies and renames it: a partial file never has the
+ * final name. An existing file with the same content is kept; one with other content is replaced only as `settle` decides.
  *
  * @throws {DispatchError}
  */
@@ -47,7 +45,7 @@ export async function writeFile(
         if (sha256 !== undefined) await readBack(place, temporary, sha256);
         settled = await settle(place, { ...file, base, name: posix.basename(file.path), temporary });
       } finally {
-        // After a rename it does not exist. After a failure this is best effort, and the next attempt repeats it.
+        // After a rename the temporary file does not exist. If removing it fails, the next attempt repeats it.
         if (settled === undefined || settled === 'same') await removeIfThere(temporary).catch(() => {});
       }
       await folders.sync(folder);
@@ -58,7 +56,7 @@ export async function writeFile(
   }
 }
 
-/** What goes wrong below the target's folder is often the matter of one study alone. */
+/** Translates an error. Many errors below the target's folder concern the instances of one study alone. */
 async function meaningOf(
   thrown: unknown,
   place: Place,
@@ -95,8 +93,8 @@ async function writeTemporary(place: Place, path: string, file: FileToWrite): Pr
   const { config, act } = place;
   const hash = config.verify === 'content' ? createHash('sha256') : undefined;
   let sizeBytes = 0;
-  // A single chunk is durable when it is written (O_SYNC); with many, each would wait for the disk. Owner and mode are set
-  // after it.
+  // With O_SYNC a file of one chunk is durable when it is written. With more chunks, each write would wait for the disk; owner and mode
+  // are set after the write, and need a separate sync.
   const syncsWrites =
     config.fsync &&
     !config.owner &&
@@ -130,7 +128,7 @@ async function writeTemporary(place: Place, path: string, file: FileToWrite): Pr
     await handle.close().catch(() => {});
     throw thrown;
   }
-  // Shares report what went wrong with written data only now.
+  // Network shares may report errors of earlier writes only when the file is closed.
   await act('Closing a file', () => handle.close());
   return hash?.digest('hex');
 }

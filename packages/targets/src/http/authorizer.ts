@@ -26,7 +26,7 @@ function fixed(header: string | undefined): Authorizer {
   return { header: async () => header, renew: async () => false };
 }
 
-/** A token is renewed this long before it expires, or after half its lifetime if that is shorter. */
+/** A token is renewed this long before it expires, but not before half its lifetime is over. */
 const earlyMs = 30_000;
 
 /** Uses one token for all requests of a run and requests the next one when it expires or is rejected. */
@@ -43,7 +43,7 @@ class OAuth2Authorizer implements Authorizer {
 
   async header(signal: AbortSignal): Promise<string> {
     if (this.#token && Date.now() < this.#token.renewAtMs) return this.#token.header;
-    // Requests that start at the same time share one question.
+    // Requests that start at the same time share one token request.
     this.#asking ??= this.#ask(signal).finally(() => {
       this.#asking = undefined;
     });
@@ -57,7 +57,7 @@ class OAuth2Authorizer implements Authorizer {
   }
 
   async #ask(signal: AbortSignal): Promise<string> {
-    // Loaded when tokens are requested: needs a library and undici's fetch.
+    // Loaded only when a token is requested: it needs a library and undici's fetch.
     const { fetchToken } = await import('./oauth2-token.ts');
     const token: AccessToken = await fetchToken(this.#auth, this.#dispatcher, signal);
     const lifeMs = token.expiresAtMs - Date.now();

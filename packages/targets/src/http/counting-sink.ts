@@ -4,14 +4,14 @@ import type { AddressInfo } from 'node:net';
 
 type Answer = string | { readonly status?: number; readonly headers?: Record<string, string>; readonly text?: string };
 
-/** For tests: accepts every upload, counts its bytes while they arrive, and answers at its end. */
+/** For tests: accepts every upload, counts its bytes while they arrive, and responds at its end. */
 export interface CountingSink extends AsyncDisposable {
   readonly url: string;
-  /** Length of each upload. */
+  /** Length of each upload in bytes. */
   readonly uploads: readonly number[];
 }
 
-/** @param answer - to a method and an address; a text is an answer 200 */
+/** @param answer - returns the response to a method and a URL; a text is a response with status 200 */
 export async function startCountingSink(answer: (method: string, url: string) => Answer): Promise<CountingSink> {
   const uploads: number[] = [];
   const server = createServer((request, response) => {

@@ -25,7 +25,7 @@ export async function decompress(
     const method = methods.get(name);
     if (method) return await method(bytes, { maxOutputLength: maxBytes });
   } catch (thrown) {
-    // Nothing of the answer is quoted.
+    // The error does not quote the response, which may contain patient data.
     const isLong = thrown instanceof Error && 'code' in thrown && thrown.code === 'ERR_BUFFER_TOO_LARGE';
     const why = isLong ? `is longer than ${maxBytes} bytes when decompressed` : `is not ${name}, as its header says`;
     throw new DispatchError('target-error', `an answer of ${host} ${why}`);

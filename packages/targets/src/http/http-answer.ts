@@ -45,7 +45,7 @@ export class HttpAnswer {
     return (this.header('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
   }
 
-  /** Requested wait of the target. */
+  /** The wait that the target requests with `Retry-After`; undefined without one. */
   get retryAfterMs(): number | undefined {
     return retryAfterMs(this.header('retry-after'));
   }
@@ -84,12 +84,12 @@ export class HttpAnswer {
       throw networkError(thrown, this.#host);
     } finally {
       this.#progressTimeout.pause();
-      // Not read to its end: the socket cannot be reused.
+      // After a body that was not read completely the socket cannot be reused.
       body.on('error', () => {}).destroy();
     }
   }
 
-  /** @throws {DispatchError} `target-error` when the answer is longer than allowed */
+  /** The complete body, decompressed. @throws {DispatchError} as `chunks`, but not for a compressed body that can be decompressed */
   async bytes(maxBytes: number): Promise<Buffer> {
     const parts: Uint8Array[] = [];
     for await (const chunk of this.#chunks(maxBytes)) parts.push(chunk);
@@ -100,7 +100,7 @@ export class HttpAnswer {
     return (await this.bytes(maxBytes)).toString('utf8');
   }
 
-  /** @throws {DispatchError} `target-error` when the body is no JSON */
+  /** @throws {DispatchError} as `bytes`; `target-error` if the body is not JSON */
   async json(maxBytes: number): Promise<unknown> {
     const text = await this.text(maxBytes);
     try {
@@ -111,11 +111,11 @@ export class HttpAnswer {
     }
   }
 
-  /** Reads a short body away so that the socket can be used again; a long one costs the socket. */
+  /** Reads and drops a short body, so that the socket can be used again. After a long body the socket is closed. */
   async discard(): Promise<void> {
     const { body } = this.#data;
     body.on('error', () => {});
-    // A socket is not worth waiting for a body that trickles.
+    // A slow body is not waited for: a new socket is faster.
     const signal = AbortSignal.any([this.#signals.run, AbortSignal.timeout(discardMs)]);
     await body.dump({ limit: 128 * 1024, signal }).catch(() => body.destroy());
   }

@@ -17,7 +17,7 @@ export interface HttpRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** Creates the body. Called again if the request is repeated: after a token was renewed or a connection was lost. */
   readonly body?: () => string | AsyncIterable<Uint8Array>;
-  /** Length of the body, for Content-Length. Without it a streamed body goes in chunks. */
+  /** Length of the body, for Content-Length. Without it a streamed body has chunked transfer coding. */
   readonly bodyBytes?: number | undefined;
   /** Repeat once if the connection is lost before a response. Default: for GET. */
   readonly repeat?: boolean;
@@ -30,8 +30,8 @@ export interface HttpConnectionOptions {
 }
 
 /**
- * HTTP/1.1 to one target for the duration of one run: keep-alive sockets, credentials, TLS, timeouts. HTTP/1.1 because
- * proxies lose requests of long HTTP/2 connections.
+ * Connections to one target for the duration of one run: keep-alive sockets, credentials, TLS, timeouts. HTTP/1.1, because proxies lose
+ * requests of long HTTP/2 connections.
  */
 export class HttpConnection {
   readonly #options: HttpOptions;
@@ -147,7 +147,7 @@ export class HttpConnection {
     }
   }
 
-  /** Some servers that miss a client certificate close the connection without a word. */
+  /** Adds a remedy: some servers that require a client certificate close the connection without a TLS alert. */
   #hinted(error: DispatchError, address: URL): DispatchError {
     const certain = error.code !== 'target-connection-lost' || address.protocol !== 'https:';
     if (certain || this.#options.tls?.cert !== undefined) return error;

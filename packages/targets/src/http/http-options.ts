@@ -60,7 +60,7 @@ const oauth2Auth = z.strictObject({
     .describe('client authentication: basic = Authorization header, post = in the form; default: basic'),
 });
 
-/** `none` and `basic` and `bearer`: for servers without other methods. */
+/** Credentials `none`, `basic` or `bearer`, for services that do not support OAuth 2. */
 export const simpleAuth = z
   .discriminatedUnion('type', [noAuth, basicAuth, bearerAuth])
   .default({ type: 'none' })

@@ -169,7 +169,7 @@ describe('HttpConnection', () => {
       [200, 'target-connection-lost'],
       [413, undefined],
     ] as const) {
-      // Answers to the head, and reads on.
+      // Responds after the headers, and continues to read.
       const hasty = createTcpServer((socket) => {
         socket
           .on('error', () => {})
@@ -211,7 +211,7 @@ describe('HttpConnection', () => {
     });
     const http = await open({ url: trickling.url });
     const answer = await http.request({ method: 'GET', path: '/', signal });
-    // It would not return: the body is endless.
+    // The body is endless: without limits this would not return.
     await answer.discard();
     await http.close();
   });

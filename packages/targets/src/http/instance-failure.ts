@@ -9,9 +9,8 @@ const doubtful: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /**
- * Determines the cause of a failed upload of one instance: if the target responds to other requests the instance is the
- * cause, and
- * the others continue.
+ * Determines the cause of a failed upload of one instance: if the target responds to another request, the instance is the cause, and
+ * the other instances are sent.
  *
  * @param isWell - sends a request that does not depend on the instance; rejects if there is no response
  */
@@ -21,7 +20,7 @@ export async function instanceFailure(
   signal: AbortSignal,
 ): Promise<unknown> {
   const error = asDispatchError(thrown);
-  // A target with Retry-After is busy as a whole.
+  // A target that sends Retry-After is busy as a whole.
   if (signal.aborted || !doubtful.has(error.code) || error.retryAfterMs !== undefined) return thrown;
   try {
     await isWell();

@@ -17,12 +17,12 @@ import { statusError } from './status-error.ts';
 
 export interface AccessToken {
   readonly value: string;
-  /** By our clock; if the server does not report it, in an hour. */
+  /** Milliseconds since 1970, by the clock of this machine. An hour from now if the server does not report it. */
   readonly expiresAtMs: number;
 }
 
 const maxTokenBytes = 1_000_000;
-/** Longest time for a token: its answer is a few lines. */
+/** Maximum duration of a token request. */
 const maxTokenMs = 60_000;
 
 /**
@@ -56,7 +56,7 @@ export async function fetchToken(auth: OAuth2Auth, dispatcher: Dispatcher, signa
   }
 }
 
-/** The same response, with its body limited to the length of a token. */
+/** The same response, read completely, with a limited length. @throws Error if it is longer */
 async function bounded(response: Awaited<ReturnType<typeof undiciFetch>>): Promise<Response> {
   const parts: Uint8Array[] = [];
   let length = 0;

@@ -1,13 +1,13 @@
 import type { ProgressTimeout } from './progress-timeout.ts';
 
-/** A slow link accepts one piece at a time, so that a large chunk does not look like a stall. */
+/** Maximum length of a piece: over a slow link a large chunk would take so long that it looked like a stall. */
 const pieceBytes = 256 * 1024;
 
 export interface Pieces {
   readonly body: AsyncIterable<Uint8Array>;
   /** The error of the body, if any: HTTP clients replace it with their own error. */
   readonly failure: unknown;
-  /** Whether it was passed on completely: all announced bytes, or all that arrived. */
+  /** Whether the body was passed on completely: all announced bytes, or all bytes up to its end. */
   readonly isWhole: boolean;
 }
 

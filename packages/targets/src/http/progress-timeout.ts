@@ -9,9 +9,9 @@ export interface ProgressLimits {
 const defaultWindowMs = 60_000;
 
 /**
- * Ends a request if the peer stalls for too long, or transfers bytes too slowly: a peer that transfers a byte within each
- * limit would never end. Two states: `running` (we wait for the peer) and `paused` (the peer waits for us, or for the
- * source).
+ * Ends a request if the peer stalls for too long, or transfers bytes too slowly: with the first limit alone, a peer that transfers a
+ * byte within each period would never end. Two states: `running` (we wait for the peer) and `paused` (the peer waits for us, or for
+ * the source).
  */
 export class ProgressTimeout {
   readonly #limits: ProgressLimits;

@@ -62,7 +62,7 @@ it.each(cases)(
       }
     }
     const releaseChunk = (chunk: Uint8Array): void => {
-      // A remaining reference would send this.
+      // If a reference to the chunk remained, these bytes would be sent.
       chunk.fill(0xff);
       free.push(Buffer.from(chunk.buffer));
     };

@@ -18,25 +18,24 @@ export function statusError(status: number, { what, retryAfterMs }: StatusFacts)
 }
 
 /**
- * Whether a status means that a gateway did not reach its service, or got no response in time. In addition to those of RFC
- * 9110 (502 to
- * 504): 520 to 527 and 530 of Cloudflare, 598 and 599 of other proxies.
+ * Whether a status means that a gateway did not reach its service, or got no response in time: 502 to 504 (RFC 9110), 520 to 530 of
+ * Cloudflare, 598 and 599 of other proxies.
  */
 export function isOfGateway(status: number): boolean {
   return (status >= 502 && status <= 504) || (status >= 520 && status <= 530) || status === 598 || status === 599;
 }
 
 /**
- * Whether a status leaves open what became of a request: the service broke off (500), or a proxy gave it up (408; 460 of a load balancer
- * of AWS, 499 of nginx).
+ * Whether the result of a request with this status is unknown: a gateway (`isOfGateway`) or the service failed (500), or a proxy ended
+ * the request (408; 460 of a load balancer of AWS, 499 of nginx).
  */
 export function leavesOpen(status: number): boolean {
   return isOfGateway(status) || [408, 460, 499, 500].includes(status);
 }
 
 /**
- * The same for the first request of a delivery: if the service behind a gateway is down or busy, the target is
- * unreachable, so deliveries wait for it.
+ * Like `statusError`, for the first request of a delivery: if the service behind a gateway is down or busy, the target is unreachable,
+ * and deliveries wait for it.
  */
 export function connectError(status: number, facts: StatusFacts): DispatchError {
   if (!isOfGateway(status)) return statusError(status, facts);

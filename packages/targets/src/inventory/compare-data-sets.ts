@@ -4,17 +4,17 @@ import { digestElements, isDimseError, TRANSFER_SYNTAX, type ElementDigests } fr
 import type { ListedInstance } from '@dicom-dispatch/target-kit';
 import { verdictOf } from '@dicom-dispatch/target-kit/flow';
 
-/** What is known of the content of an instance; `detail` is in words without values of the data set. */
+/** Result of a comparison of the content of an instance; `detail` describes it without values of the data set. */
 export interface Comparison {
-  /** Undefined where it was not compared. */
+  /** Undefined if it could not be compared. */
   readonly content: 'same' | 'different' | undefined;
   readonly detail?: string;
 }
 
 interface ReadFile {
-  /** SHA-256 of all its bytes, hexadecimal; undefined when it was not read to its end. */
+  /** SHA-256 of all its bytes, hexadecimal; undefined if it was not read completely. */
   readonly sha256: string | undefined;
-  /** Undefined when it is no DICOM file. */
+  /** Undefined if it is not a DICOM file. */
   readonly digests: ElementDigests | undefined;
 }
 
@@ -33,12 +33,12 @@ const uncompressed: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Compares a retrieved instance with what was sent. The bytes that the receipt names are the same content. Of other bytes the
- * elements are compared with those of the instance in the source: a receiver may rewrite the file meta information, and
- * encode lengths, VRs and uncompressed values in another way.
+ * Compares a retrieved instance with the sent one. Files with the digest in the receipt have the same content. Otherwise the elements
+ * are compared with those of the instance in the source: a receiver may rewrite the file meta information, and encode lengths, VRs and
+ * uncompressed values in another way.
  *
  * @param isIgnored - whether the receiver may change an element, by its tag (0xGGGGEEEE)
- * @throws DispatchError when the source as a whole cannot be read; what `retrieved` throws
+ * @throws DispatchError if the source as a whole cannot be read; the error of `retrieved`
  */
 export async function compareDataSets(
   instance: ListedInstance,
@@ -88,7 +88,7 @@ function judge(
   return { content: undefined, detail: 'the target has its pixel data in another transfer syntax' };
 }
 
-/** By keyword; a private or unknown tag by its number. */
+/** The keyword of a tag; for a private or unknown tag its number. */
 function nameOf(tag: number, describe: Describe): string {
   const hex = tag.toString(16).toUpperCase().padStart(8, '0');
   return describe(tag)?.keyword ?? `(${hex.slice(0, 4)},${hex.slice(4)})`;
@@ -99,7 +99,7 @@ function namesOf(tags: readonly number[], describe: Describe): string {
   return `${names.join(', ')}${tags.length > maxNamed ? ` and ${tags.length - maxNamed} more` : ''}`;
 }
 
-/** @returns in words why it cannot be read, where that concerns this instance or study alone */
+/** @returns a text with the reason, if the source cannot provide this instance or study */
 async function readSource(instance: ListedInstance, describe: Describe): Promise<ReadFile | string> {
   try {
     return await readFile((await instance.open()).body, instance, describe);

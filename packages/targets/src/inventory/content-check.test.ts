@@ -98,7 +98,7 @@ describe('an instance that the source cannot provide', () => {
     const open = async () => Promise.reject(failing(code));
     const retrieved = () => streamed(second.bytes);
     expect(await compareDataSets(listed(first, { open }), retrieved())).toEqual(uncompared);
-    // Its guard notices wrong bytes at their end.
+    // The guard of the source detects wrong bytes at the end of a file.
     async function* body(): AsyncGenerator<Uint8Array> {
       yield first.bytes.subarray(0, 1_000);
       throw failing(code);
@@ -118,7 +118,7 @@ describe('an instance that the source cannot provide', () => {
 
 describe('retrieving', () => {
   const ill = new DispatchError('target-error', 'status A702H');
-  /** A target that sends what it is asked for, but for some. */
+  /** A target that sends requested instances, except for some. */
   function checkOf(
     fails: (instance: ListedInstance) => boolean,
     { error = ill, elsewhere = [] }: { error?: DispatchError; elsewhere?: readonly ListedInstance[] } = {},
@@ -188,19 +188,19 @@ describe('retrieving', () => {
       const another = ofClass(second, sopClassUid);
       expect(await check.compare(another, [one, another, three])).toEqual(uncompared);
     }
-    // Another one of its class comes, in another transfer syntax.
+    // Another instance of its SOP class arrives, in another transfer syntax.
     const { check: other } = checkOf((instance) => instance === one);
     const compressed = { ...two, instance: { ...two.instance, transferSyntaxUid: '1.2.840.10008.1.2.4.70' } };
     expect(await other.compare(compressed, [compressed])).toEqual({ content: 'same' });
     expect(await other.compare(one, [one, compressed])).toEqual(uncompared);
-    // After three of them, the target is asked for one of each study.
+    // After three failures of a kind, only one instance of each study is requested.
     for (const study of ['1.2.1', '1.2.2', '1.2.3', '1.2.3']) await check.compare(ofClass(third, report, study), []);
     const before = asked.length;
     for (let count = 0; count < 3; count += 1) {
       const of = [ofClass(second, report, '1.2.4'), ofClass(third, report, '1.2.4')];
       expect((await check.compare(of[count % 2]!, of)).content).toBeUndefined();
     }
-    // The one, and the control that shows that the target sends others.
+    // The instance, and the control that shows that the target sends others.
     expect(asked.slice(before)).toEqual([second.sopInstanceUid, first.sopInstanceUid]);
   });
 

@@ -4,10 +4,10 @@ import { compareDataSets, type Comparison } from './compare-data-sets.ts';
 import { ignoredTags } from './ignored-tags.ts';
 
 /**
- * Retrieves an instance and hands its Part 10 file to `use`.
+ * Retrieves an instance and passes its Part 10 file to `use`.
  *
- * @throws DispatchError `target-error` or `target-connection-lost` when this instance did not come, any other when the target
- *   cannot be asked; what `use` throws
+ * @throws DispatchError `target-error` or `target-connection-lost` if this instance did not arrive, any other if the target cannot be
+ *   queried; the error of `use`
  */
 export type Retrieve = <T>(
   instance: ListedInstance,
@@ -16,22 +16,22 @@ export type Retrieve = <T>(
 
 /** After this number of failed retrievals of a kind without any success, only one instance of each study is requested. */
 const maxVain = 3;
-/** If a retrieval fails before any of its kind has succeeded, this number of others is requested: of its study, and of other studies. */
+/** If a retrieval fails before any of its kind has succeeded, at most this number of others is requested, to compare. */
 const maxControls = { study: 2, elsewhere: 4 };
 
 /**
- * Compares contents by retrieving instances. One that does not come counts as different only if another one of its kind (SOP
- * class and transfer syntax) comes right afterwards: else the service fails, does not exist, or does not send this kind.
+ * Compares contents by retrieving instances. An instance that does not arrive counts as different only if another one of its kind (SOP
+ * class and transfer syntax) arrives directly afterwards: otherwise the service fails, does not exist, or does not send this kind.
  */
 export class ContentCheck {
   readonly #retrieve: Retrieve;
   readonly #isIgnored: Promise<(tag: number) => boolean>;
   readonly #elsewhere: InventoryContext<unknown>['others'];
-  /** The last one that came. */
+  /** The last instance that arrived. */
   #control: ListedInstance | undefined;
-  /** The last one of each kind that came. */
+  /** The last instance of each kind that arrived. */
   readonly #alike = new Map<string, ListedInstance>();
-  /** How many of a kind have not come, and the study of the last one. */
+  /** Number of instances of a kind that have not arrived since the last one that has, and the study of the last one. */
   readonly #vain = new Map<string, { readonly count: number; readonly studyInstanceUid: string }>();
 
   constructor(
@@ -45,7 +45,7 @@ export class ContentCheck {
 
   /**
    * @param others - instances of the study that the target lists
-   * @throws DispatchError when the target or the source cannot be asked now
+   * @throws DispatchError if the target or the source cannot be queried now
    */
   async compare(instance: ListedInstance, others: readonly ListedInstance[]): Promise<Comparison> {
     const { studyInstanceUid } = instance.instance;
@@ -62,7 +62,7 @@ export class ContentCheck {
     }
     if (!isVain && (await this.#comesAlike(instance, others)))
       return { content: 'different', detail: `cannot be retrieved: ${came.message}` };
-    // The target sent others before: if it sends none now, it fails, and is asked again later.
+    // If the target does not send an instance that it sent before, the service fails: the audit is repeated later.
     if (this.#control && (await this.#read(this.#control)) instanceof DispatchError) throw came;
     this.#vain.set(kind, { count: vain.count + 1, studyInstanceUid });
     return notRetrieved(came.message);
@@ -74,7 +74,7 @@ export class ContentCheck {
     this.#vain.delete(kindOf(instance));
   }
 
-  /** Whether another one of its kind comes now. */
+  /** Whether another instance of its kind arrives now. */
   async #comesAlike(instance: ListedInstance, others: readonly ListedInstance[]): Promise<boolean> {
     for await (const control of this.#controls(instance, others)) {
       if ((await this.#read(control)) instanceof DispatchError) continue;
@@ -98,7 +98,7 @@ export class ContentCheck {
     }
   }
 
-  /** @returns the error when it did not come */
+  /** @returns the error if the instance did not arrive */
   async #read(instance: ListedInstance): Promise<Comparison | DispatchError> {
     const isIgnored = await this.#isIgnored;
     try {

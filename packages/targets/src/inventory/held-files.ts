@@ -7,7 +7,7 @@ import { renderTemplate, type RenderLimits } from '../template/index.ts';
 export interface FoundFile {
   /** Undefined if the target does not report it. */
   readonly sizeBytes: number | undefined;
-  /** `other`: something has the name that is no file. */
+  /** `other`: the name belongs to something that is not a file. */
   readonly kind: 'file' | 'other';
   /** The target's identifier of the content, e.g. an ETag. */
   readonly tag?: string | undefined;
@@ -17,7 +17,7 @@ export interface FoundFile {
 export interface FileStore {
   /** Files of one folder by name, without those of subfolders; undefined if it cannot be listed. */
   list(folder: string): Promise<ReadonlyMap<string, FoundFile> | undefined>;
-  /** @returns undefined if it does not exist; `refused` if the target does not report it */
+  /** @returns undefined if the file does not exist; `refused` if the target does not report whether it exists */
   look(path: string): Promise<FoundFile | undefined | 'refused'>;
   /** SHA-256 of a file, hexadecimal; undefined if it does not exist. */
   sha256(path: string): Promise<string | undefined>;
@@ -26,9 +26,8 @@ export interface FileStore {
 }
 
 /**
- * Content of such a target for a study. A folder that the layout gives to one study or series alone is listed once, and
- * other files
- * in it are extra; in others each path is checked.
+ * Content of such a target for a study. A folder that belongs to one study or series alone by the layout is listed once, and other files
+ * in it are reported as extra; in other folders each path is checked.
  */
 export async function* heldFiles(
   { study, instances, content }: StudyToList,
@@ -65,7 +64,7 @@ export async function* heldFiles(
     if (isOtherSize) return { sizeBytes };
     const verdict = store.judgeTag?.(instance, found);
     if (verdict === 'same') return { sizeBytes, content: verdict };
-    // A changed tag means that the file was written again: then it is read in any case.
+    // A changed tag means that the file was written again: then it is read even if no content check was requested.
     if (!content && !(found.tag !== undefined && store.judgeTag && hasTag(instance))) return { sizeBytes };
     return { sizeBytes, content: await compareContent(instance, () => store.sha256(path)) };
   }
@@ -97,7 +96,7 @@ export async function sha256Of(chunks: AsyncIterable<Uint8Array>): Promise<strin
   return digest.digest('hex');
 }
 
-/** Other files with the form of instances: without markers and temporary names. */
+/** Other files whose names have an extension of the instances; without markers and temporary files. */
 function* extras(
   listed: ReadonlyMap<string, FoundFile>,
   names: readonly string[],
@@ -110,7 +109,7 @@ function* extras(
   }
 }
 
-/** A name that is a UID has no patient data; for others this is unknown. */
+/** A name for messages. Only a UID certainly contains no patient data: other names are not shown. */
 function shown(name: string): string {
   const uid = /^\d+(?:\.\d+){3,}(?=\.[A-Za-z]{1,8}$|$)/.exec(name)?.[0];
   return uid === undefined ? 'a file whose name is not shown' : uid.slice(0, 64);

@@ -1,17 +1,20 @@
 import type { Holding, ListedInstance, StudyToList } from '@dicom-dispatch/target-kit';
 
-/** The list of a target: SOP Instance UID to its other values. */
+/** The instances that a target lists: their other values by SOP Instance UID. */
 export type Listing<T> = ReadonlyMap<string, T>;
 
 /** Further queries to a target that identifies instances by their SOP Instance UIDs. */
 export interface UidQueries<T> {
-  /** @param listed - undefined where it is there and not in the listing; @param others - what is listed of the study */
+  /**
+   * @param listed - undefined if the target has the instance, but did not list it
+   * @param others - all listed instances of the study
+   */
   describe(
     instance: ListedInstance,
     listed: T | undefined,
     others: readonly ListedInstance[],
   ): Promise<Omit<Holding & { kind: 'held' }, 'kind' | 'instance'>>;
-  /** Queries what is not in the listing, which may have been cut: which ones are `there` nevertheless, and why others may be. */
+  /** Queries instances that are not listed, because the list may be truncated. @returns `there`, or why the result is unknown */
   confirmMissing(instances: readonly ListedInstance[]): Promise<ReadonlyMap<ListedInstance, 'there' | string>>;
 }
 

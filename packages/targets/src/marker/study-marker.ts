@@ -14,12 +14,12 @@ export interface StudyMarker {
 
 type Run = Pick<DeliveryRun<unknown>, 'manifest' | 'quarantined' | 'study'>;
 
-/** A marker that is longer lists some 100,000 instances. */
+/** Maximum length of an existing marker that is compared: enough for some 100,000 instances. */
 const maxMarkerBytes = 64 * 1024 * 1024;
 
 /**
- * The marker of a study that has arrived, or undefined if none is written. It contains no times, so that the
- * same content always gives the same marker.
+ * The marker of a study that has arrived, or undefined if none is written. It contains no times: the marker of the same content is
+ * always the same.
  */
 export function studyMarker(
   run: Run,
@@ -28,7 +28,7 @@ export function studyMarker(
   pathOf: (instance: ManifestInstance) => string,
 ): StudyMarker | undefined {
   if (!option) return undefined;
-  // By their ids in the source: two instances of a study may have one UID.
+  // By their ids in the source, because two instances of a study may have one SOP Instance UID.
   const missing = new Map([...(run.quarantined ?? []), ...quarantinedNow].map((one) => [one.sourceId, one]));
   if (missing.size > 0 && !option.whenPartial) return undefined;
   const segments = parseTemplate(option.path);

@@ -4,7 +4,7 @@ import { findDataSets, type DataSet } from 'dicom-dimse/dataset';
 import { cancelledError, until } from '@dicom-dispatch/target-kit/flow';
 import { dicomError } from '../errors.ts';
 
-/** More matches of one query are a query that is too wide. */
+/** A query with more matches is too wide. */
 const maxMatches = 100_000;
 
 /** Result of a query to a receiver. */
@@ -15,9 +15,10 @@ export interface Matches {
 }
 
 /**
- * The matches of a query. They are collected before they are used, because the next query on this association must wait for
- * the
- * last of them anyway. An archive that limits its results ends its list with FE00H, which is only for cancelled queries.
+ * The matches of a query. They are collected before they are used, because the next query on this association must wait for the last
+ * of them anyway. An archive that limits its results ends its list with FE00H, although that status is for cancelled queries.
+ *
+ * @throws DispatchError with this stage, `target-error` also if there are more than 100,000 matches
  */
 export async function findMatches(
   association: Association,

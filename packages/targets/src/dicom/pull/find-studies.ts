@@ -12,8 +12,8 @@ import { countOf, textOf, textsOf } from './texts.ts';
 /**
  * C-FIND for studies, then for the series of each (Study Root, PS3.4 section C.6.2).
  *
- * @throws DispatchError `target-error` after the last study if the receiver has cut its results, so that there may be more, or
- *   does not list the series of a study
+ * @throws DispatchError `target-error` after the last study if the receiver has truncated its results, or does not list the series of
+ *   a study
  */
 export async function* findStudies(
   query: FindQuery,
@@ -62,7 +62,7 @@ export async function* findStudies(
 interface SeriesQuery {
   readonly studyInstanceUid: string;
   readonly filter: Readonly<Record<string, string>>;
-  /** How many the study has, filter or not. */
+  /** Number of series of the study, regardless of the filter; undefined if the receiver does not report it. */
   readonly expected: number | undefined;
 }
 
@@ -130,7 +130,7 @@ function studyKeys(query: FindQuery): Record<string, string> {
   };
 }
 
-/** An invalid query key would be ignored, and everything found. */
+/** A receiver would ignore an unknown key, and return everything. */
 function checkKeyword(keyword: string): void {
   if (Object.hasOwn(seriesTags, keyword)) return;
   throw new DispatchError('config-invalid', `series cannot be searched by ${keyword}`, {
@@ -139,7 +139,7 @@ function checkKeyword(keyword: string): void {
   });
 }
 
-/** Return keys: to be filled by the receiver. */
+/** Return keys: empty attributes that the receiver fills in. */
 function empty(tags: Readonly<Record<string, string>>): Record<string, string> {
   const { SpecificCharacterSet: _, ...keys } = tags;
   return Object.fromEntries(Object.keys(keys).map((keyword) => [keyword, '']));

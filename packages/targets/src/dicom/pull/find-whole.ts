@@ -7,21 +7,21 @@ export interface WholeQuery {
   readonly query: DataSet;
   /** The keyword of the UID by which matches are distinguished. */
   readonly uid: 'SeriesInstanceUID' | 'SOPInstanceUID';
-  /** A keyword of numbers that every archive supports in queries (PS3.4 tables C.6-3 and C.6-4: required keys). */
+  /** The keyword of a number that every archive must support in queries (PS3.4 tables C.6-3 and C.6-4: required keys). */
   readonly number: 'SeriesNumber' | 'InstanceNumber';
-  /** The number that the receiver reports; undefined if it does not. */
+  /** The number of matches that the receiver reports; undefined if it does not. */
   readonly expected: number | undefined;
 }
 
 export interface Whole {
   readonly found: ReadonlyMap<string, DataSet>;
-  /** How many exist in addition to those found; undefined if the list was cut and the number is unknown. */
+  /** How many exist in addition to those found; undefined if the list may be incomplete and the number is unknown. */
   readonly missing: number | undefined;
 }
 
 /**
- * All matches of a query, even if the receiver limits its results: missing ones are queried by number, beginning
- * with the neighbours of the listed numbers.
+ * All matches of a query, even if the receiver limits its results: missing ones are queried by number, first by the listed numbers
+ * and their neighbours, then by 0, 1, 2 and so on.
  */
 export async function findWhole(
   association: Association,

@@ -15,14 +15,14 @@ export interface ListedInstance {
   readonly sopClassUid: string | undefined;
 }
 
-/** A study may have one SOP Instance UID in several series. */
+/** Identifies an instance of a study, which may have one SOP Instance UID in several series. */
 export function listedKey({ seriesInstanceUid, sopInstanceUid }: Omit<ListedInstance, 'sopClassUid'>): string {
   return `${seriesInstanceUid} ${sopInstanceUid}`;
 }
 
-/** Instances in addition to the listed ones. */
+/** Instances that the receiver counts, but does not list. */
 export interface Gap {
-  /** Undefined: somewhere in the study. */
+  /** Undefined if the series is unknown. */
   readonly seriesInstanceUid: string | undefined;
   /** Undefined if the receiver does not report it. */
   readonly count: number | undefined;
@@ -33,7 +33,7 @@ export interface Listing {
   /** Invalid SOP Instance UIDs: such an instance can neither be requested nor stored. */
   readonly malformed: readonly string[];
   readonly gaps: readonly Gap[];
-  /** SOP classes that each series may have, as far as the receiver reports them: by Series Instance UID. */
+  /** What the receiver reports about the SOP classes of each series, by Series Instance UID. */
   readonly hints: ReadonlyMap<string, SeriesHint>;
 }
 
@@ -102,8 +102,8 @@ export async function listInstances(
 }
 
 /**
- * Some archives read SOP classes from their files, and fail with the whole series if one of these is damaged or missing: then without
- * them.
+ * The images of a series with their SOP classes. Some archives read these from their files, and fail for the whole series if one file
+ * is damaged or missing: then the query is repeated without SOP classes.
  */
 async function findImages(
   association: Association,
@@ -145,7 +145,7 @@ async function countsOf(association: Association, studyInstanceUid: string, sign
   };
 }
 
-/** Each by its UID: the UIDs are known, so no list of them can be cut. */
+/** Queries each series by its UID, so that a limit of results does not matter. */
 async function theseSeries(
   association: Association,
   studyInstanceUid: string,

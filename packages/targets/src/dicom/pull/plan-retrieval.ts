@@ -4,7 +4,7 @@ import { classesOf } from './storage-classes.ts';
 
 /** UIDs in one identifier (List of UID Matching, PS3.4 section C.2.2.2.2). */
 const instancesPerRequest = 50;
-/** Number of classes that can be offered on one association, each in all relevant transfer syntaxes. */
+/** Number of SOP classes that can be offered on one association, each in all relevant transfer syntaxes. */
 const maxClassesAtOnce = 8;
 
 /** One C-GET or C-MOVE. */
@@ -15,9 +15,9 @@ export interface Retrieval {
 }
 
 /**
- * Complete series if none of their instances exists, or if the receiver has more than it lists, otherwise lists of
- * instances.
- * Requests that need the same SOP classes are adjacent.
+ * Requests for the missing instances: the complete study if it has unlisted instances in unknown series; complete series if all their
+ * instances are missing, or if they have unlisted instances; otherwise lists of instances. Requests that need the same SOP classes are
+ * adjacent.
  */
 export function planRetrieval(
   studyInstanceUid: string,
@@ -52,7 +52,7 @@ export function planRetrieval(
   return plan.toSorted((a, b) => a.sopClassUids.join().localeCompare(b.sopClassUids.join()));
 }
 
-/** The same for one instance. */
+/** A request for one instance. */
 export function planOne(studyInstanceUid: string, listing: Listing, one: ListedInstance): Retrieval {
   const { sopInstanceUid, seriesInstanceUid, sopClassUid } = one;
   return {
@@ -80,9 +80,7 @@ function shared({ instances, gaps }: Listing): readonly string[] | undefined {
   return isKnown ? [...classes].filter((uid) => uid !== undefined).toSorted() : undefined;
 }
 
-/**
- * The classes of one series: the listed ones, and if these are incomplete, those that the study or the modality suggests.
- */
+/** The classes of one series: the listed ones, and if these are incomplete, those that the study or the modality suggests. */
 function classesIn({ instances, gaps, hints }: Listing, seriesInstanceUid: string): readonly string[] {
   const some = instances.filter((one) => one.seriesInstanceUid === seriesInstanceUid);
   const known = some.flatMap(({ sopClassUid }) => sopClassUid ?? []);

@@ -9,24 +9,21 @@ const success = 0;
 const outOfResources = 0xa700;
 const processingFailure = 0x0110;
 const notAskedFor = 0xc000;
-/** Unrequested instances: some receivers send the complete series for one of its instances, but not endlessly. */
+/** Maximum number of unrequested instances: some receivers send the complete series for one of its instances. */
 const maxUnexpected = 10_000;
 
 /** Stores requested instances as they arrive: the Storage SCP of a retrieval. */
 export class Receiving {
-  /** Instances that have not arrived yet, by `listedKey`. */
+  /** Requested instances that have not arrived yet, by `listedKey`. */
   readonly missing: Map<string, ListedInstance>;
   readonly #request: RetrieveRequest;
   readonly #tally: RetrieveTally;
   readonly #failed = new AbortController();
-  /**
-   * Instances that have arrived, or are arriving, with their patient; also by SOP Instance UID alone if the series cannot be
-   * read.
-   */
+  /** Patient ID of instances that have arrived or are arriving, by `listedKey`; with an empty series if it cannot be read. */
   readonly #taken = new Map<string, string | undefined>();
-  /** SOP Instance UIDs under which other content arrived. */
+  /** SOP Instance UIDs under which other content arrived, with a description of it. */
   readonly #foreign = new Map<string, string>();
-  /** How many the receiver has that it does not list. */
+  /** Number of instances that the receiver has but does not list, and that have not arrived. */
   #unlisted: number;
   #unasked = 0;
   #arrived = 0;
@@ -49,8 +46,7 @@ export class Receiving {
   }
 
   /**
-   * Aborted, with the error as its reason, if instances cannot be stored here, or too many arrive: the retrieval cannot
-   * continue.
+   * Aborts, with the error as its reason, when the retrieval cannot continue: instances cannot be stored here, or too many arrive.
    */
   get failed(): AbortSignal {
     return this.#failed.signal;
@@ -61,17 +57,17 @@ export class Receiving {
     return this.#arrived;
   }
 
-  /** How many of the unlisted instances have not arrived either. */
+  /** Number of unlisted instances that have not arrived. */
   get unlisted(): number {
     return this.#unlisted;
   }
 
-  /** Content that arrived with the SOP Instance UID of a missing instance; undefined if there is none. */
+  /** Why content with this SOP Instance UID was not stored; undefined if none arrived. */
   whyRefused(sopInstanceUid: string): string | undefined {
     return this.#foreign.get(sopInstanceUid);
   }
 
-  /** A C-STORE. @returns its status */
+  /** Handles a C-STORE request. @returns the status of its response */
   async store(instance: IncomingInstance): Promise<number> {
     this.#arrived += 1;
     const peeked = await peekIdentity({ sizeBytes: undefined, body: instance.part10() }).catch(() => undefined);
@@ -116,7 +112,7 @@ export class Receiving {
       this.#taken.delete(key);
       if (isTheirs) return processingFailure;
       if (thrown instanceof DispatchError && thrown.fault === 'instance') {
-        // Only this one cannot be stored: it is not requested again.
+        // Only this instance cannot be stored: it is not requested again.
         this.missing.delete(key);
         this.#taken.set(key, identity?.patientId);
         this.#tally.failed({ sopInstanceUid, reason: thrown.message });
@@ -133,7 +129,7 @@ export class Receiving {
     return success;
   }
 
-  /** As listed, or as in the instance itself; undefined for another instance than requested. */
+  /** The instance as listed, or by the UIDs in its data set; undefined if the data set is another instance or of another study. */
   #nameOf(sopInstanceUid: string, identity: InstanceIdentity | undefined): ListedInstance | undefined {
     if (!identity) {
       const some = [...this.missing.values()].find((one) => one.sopInstanceUid === sopInstanceUid);

@@ -13,10 +13,9 @@ import { openRetriever, type Retriever } from './retriever.ts';
 const maxFailuresInRow = 20;
 
 /**
- * Lists the instances, then retrieves missing ones: complete series if none of their instances exists, otherwise lists of
- * instances, and remaining ones individually. Instances that the receiver counts but does not list are stored when they
- * arrive with their
- * series; otherwise they count as failed, so that an incomplete study is never treated as complete.
+ * Lists the instances, then retrieves missing ones: complete series or lists of instances (`planRetrieval`), then the remaining ones
+ * individually. Instances that the receiver counts but does not list are stored if they arrive with others; otherwise they count as
+ * failed, so that an incomplete study is never treated as complete.
  */
 export async function retrieveStudy(
   request: RetrieveRequest,

@@ -18,22 +18,22 @@ import type { AnyDicomTarget } from '../schema.ts';
 import type { Retrieval } from './plan-retrieval.ts';
 import { storageContexts } from './storage-contexts.ts';
 
-/** Between two responses to a C-MOVE is at least one complete instance on another association. */
+/** Between two responses to a C-MOVE the receiver sends at least one complete instance on another association. */
 const leastMoveTimeoutMs = 600_000;
 const destinationUnknown = 0xa801;
 
 /** Requests instances by C-GET or C-MOVE. */
 export interface Retriever {
   /**
-   * Resolves when the receiver has ended the operation, whatever arrived: check the received instances.
+   * Resolves when the operation has ended, also after a failure: check which instances have arrived.
    *
    * @throws DispatchError if further requests cannot succeed
    */
   retrieve(retrieval: Retrieval): Promise<void>;
   /**
-   * After what was planned, before instances are asked for one by one.
+   * Call this after the planned requests, before requests for single instances.
    *
-   * @throws DispatchError when nothing has come, and nothing can
+   * @throws DispatchError if nothing has arrived, and nothing can arrive
    */
   check(): void;
   /** Why an instance of this class has not arrived, considering all operations. */
@@ -43,9 +43,9 @@ export interface Retriever {
 
 /** Receives the instances: the Storage SCP of a retrieval. */
 export interface StoreSink {
-  /** Instances that have come, wanted or not. */
+  /** Number of instances that have arrived, requested or not. */
   readonly arrived: number;
-  /** A C-STORE. @returns its status */
+  /** Handles a C-STORE request. @returns the status of its response */
   store(instance: IncomingInstance): Promise<number>;
 }
 
@@ -71,8 +71,7 @@ function openGet({ config, signal, pace }: RetrieveContext, receiving: StoreSink
       ];
       return {
         ...(await queryOptions(config, contexts, signal)),
-        // We are the SCP for instances that the receiver sends (PS3.4 section C.5.3); one that does not respond may accept
-        // it.
+        // We are the SCP for instances that the receiver sends (PS3.4 section C.5.3). A receiver may accept this role without a response.
         roles: sopClassUids.map((sopClassUid) => ({ sopClassUid, scu: false, scp: true })),
         assumeRoles: true,
         handlers: { store: (instance) => receiving.store(instance) },
@@ -153,7 +152,7 @@ interface Operation {
   readonly pace: RetrieveContext['pace'];
 }
 
-/** One association for all operations that need the same SOP classes; a lost one is opened again for the next. */
+/** Uses one association for all operations that need the same SOP classes; after a loss it is opened again for the next operation. */
 function retrieverOver(
   options: (sopClassUids: readonly string[]) => Promise<ConnectOptions>,
   { sopClassUid, instead, signal, pace }: Operation,
@@ -186,7 +185,7 @@ function retrieverOver(
         const { class: outcome, status, text } = await until(perform(opened, identifier), signal);
         if (outcome !== 'success') failure = `status ${status.toString(16).toUpperCase().padStart(4, '0')}H (${text})`;
       } catch (thrown) {
-        // Nothing waits for the end of an abandoned operation.
+        // The end of an abandoned operation is not waited for.
         opened.abort();
         const error = dicomError(thrown, 'transfer');
         if (!(error instanceof DispatchError) || signal.aborted) throw error;

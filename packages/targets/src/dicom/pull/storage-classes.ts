@@ -16,7 +16,7 @@ export const commonClasses = classes(
   ].join(' '),
 );
 
-/** Of a series with this Modality (0008,0060); each may contain secondary captures, too. */
+/** SOP classes of a series with this Modality (0008,0060); each series may contain secondary captures, too. */
 const ofModality: Readonly<Record<string, readonly string[]>> = {
   CR: classes('1'),
   CT: classes('2 2.1 2.2'),

@@ -1,10 +1,10 @@
 import { MAX_CONTEXTS, TRANSFER_SYNTAX } from 'dicom-dimse';
 import type { ProposedContext } from '../presentation-contexts.ts';
 
-/** All but one are for storage. */
+/** One presentation context is for C-GET itself. */
 const maxContexts = MAX_CONTEXTS - 1;
 
-/** As stored, in any transfer syntax: first the most common ones of receivers, then those that archives store most. */
+/** Instances may be stored in any transfer syntax: first the ones that receivers support most, then those that archives store most. */
 const first = [
   TRANSFER_SYNTAX.explicitVrLittleEndian,
   TRANSFER_SYNTAX.implicitVrLittleEndian,
@@ -21,9 +21,8 @@ const first = [
 const syntaxes = [...new Set<string>([...first, ...Object.values(TRANSFER_SYNTAX)])];
 
 /**
- * Presentation contexts for a C-GET: for each class as many contexts with one transfer syntax as fit, so that instances are
- * sent
- * in their stored transfer syntax; the other transfer syntaxes share the last one.
+ * Presentation contexts for a C-GET: for each class as many contexts with one transfer syntax as fit, so that instances are sent in
+ * their stored transfer syntax; the other transfer syntaxes share the last context of the class.
  */
 export function storageContexts(classes: readonly string[]): ProposedContext[] {
   const offered = classes.slice(0, maxContexts);

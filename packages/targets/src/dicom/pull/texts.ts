@@ -1,6 +1,6 @@
 import type { DataSet } from 'dicom-dimse/dataset';
 
-/** The values of a data set as texts, by keyword: several with a backslash between, names with `=` between their groups. */
+/** The values of a data set as texts, by keyword: several values separated by backslashes, groups of a name by `=`. */
 export function textsOf(values: DataSet, keywords: Iterable<string>): Record<string, string> {
   const texts: Record<string, string> = {};
   for (const keyword of keywords) {

@@ -10,7 +10,7 @@ import { maxReportBytes, takeReport } from './commitment-reports.ts';
 import type { CommitmentState } from './commitment-state.ts';
 import type { ReportQueue } from './report-queue.ts';
 
-/** References in one request: a report must repeat them all. */
+/** Maximum number of references in one request: a report must repeat them all. */
 const instancesPerRequest = 1_000;
 const duplicateTransactionUid = 0x0131;
 

@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto';
 import type { CommitmentReport, FailedReference } from 'dicom-dimse/dataset';
 import type { Mailbox } from '@dicom-dispatch/target-kit';
 
-/** What is stored of a transaction whose report was read. */
+/** Data that is stored about a transaction whose report was read. */
 export interface ClosedTransaction {
   readonly deliveryId: string;
   /** AE title of the receiver: a report from another one is not accepted. */
   readonly aeTitle: string;
-  /** Of the instances that the report listed as committed: short hashes of their SOP Instance UIDs, one after another. */
+  /** Short hashes of the SOP Instance UIDs that the report listed as committed, concatenated. */
   readonly committed: string;
 }
 
-/** Characters of base64: 48 bits. With fewer, one of 1000 failed instances can have the hash of one of 1000 committed ones. */
+/** Characters of base64: 48 bits, so that equal hashes among 1000 failed and 1000 committed instances are improbable. */
 const hashLength = 8;
 
 /** @param asked - SOP Instance UIDs of the request */
@@ -32,11 +32,11 @@ export function closedTransaction(
 }
 
 /**
- * A report with failures on a closed transaction: the receiver reports now that it does not have instances to which it had
- * committed. After its report a transaction is not active any more (PS3.4 section J.3.3.1.2), so the failure changes no result,
- * and nothing is sent again; it is noted with the delivery, once for each instance.
+ * Notes failures of a report on a closed transaction: the receiver reports now that it lacks instances to which it had committed. After
+ * its report a transaction is not active any more (PS3.4 section J.3.3.1.2), so the failure changes no result, and nothing is sent
+ * again; it is noted with the delivery, once for each instance.
  *
- * @param report its Transaction UID is that of the closed transaction
+ * @param report - its Transaction UID is that of the closed transaction
  * @param from - AE title of the peer that sent it
  * @returns whether it contradicts the report that was read
  */

@@ -8,25 +8,23 @@ const noSuchEventType = 0x0113;
 const invalidArgument = 0x0115;
 /** PS3.4 section J.3.3: all committed, some failed. */
 const eventTypes: ReadonlySet<number> = new Set([1, 2]);
-/** Of 1000 references, the maximum per request, each with two UIDs. */
+/** Enough for a report on 1000 references, the maximum per request, each with two UIDs. */
 export const maxReportBytes = 1024 * 1024;
 /** Two dispatchers may receive reports on one transaction at the same time. */
 const maxTries = 5;
 
-/**
- * Notified when a report has been received by this process, so that nothing here waits for the next check of the mailbox.
- */
+/** Emits `report` when this process has received a report, so that deliveries do not wait for the next check of the mailbox. */
 export const reportArrived = new EventTarget();
 
 /**
- * Puts an N-EVENT-REPORT (PS3.4 section J.3.3) into the mailbox, for the dispatcher that requested it. An unexpected report
- * is rejected, so that it may be sent again; so is one that cannot be stored now. A failure that contradicts a report that was
- * read is noted with its delivery.
+ * Puts an N-EVENT-REPORT (PS3.4 section J.3.3) into the mailbox, for the dispatcher that requested it. A report that is not expected,
+ * or cannot be stored now, is rejected: the receiver may send it again. A failure that contradicts an earlier report, which was already
+ * read, is noted with its delivery.
  */
 export async function takeReport(request: IncomingNRequest, mailboxes: Iterable<Mailbox>): Promise<NAnswer> {
   if (!eventTypes.has(request.typeId)) return { status: noSuchEventType };
   const report = await readCommitmentReport(request);
-  // It becomes part of a key.
+  // The UID becomes part of a key.
   if (!isUid(report.transactionUid)) return { status: invalidArgument };
   for (const mailbox of mailboxes) {
     const isKept = await keep(mailbox, report).catch(() => false);

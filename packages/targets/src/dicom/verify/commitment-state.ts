@@ -1,14 +1,14 @@
 import type { RunState } from '@dicom-dispatch/target-kit';
 
 const stateKey = 'storage-commitment';
-/** Requests that are listened for; older ones were not answered. */
+/** Maximum number of requests whose reports are awaited; the oldest are dropped. */
 const maxTransactions = 50;
 
 export interface Transaction {
   readonly transactionUid: string;
-  /** Of all instances in the request. */
+  /** SOP Instance UIDs of the request that still need its report. */
   readonly sopInstanceUids: readonly string[];
-  /** Set when an attempt ended without its report: its instances are then requested again. */
+  /** Set if an attempt ended without the report: its instances are then requested again. */
   readonly overdue?: boolean;
 }
 
@@ -43,7 +43,7 @@ export class CommitmentState {
     return [...sopInstanceUids].filter((uid) => !asked.has(uid) && !this.committed.has(uid));
   }
 
-  /** Keeps only instances to be verified, without those sent again: earlier reports were about other content. */
+  /** Keeps only instances to be verified, without those sent in this attempt: earlier reports were about other content. */
   keepOnly(sopInstanceUids: ReadonlySet<string>, sentNow: ReadonlySet<string>): void {
     const isKept = (uid: string): boolean => sopInstanceUids.has(uid) && !sentNow.has(uid);
     for (const uid of this.committed) if (!isKept(uid)) this.committed.delete(uid);
@@ -63,7 +63,7 @@ export class CommitmentState {
   /**
    * A report on a transaction has arrived: the transaction is closed, and older ones no longer apply to its instances.
    *
-   * @returns those that have no instances left
+   * @returns Transaction UIDs of the older ones that have no instances left
    */
   answered(transactionUid: string): string[] {
     const index = this.#transactions.findIndex((one) => one.transactionUid === transactionUid);

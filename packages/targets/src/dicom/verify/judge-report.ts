@@ -2,11 +2,11 @@ import type { CommitmentReport } from 'dicom-dimse/dataset';
 
 /** How to handle instances that the receiver did not commit to. */
 export interface NotCommitted {
-  /** It lacks them: they are sent again. */
+  /** The receiver lacks them: they are sent again. */
   readonly missing: Set<string>;
-  /** It will never keep them, with the reason. */
+  /** The receiver will never store them, with the reason. */
   readonly refused: Map<string, string>;
-  /** It could not decide now: they are requested again, in a new transaction. */
+  /** The receiver could not commit now: they are requested again, in a new transaction. */
   readonly later: Set<string>;
 }
 

@@ -13,7 +13,7 @@ interface Shared {
   readonly users: Mailbox[];
 }
 
-/** Of the process: targets with the same address share a listener, deliveries always do. */
+/** The listeners of the process: targets with the same listener options share one. */
 const shared = new Map<string, Shared>();
 
 /**
@@ -61,10 +61,10 @@ function start(listener: DicomListener): Shared {
   return { server, users };
 }
 
-/** Whether another dispatcher of ours on this machine uses the address: we get its reports through the mailbox. */
+/** Whether another dispatcher on this machine listens on the address: its reports are then read from the mailbox. */
 export async function isTakenByUs(listener: DicomListener, error: unknown, signal: AbortSignal): Promise<boolean> {
   if (!(error instanceof DispatchError) || codeOf(error) !== 'EADDRINUSE') return false;
-  // With TLS this cannot be determined without a certificate.
+  // With TLS this cannot be determined without a certificate, and is assumed.
   if (listener.tls !== undefined) return true;
   const { host, port } = addressOf(listener);
   try {
@@ -85,7 +85,7 @@ export async function isTakenByUs(listener: DicomListener, error: unknown, signa
   }
 }
 
-/** The first code among an error and its causes. */
+/** The code of the innermost error, among an error and its causes, that has one. */
 function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   return codeOf(error.cause) ?? ('syscall' in error && 'code' in error ? String(error.code) : undefined);

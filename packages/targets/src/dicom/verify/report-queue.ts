@@ -4,10 +4,10 @@ import { cancelledError } from '@dicom-dispatch/target-kit/flow';
 import { mailboxName, reportArrived } from './commitment-reports.ts';
 import type { ClosedTransaction } from './closed-transaction.ts';
 
-/** A report may have arrived at another dispatcher: interval of mailbox checks. */
+/** Interval of mailbox checks: another dispatcher may have received a report. */
 const lookEveryMs = 1_000;
 
-/** The reports of one run, in the order of arrival. */
+/** The reports of one run; those of newer requests first. */
 export class ReportQueue {
   readonly #mailbox: Mailbox;
   readonly #signal: AbortSignal;
@@ -23,19 +23,19 @@ export class ReportQueue {
     reportArrived.addEventListener('report', this.#onEvent);
   }
 
-  /** Call this before the transaction is requested: then every dispatcher accepts its report. */
+  /** Call this before the transaction is requested, so that every dispatcher accepts its report. */
   async expect(transactionUid: string): Promise<void> {
     await this.#mailbox.expect(mailboxName(transactionUid));
     this.#open.add(transactionUid);
   }
 
-  /** A transaction that was requested before, possibly by another process. */
+  /** Waits for the report of a transaction that was requested earlier, possibly by another process. */
   goOn(transactionUid: string): void {
     this.#open.add(transactionUid);
   }
 
   /**
-   * Its report was read. Facts about it are kept, for a later report that contradicts it.
+   * Closes a transaction whose report was read. Facts about it are kept, to detect a later report that contradicts it.
    *
    * @returns the report at this moment: another one may have been added to the one that was read
    */
@@ -44,7 +44,7 @@ export class ReportQueue {
     return this.#mailbox.close<CommitmentReport>(mailboxName(transactionUid), facts);
   }
 
-  /** Its report is no longer expected. */
+  /** Ends a transaction whose report is no longer expected. */
   async forget(transactionUid: string): Promise<void> {
     this.#open.delete(transactionUid);
     await this.#mailbox.forget(mailboxName(transactionUid));
@@ -55,14 +55,14 @@ export class ReportQueue {
     this.#timer = setTimeout(() => this.end(), timeoutMs);
   }
 
-  /** No more reports can arrive. */
+  /** Call this when no more reports can arrive. */
   end(): void {
     this.#isOver = true;
     this.#wake();
   }
 
   /**
-   * The next report; undefined if no more arrive, or not in time. It stays in the mailbox until it is deleted.
+   * The next report; undefined if no more arrive, or not in time. It stays in the mailbox until `conclude` or `forget`.
    *
    * @throws DispatchError if the signal aborts, or the mailbox is unreachable
    */

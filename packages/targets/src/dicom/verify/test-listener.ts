@@ -2,7 +2,7 @@ import type { Mailbox } from '@dicom-dispatch/target-kit';
 import type { DicomListener } from '../schema.ts';
 import { isTakenByUs, openReportListener } from './report-listener.ts';
 
-/** Accepts nothing: a report that arrives during the test of an address must be sent again. */
+/** A mailbox that accepts nothing: a report that arrives during the test of an address is rejected, and must be sent again. */
 const nobody: Mailbox = {
   expect: async () => {},
   leave: async () => false,

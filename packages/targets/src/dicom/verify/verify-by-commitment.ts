@@ -11,17 +11,17 @@ import { judgeReport, type NotCommitted } from './judge-report.ts';
 import { isTakenByUs, openReportListener } from './report-listener.ts';
 import { ReportQueue } from './report-queue.ts';
 
-/** With a listener the requesting association is kept open this long for receivers that report on it. */
+/** How long the requesting association is kept open, if there is a listener, for receivers that report on it. */
 const sameAssociationMs = 3_000;
 
 /**
- * Storage Commitment Push Model (PS3.4 annex J): requests what was not requested yet, then waits for the reports, on the
- * requesting association, at our listener, or at that of another dispatcher. Transactions are stored in the state of the
- * delivery before their request, and reports in the mailbox until they are read, so that a later attempt, of this
- * process or another, continues to wait.
+ * Storage Commitment Push Model (PS3.4 annex J): requests commitment for instances without an open request, then waits for the reports, on
+ * the requesting association, at our listener, or at that of another dispatcher. Transactions are stored in the state of the delivery
+ * before their request, and reports in the mailbox until they are read: a later attempt, also in another process, continues to wait.
+ * Instances that the receiver will never store are quarantined.
  *
- * @throws DispatchError `verify-missing` after removing the confirmations of instances that the receiver lacks,
- * `verify-pending` while there is no report
+ * @throws DispatchError `verify-missing` after removing the confirmations of instances that the receiver lacks, `verify-pending` while
+ *   instances have no result
  */
 export async function verifyByCommitment(
   run: DeliveryRun<AnyDicomTarget>,
@@ -101,7 +101,7 @@ async function collect(
     const classes = new Map(asked.map((uid) => [uid, byUid.get(uid)?.[0]?.sopClassUid]));
     judgeReport(next, classes, state.committed, not);
     const superseded = state.answered(next.transactionUid);
-    // Before the report leaves the mailbox: a process that ends in between has its results.
+    // Saved before the report is removed from the mailbox, so that its results are not lost if the process ends in between.
     await state.save();
     const last = await closeTransaction(run, reports, next, asked);
     if (last.failed.length !== next.failed.length || last.committed.length !== next.committed.length) {
@@ -114,7 +114,7 @@ async function collect(
   return not;
 }
 
-/** Until it is closed, a failure may be added to a report. @returns the report with all of them */
+/** A failure may be added to a report until its transaction is closed. @returns the report with all failures */
 async function closeTransaction(
   { deliveryId, config }: DeliveryRun<AnyDicomTarget>,
   reports: ReportQueue,
@@ -125,7 +125,7 @@ async function closeTransaction(
     const facts = closedTransaction(report, asked, { deliveryId, aeTitle: config.calledAeTitle });
     return (await reports.conclude(report.transactionUid, facts)) ?? report;
   };
-  // The facts of the second time include what was added before the first.
+  // The second call stores facts that include failures that were added before the first.
   return close(await close(next));
 }
 

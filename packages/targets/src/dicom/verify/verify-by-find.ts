@@ -16,14 +16,12 @@ const pauseMs = 500;
 const uidsPerQuery = 50;
 
 /**
- * C-FIND at IMAGE level, one for each series (PS3.4 section C.4.1), compared with the delivered instances. A receiver may
- * list
- * an instance a little later than it confirms it: missing ones are queried again for some time. A list may also have
- * been cut: no confirmation is removed before the receiver was queried for exactly this instance, and reported that it lacks
- * it.
+ * C-FIND at IMAGE level, one for each series (PS3.4 section C.4.1), compared with the delivered instances. A receiver may list an
+ * instance some time after it has confirmed it: missing ones are queried again for up to `verifyTimeout`. A list may also be truncated:
+ * a confirmation is removed only after a query for exactly this instance that does not find it.
  *
- * @throws DispatchError `verify-missing` after removing the confirmations of missing instances, `verify-pending` if the
- * receiver does not report them
+ * @throws DispatchError `verify-missing` after removing the confirmations of missing instances, `verify-pending` if the receiver
+ *   truncates its responses, so that the result is unknown
  */
 export async function verifyByFind(
   run: DeliveryRun<AnyDicomTarget>,
@@ -105,7 +103,7 @@ async function notFound(
   return missing;
 }
 
-/** Instances that the receiver lacks, each queried alone, and those without a result. */
+/** Queries each instance alone. @returns those that the receiver lacks, and those without a result */
 export async function oneByOne<T extends ListedName>(
   association: Association,
   instances: readonly T[],
@@ -137,7 +135,7 @@ export async function listedUids(
     SOPInstanceUID: sopInstanceUids,
   };
   const { found, cut } = await findMatches(association, query, signal, 'verify');
-  // A receiver may ignore a key: what it has in another study or series is another instance.
+  // A receiver may ignore a key: a match in another study or series is another instance.
   const isElsewhere = (match: DataSet): boolean =>
     isOther(match['StudyInstanceUID'], studyInstanceUid) || isOther(match['SeriesInstanceUID'], seriesInstanceUid);
   const listed = new Set(found.flatMap((match) => (isElsewhere(match) ? [] : (textOf(match['SOPInstanceUID']) ?? []))));

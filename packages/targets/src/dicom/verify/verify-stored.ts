@@ -4,8 +4,7 @@ import { verifyByCommitment } from './verify-by-commitment.ts';
 import { verifyByFind } from './verify-by-find.ts';
 
 /**
- * Verifies, as configured, that the receiver has the instances that it has confirmed, of this attempt and of
- * earlier ones.
+ * Verifies, as configured, that the receiver has the instances that it has confirmed in this attempt and in earlier ones.
  *
  * @throws DispatchError `verify-missing` after removing confirmations, `verify-pending` if there is no result yet
  */
