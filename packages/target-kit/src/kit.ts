@@ -5,8 +5,8 @@ import { type InstanceBytes, contractVersion } from './contract/index.ts';
 import { cancelledError, inLanes, LateReturns } from './flow/index.ts';
 
 /**
- * The parts that an external handler receives, so that it needs none of our packages and shares our zod
- * and our error class. New parts may be added; existing ones change only with `contractVersion`.
+ * The parts that an external handler receives, so that it needs none of our packages and shares our zod and our error class.
+ * New parts may be added; existing ones change only with `contractVersion`.
  */
 export interface TargetKit {
   readonly contractVersion: typeof contractVersion;
@@ -22,8 +22,8 @@ export interface TargetKit {
   /** The error for an aborted signal: throw it if `run.signal` is aborted. */
   readonly cancelledError: typeof cancelledError;
   /**
-   * The chunks of an instance for a stream that ends in a socket and respects its back-pressure: the source reuses their
-   * memory as soon as the socket cannot hold them any more. Without it, memory grows until it is collected.
+   * The chunks of an instance for a stream that ends in a socket and respects its back-pressure: the source reuses their memory
+   * as soon as the socket can no longer hold them. Without this, memory grows until the garbage collector runs.
    */
   readonly streamed: (bytes: Pick<InstanceBytes, 'body' | 'releaseChunk'>) => AsyncIterable<Uint8Array>;
   /** Sends pending instances in parallel lanes and reports the result of each. */

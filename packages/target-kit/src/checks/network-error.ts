@@ -17,7 +17,7 @@ const unreachable = new Map([
   ['UND_ERR_CONNECT_TIMEOUT', 'no response'],
 ]);
 
-/** A firewall of this host, or of its container or service (IPAddressDeny in systemd). */
+/** Reported if a firewall of this host, or of its container or service (IPAddressDeny in systemd), rejects the connection. */
 const forbidden = new Set(['EPERM', 'EACCES']);
 
 const lost = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED', 'UND_ERR_SOCKET', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH']);
@@ -43,8 +43,8 @@ const certificate = new Map([
 ]);
 
 /**
- * An error between us and a TCP or TLS peer, as a DispatchError. Handles the errors of node:net, node:tls, node:dns
- * and undici; an unknown one counts as a lost connection.
+ * An error of the connection to a TCP or TLS peer, as a DispatchError. Handles the errors of node:net, node:tls, node:dns and
+ * undici; an unknown one counts as a lost connection.
  *
  * @param host - name of the peer for the message
  */

@@ -56,7 +56,7 @@ async function handshake(peer: NetworkPeer, options: ConnectionOptions, signal: 
   return `${protocol}, ${checked}, valid until ${certificate.valid_to || 'unknown'}`;
 }
 
-/** Waits until a socket is open; destroys it when it does not get there. */
+/** Waits until a socket is open; destroys it if this fails. */
 async function opened<S extends Socket>(
   socket: S,
   event: 'connect' | 'secureConnect',

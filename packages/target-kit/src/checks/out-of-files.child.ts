@@ -2,7 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import { connect } from 'node:net';
 import { networkError } from './index.ts';
 
-/** Connects to a host name while this process can open no more files, and again when it can. To be started with a low limit. */
+/** Connects to a host name while this process cannot open further files, and again when it can. To be started with a low limit. */
 const attempt = (host: string): Promise<unknown> =>
   new Promise((resolve) => connect({ host, port: 9 }).on('error', resolve).on('connect', resolve));
 const held: number[] = [];

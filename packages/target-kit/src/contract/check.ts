@@ -8,7 +8,7 @@ export interface Check {
   readonly durationMs: number;
   /** The finding, without secrets. */
   readonly detail: string;
-  /** What to do about it; only when failed. */
+  /** How to correct the error; only if the check has failed. */
   readonly remedy?: string;
 }
 
@@ -16,6 +16,6 @@ export interface CheckContext<Config> {
   readonly config: Config;
   readonly targetName: string;
   readonly signal: AbortSignal;
-  /** Data of deliveries stored with the target, read only; undefined if the test runs without the state of the system. */
+  /** Values that deliveries have stored with the target, read only; undefined if the test runs without the state of the system. */
   readonly memory?: TargetMemory | undefined;
 }

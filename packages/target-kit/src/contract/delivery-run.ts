@@ -4,11 +4,9 @@ import type { Mailbox } from './mailbox.ts';
 /**
  * Result of one instance at the target.
  *
- * - `delivered`: the target confirmed it; `warning` is a doubt that it reported (e.g. status B000H), `answer` its response,
- *   for
- *   the receipt: a status, an ETag, the path; no patient data. `isExisting`: the target reports that it already had the
- *   instance, and
- *   its content was not compared: if it has confirmed an older version, this does not confirm the current one
+ * - `delivered`: the target confirmed it. `warning`: a doubt that the target reported (e.g. status B000H). `answer`: its response,
+ *   for the receipt: a status, an ETag, the path; no patient data. `isExisting`: the target reports that it already had the
+ *   instance, and its content was not compared: if it has confirmed an older version, this does not confirm the current one
  * - `quarantined`: the target will never accept this instance; the study continues without it
  */
 export type InstanceOutcome =
@@ -29,7 +27,7 @@ export interface RunState {
 }
 
 /**
- * A few small values that are stored with the target itself, over all its deliveries and dispatchers: which folder it is.
+ * A few small values that are stored with the target itself, for all its deliveries and dispatchers, e.g. the id of its folder.
  * Stored under the target's name until they are replaced.
  */
 export type TargetMemory = RunState;
@@ -45,9 +43,8 @@ export interface OpenOptions {
   /** The transfer syntax to request from the source; default the stored one. */
   readonly transferSyntaxUid?: string | undefined;
   /**
-   * Whether the target needs a Part 10 file: an instance that is stored with missing or wrong preamble or file meta
-   * information gets
-   * a correct header before its data set. Otherwise it is returned as stored, byte for byte.
+   * Whether the target needs a Part 10 file: an instance that is stored with missing or wrong preamble or file meta information
+   * gets a correct header before its data set. Otherwise it is returned as stored, byte for byte.
    */
   readonly asPart10?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -70,23 +67,20 @@ export interface DeliveryRun<Config> {
   /** The complete manifest: for markers, manifests and verification. */
   readonly manifest: readonly ManifestInstance[];
   /**
-   * Instances that the target has not confirmed yet, according to the ledger, in series and instance order: send exactly
-   * these.
+   * Instances that the target has not confirmed yet, according to the ledger, in series and instance order: send exactly these.
    */
   readonly pending: readonly ManifestInstance[];
   /** Instances that earlier attempts have quarantined: neither pending nor at the target. */
   readonly quarantined?: readonly ManifestInstance[];
   /**
-   * The study is still being received, and this is a part of it: the run ends after the stage `transfer`, without
-   * verification
+   * The study is still being received, and this is a part of it: the run ends after the stage `transfer`, without verification
    * and without a marker for the complete study. The last run is not a part. Only for handlers with `sendsParts`.
    */
   readonly isPart?: boolean;
   /**
    * Objects that stay open from one part to the next, by a name that the handler chooses: associations, connections. Take an
-   * object
-   * out while using it, and do not put it back if it fails. All are closed when the attempt ends, or after some time without
-   * new instances.
+   * object out while using it, and do not put it back if it fails. All are closed when the attempt ends, or after some time
+   * without new instances.
    */
   readonly kept?: Map<string, Kept>;
   /**
@@ -95,12 +89,10 @@ export interface DeliveryRun<Config> {
    */
   readonly sizes?: 'exact' | 'estimated';
   /**
-   * Opens one instance at the source. Open at most a few at a time: each holds a connection. Size, identity and transfer
-   * syntax
-   * are verified while reading, and the last bytes are held back until all is verified: a body that has ended is
-   * the correct instance; one that throws is not, and must not be completed at the target. Throws a DispatchError whose
-   * fault is
-   * the source's; `verdictOf` returns which of them to `report` as quarantined.
+   * Opens one instance at the source. Open at most a few at a time: each holds a connection. Size, identity and transfer syntax
+   * are verified while reading, and the last bytes are held back until all is verified: a body that has ended is the correct
+   * instance; one that throws is not, and must not be completed at the target. Throws a DispatchError with the fault `source`;
+   * `verdictOf` returns which of them to `report` as quarantined.
    */
   open(instance: ManifestInstance, options?: OpenOptions): Promise<InstanceBytes>;
   /** Sets the stage of the run; stages only move forward. */
@@ -131,9 +123,8 @@ export interface DeliveryRun<Config> {
   sent(bytes: number): Promise<void> | void;
   /**
    * Memory for data that a handler collects in addition to the bytes of `open`, e.g. upload parts, from the budget of all
-   * deliveries. Resolves when it is available; a delivery without a reservation does not wait. The result releases it; at
-   * the latest
-   * the end of the attempt does. Default: no limit.
+   * deliveries. Resolves when it is available; a delivery without a reservation does not wait. The returned function releases
+   * it; the end of the attempt does so at the latest. Default: no limit.
    *
    * @throws if the signal aborts
    */

@@ -1,7 +1,6 @@
 /**
  * Messages from outside that one dispatcher receives while another waits for them: a storage commitment report is sent
- * to the address that the archive knows, whichever dispatcher requested it. A message is stored until it is deleted, so it
- * also
+ * to the address that the archive knows, whichever dispatcher requested it. A message is stored until it is deleted, so it also
  * survives a restart of the waiting dispatcher.
  */
 export interface Mailbox {

@@ -8,7 +8,7 @@ export interface FindQuery {
   readonly studyInstanceUid?: string;
   /** A date YYYYMMDD or a range YYYYMMDD-YYYYMMDD. */
   readonly studyDate?: string;
-  /** Only series that match; a study without any is not in the answer. Keyword to value, e.g. Modality: CT. */
+  /** Only series that match; a study without any is not in the results. Keyword to value, e.g. Modality: CT. */
   readonly series?: Readonly<Record<string, string>>;
 }
 
@@ -30,7 +30,7 @@ export interface RetrieveProgress {
   readonly failed: number;
   /** Unknown until the target has reported the number. */
   readonly remaining: number | undefined;
-  /** With the last progress: what failed, the first hundred of it. */
+  /** Only with the last progress: the first hundred failures. */
   readonly problems?: readonly RetrieveProblem[];
 }
 
@@ -60,6 +60,7 @@ export interface RetrieveRequest {
 }
 
 export interface Puller<Config> {
+  /** Studies that match. @throws {DispatchError} if the target cannot be queried */
   find(query: FindQuery, context: CheckContext<Config>): AsyncIterable<FoundStudy>;
   /** Resolves with the last progress; throws if the target cannot be queried at all. */
   retrieve(request: RetrieveRequest, context: CheckContext<Config>): Promise<RetrieveProgress>;

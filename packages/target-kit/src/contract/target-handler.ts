@@ -21,27 +21,27 @@ export interface TargetService {
 export const contractVersion = 1;
 
 /**
- * Interface of a target type. A handler has no state: everything it needs is in the run, and
- * several runs are executed at the same time.
+ * Interface of a target type. A handler has no state: everything it needs is in the run, and several runs are executed at the
+ * same time.
  */
 export interface TargetHandler<Config extends TargetConfig = TargetConfig> {
   readonly contractVersion: typeof contractVersion;
   readonly type: string;
   readonly schema: z.ZodType<Config, unknown>;
 
-  /** Description of the type for forms, in addition to the schema. If omitted, the type is named by its type. */
+  /** Description of the type for forms, in addition to the schema. If omitted, forms show the value of `type`. */
   readonly about?: TargetAbout<Config>;
 
   /**
-   * Sends pending instances. Enters the stages `connect`, `transfer`, `verify` and `finalize` in order, and
-   * reports each instance when the target confirms it. Resolves when every pending instance has been reported; throws a
-   * DispatchError if the attempt cannot continue. A second delivery of the same content changes nothing at the target.
+   * Sends pending instances. Enters the stages `connect`, `transfer`, `verify` and `finalize` in order, and reports each instance
+   * when the target confirms it. Resolves when every pending instance has been reported; throws a DispatchError if the attempt
+   * cannot continue. A second delivery of the same content changes nothing at the target.
    */
   deliver(run: DeliveryRun<Config>): Promise<void>;
 
   /**
    * `sop-instance-uid`: the target may identify an instance by this UID alone, so two contents with one UID cannot both be
-   * stored. This is then noted with the deliveries. If omitted: each has a separate place, or the handler ensures it.
+   * stored. This is then noted with the deliveries. If omitted: each content has a separate place, or the handler detects conflicts itself.
    */
   readonly keyedBy?: 'sop-instance-uid';
 
@@ -53,7 +53,7 @@ export interface TargetHandler<Config extends TargetConfig = TargetConfig> {
 
   /**
    * Work for the target as long as a dispatcher runs, independent of deliveries, for example a port on which it
-   * reports. Returns immediately and never throws: failures are logged, and tried again.
+   * reports. Returns immediately and never throws: failures are logged, and the work is retried.
    */
   readonly serve?: (context: ServeContext<Config>) => TargetService;
 

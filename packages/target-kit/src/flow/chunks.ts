@@ -11,16 +11,16 @@ export async function* borrowed({ body, releaseChunk }: Lent): AsyncGenerator<Ui
 }
 
 /**
- * A socket requests a pause if it holds more than this (16 KiB is Node's default, 64 KiB on some systems); with a margin.
+ * A socket that holds more bytes than this requests a pause: Node's limit (16 KiB, 64 KiB on some systems) with a margin.
  */
 const maxSocketBytes = 512 * 1024;
 /** A stream reads one chunk ahead, and one is being written. */
 const maxStreamChunks = 3;
 
 /**
- * Chunks for a request whose client passes each to a socket, and requests the next when the socket accepts
- * more. A socket that requested a pause continues only when everything it held is written. So a chunk is released when so
- * much more was requested that the socket cannot hold it any more. After a failure nothing is released.
+ * Chunks for a request whose client passes each to a socket, and requests the next when the socket accepts more. A socket that
+ * requested a pause continues only when everything it held is written. A chunk is released after so many later bytes were
+ * requested that the socket can no longer hold it. After a failure nothing is released.
  */
 export class LateReturns {
   readonly #lent: { readonly chunk: Uint8Array; readonly releaseChunk: (chunk: Uint8Array) => void }[] = [];

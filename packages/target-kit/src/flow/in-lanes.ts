@@ -8,7 +8,7 @@ import { OpenQueue, type OpenedInstance } from './open-queue.ts';
  *
  * - `quarantine`: this instance will never arrive; the study continues without it
  * - `later`: this instance failed now; the others continue, then the attempt fails
- * - `stop`: the target, the source or we cannot continue
+ * - `stop`: the target, the source or this process cannot continue
  */
 export type Verdict = 'quarantine' | 'later' | 'stop';
 
@@ -19,6 +19,7 @@ const ofOneInstance: ReadonlySet<ErrorCode> = new Set([
   'source-bytes-wrong',
 ]);
 
+/** The effect of an error on the run; errors of one instance are distinguished from those of the target by code and fault. */
 export function verdictOf(error: DispatchError): Verdict {
   if (ofOneInstance.has(error.code)) return error.disposition === 'permanent' ? 'quarantine' : 'later';
   if (error.fault === 'instance' && error.disposition === 'permanent') return 'quarantine';
@@ -29,13 +30,13 @@ export function verdictOf(error: DispatchError): Verdict {
 export interface LaneOptions {
   /** Maximum number of instances in transit. */
   readonly lanes: number;
-  /** How many more are opened ahead, over all lanes; each holds a connection to the source. Default: one per lane. */
+  /** Number of further instances that are opened ahead, over all lanes; each holds a connection to the source. Default: one per lane. */
   readonly prefetch?: number;
   /** Default: pending instances. */
   readonly instances?: readonly ManifestInstance[];
   /** The transfer syntax to request from the source; default the stored one. */
   readonly transferSyntaxUid?: (instance: ManifestInstance) => string | undefined;
-  /** Whether the target needs Part 10 files, whatever the source has. */
+  /** Whether the target needs Part 10 files: see `OpenOptions`. */
   readonly asPart10?: boolean;
   /** After this number of consecutive temporary failures (`instance-failed`) the attempt ends. Default 20. */
   readonly failuresInRow?: number;
@@ -44,15 +45,15 @@ export interface LaneOptions {
 }
 
 export interface LaneContext {
-  /** From 0: for objects of a lane, such as a connection. */
+  /** Number of the lane, from 0: for objects of a lane, such as a connection. */
   readonly lane: number;
   /** Aborted with the run, and if another lane has an error that ends the attempt. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Sends one instance. Its result is reported; with undefined it has reported, or will report, itself.
- * A thrown error quarantines the instance, is postponed to the end, or stops all lanes (see `verdictOf`).
+ * Sends one instance. Its result is reported; undefined = the function has reported the instance itself, or will do so. A thrown
+ * error quarantines the instance, is postponed to the end, or stops all lanes (see `verdictOf`).
  */
 export type Send = (opened: OpenedInstance, context: LaneContext) => Promise<InstanceOutcome | undefined>;
 
@@ -64,16 +65,15 @@ export interface LaneResult {
 type Run = Pick<DeliveryRun<unknown>, 'open' | 'sent' | 'report' | 'pending' | 'signal' | 'log' | 'isPart'>;
 
 /**
- * Of a study that is being received, parts of a few instances are sent. The lanes of so small a part report together: one
- * write stores all their confirmations.
+ * A study that is being received is sent in parts of a few instances. The lanes of a part of at most this number report together:
+ * one write stores all their confirmations.
  */
 const maxTogether = 16;
 /** No lane waits longer than this for the others. */
 const maxTogetherMs = 20;
 
 /**
- * Sends instances in parallel lanes that share one queue. An error of the source takes precedence over the error into which
- * a
+ * Sends instances in parallel lanes that share one queue. An error of the source takes precedence over the error into which a
  * library converted it. Resolves when every instance was sent or quarantined and no lane is active.
  *
  * @throws {DispatchError} the first error that ends the attempt, otherwise the first postponed one
@@ -153,7 +153,7 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
   }
 
   const running = Array.from({ length: lanes }, (_, lane) =>
-    // Errors of a lane itself come from `report`: the ledger is unreachable or the delivery is no longer ours.
+    // Errors of a lane itself come from `report`: the ledger is unreachable, or this worker no longer owns the delivery.
     runLane(lane).catch((thrown: unknown) => end(asDispatchError(thrown))),
   );
   await Promise.all(running);

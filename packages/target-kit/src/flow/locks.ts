@@ -23,6 +23,7 @@ export class Permits {
     }
   }
 
+  /** Waits for a permit, which the caller releases. @throws {DispatchError} if the signal aborts during the wait */
   async take(signal: AbortSignal): Promise<void> {
     if (this.#free > 0) {
       this.#free -= 1;
@@ -67,8 +68,7 @@ export class KeyedLocks {
 
 /**
  * Paths that deliveries of this process are writing: deliveries with a common path run sequentially. For targets that cannot
- * reject
- * a path that was taken in the meantime.
+ * reject a path that was taken in the meantime.
  */
 export class PathClaims {
   readonly #taken = new Set<string>();

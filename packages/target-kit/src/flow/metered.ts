@@ -17,7 +17,7 @@ export interface Meter {
   readonly signal: AbortSignal;
 }
 
-/** Wraps what `open` gave, so that each chunk waits for `sent` and for the signal. */
+/** Wraps the result of `open`: each chunk waits for `sent`, and reading ends when the signal aborts. */
 export function metered(bytes: InstanceBytes, { sent, signal }: Meter): MeteredBytes {
   const iterator = bytes.body[Symbol.asyncIterator]();
   let readBytes = 0;
@@ -74,6 +74,6 @@ async function letGo(body: AsyncIterable<Uint8Array>, iterator: AsyncIterator<Ui
     body.destroy();
     return;
   }
-  // A source that hangs in `next` would let `return` wait as well; it is ended by the signal that `open` was given.
+  // A source that hangs in `next` would let `return` wait as well; the signal that was passed to `open` ends it.
   void iterator.return?.()?.then(undefined, () => {});
 }

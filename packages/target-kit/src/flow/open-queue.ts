@@ -2,12 +2,11 @@ import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
 import { metered, type MeteredBytes } from './metered.ts';
 
 /**
- * Number of large instances that are read and sent in parallel: the source holds each of them in memory, as do many
- * receivers.
+ * Number of large instances that are read and sent in parallel: the source holds each of them in memory, as do many receivers.
  */
 export const largeAtOnce = 2;
 
-/** Bytes of an instance from which on it is large. */
+/** Size in bytes from which an instance is large. */
 export const largeBytes = 64_000_000;
 
 /** An instance whose bytes are available. */
@@ -16,17 +15,17 @@ export interface OpenedInstance {
   readonly bytes: MeteredBytes;
 }
 
-/** The next instance: opened, or the reason why it could not be opened. */
+/** The next instance; `opened` rejects if it cannot be opened. */
 export type NextInstance = { readonly instance: ManifestInstance; readonly opened: Promise<MeteredBytes> };
 
 export interface OpenQueueOptions {
   readonly instances: readonly ManifestInstance[];
-  /** How many are opened before a lane requests them. */
+  /** Maximum number of instances that are opened before a lane requests them. */
   readonly prefetch: number;
   readonly signal: AbortSignal;
   /** The transfer syntax to request from the source; default the stored one. */
   readonly transferSyntaxUid?: ((instance: ManifestInstance) => string | undefined) | undefined;
-  /** Whether the target needs Part 10 files, whatever the source has. */
+  /** Whether the target needs Part 10 files: see `OpenOptions`. */
   readonly asPart10?: boolean | undefined;
 }
 
@@ -68,7 +67,7 @@ export class OpenQueue {
     if (!instance || this.#options.signal.aborted) return undefined;
     this.#position += 1;
     const opened = this.#open(instance);
-    // A failure is thrown when a lane takes the instance; until then nothing listens.
+    // A failure is thrown when a lane takes the instance; until then it must not count as an unhandled rejection.
     opened.catch(() => {});
     return { instance, opened };
   }

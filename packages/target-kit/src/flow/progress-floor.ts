@@ -1,4 +1,4 @@
-/** Progress counted for each response of any size: a server that answers many small requests makes progress. */
+/** Progress counted for each response of any size: a server that responds to many small requests makes progress. */
 const bytesPerAnswer = 4_096;
 
 export interface FloorOptions {
@@ -6,16 +6,16 @@ export interface FloorOptions {
   readonly minBytesPerSecond: number;
   /** Period over which the rate is measured. */
   readonly windowMs: number;
-  /** Longest time without any answer; 0 = no limit. */
+  /** Longest time without any response; 0 = no limit. */
   readonly silenceMs: number;
   onSlow(): void;
   onSilent(): void;
 }
 
 /**
- * Detects a peer that no longer responds, and one that responds from time to time without progress. Time counts while at
- * least one request is running, so neither a slow source nor our own rate limit counts against the peer. Any
- * response counts, since with many requests on a slow link each of them waits for a long time.
+ * Detects a peer that no longer responds, and one that responds from time to time without progress. Time counts while at least
+ * one request is running, so neither a slow source nor our own rate limit counts against the peer. Any response counts, since
+ * with many requests on a slow link each of them waits for a long time.
  */
 export class ProgressFloor {
   readonly #options: FloorOptions;

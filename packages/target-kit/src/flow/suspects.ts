@@ -8,22 +8,21 @@ const failuresUntilGuilty = 3;
 
 interface Suspicion {
   readonly failures: number;
-  /** Another instance that was started after one of the failures has arrived: so the target could accept instances then. */
+  /** Another instance that was started after one of the failures has arrived: the target could accept instances then. */
   readonly outlived: boolean;
 }
 
 /**
- * Instances with a failure that may be caused by the target or by the instance: "out of resources", a connection
- * that ends during the transfer. An instance that fails repeatedly while others succeed is quarantined, so that it cannot
- * block
- * a study. While none succeeds, the target is full: then all of them wait for it.
+ * Instances with a failure that may be caused by the target or by the instance: "out of resources", a connection that ends during
+ * the transfer. An instance that fails repeatedly while others succeed is quarantined, so that it cannot block a study. While
+ * none succeeds, the target is full: then all of them wait for it.
  */
 export class Suspects {
   readonly #run: Pick<DeliveryRun<unknown>, 'state' | 'manifest' | 'pending'>;
   readonly #suspicions: Map<string, Suspicion>;
   /** Ids in the source in the order in which they failed in this attempt. */
   readonly #failed: string[] = [];
-  /** Number of them after which another instance has arrived. */
+  /** Number of entries of `#failed` that are followed by the arrival of another instance. */
   #outlived = 0;
   #full: DispatchError | undefined;
 
@@ -52,7 +51,7 @@ export class Suspects {
   }
 
   /**
-   * The connection broke while several instances were in transit: none is held responsible, but they are sent last, and
+   * The connection broke while several instances were in transit: none of them counts as failed, but they are sent last, and
    * alone.
    */
   async note(instances: Iterable<ManifestInstance>): Promise<void> {
@@ -63,11 +62,11 @@ export class Suspects {
   }
 
   /**
-   * The connection broke, or stalled, while the instance was alone on it: this counts. It is quarantined at the
-   * third time, if another instance that was started after one of these times has arrived: only then was the target
-   * available.
+   * The connection broke, or stalled, while the instance was alone on it: this counts as a failure. The instance is quarantined
+   * from the third failure on, if another instance that was started after one of the failures has arrived: this shows that the
+   * target was available.
    *
-   * @returns whether it is quarantined, as the error to report
+   * @returns the error to report if the instance is quarantined, otherwise undefined
    */
   async judgeAlone({ sourceId }: ManifestInstance, error: DispatchError): Promise<DispatchError | undefined> {
     const { failures: before = 0, outlived = false } = this.#suspicions.get(sourceId) ?? {};
@@ -93,7 +92,7 @@ export class Suspects {
   }
 
   /**
-   * An instance has arrived: it is no longer suspect, and instances that had failed before it was started are more suspect.
+   * An instance has arrived: it is no longer suspect, and marks those that had failed before it was started as `outlived`.
    */
   async passed({ sourceId }: ManifestInstance, begun: number): Promise<void> {
     let changed = this.#suspicions.delete(sourceId);
@@ -112,14 +111,13 @@ export class Suspects {
     return this.#suspicions.get(sourceId)?.outlived === true;
   }
 
-  /** It is quarantined for another reason: its other failures no longer count. */
+  /** An instance is quarantined for another reason: its other failures no longer count. */
   async forget({ sourceId }: ManifestInstance): Promise<void> {
     if (this.#suspicions.delete(sourceId)) await this.#save();
   }
 
   /**
-   * Classifies an error of an instance, considering its earlier ones. A full target (`target-full`) is a temporary failure
-   * of the
+   * Classifies an error of an instance, considering its earlier ones. A full target (`target-full`) is a temporary failure of the
    * instance: whether the target is full is known at the end of the attempt.
    */
   async judge({ sourceId }: ManifestInstance, thrown: unknown): Promise<unknown> {
@@ -133,7 +131,7 @@ export class Suspects {
     this.#failed.push(sourceId);
     await this.#save();
     if (failures >= failuresUntilGuilty && (isLost ? this.#someHaveArrived() : outlived || this.#isTheOnlyOne())) {
-      // One that is quarantined is no suspect any more.
+      // A quarantined instance is no longer a suspect.
       this.#suspicions.delete(sourceId);
       await this.#save();
       return new DispatchError(
@@ -167,7 +165,7 @@ export class Suspects {
   }
 }
 
-/** The same sending, with the failures of each instance judged in the light of its earlier ones, and of its siblings. */
+/** Wraps `send`: the failures of an instance are judged by its earlier failures, and by the results of the others. */
 export function withSuspects(suspects: Suspects, send: Send): Send {
   return async (opened, context) => {
     const begun = suspects.begin();
@@ -176,7 +174,7 @@ export function withSuspects(suspects: Suspects, send: Send): Send {
       if (outcome?.kind === 'delivered') await suspects.passed(opened.instance, begun);
       return outcome;
     } catch (thrown) {
-      // The source's failures are not the target's.
+      // A failure of the source does not count against the instance at the target.
       if (context.signal.aborted || opened.bytes.readError !== undefined) throw thrown;
       throw await suspects.judge(opened.instance, thrown);
     }

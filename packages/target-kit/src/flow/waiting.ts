@@ -29,7 +29,7 @@ export interface Waiting<T> {
   onTimeout?(): Error;
 }
 
-/** One promise, one listener, one timer: this is waited in several times for each file. */
+/** Uses only one promise, one listener and one timer, since it is called several times for each file. */
 export function settleOnce<T>(promise: Promise<T>, waiting: Waiting<T>): Promise<T> {
   const { signal, discard, timeoutMs, onTimeout } = waiting;
   return new Promise<T>((resolve, reject) => {

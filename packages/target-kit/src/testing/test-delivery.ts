@@ -10,19 +10,18 @@ import type {
 import { memoryMailbox } from './memory-mailbox.ts';
 import type { TestInstance, TestStudy } from './test-study.ts';
 
-/** Actions of a test during an attempt. Each is called before the source returns the next chunk. */
+/** Actions of a test during an attempt. */
 export interface AttemptHooks {
   readonly signal?: AbortSignal;
-  /** The source throws its error, and waits for its promise. */
+  /** Called before each chunk: the source throws its error, and waits for its promise. */
   onChunk?(at: ChunkPosition): void | Promise<void>;
   /**
-   * Called before the last chunk, which the guard of a source holds back until it has verified all: the source throws its
-   * error.
+   * Called before the last chunk, which the guard of a source holds back until it has verified all: the source throws its error.
    */
   onEnd?(at: ChunkPosition): void | Promise<void>;
   onOpen?(instance: ManifestInstance): void | Promise<void>;
   onReport?(instance: ManifestInstance, outcome: InstanceOutcome): void | Promise<void>;
-  /** Replaces the value that the handler would receive. */
+  /** Replaces these parts of the run that the handler receives. */
   readonly run?: Partial<DeliveryRun<never>>;
 }
 
@@ -33,9 +32,9 @@ export interface ChunkPosition {
   readonly readBytes: number;
 }
 
-/** How an attempt went. */
+/** Result of an attempt. */
 export interface Attempt {
-  /** What `deliver` threw, with the stage it is counted under. */
+  /** The error that `deliver` threw, with the stage to which it is attributed. */
   readonly error: DispatchError | undefined;
   readonly stages: readonly Stage[];
   /** SOP Instance UIDs in order of opening. */
@@ -45,8 +44,8 @@ export interface Attempt {
 }
 
 /**
- * One delivery through its attempts, with an in-memory ledger: the part of the dispatcher, for tests of handlers.
- * It also verifies that a handler fulfils the contract, and throws otherwise.
+ * One delivery through its attempts, with an in-memory ledger, in the role of the dispatcher, for tests of handlers. It also
+ * verifies that a handler fulfils the contract, and throws otherwise.
  */
 export class TestDelivery<Config extends TargetConfig> {
   readonly handler: TargetHandler<Config>;
@@ -161,7 +160,7 @@ export class TestDelivery<Config extends TargetConfig> {
     return { sizeBytes: instance.sizeBytes, body, ...(source.releaseChunk && { releaseChunk: source.releaseChunk }) };
   }
 
-  /** An iterator with `destroy`, like a stream, so that it can be let go before it is read. */
+  /** An iterator with `destroy`, like a stream, so that it can be released before it is read. */
   #body(
     source: TestInstance,
     openIndex: number,

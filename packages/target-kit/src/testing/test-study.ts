@@ -6,7 +6,7 @@ export interface TestInstance {
   readonly manifest: ManifestInstance;
   /** The bytes, from the beginning at each call. */
   read(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-  /** Takes a chunk back to fill it again, like a source that reads into its own memory. */
+  /** Receives a chunk that may be filled again, like a source that reads into its own memory. */
   readonly releaseChunk?: (chunk: Uint8Array) => void;
 }
 
