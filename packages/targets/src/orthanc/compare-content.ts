@@ -13,9 +13,10 @@ interface Sent {
 }
 
 /**
- * Whether the target has the sent content under the id: the same bytes, or the same data set in the same transfer syntax
- * with
+ * Whether the target has the sent content under the id: the same bytes, or the same data set in the same transfer syntax with
  * other file meta information, e.g. of an instance that it has received by DICOM (PS3.10 section 7.1).
+ *
+ * @throws {DispatchError} `verify-missing` if the target does not have the instance
  */
 export async function isSameContent(http: HttpConnection, { uploaded, open }: Sent, signal: AbortSignal) {
   const stored = await readStored(http, uploaded.id, signal);

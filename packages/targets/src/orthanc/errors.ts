@@ -6,12 +6,12 @@ import { statusError, type HttpAnswer } from '../http/index.ts';
 const orthancFault = z.object({ OrthancStatus: z.int(), Details: z.string().optional() });
 
 const badFileFormat = 15;
-/** Of Orthanc's list: "cannot write to file", "the file storage is full", "unable to create … in the file storage". */
+/** Numbers in Orthanc's list of errors: "cannot write to file", "the file storage is full", "unable to create … in the file storage". */
 const storageFaults: ReadonlySet<number> = new Set([14, 19, 2001]);
 /** Orthanc's message, as an "internal error", if it cannot create a folder. */
 const storageDetails = /^Error while accessing the filesystem/;
 
-/** A refusal by Orthanc, as a DispatchError. Reads the answer. */
+/** An error response of Orthanc as a DispatchError. Reads its body. */
 export async function orthancError(answer: HttpAnswer, what: string): Promise<DispatchError> {
   const { status, retryAfterMs } = answer;
   const fault = orthancFault.safeParse(await answer.json(65_536).catch(() => undefined));

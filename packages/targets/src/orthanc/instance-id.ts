@@ -7,9 +7,8 @@ import { orthancError } from './errors.ts';
 const described = z.object({ MainDicomTags: z.object({ SOPInstanceUID: z.string() }) });
 
 /**
- * Whether an id of the target is that of an instance. Orthanc's ids are the SHA-1 of patient ID, study, series and instance,
- * and
- * equal everywhere. If an instance was transformed, and the patient ID is unknown, the target is queried.
+ * Whether an id of the target is that of an instance. Orthanc's ids are the SHA-1 of patient ID, study, series and instance, and
+ * equal in every Orthanc. If the id differs, e.g. because a transform has changed the patient ID, the target is queried.
  */
 export async function isOfInstance(
   http: HttpConnection,

@@ -11,7 +11,7 @@ interface Listed {
   readonly sizeBytes: number | undefined;
 }
 
-/** What an Orthanc has: UIDs and sizes by `/tools/find`, contents by `/instances/{id}/file`. */
+/** Content of an Orthanc: UIDs and sizes by `/tools/find`, contents by `/instances/{id}/file`. */
 export async function openOrthancInventory(context: InventoryContext<OrthancTarget>): Promise<Inventory> {
   const { config, signal, pace } = context;
   const http = await HttpConnection.open(config, { connections: 1 });
@@ -35,7 +35,7 @@ export async function openOrthancInventory(context: InventoryContext<OrthancTarg
       );
       yield* heldByUid(study, listing, {
         describe: async (instance, listed) => (listed ? describe(http, instance, listed, study.content, context) : {}),
-        // It lists all that it has.
+        // Orthanc lists all its instances.
         confirmMissing: async () => new Map(),
       });
     },
@@ -43,7 +43,7 @@ export async function openOrthancInventory(context: InventoryContext<OrthancTarg
   };
 }
 
-/** Another size or digest may be that of another file meta information, around the same data set (PS3.10 section 7.1). */
+/** A different size or digest may be due to different file meta information around the same data set (PS3.10 section 7.1). */
 async function describe(
   http: HttpConnection,
   instance: ListedInstance,

@@ -439,7 +439,7 @@ describe('pulling from a newer Orthanc (simulated)', () => {
   const series = {
     ID: idOf('a'),
     Type: 'Series',
-    // As 1.12 gives them: RequestAttributesSequence is among its main tags.
+    // As in Orthanc 1.12, which has RequestAttributesSequence among its main tags.
     MainDicomTags: { SeriesInstanceUID: '1.2', Modality: 'CT', RequestAttributesSequence: [{ StepID: '1' }] },
     Instances: [idOf('1'), idOf('2')],
   };
@@ -621,7 +621,7 @@ describe('pulling from an Orthanc', () => {
     const last = await pull.retrieve(
       {
         studyInstanceUid: mr.tags.studyInstanceUid,
-        // Requested for each instance after the listing: the moment at which the target loses one.
+        // Called for each instance after the listing: then the target loses one.
         has: async (uid) => {
           if (uid === lost) await plain.send('DELETE', `/instances/${id}`);
           return false;

@@ -14,7 +14,7 @@ import { listedTwice, retrieveInstances, RetrieveTally, type RemoteInstance } fr
 import { orthancError } from './errors.ts';
 import type { OrthancTarget } from './schema.ts';
 
-/** By keyword. Sequences, which newer versions have among main tags, and other values that are not text are omitted. */
+/** Main tags by keyword. Sequences, which newer versions have among them, and other values that are not text are omitted. */
 const tags = z
   .record(z.string(), z.unknown())
   .catch({})
@@ -95,7 +95,7 @@ function studyKeys(query: FindQuery): Record<string, string> {
   };
 }
 
-/** Undefined when no series of the study matches. */
+/** @returns undefined if no series of the study matches, or the study has no UID */
 async function describe(
   http: HttpConnection,
   study: z.output<typeof foundStudy>,
@@ -103,7 +103,7 @@ async function describe(
   signal: AbortSignal,
 ): Promise<FoundStudy | undefined> {
   const studyInstanceUid = study.MainDicomTags['StudyInstanceUID'];
-  // Without it the instance can neither be queried nor retrieved.
+  // Without its UID the study can neither be queried nor retrieved.
   if (studyInstanceUid === undefined) return undefined;
   const keys = { StudyInstanceUID: studyInstanceUid };
   const { all: matching } = await findResources(
@@ -128,7 +128,7 @@ async function describe(
   };
 }
 
-/** @returns with `unknown`, how many the target has that it does not name as it should */
+/** @returns `unknown` is the number of instances that the target lists without a valid id or without a SOP Instance UID */
 async function listInstances(
   http: HttpConnection,
   { studyInstanceUid, seriesInstanceUids }: RetrieveRequest,
@@ -158,6 +158,7 @@ async function listInstances(
   return { all, unknown };
 }
 
+/** Downloads the file of an instance. @param sizeBytes - as listed; default: the Content-Length of the response */
 export async function fetchFile(http: HttpConnection, id: string, sizeBytes: number | undefined, signal: AbortSignal) {
   const answer = await http.request({ method: 'GET', path: `/instances/${id}/file`, signal });
   if (answer.status === 404) {
@@ -170,6 +171,7 @@ export async function fetchFile(http: HttpConnection, id: string, sizeBytes: num
   return { sizeBytes: sizeBytes ?? announced, body: answer.chunks(maxInstanceBytes) };
 }
 
+/** `POST /tools/find`, case-sensitive. @throws {DispatchError} also if results exist, but none of them is valid */
 export async function findResources<T>(
   http: HttpConnection,
   query: Readonly<Record<string, unknown>>,
@@ -190,11 +192,11 @@ export async function findResources<T>(
 
 interface Parsed<T> {
   readonly all: readonly T[];
-  /** Their number, including unreadable ones. */
+  /** Number of all entries, including invalid ones. */
   readonly count: number;
 }
 
-/** The valid entries of a list: an invalid one must not hide all others. */
+/** The valid entries of a list: an invalid one must not hide the others. @throws {DispatchError} if all are invalid */
 function parsed<T>(schema: z.ZodType<T>, json: unknown): Parsed<T> {
   if (!Array.isArray(json)) {
     throw new DispatchError('target-error', 'a response of the target is not a valid Orthanc response');

@@ -2,15 +2,15 @@ import { createHash } from 'node:crypto';
 import { maxInstanceBytes, type HttpConnection } from '../http/index.ts';
 import { notReadable, orthancError } from './errors.ts';
 
-/** An instance as the target has it. */
+/** An instance at the target. */
 export interface StoredInstance {
   readonly sizeBytes: number | undefined;
-  /** Of the stored file: the one that the target stores, otherwise that of its file. */
+  /** MD5 of the stored file in hexadecimal: as stored by the target, otherwise computed from the downloaded file. */
   md5(): Promise<string>;
   file(): Promise<AsyncIterable<Uint8Array>>;
 }
 
-/** @returns undefined when the target does not have it */
+/** @returns undefined if the target does not have the instance @throws {DispatchError} also if reading is not permitted */
 export async function readStored(
   http: HttpConnection,
   id: string,
@@ -54,7 +54,7 @@ export async function readStored(
   };
 }
 
-/** Deletes an instance, so that other content can replace it. That it no longer exists is not an error. */
+/** Deletes an instance, so that other content can replace it. A missing instance is not an error. */
 export async function removeStored(http: HttpConnection, id: string, signal: AbortSignal): Promise<void> {
   const answer = await http.request({ method: 'DELETE', path: `/instances/${id}`, signal });
   if (answer.status !== 200 && answer.status !== 404) throw await orthancError(answer, 'the removal of other content');

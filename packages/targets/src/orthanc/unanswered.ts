@@ -2,12 +2,12 @@ import type { DeliveryRun, ManifestInstance } from '@dicom-dispatch/target-kit';
 import type { OrthancTarget } from './schema.ts';
 
 const stateKey = 'orthanc-unanswered';
-/** Of more, the earliest are sent again. */
+/** If there are more, the earliest are forgotten: they are sent again without a query. */
 const maxInstances = 1_000;
 
 /**
  * Instances that were sent completely, and whose response was lost or did not arrive within `timeout`: the target may have them.
- * The next attempt asks for them before it sends them again.
+ * The next attempt queries the target before it sends them again.
  */
 export class Unanswered {
   readonly #state: DeliveryRun<OrthancTarget>['state'];
@@ -22,12 +22,12 @@ export class Unanswered {
     return new Unanswered(state, (await state.get<string[]>(stateKey)) ?? []);
   }
 
-  /** Whether an earlier attempt has sent it. */
+  /** Whether an earlier attempt has sent an instance without receiving a response. */
   has({ sourceId }: ManifestInstance): boolean {
     return this.#ids.has(sourceId);
   }
 
-  /** The target has answered: it is forgotten. */
+  /** Forgets an instance whose response has arrived. */
   async remove({ sourceId }: ManifestInstance): Promise<void> {
     if (this.#ids.has(sourceId)) await this.#save([...this.#ids].filter((id) => id !== sourceId));
   }

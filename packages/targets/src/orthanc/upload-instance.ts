@@ -27,7 +27,7 @@ export async function uploadInstance(
     isSameContent(http, { uploaded, open: () => run.open(opened.instance, { signal }) }, signal);
 
   if (unanswered.has(opened.instance)) {
-    // The source gives few connections: a lane that holds one does not wait for another.
+    // Connections to the source are limited: a lane that holds one must not wait for another.
     await upload.release();
     const id = idOf(opened.instance, run.study);
     const isThere = await hasContent(id).catch((thrown: unknown) => {
@@ -58,7 +58,7 @@ export async function uploadInstance(
     run.log.warn('other content replaced', { sopInstanceUid: opened.instance.sopInstanceUid });
     await removeStored(http, uploaded.id, signal);
     uploaded = await upload.send();
-    // Another client was faster.
+    // Another client has stored the instance in the meantime.
     if (uploaded.status === 'AlreadyStored' && !(await compare(uploaded))) {
       return { kind: 'quarantined', error: conflict() };
     }

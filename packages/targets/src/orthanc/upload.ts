@@ -8,7 +8,7 @@ import { foreignAnswer, orthancError, uploading } from './errors.ts';
 import { readSystem } from './read-system.ts';
 import type { OrthancTarget } from './schema.ts';
 
-/** Orthanc's answer to an upload. */
+/** Orthanc's response to an upload. */
 export const storedInstance = z.object({ ID: z.string().refine(isResourceId), Status: z.string().max(100) });
 
 /** The sent data, and the response of Orthanc. */
@@ -17,11 +17,11 @@ export interface Uploaded {
   readonly id: string;
   readonly status: string;
   readonly sentBytes: number;
-  /** MD5 of the sent data, in hex; only if it is compared in any case. */
+  /** MD5 of the sent data in hexadecimal; only with `verify: md5`. */
   readonly md5: string | undefined;
 }
 
-/** `POST /instances` of one instance; called again, it opens the source again. */
+/** `POST /instances` of one instance. A second `send` opens the source again. */
 export class Upload {
   readonly #run: DeliveryRun<OrthancTarget>;
   readonly #http: HttpConnection;
@@ -40,12 +40,12 @@ export class Upload {
     this.#signal = signal;
   }
 
-  /** Whether all bytes were sent, and no response shows what became of them: the target may have the instance. */
+  /** Whether all bytes were sent, and no response shows the result: the target may have the instance. */
   get isOpen(): boolean {
     return this.#isWhole && this.#isOpen;
   }
 
-  /** Closes the source's connection before the instance is read otherwise; `send` opens the source again. */
+  /** Closes the source's connection, so that the instance can be read for comparison; `send` opens the source again. */
   async release(): Promise<void> {
     this.#isUsed = true;
     await this.#opened.bytes.release();
@@ -90,7 +90,7 @@ export class Upload {
     this.#sentBytes = 0;
     this.#isWhole = false;
     this.#md5 = config.verify === 'md5' ? createHash('md5') : undefined;
-    // The bytes opened for it were used by the first try, or released.
+    // The opened bytes were used by the first try, or released.
     const again = isUsed
       ? metered(await this.#run.open(instance, { signal: this.#signal }), {
           sent: (count) => this.#run.sent(count),

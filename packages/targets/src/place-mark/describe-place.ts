@@ -8,7 +8,7 @@ const descriptions: Readonly<Record<PlaceFound, string>> = {
     'the folder is the one that the target was configured with; its mark was removed, the next delivery marks it',
 };
 
-/** Result of a connection test about the place. @param isCompared - whether there was something to compare it with */
+/** Text of a finding, for a connection test. @param isCompared - whether stored data were available for comparison */
 export function describePlace(found: PlaceFound, isCompared: boolean): string {
   if (isCompared || found === 'new') return descriptions[found];
   return 'the folder has a mark; it was not compared with Redis';

@@ -3,7 +3,7 @@ import { DispatchError } from '@dicom-dispatch/core';
 import { z } from 'zod';
 import type { TargetMemory } from '@dicom-dispatch/target-kit';
 
-/** In the folder of a target. */
+/** Name of the mark, a file in the folder of a target. */
 export const markName = '.dicom-dispatch-target';
 /** A mark has about 200 bytes; a longer file is not a mark. */
 export const maxMarkBytes = 4096;
@@ -13,23 +13,23 @@ const markContent = z.object({ id: z.uuid() });
 /** Stored data about the place of a target. */
 interface Remembered {
   readonly id: string;
-  /** As configured: a target with another one has been moved on purpose. */
+  /** The configured path: a target with another one has been moved on purpose. */
   readonly path: string;
   /** The folder itself, if its file system can identify it: then a removed mark is written again. */
   readonly folder?: string | undefined;
 }
 
-/** How a handler gets at the mark. */
+/** How a handler reads and writes the mark. */
 export interface MarkedPlace {
   /** The configured path, for comparison; with the host if there is one. */
   readonly path: string;
-  /** For messages. */
+  /** The folder, for messages. */
   readonly shown: string;
-  /** What of the target it is: under this it is remembered. Default: its folder. */
+  /** Key in the memory of the target; default `place`, for its folder. */
   readonly memoryKey?: string;
   /** Identifies the folder, if possible: device, inode, birth time. */
   readonly folder?: string | undefined;
-  /** The content of the mark, at most `maxMarkBytes` and one; undefined if the file does not exist. */
+  /** The content of the mark, of which `maxMarkBytes` + 1 bytes are sufficient; undefined if the file does not exist. */
   read(): Promise<Buffer | undefined>;
   /** Writes the mark atomically, replacing an existing one. */
   write(content: Buffer): Promise<void>;
@@ -37,18 +37,17 @@ export interface MarkedPlace {
   create(content: Buffer): Promise<boolean>;
 }
 
-/** The finding, as text for `target test`. */
+/** The finding; `describePlace` returns its text. */
 export type PlaceFound = 'known' | 'new' | 'taken over' | 'marked again';
 
 /**
- * Checks whether the folder is the one with which the target was set up. The first delivery marks it. An existing
- * mark is adopted if nothing is stored, or if the target has a new path. An empty mark means that an operator
- * confirms this folder, whatever is stored.
+ * Checks whether the folder is the one with which the target was set up. The first delivery marks it. An existing mark is adopted
+ * if nothing is stored, or if the target has a new path. With an empty mark an operator confirms this folder: it replaces the
+ * stored one.
  *
  * @param memory - undefined: nothing can be stored, only the mark is checked
  * @param act - `look` changes nothing, for tests of the connection
- * @throws {DispatchError} in stage `connect`: `target-unreachable` if the mark is missing, `target-misconfigured` if it is
- * different
+ * @throws {DispatchError} in stage `connect`: `target-unreachable` if the mark is missing, `target-misconfigured` if it differs
  */
 export async function checkPlace(
   place: MarkedPlace,
@@ -102,7 +101,7 @@ export async function checkPlace(
   return 'known';
 }
 
-/** Whether something is remembered of a place at this path; a target with another one has been moved on purpose. */
+/** Whether a place is stored for this path; a target with another path has been moved on purpose. */
 export async function isRemembered(
   memory: TargetMemory | undefined,
   memoryKey: string,

@@ -2,7 +2,7 @@ import { DispatchError } from '@dicom-dispatch/core';
 import { readIdentity, type InstanceIdentity } from '../conflict/index.ts';
 import type { InstanceBytes } from '@dicom-dispatch/target-kit';
 
-/** The requested instance, as far as it is known where an instance arrives. */
+/** The UIDs of a requested instance, as far as they are known. */
 export interface AskedInstance {
   readonly sopInstanceUid: string;
   readonly studyInstanceUid: string;
@@ -11,7 +11,7 @@ export interface AskedInstance {
 
 /**
  * The same bytes, after their header has shown that they are the requested instance: a cache in front of a target may
- * mix up responses, and a target that has a SOP Instance UID in two studies may return the other one. A DICOM file whose header
+ * mix up responses, and a target that has a SOP Instance UID in two studies may return the wrong one. A DICOM file whose header
  * cannot be parsed is passed on unchanged.
  *
  * @throws {DispatchError} `target-error` if it is another instance, or no DICOM file
@@ -30,7 +30,7 @@ export async function expectInstance(asked: AskedInstance, bytes: InstanceBytes)
 export interface PeekedInstance {
   /** Undefined if it cannot be parsed as DICOM. */
   readonly identity: InstanceIdentity | undefined;
-  /** Whether it begins as a DICOM file, with preamble or without. */
+  /** Whether the body begins as a DICOM file, with or without a preamble. */
   readonly isDicom: boolean;
   /** The bytes, including the inspected ones. */
   readonly whole: InstanceBytes;

@@ -1,4 +1,4 @@
-/** Keywords (PS3.6) and tags that answers show and filters use: PS3.18 tables 10.6.3-3 and 10.6.3-4, and a few more. */
+/** Keywords (PS3.6) and tags that search results contain and filters use: PS3.18 tables 10.6.3-3 and 10.6.3-4, and a few more. */
 export const studyTags = {
   SpecificCharacterSet: '00080005',
   StudyDate: '00080020',

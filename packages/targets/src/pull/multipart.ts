@@ -46,7 +46,7 @@ function declaredBytes(headers: ReadonlyMap<string, string>): number | undefined
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
-/** At most the maximum size of an instance. */
+/** @throws {DispatchError} `target-error` if a body exceeds the maximum size of an instance */
 async function* bounded(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   let length = 0;
   for await (const chunk of body) {
@@ -66,8 +66,8 @@ function wrongLength(declared: number): DispatchError {
 }
 
 /**
- * Three states: before the first delimiter, in a part (headers, then body), after the last delimiter. `#held` is the
- * received data that were not returned yet.
+ * Three states: before the first delimiter, in a part (headers, then body), after the last delimiter. `#held` contains received
+ * data that were not returned yet.
  */
 class PartReader {
   readonly #chunks: AsyncIterator<Uint8Array>;
@@ -75,7 +75,7 @@ class PartReader {
   readonly #delimiter: Buffer;
   #held: Buffer = Buffer.alloc(0);
   #inBody = false;
-  /** Of the current part, if it has one. */
+  /** Declared length of the current part in bytes, if it has one. */
   #declared: number | undefined;
   #unreadBytes = 0;
 
@@ -100,7 +100,7 @@ class PartReader {
     }
   }
 
-  /** After a delimiter: true when a part follows, false when that was the last. */
+  /** After a delimiter: true if a part follows, false if it was the last delimiter. */
   async beginPart(): Promise<boolean> {
     await this.#need(2);
     if (this.#held.toString('latin1', 0, 2) === '--') return false;
@@ -136,8 +136,8 @@ class PartReader {
   }
 
   /**
-   * Up to the next delimiter, which is consumed. A part with a declared length has exactly that: it may contain the
-   * delimiter.
+   * The body up to the next delimiter, which is consumed. A part with a declared length must have exactly this length, and may
+   * contain the delimiter.
    */
   async *readBody(): AsyncGenerator<Uint8Array, void, undefined> {
     while (this.#unreadBytes > 0) {

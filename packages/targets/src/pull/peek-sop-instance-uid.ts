@@ -7,7 +7,7 @@ export interface Peeked {
 }
 
 /**
- * Reads the Media Storage SOP Instance UID (0002,0003) off the head of a Part 10 file (PS3.10 section 7.1).
+ * Reads the Media Storage SOP Instance UID (0002,0003) from the beginning of a Part 10 file (PS3.10 section 7.1).
  *
  * @returns undefined when the body is no such file
  */

@@ -10,10 +10,10 @@ export interface RemoteInstance extends AskedInstance {
 }
 
 /**
- * Retrieves instances in parallel lanes into `request.store`. A failed instance is tried twice, then counted
- * as failed; the others continue.
+ * Retrieves instances in parallel lanes into `request.store`. A failed instance is tried twice, then counted as failed; the others
+ * continue.
  *
- * @throws {DispatchError} if the target cannot be queried any more and if cancelled; errors of `store` are passed on
+ * @throws {DispatchError} if the target can no longer be queried, or the signal aborts; errors of `store` are passed on
  */
 export async function retrieveInstances(
   instances: readonly RemoteInstance[],
@@ -52,11 +52,11 @@ export async function retrieveInstances(
 
 interface Failure {
   readonly reason: string;
-  /** Whether it is of use to try again. */
+  /** Whether a second try may succeed. */
   readonly mayComeYet: boolean;
 }
 
-/** Why this instance was not retrieved; undefined if it was. Throws if there is no use in continuing. */
+/** Why this instance was not retrieved; undefined if it was. Throws if the other instances would fail too. */
 async function fetchOne(
   instance: RemoteInstance,
   request: Pick<RetrieveRequest, 'store'>,
@@ -80,7 +80,7 @@ async function fetchOne(
   } catch (thrown) {
     if (signal.aborted) throw thrown;
     if (ofTarget === undefined) {
-      // At the destination, only this one cannot be stored.
+      // The destination cannot store this instance, but may store the others.
       if (thrown instanceof DispatchError && thrown.fault === 'instance') {
         return { reason: thrown.message, mayComeYet: false };
       }
@@ -92,7 +92,7 @@ async function fetchOne(
   }
 }
 
-/** Exactly the announced length. */
+/** @throws {DispatchError} `target-error` if the body does not have the announced length */
 async function* exactly({ sizeBytes, body }: InstanceBytes): AsyncGenerator<Uint8Array, void, undefined> {
   let length = 0;
   for await (const chunk of body) {

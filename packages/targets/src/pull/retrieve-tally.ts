@@ -19,12 +19,12 @@ export class RetrieveTally {
     return { completed: this.#completed, failed: this.#failed, remaining };
   }
 
-  /** The last progress, with what failed. */
+  /** The last progress, with the failures. */
   get result(): RetrieveProgress {
     return this.#problems.length === 0 ? this.progress : { ...this.progress, problems: this.#problems };
   }
 
-  /** Their total number, including existing ones. */
+  /** Sets the total number of instances, including existing ones. */
   total(count: number): void {
     this.#total = count;
     this.#report(this.progress);
@@ -35,7 +35,7 @@ export class RetrieveTally {
     this.#report(this.progress);
   }
 
-  /** One more than the known ones has failed, too. */
+  /** Counts a failed instance that is not among the known ones. */
   failedBesides(problem: RetrieveProblem): void {
     this.#total = (this.#total ?? 0) + 1;
     this.failed(problem);
@@ -50,7 +50,7 @@ export class RetrieveTally {
 
 /** An instance that can neither be requested nor stored because of its UID. */
 export function malformedName(sopInstanceUid: string): RetrieveProblem {
-  // It goes to terminals and logs as it is.
+  // The UID is written to terminals and logs unchanged.
   const sopInstance = /^[!-~]{1,64}$/.test(sopInstanceUid) ? { sopInstanceUid } : {};
   return { ...sopInstance, reason: 'its SOP Instance UID is malformed' };
 }

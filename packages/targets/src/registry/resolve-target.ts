@@ -3,7 +3,7 @@ import type { TargetHandler } from '@dicom-dispatch/target-kit';
 import { isExternal, loadHandler } from '../external/index.ts';
 import { builtInHandlers, isBuiltIn } from './built-in.ts';
 
-/** A target with its handler. The pair fits: the configuration was checked by the schema of that very type. */
+/** A target with its handler. They match: the configuration was checked by the schema of this type. */
 export interface ResolvedTarget {
   readonly config: TargetConfig;
   readonly handler: TargetHandler;
@@ -12,7 +12,7 @@ export interface ResolvedTarget {
 /**
  * Finds the handler of a target.
  *
- * @throws DispatchError `handler-missing` if the target or its type does not exist (any more)
+ * @throws DispatchError `handler-missing` if the target or its type does not exist
  */
 export async function resolveTarget(name: string, config: TargetConfig | undefined): Promise<ResolvedTarget> {
   if (!config) throw new DispatchError('handler-missing', `the target ${name} is not configured`);

@@ -1,7 +1,7 @@
 import { oldAlgorithms } from '../ssh/index.ts';
 import type { ViaSsh } from './schema.ts';
 
-/** In addition to the defaults of ssh (ssh_config(5)). */
+/** Lines of ssh_config(5) that allow old algorithms in addition to the defaults of ssh. */
 export function algorithmLines({ algorithms }: ViaSsh): string[] {
   if (algorithms === 'safe') return [];
   const { kex, cipher, hmac, serverHostKey } = oldAlgorithms;

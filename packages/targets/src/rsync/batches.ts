@@ -63,7 +63,7 @@ function* cutIntoBatches(instances: readonly ManifestInstance[], batchBytes: num
   let batch: ManifestInstance[] = [];
   let bytes = 0;
   for (const instance of instances) {
-    // The list of names has a bound too.
+    // The number of names is limited, too.
     if (batch.length > 0 && (bytes + instance.sizeBytes > batchBytes || batch.length >= 5000)) {
       yield batch;
       [batch, bytes] = [[], 0];
@@ -126,7 +126,7 @@ async function spoolFile(
   }
 }
 
-/** Sends a batch, reports what has arrived of it, and removes it from this machine. */
+/** Sends a batch, reports the instances that have arrived, and removes it from this machine. */
 async function sendBatch(
   run: Run,
   transfer: Transfer,

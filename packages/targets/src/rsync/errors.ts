@@ -1,8 +1,8 @@
 import { DispatchError, localShortage, type ErrorCode, type Stage } from '@dicom-dispatch/core';
 
-/** How an rsync has ended. */
+/** The end of a run of rsync. */
 export interface RsyncEnd {
-  /** Its exit status (rsync(1), "EXIT VALUES"); undefined if it did not start or was killed. */
+  /** Exit status (rsync(1), "EXIT VALUES"); undefined if it did not start or was killed. */
   readonly status: number | undefined;
   /** The end of the error output of rsync, ssh and the server, in English. Paths in it may be patient data. */
   readonly errors: string;
@@ -13,7 +13,7 @@ interface Meaning {
   readonly code: ErrorCode;
   readonly reason: string;
   readonly remedy?: string;
-  /** Where it occurs, independent of the stage of the run. */
+  /** Whether the error belongs to the stage `connect`, independent of the stage of the run. */
   readonly connects?: true;
 }
 
@@ -136,7 +136,7 @@ const meanings: readonly Meaning[] = [
   },
 ];
 
-/** The end of an unsuccessful rsync as a DispatchError. None of its output is shown. */
+/** The end of an unsuccessful rsync as a DispatchError. Its output is only in the `cause`, since paths may be patient data. */
 export function translateRsyncEnd(
   { status, errors }: RsyncEnd,
   host: string,
@@ -154,7 +154,7 @@ export function translateRsyncEnd(
         ...(remedy !== undefined && { remedy }),
       },
     );
-  // A timeout has its own status; lost connections are printed after it.
+  // A timeout has its own status; rsync then also prints that the connection was lost.
   if (status === 30) return make('target-timeout', 'it did not answer in time');
   const meaning = meanings.find(({ pattern }) => pattern.test(errors));
   if (meaning) return make(meaning.code, meaning.reason, meaning.remedy, meaning.connects ? 'connect' : stage);
@@ -199,7 +199,7 @@ export function translateRsyncEnd(
   }
 }
 
-/** What happened on this machine, before anything was sent. */
+/** An error of the spool on this machine, as a DispatchError. */
 export function translateSpoolError(thrown: unknown, folder: string): DispatchError {
   if (thrown instanceof DispatchError) return thrown;
   const shortage = ranOut(`the spool in ${folder} cannot be written`, thrown);
@@ -210,7 +210,7 @@ export function translateSpoolError(thrown: unknown, folder: string): DispatchEr
   });
 }
 
-/** A program or its files could not be used, because this machine has run out of something. */
+/** The error if a program or its files could not be used because this machine lacks a resource; undefined for other reasons. */
 function ranOut(what: string, thrown: unknown): DispatchError | undefined {
   const code = codeOf(thrown);
   const { reason, remedy } =
@@ -226,7 +226,7 @@ function codeOf(thrown: unknown): string {
   return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : 'unknown';
 }
 
-/** A program that did not start. */
+/** The error for a program that could not be started. */
 export function notStarted(program: string, cause: unknown): DispatchError {
   return ranOut(`${program} cannot be started on this host`, cause) ?? programMissing(program, cause);
 }

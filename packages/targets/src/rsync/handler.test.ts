@@ -159,7 +159,7 @@ describe('rsync', () => {
     for (const name of others) await writeFile(join(folder, name), 'mine');
     const left = (await readdir(folder)).filter((name) => /^\..*\.dcm\.\w{6}$/.test(name) && !others.includes(name));
     expect(left).toHaveLength(1);
-    // Its instance arrives in an attempt that fails at the next one: what is left stays until an attempt succeeds.
+    // Its instance arrives in an attempt that fails at the next instance: the leftover stays until an attempt succeeds.
     const half = await delivery.attempt(parse(config), {
       onChunk({ openIndex }) {
         if (openIndex === 1) throw new DispatchError('source-error', 'the source closed the connection');

@@ -34,7 +34,7 @@ export const rsyncHandler: TargetHandler<RsyncTarget> = {
   inventory: openRsyncInventory,
 };
 
-/** For servers: rsync has no atomic way to check whether a path is free. */
+/** Paths on servers: rsync has no atomic way to check whether a path is free. */
 const claims = new PathClaims();
 
 /** Spools the pending instances in batches and has rsync send each; what rsync confirms is reported. */
@@ -50,7 +50,7 @@ async function deliver(run: DeliveryRun<RsyncTarget>): Promise<void> {
     const transfer: Transfer = { config, signal, route: await routeTo(config, work, signal) };
     const places = placesOf(run, config.host, config.layout);
     const paths = run.pending.map(places.pathOf);
-    // Those of instances, too, that have arrived meanwhile: an attempt that failed has removed none.
+    // Also beside instances that have already arrived: a failed attempt removes no leftovers.
     const leftOvers = await lookAtFolder(transfer, work, run.manifest.map(places.pathOf));
     if (config.rememberPlace) await checkRemoteFolder(transfer, work, run.memory, 'set up');
     run.stage('transfer');
@@ -63,7 +63,7 @@ async function deliver(run: DeliveryRun<RsyncTarget>): Promise<void> {
     const sent = await sendBatches(run, transfer, work, instances, places);
     const quarantined = [...shared, ...sent];
     if (leftOvers.length > 0) await removeLeftOvers(run, transfer, work, leftOvers);
-    // rsync compares a checksum of each file at its end; the receiver decides for every file.
+    // The receiving rsync has compared a checksum of each file at its end.
     run.stage('verify');
     run.stage('finalize');
     await sendMarker(run, transfer, work, quarantined, places);
@@ -74,7 +74,7 @@ async function deliver(run: DeliveryRun<RsyncTarget>): Promise<void> {
   }
 }
 
-/** Files that a killed rsync has left on the server. */
+/** Removes files that a killed rsync has left on the server. */
 async function removeLeftOvers(
   run: DeliveryRun<RsyncTarget>,
   transfer: Transfer,

@@ -9,9 +9,9 @@ import { asPattern, rulesFor } from './rules.ts';
 import { runRsync, type Transfer } from './transfer.ts';
 import type { WorkFolder } from './work-folder.ts';
 
-/** A file that is to have a path, and what may be done about others there. */
+/** The claim of a file on its path. */
 export interface Claim extends PlaceClaim {
-  /** Whether a file of another content may be replaced; default: when it is the same instance of the same patient. */
+  /** Whether a file with other content may be replaced; default: if it is an older version of the same instance. */
   mayReplace?(there: AsyncIterable<Uint8Array>): Promise<boolean>;
 }
 
@@ -19,11 +19,11 @@ export interface Claim extends PlaceClaim {
 const smallFile = '4m';
 
 /**
- * Decides about files with other content at our paths: they are fetched, since rsync cannot read a part of a
- * file; of large ones only the beginning.
+ * Decides about files with other content at our paths. They are fetched, since rsync cannot read a part of a file; the transfer of
+ * a large one is stopped after its beginning.
  *
  * @param from - the folder with our files
- * @returns for each path that must not be replaced, why
+ * @returns the error for each path whose content must not be replaced
  */
 export async function judgeFiles(
   transfer: Transfer,
@@ -85,7 +85,7 @@ async function readStart(path: string, bytes: number): Promise<Buffer> {
   }
 }
 
-/** By rules, and not by a list of files: some daemons do not find listed files in a folder of their module. */
+/** Fetches files by filter rules, not by a list of files: some daemons do not find listed files in a folder of their module. */
 export async function fetchFiles(
   transfer: Transfer,
   work: WorkFolder,

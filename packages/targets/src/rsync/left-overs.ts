@@ -6,7 +6,7 @@ import type { Transfer } from './transfer.ts';
 import type { WorkFolder } from './work-folder.ts';
 
 /**
- * Removes files of the server's folder, and nothing else: by sending empty folders, with all other names protected.
+ * Removes only these files from the server's folder, by sending empty folders with all other names protected.
  *
  * @returns whether they were removed: a daemon may refuse to delete
  */

@@ -7,8 +7,8 @@ import type { Transfer } from './transfer.ts';
 import type { WorkFolder } from './work-folder.ts';
 
 /**
- * Checks the login and the folder. Of its content, only temporary files are listed that a killed
- * rsync has left beside the given paths: `.NAME.XXXXXX` (rsync(1), "--temp-dir").
+ * Checks the login and the folder. Only temporary files are listed that a killed rsync has left beside the given paths:
+ * `.NAME.XXXXXX` (rsync(1), "--temp-dir").
  *
  * @returns the paths of such files
  * @throws {DispatchError} in stage `connect`
@@ -33,7 +33,7 @@ export async function lookAtFolder(
   const end = await runProgram('rsync', args, {
     signal,
     env: route.env,
-    // Nothing is printed until the login is through.
+    // Nothing is printed until the login is complete.
     silence: {
       limitMs: config.timeout === 0 ? 0 : config.connectTimeout + config.timeout,
       error: () => new DispatchError('target-timeout', `rsync at ${config.host} made no progress for too long`),
@@ -54,7 +54,7 @@ function originalOf(path: string): string | undefined {
   return name === undefined ? undefined : posix.join(posix.dirname(path), name);
 }
 
-/** Only parent folders, and temporary files in the folders of the paths. */
+/** Rules that list only temporary files in the folders of the paths, and parent folders. */
 function listRules(paths: readonly string[]): string {
   const folders = new Set(paths.map((path) => posix.dirname(path)));
   return rulesFor([...folders].map((folder) => `${folder === '.' ? '' : `${asPattern(folder)}/`}.?*.??????`));

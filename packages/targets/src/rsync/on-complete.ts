@@ -5,8 +5,8 @@ import { runProgram } from './run-program.ts';
 import type { RsyncTarget } from './schema.ts';
 
 /**
- * Runs the command of the target. Values of tags are cleaned as for paths: a value that begins with a hyphen is not an
- * option, and there is no shell to interpret others.
+ * Runs the command of the target, without a shell. Values of tags are cleaned as for paths, so that a value that begins with a
+ * hyphen does not become an option.
  *
  * @throws {DispatchError} `finalize-failed`
  */

@@ -2,7 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import { asDispatchError } from '@dicom-dispatch/core';
 import { runProgram } from './run-program.ts';
 
-/** Starts a program while this process can open no more files, and again when it can. To be started with a low limit. */
+/** Starts a program while this process cannot open further files, and again when it can. To be started with a low limit. */
 const held: number[] = [];
 try {
   for (;;) held.push(openSync('/dev/null', 'r'));

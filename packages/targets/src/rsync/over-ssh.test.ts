@@ -100,7 +100,7 @@ describe('over ssh', () => {
     hostile,
   });
 
-  /** The folder loses its right to be written to when a probe was written: rsync is started for the third time then. */
+  /** The folder becomes read-only after a probe was written, when rsync is started for the third time. */
   async function lockedAfterWriting(): Promise<ArrangedFault> {
     const path = join(sshd.folder, 'locked-later');
     const counted = join(sshd.folder, 'counted');
@@ -109,7 +109,7 @@ describe('over ssh', () => {
     await mkdir(counted);
     await chmod(counted, 0o777);
     const wrapper = join(sshd.folder, 'counting-rsync');
-    // The folder is ours and not the user's: it is replaced by one to which the user has no access.
+    // The third run waits until the folder, which does not belong to the user, is no longer writable for others.
     const script = [
       '#!/bin/sh',
       `mktemp ${counted}/XXXXXX >/dev/null`,

@@ -6,7 +6,7 @@ import { pinnedKeys } from './host-keys.ts';
 import type { RsyncTarget, ViaSsh } from './schema.ts';
 import type { WorkFolder } from './work-folder.ts';
 
-/** How rsync gets to the server: arguments and environment that every run needs, and the address of the folder. */
+/** How rsync connects to the server: arguments and environment that every run needs, and the address of the folder. */
 export interface Route {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
@@ -44,7 +44,7 @@ export async function routeTo(config: RsyncTarget, work: WorkFolder, signal: Abo
   };
 }
 
-/** A separate configuration: that of the user or the system is ignored. */
+/** Writes a separate configuration of ssh, so that those of the user and the system are ignored. */
 async function writeSshConfig(
   config: RsyncTarget,
   via: ViaSsh,
@@ -76,7 +76,7 @@ async function writeSshConfig(
     `KbdInteractiveAuthentication ${via.password ? 'yes' : 'no'}`,
     `PubkeyAuthentication ${via.privateKey || agent !== undefined ? 'yes' : 'no'}`,
     'ClearAllForwardings yes',
-    // The reason for missing common algorithms is logged at this level.
+    // At this level ssh prints which algorithms the server offers if none is common.
     'LogLevel INFO',
     '',
   ];

@@ -12,15 +12,15 @@ export interface ProgramOptions {
   readonly input?: string;
   /** Called with each complete line of its standard output, which is then not stored. */
   onLine?(line: string): void;
-  /** Ends it if it has printed nothing for this time. */
+  /** Ends the program with this error if it has printed nothing to its standard output for this time. */
   readonly silence?: {
     /** In milliseconds; 0 = no limit. */
     readonly limitMs: number;
     error(): DispatchError;
   };
-  /** Ends it if its output shows too little progress. */
+  /** Ends the program with this error if its output shows too little progress. */
   readonly rate?: {
-    /** Bytes a second; 0 = no limit. */
+    /** 0 = no limit. */
     readonly minBytesPerSecond: number;
     readonly windowMs: number;
     /** Total transferred bytes according to a line; undefined for other lines, each of which is progress too. */
@@ -30,7 +30,7 @@ export interface ProgramOptions {
 }
 
 export interface ProgramEnd {
-  /** Undefined when it was ended by a signal. */
+  /** Exit status; undefined if the program was ended by a signal. */
   readonly status: number | undefined;
   /** The last 64 KiB of its standard output, unless lines were requested. */
   readonly output: string;
@@ -48,9 +48,10 @@ function plainEnvironment(): Record<string, string> {
 }
 
 /**
- * Runs a program without a shell and waits for its end. If the signal aborts it is ended, together with its child processes.
+ * Runs a program without a shell and waits for its end. If the signal aborts, the program is ended together with its child
+ * processes.
  *
- * @throws {DispatchError} if it cannot be started, or the signal aborts
+ * @throws {DispatchError} if it cannot be started, the signal aborts, or it was ended for `silence` or `rate`
  */
 export async function runProgram(
   program: string,
@@ -105,7 +106,7 @@ export async function runProgram(
   }
 }
 
-/** @throws {DispatchError} if it cannot be started: Node throws some of these errors, and emits others without any streams */
+/** @throws {DispatchError} if the program cannot be started: Node throws some of these errors, and emits others */
 async function started(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<RunningProgram> {
   try {
     const child = spawn(program, args, { detached: true, env, stdio: ['pipe', 'pipe', 'pipe'] });
@@ -151,7 +152,7 @@ async function endGroup(pid: number, closed: Promise<unknown>): Promise<void> {
     try {
       process.kill(-pid, name);
     } catch {
-      // It has ended already.
+      // The group has already ended.
     }
   };
   kill('SIGTERM');

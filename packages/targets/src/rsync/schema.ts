@@ -16,7 +16,7 @@ import { hostKeyOption, sshUser } from '../ssh/host-key-option.ts';
 import { instanceTemplate, parseTemplate, TemplateError, uidTemplate, usesLevel } from '../template/index.ts';
 
 const permissions = z.string().regex(/^0?[0-7]{3,4}$/, 'a mode is three or four octal digits in quotes, e.g. "0640"');
-/** Paths are written into our ssh_config: without characters that could end a word or a line there. */
+/** Paths are written into our ssh_config: characters that could end a word or a line there are rejected. */
 const absolute = (text: string): boolean => isAbsolute(text) && !/["\p{Cc}]/u.test(text);
 
 /** An argument of the command: fixed text, or a template with tags of the study. */

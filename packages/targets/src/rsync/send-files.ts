@@ -6,9 +6,9 @@ import type { WorkFolder } from './work-folder.ts';
 export interface Sent {
   /** Paths that are complete on the server now, sent by us or because the same content existed. */
   readonly arrived: ReadonlySet<string>;
-  /** Of these, files of which another version was there. */
+  /** Number of arrived files that have replaced other content. */
   readonly replaced: number;
-  /** Paths with other content, and why it is kept. */
+  /** Paths with other content, and the reason why it is kept. */
   readonly conflicts: ReadonlyMap<string, DispatchError>;
   /** Why the others have not arrived. */
   readonly error: DispatchError | undefined;
@@ -17,8 +17,8 @@ export interface Sent {
 const none: ReadonlyMap<string, DispatchError> = new Map();
 
 /**
- * Sends files of a folder: first those whose paths are free; then the content of the other paths is compared, and
- * replaced if it is an older version of the same instance.
+ * Sends files of a folder: first those whose paths are free; then the content of the other paths is compared, and replaced if its
+ * claim or `onConflict: overwrite` allows it.
  */
 export async function sendFiles(
   transfer: Transfer,

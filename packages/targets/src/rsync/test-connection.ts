@@ -14,7 +14,7 @@ import { checkRemoteFolder } from './mark.ts';
 import { removeFile, transferFiles, type Transfer } from './transfer.ts';
 import { makeWorkFolder, type WorkFolder } from './work-folder.ts';
 
-/** What one check leaves for the next. */
+/** Results of checks that later checks use. */
 interface Progress {
   work?: WorkFolder;
   transfer?: Transfer;
@@ -138,7 +138,7 @@ async function haveSpoolSpace(config: RsyncTarget, work: WorkFolder): Promise<st
   );
 }
 
-/** Checks the folder: one run of rsync tests host key, login and folder; each check reports its part. */
+/** Connects and checks the folder: one run of rsync tests host key, login and folder, and each check reports its part. */
 async function enter(config: RsyncTarget, progress: Progress, signal: AbortSignal): Promise<void> {
   if (!progress.work) throw new DispatchError('internal', 'a check of the server runs before that of the spool');
   try {

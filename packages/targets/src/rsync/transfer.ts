@@ -12,7 +12,7 @@ export interface Transfer {
   readonly signal: AbortSignal;
 }
 
-/** Output of rsync about the files of a batch. */
+/** Result of rsync for the files of a batch. */
 export interface Transferred {
   /** Paths that are complete on the server now. */
   readonly arrived: ReadonlySet<string>;
@@ -21,8 +21,8 @@ export interface Transferred {
 }
 
 /**
- * Sends files of a folder, named by their paths in it. With status 0 the receiver has confirmed every file;
- * after a partial transfer the server is queried for its files.
+ * Sends files of a folder, named by their paths in it. With status 0 the receiver has confirmed every file; after a partial
+ * transfer the server is queried for its files.
  *
  * @param how - `new`: existing paths are kept, and count neither as arrived nor as an error
  */
@@ -48,7 +48,7 @@ export async function transferFiles(
   if (end.status === 0) {
     const missing = paths.filter((path) => !named.has(path));
     if (missing.length === 0 || how === 'new') return { arrived: named, error: undefined };
-    // It names every file, sent or found there; one that it does not name, it has not seen.
+    // rsync names every file, sent or already there: a file that it does not name was not processed.
     const error = new DispatchError(
       'verify-missing',
       `rsync to ${transfer.config.host} did not name ${missing.length} of ${paths.length} files`,
@@ -62,7 +62,7 @@ export async function transferFiles(
   return { arrived, error };
 }
 
-/** Uses a dry run: `.f` and blanks mean that a file is the same on both sides. */
+/** The files that are the same on both sides, by a dry run: `.f` and only dots or blanks. */
 export async function filesThatAreThere(
   transfer: Transfer,
   from: string,
@@ -99,8 +99,7 @@ function sendingArgs(config: RsyncTarget): string[] {
   ];
   return [
     ...namingArgs,
-    // Folders are created with the defaults of the server, unless their mode is configured: then it is set for each parent
-    // folder.
+    // Folders are created with the defaults of the server, unless their mode is configured: then it is set for each parent folder.
     ...(config.directoryMode === undefined ? ['--no-implied-dirs'] : []),
     ...(config.existing === 'checksum' ? ['--checksum'] : ['--times']),
     ...(config.partialDir === false ? [] : [`--partial-dir=${config.partialDir}`]),
@@ -111,14 +110,15 @@ function sendingArgs(config: RsyncTarget): string[] {
   ];
 }
 
+/** Runs rsync with files named on its standard input; `onFile` is called with each file that it names, and its changes. */
 export async function runRsync(
   { config, route, signal }: Transfer,
   args: readonly string[],
   paths: readonly string[],
   onFile: (path: string, change: string) => void,
 ) {
-  // Progress output is used as a heartbeat: rsync's own timeout does not detect a stalled server whose
-  // operating system still accepts bytes, since rsync counts its own keep-alives.
+  // Progress output is used as a heartbeat: rsync's own timeout does not detect a stalled server whose operating system still
+  // accepts bytes, since rsync counts its own keep-alives.
   return runProgram('rsync', [...route.args, '--info=progress2', '--outbuf=N', ...args], {
     signal,
     env: route.env,
@@ -139,7 +139,7 @@ function silenceOf({ host }: RsyncTarget, limitMs: number) {
   };
 }
 
-/** Over twice the timeout; a line for a file counts as 4 KB of any size. */
+/** The rate is measured over twice the timeout; each line for a file counts as 4 KiB. */
 function rateOf({ host, minBytesPerSecond, timeout }: RsyncTarget) {
   return {
     minBytesPerSecond,
@@ -153,7 +153,7 @@ function rateOf({ host, minBytesPerSecond, timeout }: RsyncTarget) {
   };
 }
 
-/** Removes one file of the server's folder: by sending an empty folder, with all other names protected. */
+/** Removes one file from the server's folder, by sending an empty folder with all other names protected. */
 export async function removeFile({ config, route, signal }: Transfer, work: string, name: string): Promise<void> {
   const empty = join(work, 'spool');
   await rm(join(empty, name), { force: true });

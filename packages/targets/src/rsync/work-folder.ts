@@ -10,15 +10,16 @@ const beginning = 'dicom-dispatch-rsync-';
 /** A private folder on this machine for one attempt, audit or test: batches, and files that ssh and rsync need as files. */
 export interface WorkFolder {
   readonly path: string;
-  /** Writes a file that only we may read. */
+  /** Writes a file that only this user may read. @returns its path */
   keep(name: string, content: string, mode?: number): Promise<string>;
   remove(): Promise<void>;
 }
 
 /**
- * Creates the folder, and removes those that earlier attempts of this delivery, or others long ago, have left.
+ * Creates the folder, and removes those that earlier attempts of this delivery, or others more than a day ago, have left.
  *
  * @param deliveryId - undefined for an audit or a test of the connection: several of these may run on this machine at once
+ * @throws {DispatchError} `local-resources`
  */
 export async function makeWorkFolder(config: RsyncTarget, deliveryId?: string): Promise<WorkFolder> {
   const parent = config.spool ?? tmpdir();

@@ -3,9 +3,10 @@ import { DispatchError } from '@dicom-dispatch/core';
 import type { S3Target } from './schema.ts';
 
 /**
- * The address to which the SDK connects for the bucket of a target: with an access point, a bucket in the host name, or
- * another
- * region it has its own name.
+ * The address to which the SDK connects for the bucket of a target: the host name depends on the region, on access points, and on
+ * whether the bucket is part of it.
+ *
+ * @throws {DispatchError} `config-invalid`
  */
 export async function addressOf(config: S3Target): Promise<URL> {
   let found: URL | undefined;

@@ -12,10 +12,10 @@ import { s3Target } from './schema.ts';
 /** An in-memory object store that implements a configurable part of the protocol. */
 interface Store {
   readonly objects: Map<string, { readonly bytes: Buffer; readonly etag: string }>;
-  /** Answers a request in the place of the store; false = does not. */
+  /** Responds to a request instead of the store; false = the store responds. */
   instead?(request: RecordedRequest, answer: ServerResponse, store: Store): boolean | Promise<boolean>;
   etag(parts: readonly Buffer[]): string;
-  /** Of an object that was sent in one request. */
+  /** ETag of an object that was sent in one request. */
   etagOfOne(bytes: Buffer): string;
   completions: number;
 }
@@ -128,7 +128,7 @@ describe('an upload in parts is confirmed by the content of the server, with any
     const reads = () => standIn.requests.filter(({ method, query }) => method === 'GET' && !query.has('list-type'));
     expect((await deliver(standIn, study, { maxParallel: 1 })).error).toBeUndefined();
     expect(reads().length).toBe(1);
-    // The same server has changed what it was sent.
+    // The same server changes the data that it was sent.
     store.instead = ({ method, path }) => {
       const found = store.objects.get(path);
       if (method !== 'GET' || !found) return false;
@@ -172,7 +172,7 @@ describe('completing an upload in parts', () => {
     'an empty body': (answer: ServerResponse) => void answer.writeHead(200).end(),
     'an error in an answer of 200': (answer: ServerResponse) =>
       void answer.writeHead(200).end(`<?xml version="1.0"?>${errorBody('InternalError')}`),
-    // As Amazon does while it joins many parts.
+    // Like Amazon while it joins many parts.
     'blanks, then an error': (answer: ServerResponse) =>
       void answer.writeHead(200).end(`  \n  <?xml version="1.0"?>${errorBody('InternalError')}`),
     'a proxy that gave up (499)': (answer: ServerResponse) => void answer.writeHead(499).end('<h1>499</h1>'),
@@ -198,7 +198,7 @@ describe('completing an upload in parts', () => {
     const whole = Buffer.concat(bytes);
     const part = 5 * 1024 * 1024;
     const parts = [whole.subarray(0, part), whole.subarray(part)];
-    // The server has created it when it is queried.
+    // The server has created the object when it is queried.
     const original = store.instead!;
     store.instead = async (request, answer, state) => {
       const isAnswered = await original(request, answer, state);
@@ -408,7 +408,7 @@ describe('conditional writes', () => {
     const bytes = await bytesOf(theirs);
     let key = '';
     store.instead = ({ method, path, query }) => {
-      // At listing and query it does not exist; it is created just before the object is stored.
+      // Another object with the key is created after listing and query, just before the object is stored.
       if (method === 'PUT' && !query.has('partNumber')) {
         key = path;
         store.objects.set(path, { bytes, etag: md5(bytes) });

@@ -14,7 +14,7 @@ export interface Bucket extends Disposable {
   /** Name of the server for messages. */
   readonly host: string;
   readonly client: S3Client;
-  /** Set once an object has shown that the server has ETags with the form of a checksum that are none. */
+  /** Set once an object has shown that the server has ETags in the form of a checksum that are not checksums. */
   hasOwnEtags: boolean;
   /**
    * Runs requests; `doing` is a verb with -ing for the error.
@@ -22,7 +22,7 @@ export interface Bucket extends Disposable {
    * @param bytes - transferred in either direction, for the timeout
    */
   act<T>(doing: string, signal: AbortSignal, request: Request<T>, bytes?: number): Promise<T>;
-  /** The same, for what has its own use for the SDK's errors. */
+  /** The same without translating errors, for callers that examine the SDK's errors. */
   raw<T>(signal: AbortSignal, request: Request<T>, bytes?: number): Promise<T>;
 }
 
@@ -33,7 +33,7 @@ export async function openBucket(config: S3Target, stage?: Stage): Promise<Bucke
   const handler = {
     connectionTimeout: config.connectTimeout,
     socketTimeout: config.timeout,
-    // The default warns on the console when many requests wait for a socket; here permits bound their number.
+    // The default agent warns on the console when many requests wait for a socket; here permits limit their number.
     httpAgent: { keepAlive: true, maxSockets: config.maxParallel + 2 },
     httpsAgent: new Agent({ keepAlive: true, maxSockets: config.maxParallel + 2, ...tls }),
   };
@@ -49,7 +49,7 @@ export async function openBucket(config: S3Target, stage?: Stage): Promise<Bucke
   });
   const host = config.endpoint ? new URL(config.endpoint).host : `s3.${config.region}`;
 
-  /** Silence is noticed by the limits of the sockets, a server that trickles by this one. */
+  /** Socket timeouts detect a server that sends nothing; this limit detects one that sends too slowly. */
   function raw<T>(signal: AbortSignal, request: Request<T>, bytes = 0): Promise<T> {
     return withinDeadline(
       signal,
@@ -80,7 +80,7 @@ export async function openBucket(config: S3Target, stage?: Stage): Promise<Bucke
 /** Responses are short except for lists. */
 const answerBytes = 500_000;
 
-/** The longest time for a request with its repetitions; 0 = no limit. */
+/** The longest time for a request with its retries; 0 = no limit. */
 function longestMs({ minBytesPerSecond, timeout, connectTimeout, requestAttempts }: S3Target, bytes: number): number {
   if (minBytesPerSecond === 0 || timeout === 0) return 0;
   const onceMs = connectTimeout + timeout + ((bytes + answerBytes) / minBytesPerSecond) * 1000;

@@ -17,7 +17,7 @@ export interface UploadToComplete {
   readonly uploadId: string;
   readonly parts: readonly CompletedPart[];
   readonly tally: Tally;
-  /** What had the key before. */
+  /** The object that had the key before the upload. */
   readonly found: HeadObjectCommandOutput | undefined;
   readonly answered?: ((etag: string) => void) | undefined;
 }
@@ -26,8 +26,8 @@ const maxTries = 3;
 const pauseMs = 300;
 
 /**
- * Creates an object from the sent parts. After an inconclusive response (none, an empty one, a server error,
- * an error with status 200) the bucket is queried; then it is tried again.
+ * Creates an object from the sent parts. After an inconclusive response (none, an empty one, a server error, an error with status
+ * 200) the bucket is queried; if it does not have the object, the request is repeated.
  *
  * @returns false if another upload used the key in the meantime
  */

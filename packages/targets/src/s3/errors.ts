@@ -184,7 +184,7 @@ function nameOf(thrown: unknown): string {
   return reset ? String(thrown.code) : thrown.name;
 }
 
-/** Name or status of a response for a missing object or upload. */
+/** Whether the response reports a missing object or upload. */
 export function isNotThere(thrown: unknown): boolean {
   if (!(thrown instanceof Error)) return false;
   if (thrown.name === 'NoSuchBucket') return false;

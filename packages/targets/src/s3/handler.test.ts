@@ -338,7 +338,7 @@ describe('the s3 target', () => {
       }),
     );
     expect(await part10Facts(Body as AsyncIterable<Uint8Array>)).toEqual(facts);
-    // A new delivery of the same content finds it, and sends nothing.
+    // A new delivery of the same content finds the object, and sends nothing.
     const after = proxy.counters().bytesUp;
     expect((await new TestDelivery(s3Handler, study, 'again').attempt(config)).error).toBeUndefined();
     expect(proxy.counters().bytesUp - after).toBeLessThan(50_000);
@@ -384,7 +384,7 @@ describe('the s3 target', () => {
       const study = fixtureStudy({ seed: 'blind' });
       const blind = await new TestDelivery(s3Handler, study).attempt(parse({ ...policy.config, verify: 'none' }));
       expect(blind.error).toBeUndefined();
-      // The server's own checksum in its answer is enough, too.
+      // The server's checksum in its response is sufficient, too.
       const trusting = await new TestDelivery(s3Handler, fixtureStudy({ seed: 'trusting' })).attempt(
         parse(policy.config ?? {}),
       );
@@ -521,7 +521,7 @@ describe('the s3 target', () => {
       new TestDelivery(s3Handler, study, name).attempt(parse({ endpoint: standIn.url, checksum: 'none' }));
     expect((await deliver('first')).error).toBeUndefined();
     expect(count()).toEqual({ PUT: 4, HEAD: 0 });
-    // They are listed now: each is checked, identical, and kept.
+    // Now the objects are listed: each is checked, identical, and kept.
     expect((await deliver('second')).error).toBeUndefined();
     expect(count()).toEqual({ PUT: 4, HEAD: 4 });
     stored.clear();

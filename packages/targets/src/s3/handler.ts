@@ -40,7 +40,7 @@ export const s3Handler: TargetHandler<S3Target> = {
   inventory: openS3Inventory,
 };
 
-/** Stores each pending instance as a separate object; it is verified when reported. */
+/** Stores each pending instance as a separate object, which is verified before it is reported. */
 async function deliver(run: DeliveryRun<S3Target>): Promise<void> {
   throwIfCancelled(run.signal);
   run.stage('connect');
@@ -49,7 +49,7 @@ async function deliver(run: DeliveryRun<S3Target>): Promise<void> {
     const mayList = await enterBucket(bucket, run.signal);
     run.stage('transfer');
     const places = placesOf(run, `${bucket.host} ${bucket.name}`, run.config.key, limitsOf(run.config));
-    // Before the keys are listed: what another delivery stores from then on is noticed.
+    // Before the keys are listed: objects that another delivery stores from now on are detected.
     using inUse = useKeys(
       `${bucket.host} ${bucket.name}`,
       run.config.prefix + commonFolder(run.pending.map(places.pathOf)),

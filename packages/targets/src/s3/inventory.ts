@@ -8,7 +8,7 @@ import { isNotThere, notS3, translateS3Error } from './errors.ts';
 import { etagOf, lookAtObject } from './look-at-object.ts';
 import { limitsOf, type S3Target } from './schema.ts';
 
-/** Content of the bucket, by listing (without this permission: HEAD): sizes and ETags, contents by reading. */
+/** Content of the bucket: sizes and ETags by listing (without this permission by HEAD), contents by reading. */
 export async function openS3Inventory(context: InventoryContext<S3Target>): Promise<Inventory> {
   const { config, signal, pace } = context;
   await pace();

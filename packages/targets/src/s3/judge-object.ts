@@ -3,16 +3,16 @@ import { isOlderVersion, maxIdentityBytes, readIdentity, type PlaceClaim } from 
 import type { Bucket } from './bucket.ts';
 import { readBeginning } from './look-at-object.ts';
 
-/** Metadata for the creation of an object. */
+/** The claim of an object on its key. */
 export interface Claim extends PlaceClaim {
   readonly key: string;
-  /** Whether an object of another content may be replaced; default: when it is the same instance of the same patient. */
+  /** Whether an object with other content may be replaced; default: if it is an older version of the same instance. */
   mayReplace?(there: Buffer): Promise<boolean>;
-  /** Called with the ETag in the answer to the upload, for the receipt. */
+  /** Called with the ETag in the response to the upload, for the receipt. */
   readonly answered?: (etag: string) => void;
 }
 
-/** Nearly every instance has its Series Instance UID before this. */
+/** Nearly every instance has its Series Instance UID within its first bytes up to this number. */
 const usualBytes = 64 * 1024;
 
 /**
@@ -42,7 +42,7 @@ export async function judgeObject(
     theirs = await readIdentity([there]);
   }
   if (await isOlderVersion(claim, theirs, await readIdentity([ours]))) return;
-  // An upload that was started by other means.
+  // The object is the beginning of ours: another client's incomplete upload.
   if (size <= there.length && there.equals(ours.subarray(0, there.length))) return;
   throw claim.conflict(theirs ? 'instance' : 'file');
 }

@@ -4,13 +4,13 @@ import { isList } from './enter-bucket.ts';
 
 /** A page has at most 1,000 keys (API reference, "ListObjectsV2"). */
 const keysPerPage = 1_000;
-/** Maximum number of additional pages: beyond it, others share the prefix, and each key is checked. */
+/** Maximum number of additional pages: with more, the prefix has many other objects, and each key is checked instead. */
 const pagesToSpare = 4;
 
 /**
  * Which of the keys are taken, by listing their common prefix once instead of checking each.
  *
- * @returns undefined if listing is not permitted, or would take longer than checking
+ * @returns undefined if listing fails, or would take longer than checking
  */
 export async function takenKeys(
   bucket: Bucket,
@@ -39,7 +39,7 @@ export async function takenKeys(
       if (token === undefined) return undefined;
     }
   } catch {
-    // Any error occurs again in the required requests.
+    // A persistent error occurs again in the required requests.
     signal.throwIfAborted();
   }
   return undefined;

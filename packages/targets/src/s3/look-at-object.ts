@@ -10,8 +10,8 @@ import { isNotThere, notS3, s3Status, translateS3Error } from './errors.ts';
 import { Crc32Tally, type Tally } from './parts.ts';
 
 /**
- * The object with a key, or undefined. Keys without list permission get 403 for a missing object (API
- * reference, "HeadObject"): with `forbiddenIsMissing` this counts as missing.
+ * The object with a key, or undefined. Without list permission the response for a missing object is 403 (API reference,
+ * "HeadObject"): with `forbiddenIsMissing` this counts as missing.
  */
 export async function lookAtObject(
   bucket: Bucket,
@@ -38,7 +38,8 @@ export async function lookAtObject(
 /**
  * The first bytes of an object, or all of a shorter one.
  *
- * @param etag - as it was when the object was checked
+ * @param etag - of the object when it was checked
+ * @throws {DispatchError} `instance-failed` if the object now has another ETag
  */
 export async function readBeginning(
   bucket: Bucket,
@@ -53,7 +54,7 @@ export async function readBeginning(
     signal,
     async (options) => {
       const { Body, ETag } = await bucket.client.send(command, options);
-      // It was replaced since it was checked, or another server has responded.
+      // The object was replaced since it was checked, or another server has responded.
       if (ETag !== etag)
         throw new DispatchError('instance-failed', `${bucket.host}: an object has changed while it was read`);
       return Body?.transformToByteArray();
@@ -74,7 +75,7 @@ export function looksLikeMd5(etag: string | undefined): boolean {
 
 /**
  * Result of a comparison. Servers that encrypt with their own keys, and some others, have ETags that are not checksums:
- * `other-etag` is one that has the form of a checksum, of other content.
+ * `other-etag` is a different ETag in the form of a checksum.
  */
 export type Likeness = 'same' | 'different' | 'other-etag' | 'unknown';
 
@@ -94,9 +95,8 @@ export function compareObject(found: HeadObjectCommandOutput, tally: Tally): Lik
 }
 
 /**
- * Whether the response to a PUT shows that the server has the sent data: an ETag that is the MD5 of the bytes, which the
- * server has computed itself. An object is complete when its PUT is answered (API
- * reference, "PutObject").
+ * Whether the response to a PUT shows that the server has the sent data: an ETag that is the MD5 of the bytes, which the server has
+ * computed itself. An object is complete when the response to its PUT arrives (API reference, "PutObject").
  */
 export function provesContent(answer: PutObjectCommandOutput, tally: Tally): boolean {
   return etagOf(answer.ETag) === tally.wholeMd5;
@@ -105,7 +105,7 @@ export function provesContent(answer: PutObjectCommandOutput, tally: Tally): boo
 /**
  * Checks a new object (HEAD), and compares its size and checksum with the sent data.
  *
- * @param said - the ETag in the response to the upload, and the previous content of the key
+ * @param upload - the ETag in the response to the upload, and the previous object with the key
  * @throws {DispatchError} `verify-missing`
  */
 export async function verifyObject(

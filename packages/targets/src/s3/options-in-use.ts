@@ -1,6 +1,6 @@
 import type { S3Target } from './schema.ts';
 
-/** Suggestions for a server that rejects a request: the options in use that it may not support, and how to avoid each. */
+/** The remedy if a server rejects a request: the options in use that it may not support, and how to avoid each. */
 export function withoutOptions(config: S3Target): string {
   const inUse = [
     ...(Object.keys(config.tags).length > 0 ? ['remove tags'] : []),

@@ -2,21 +2,19 @@ import type { DeliveryRun } from '@dicom-dispatch/target-kit';
 import type { Permits } from '@dicom-dispatch/target-kit/flow';
 import type { PartMemory } from './parts.ts';
 
-/**
- * The memory of a delivery's uploads: a limited number of parts, being filled or sent, which are reused.
- */
+/** The memory of a delivery's uploads: a limited number of parts, being filled or sent, whose buffers are reused. */
 export class PartPool {
   readonly #permits: Permits;
   readonly #usualBytes: number;
   readonly #reserve: DeliveryRun<unknown>['reserve'];
   readonly #free: Buffer[] = [];
-  /** How the memory of each buffer is released. */
+  /** Functions that release the reservation of each buffer. */
   readonly #rooms = new Map<ArrayBufferLike, () => void>();
   #reserving = 0;
 
   /**
    * @param usualBytes - size of a part, except for objects with more than ten thousand of them
-   * @param reserve - of the run
+   * @param reserve - that of the run
    */
   constructor(permits: Permits, usualBytes: number, reserve: DeliveryRun<unknown>['reserve']) {
     this.#permits = permits;
@@ -36,7 +34,7 @@ export class PartPool {
     if (kept) return kept.subarray(0, bytes);
     // The cached buffers are too small for this upload: they would only waste memory.
     for (const small of this.#free.splice(0)) this.#giveRoom(small);
-    // Always a full one, although a last part is smaller: buffers of many sizes fragment the memory.
+    // Always a buffer of the usual size, although a last part is smaller: buffers of many sizes fragment the memory.
     return (await this.#make(Math.max(bytes, this.#usualBytes), signal)).subarray(0, bytes);
   }
 
@@ -60,9 +58,9 @@ export class PartPool {
     this.#rooms.delete(buffer);
   }
 
-  /** Nothing reads the part any more. */
+  /** Call this when nothing reads the part any longer. */
   releasePart(part: Buffer): void {
-    // Other waiting deliveries get its memory, immediately if this delivery holds nothing else.
+    // This delivery waits for a reservation, which this memory may allow: a delivery that holds none gets it immediately.
     if (this.#reserving > 0) this.#giveRoom(part);
     else this.#free.push(Buffer.from(part.buffer));
     this.#permits.release();

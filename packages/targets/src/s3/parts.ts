@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
-/** The minimum size that keeps an object within 10,000 parts (S3 user guide, "Multipart upload limits"). */
+/** Part size in bytes: as configured, or more if the object would have over 10,000 parts (S3 user guide, "Multipart upload limits"). */
 export function partSizeFor(objectBytes: number, configuredBytes: number): number {
   const mebibyte = 1024 * 1024;
   return Math.max(configuredBytes, Math.ceil(objectBytes / 10_000 / mebibyte) * mebibyte);
@@ -15,7 +15,7 @@ export interface PartMemory {
   releasePart(part: Buffer): void;
 }
 
-/** Without a limit, released by the garbage collector. */
+/** Memory without a limit, released by the garbage collector. */
 const freshMemory: PartMemory = { take: (bytes) => Buffer.allocUnsafeSlow(bytes), releasePart() {} };
 
 /** Cuts a stream into parts of the same size; the last is what remains. An empty stream is one empty part. */
@@ -85,8 +85,8 @@ export class Crc32Tally {
 }
 
 /**
- * The checksums of a sent object: of its parts, and of the whole. The ETag of a server is the MD5 of the
- * bytes, or that of the parts' MD5s with their number; other servers have their own ETags, also in the form of an MD5.
+ * The checksums of a sent object: of its parts, and of the whole. On most servers the ETag is the MD5 of the bytes, or that of the
+ * parts' MD5s with their number; other servers have their own ETags, also in the form of an MD5.
  */
 export class Tally {
   readonly #parts: Buffer[] = [];

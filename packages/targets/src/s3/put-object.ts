@@ -16,7 +16,7 @@ export interface ObjectToSend extends Claim {
 /** Data about the keys of a delivery. */
 export interface KnownKeys {
   readonly inUse: KeysInUse;
-  /** Whether something may have the key; false when it was listed and is not there. */
+  /** Whether an object may have the key; false if the keys were listed without it. */
   mayBeTaken(key: string): boolean;
   /** Whether listing is permitted: then 403 for an object means that it exists and must not be read. */
   readonly mayList: boolean;
@@ -24,18 +24,18 @@ export interface KnownKeys {
 
 export type Stored =
   | 'new'
-  /** It was there with the same content. */
+  /** The key already had the same content. */
   | 'same'
   | 'replaced';
 
-/** Others create and delete the key repeatedly. */
+/** Maximum number of tries while others create and delete the key. */
 export const maxRounds = 5;
 
 export function takenAgain({ host }: Bucket): DispatchError {
   return new DispatchError('instance-failed', `${host}: a key is repeatedly created and removed by others`);
 }
 
-/** The current object with the key, if it must be checked. */
+/** The current object with the key; undefined if there is none, or if it need not be checked. */
 export function whatHasKey(
   bucket: Bucket,
   known: KnownKeys,
@@ -72,7 +72,7 @@ export function putObject(
   });
 }
 
-/** @returns false when the key was used by another upload in the meantime */
+/** @returns false if the key was used by another upload in the meantime */
 async function store(
   bucket: Bucket,
   { key, options, answered }: ObjectToSend,
@@ -104,7 +104,7 @@ async function store(
     if (isConditional && isTaken(thrown)) return false;
     throw translateS3Error(thrown, bucket, 'Storing an object');
   }
-  // Every S3 server returns one; without it there is no proof that the object exists.
+  // Every S3 server returns an ETag; without one there is no proof that the object exists.
   const { ETag: etag } = answer;
   const isToBeSeen = config.verify !== 'none' && config.existing === 'compare';
   if (etag === undefined && !isToBeSeen) throw notS3(bucket.host, 'Storing an object');

@@ -15,7 +15,7 @@ interface KeptUpload {
   readonly uploadId: string;
   readonly key: string;
   readonly partBytes: number;
-  /** Of the instance: another version has other bytes. */
+  /** Version of the instance: another version has other bytes. */
   readonly version: string;
 }
 
@@ -62,7 +62,7 @@ export function forgetUpload(state: RunState, instance: ManifestInstance): Promi
   return state.delete(stateKey(instance));
 }
 
-/** Gives an unfinished upload up: its parts cost space until then. */
+/** Aborts an unfinished upload, whose parts occupy space until then. */
 export async function dropUpload(
   bucket: Bucket,
   state: RunState,

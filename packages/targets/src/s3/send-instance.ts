@@ -25,7 +25,7 @@ export async function sendInstance(
   if ('whole' in gathered) {
     const { whole } = gathered;
     const stored = await context.permits.with(signal, () => putObject(bucket, known, object, whole, signal));
-    // Only now: an abandoned request may still use them.
+    // Not after an error: an abandoned request may still read the bytes.
     gathered.release();
     return stored;
   }
@@ -61,7 +61,7 @@ async function sendParts(
 
 export type Gathered =
   | { readonly whole: Buffer; release(): void }
-  /** It is longer: all of it, from the beginning. */
+  /** The complete body of an instance that does not fit into one part. */
   | { readonly body: AsyncIterable<Uint8Array> };
 
 /**
@@ -97,8 +97,8 @@ export async function gather({ body, sizeBytes, releaseChunk }: InstanceBytes, p
 }
 
 /**
- * Whether a large object is there already with the same content. Only where its size is the same is the instance read
- * for this, once more than for sending.
+ * Whether a large object already exists with the same content. If its size is the same, the instance is read for this, in addition
+ * to reading it for sending.
  */
 async function isSame(
   run: DeliveryRun<S3Target>,

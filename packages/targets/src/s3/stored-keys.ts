@@ -1,6 +1,6 @@
 import { KeyedLocks } from '@dicom-dispatch/target-kit/flow';
 
-/** Keys of buckets that deliveries of this process are writing; removed afterwards. */
+/** Locks for the keys that deliveries of this process are writing. */
 const locks = new KeyedLocks();
 const active = new Map<string, Set<ActivePrefix>>();
 
@@ -13,7 +13,7 @@ interface ActivePrefix {
 export interface KeysInUse extends Disposable {
   /** Whether another delivery has written under the same prefix in the meantime: an earlier list may be outdated. */
   readonly isContended: boolean;
-  /** Does something with a key while no other delivery of this process does. */
+  /** Runs a function while no other delivery of this process uses the key. */
   with<T>(key: string, signal: AbortSignal, act: () => Promise<T>): Promise<T>;
 }
 

@@ -24,7 +24,7 @@ export async function* testS3({ config, signal }: CheckContext<S3Target>): Async
   }
 }
 
-/** Of the very host that deliveries connect to. */
+/** Network checks of the host to which deliveries connect. */
 async function networkStepsOf(config: S3Target): Promise<CheckStep[]> {
   try {
     return urlSteps(await addressOf(config), config.connectTimeout, config.tls);

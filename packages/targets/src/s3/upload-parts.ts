@@ -15,40 +15,42 @@ import { dropUpload, forgetUpload, resumeUpload, type Upload } from './resume-up
 export interface PartsToUpload extends ObjectToSend {
   readonly instance: ManifestInstance;
   readonly partBytes: number;
-  /** As announced by the source. */
+  /** Size as announced by the source; undefined if unknown. */
   readonly sizeBytes: number | undefined;
   readonly parts: AsyncIterable<Buffer>;
-  /** What has the key, and may be replaced. */
+  /** The object that has the key and may be replaced. */
   readonly found: HeadObjectCommandOutput | undefined;
 }
 
 export interface UploadContext {
   readonly bucket: Bucket;
   readonly state: RunState;
-  /** Bounds the requests of all uploads of a delivery together. */
+  /** Limits the requests of all uploads of a delivery together. */
   readonly permits: Permits;
-  /** Bounds the memory of their parts. */
+  /** Limits the memory of their parts. */
   readonly pool: PartPool;
   readonly signal: AbortSignal;
 }
 
-/** This part of an instance is sufficient to identify it. */
+/** These first bytes of an instance are sufficient to identify it. */
 const headBytes = 64 * 1024;
 
 /**
- * Creates an object in parts, several in parallel. Parts that an earlier attempt has sent, with the same size and
- * MD5, are not sent again. A failed upload is kept for the next attempt.
+ * Creates an object in parts, several in parallel. Parts that an earlier attempt has sent, with the same size and MD5, are not sent
+ * again. A failed upload is kept for the next attempt.
+ *
+ * @throws {DispatchError} `source-error` if the source returned more or fewer bytes than announced
  */
 export async function uploadParts(
   context: UploadContext,
   known: KnownKeys,
   wanted: PartsToUpload,
-): Promise<{ /** How many parts were there already. */ readonly keptParts: number }> {
+): Promise<{ /** Number of parts that the server already had. */ readonly keptParts: number }> {
   const { bucket, state, signal } = context;
   const upload = await resumeUpload(bucket, state, wanted.instance, wanted, signal);
   const tally = new Tally();
   const { completed, kept, head } = await sendParts(context, wanted, upload, tally);
-  // Only now that the source has ended, and well, is there an object.
+  // The object is created only after the source has returned all bytes.
   if (wanted.sizeBytes !== undefined && tally.sizeBytes !== wanted.sizeBytes) {
     throw new DispatchError(
       'source-error',

@@ -5,7 +5,7 @@ export type Likeness =
   | 'cut'
   | 'different';
 
-/** Compares two streams byte by byte, however they are cut into chunks, and stops at the first difference. */
+/** Compares two streams byte by byte, independent of their chunks, and stops at the first difference. */
 export async function compareStreams(
   first: AsyncIterable<Uint8Array>,
   second: AsyncIterable<Uint8Array>,

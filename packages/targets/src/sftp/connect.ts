@@ -26,13 +26,13 @@ export interface Reached {
   login: boolean;
 }
 
-/** The client would print what happens to its connection. */
+/** Replaces the client's listeners, which print the events of its connection. */
 const quiet = { error: () => {}, end: () => {}, close: () => {} };
 
 /**
  * Connects, compares the host key, logs in and opens an SFTP session.
  *
- * @param reached - called with the progress, also if it fails
+ * @param reached - updated with the progress, also if connecting fails
  * @throws {DispatchError} in stage `connect`
  */
 export async function connectSftp(
@@ -46,8 +46,7 @@ export async function connectSftp(
   const socket = await openSocket(config, signal);
   const lost = new AbortController();
   let refusal: DispatchError | undefined;
-  // The client rejects with its own errors, without the `level` that distinguishes a rejected login from a broken
-  // connection.
+  // The client rejects with its own errors, without the `level` that distinguishes a rejected login from a broken connection.
   let failure: unknown;
 
   const client = quietClient();
@@ -100,7 +99,7 @@ export async function connectSftp(
   };
   try {
     const sftp = await within(client.connect(options), limit);
-    // An error of the channel is passed to each running request; no other listener is needed.
+    // An error of the channel rejects each running request; without a listener its event would end the process.
     sftp.on('error', () => {});
     return { client, sftp, lost: lost.signal, end, oldAlgorithms: old };
   } catch (thrown) {
@@ -121,7 +120,7 @@ type Dialogue = [
 
 function quietClient(): SftpClient {
   const client = new SftpClient('sftp', quiet);
-  // Each of its running calls listens to the connection, and there are many at the same time.
+  // Each running call of the client adds listeners to the connection, and many run at the same time.
   const { client: ssh } = client as unknown as { client?: unknown };
   if (ssh instanceof EventEmitter) {
     ssh.setMaxListeners(0);
@@ -163,7 +162,7 @@ interface Negotiated {
   readonly sc?: { readonly cipher?: string; readonly mac?: string };
 }
 
-/** The types of ssh2 list its algorithms; it rejects other names in known_hosts. */
+/** Cast, since the types of ssh2 allow only its own algorithms, and known_hosts may contain others, which ssh2 then rejects. */
 function algorithmsOf({ algorithms }: SftpTarget, types: readonly string[] | undefined): Algorithms {
   const allowed = algorithms === 'old' ? oldAlgorithms : undefined;
   const hostKeys = types && algorithmsFor(types, algorithms);
@@ -178,7 +177,7 @@ function algorithmsOf({ algorithms }: SftpTarget, types: readonly string[] | und
   } as unknown as Algorithms;
 }
 
-/** Signature algorithms that go with types of keys (RFC 8332 for RSA). */
+/** The signature algorithms for types of keys (RFC 8332 for RSA). */
 function algorithmsFor(types: readonly string[], allowed: SftpTarget['algorithms']): string[] {
   const sha1 = allowed === 'old' ? ['ssh-rsa'] : [];
   const algorithms = types.flatMap((type) => (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256', ...sha1] : [type]));

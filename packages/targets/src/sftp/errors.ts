@@ -16,8 +16,8 @@ const status = {
 const permissions = 'Give the user of the target permission to read, write and search the folder and its subfolders.';
 
 /**
- * An error of ssh2-sftp-client or of its session as a DispatchError. Paths in the folder may contain patient
- * data: only the host is named, and only the status of the error is used.
+ * An error of ssh2-sftp-client or of its session as a DispatchError. Paths in the folder may contain patient data: only the host is
+ * named, and only the status of the error is used.
  */
 export function translateSftpError(
   thrown: unknown,
@@ -118,7 +118,7 @@ export function translateSshError(thrown: unknown, host: string, stage?: Stage):
   return networkError(thrown, host, stage && { stage });
 }
 
-/** Missing algorithms according to ssh2, as text. */
+/** The kind of algorithm that is missing according to an error of ssh2, as text. */
 function algorithmsIn(text: string): string {
   if (/key exchange/i.test(text)) return 'key exchange (KexAlgorithms)';
   if (/host key/i.test(text)) return 'host key algorithm (HostKeyAlgorithms)';
@@ -136,7 +136,7 @@ class SftpStatusError extends Error {
   }
 }
 
-/** Whether the server has answered, with a refusal. */
+/** Whether the error is a status that the server has returned. */
 export function hasStatus(thrown: unknown): boolean {
   return sftpStatus(thrown) !== undefined;
 }
@@ -145,18 +145,18 @@ export function isNoSuchFile(thrown: unknown): boolean {
   return sftpStatus(thrown) === status.noSuchFile;
 }
 
-/** "Failure": an existing folder, a full disk, a file that blocks the path … version 3 has no more specific status. */
+/** "Failure": an existing folder, a full disk, a file that blocks the path, and others: version 3 has no specific status for them. */
 export function isFailure(thrown: unknown): boolean {
   return sftpStatus(thrown) === status.failure || sftpStatus(thrown) === status.alreadyExists;
 }
 
-/** The server does not allow the request for any path. */
+/** The server does not permit the request, or does not support it. */
 export function isRefused(thrown: unknown): boolean {
   return sftpStatus(thrown) === status.permissionDenied || sftpStatus(thrown) === status.unsupported;
 }
 
 function sftpStatus(thrown: unknown): number | undefined {
-  // Those of signals have numbers too.
+  // Errors of aborted signals have numeric codes, too.
   if (thrown instanceof DOMException) return undefined;
   return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'number' ? thrown.code : undefined;
 }

@@ -1,6 +1,6 @@
 import type { Stats } from 'ssh2';
 
-/** What has a path. */
+/** The entry at a path. */
 export interface Found {
   readonly kind: 'file' | 'folder' | 'link' | 'special';
   readonly size: number;
@@ -12,7 +12,7 @@ export interface ListedFile extends Found {
 }
 
 export function kindOf(found: Stats): Found['kind'] {
-  // A server need not report the type (section 5).
+  // A server need not report the type (draft-ietf-secsh-filexfer-02 section 5).
   if ((found.mode as number | undefined) === undefined || found.isFile()) return 'file';
   if (found.isDirectory()) return 'folder';
   return found.isSymbolicLink() ? 'link' : 'special';

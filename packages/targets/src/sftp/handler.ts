@@ -33,7 +33,7 @@ export const sftpHandler: TargetHandler<SftpTarget> = {
 
 type Run = DeliveryRun<SftpTarget>;
 
-/** Writes each pending instance as a separate file over one connection; it is verified and renamed when reported. */
+/** Writes each pending instance as a separate file over one connection. Each is verified and renamed before it is reported. */
 async function deliver(run: Run): Promise<void> {
   const { config, signal } = run;
   throwIfCancelled(signal);
@@ -61,7 +61,7 @@ async function deliver(run: Run): Promise<void> {
   }
 }
 
-/** Removes temporary files of earlier attempts. @returns taken paths: only these are checked before the transfer */
+/** Removes temporary files of earlier attempts. @returns existing paths: only these are checked before the transfer */
 async function lookAround(run: Run, session: SftpSession, places: Places): Promise<ReadonlySet<string>> {
   const folders = Map.groupBy(run.pending.map(places.pathOf), (path) => posix.dirname(path));
   const taken = new Set<string>();

@@ -10,7 +10,7 @@ import type { SftpTarget } from './schema.ts';
 import type { Found } from './found.ts';
 import { SftpSession } from './session.ts';
 
-/** Content of the folder on the server: names and sizes from its lists, contents by reading. */
+/** Content of the folder on the server: names and sizes by listing, contents by reading. */
 export async function openSftpInventory(context: InventoryContext<SftpTarget>): Promise<Inventory> {
   const { config, memory, signal, pace } = context;
   await pace();
@@ -31,7 +31,7 @@ export async function openSftpInventory(context: InventoryContext<SftpTarget>): 
           for (const one of portion) all.set(one.name, asFile(one));
         }
       } catch (thrown) {
-        // Some servers forbid listing, but allow checking a name.
+        // Some servers forbid listing, but report single files.
         if (thrown instanceof DispatchError && hasStatus(thrown.cause)) return undefined;
         throw thrown;
       }

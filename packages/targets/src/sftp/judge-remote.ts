@@ -4,9 +4,9 @@ import type { Found } from './found.ts';
 import type { SftpSession } from './session.ts';
 import { remoteChunks } from './remote-chunks.ts';
 
-/** A file that is to have a path, and what may be done about others there. */
+/** The claim of a file on its path. */
 export interface Claim extends PlaceClaim {
-  /** Whether a file of another content may be replaced; default: when it is the same instance of the same patient. */
+  /** Whether a file with other content may be replaced; default: if it is an older version of the same instance. */
   mayReplace?(there: AsyncIterable<Uint8Array>): Promise<boolean>;
 }
 
@@ -15,7 +15,7 @@ export interface Claim extends PlaceClaim {
  *
  * @param found - the server's data about it
  * @param ours - opens the content of the file again with each call
- * @param oursBytes - its size, if known
+ * @param oursBytes - size of our file, if known
  * @throws {DispatchError} `target-conflict` if it must not be replaced
  */
 export async function judgeRemote(

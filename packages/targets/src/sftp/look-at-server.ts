@@ -30,7 +30,7 @@ export async function lookForSpace(
   );
 }
 
-/** Links to the folder are allowed. If the server forbids checking it, it is opened for listing. */
+/** Links to a folder are allowed. If the server forbids checking the path, it is opened for listing. */
 async function isFolder(session: SftpSession, signal: AbortSignal): Promise<boolean> {
   const { path } = session.config;
   try {
@@ -42,7 +42,7 @@ async function isFolder(session: SftpSession, signal: AbortSignal): Promise<bool
   try {
     await session.tryListing(path, signal);
   } catch (thrown) {
-    // Unknown: errors occur when it is written to.
+    // Unknown: writing shows whether it is a folder.
     if (!(thrown instanceof DispatchError) || !isRefused(thrown.cause)) throw thrown;
   }
   return true;

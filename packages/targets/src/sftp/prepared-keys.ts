@@ -9,9 +9,9 @@ interface Keys {
 }
 
 /**
- * ssh2 creates a cipher object for each packet (AES-GCM needs a new nonce each time) from the bytes of the key,
- * which Node 24 examines for about 50 µs; it accepts a KeyObject immediately. So the keys of each exchange
- * are converted. If ssh2 has no such key (another cipher, its native addon) nothing is changed.
+ * Converts the keys of each key exchange to KeyObjects. ssh2 creates a cipher object for each packet (AES-GCM needs a new nonce each
+ * time) from the bytes of the key, which Node 24 examines for about 50 µs; it accepts a KeyObject immediately. If ssh2 has no such
+ * key (another cipher, its native addon) nothing is changed.
  */
 export function prepareKeys(ssh: EventEmitter): void {
   ssh.on('handshake', () => {

@@ -4,7 +4,7 @@ import type { SftpSession } from './session.ts';
 const pieceBytes = 32_768 - 64;
 const maxAhead = 32;
 
-/** A file of the server in pieces, several of them requested ahead, and more with every read. */
+/** A file of the server in pieces, several of them requested ahead: two at first, then twice as many with every piece. */
 export async function* remoteChunks(
   session: SftpSession,
   path: string,
@@ -28,7 +28,7 @@ export async function* remoteChunks(
       const piece = await ahead.shift();
       if (!piece || piece.length === 0) return;
       yield piece;
-      // A short response in the middle of a file would shift all that follows: continue after it.
+      // After a short response in the middle of a file the pieces requested ahead do not follow it: they are requested again.
       if (piece.length < pieceBytes) {
         position = position - (ahead.length + 1) * pieceBytes + piece.length;
         await Promise.allSettled(ahead.splice(0));

@@ -25,14 +25,14 @@ export class RemoteFolders {
     let making = this.#made.get(relative);
     if (!making) {
       making = this.#make(relative);
-      // Waiting callers get its error; the map does not handle it.
+      // Callers get its error; the map itself must not leave an unhandled rejection.
       making.catch(() => {});
       this.#made.set(relative, making);
     }
     return making;
   }
 
-  /** A folder that was removed since: the next use creates it again. */
+  /** Forgets a folder that was removed: the next use creates it again. */
   forget(relative: string): void {
     this.#made.delete(relative);
   }
@@ -47,9 +47,9 @@ export class RemoteFolders {
     } catch (thrown) {
       if (!(thrown instanceof DispatchError)) throw thrown;
       if (isRefused(thrown.cause)) throw new FolderRefused(thrown);
-      // Another client was faster: version 3 reports "Failure".
+      // Another client has created it in the meantime: version 3 reports "Failure".
       if (!isFailure(thrown.cause)) throw thrown;
-      // If unknown, the files in it will show it.
+      // If this is unknown, creating files in the folder shows it.
       if ((await this.#isThere(path)) !== 'no') return;
       throw thrown;
     }
@@ -58,13 +58,13 @@ export class RemoteFolders {
       // The server's umask has removed bits.
       await this.#session.setMode(path, config.directoryMode, this.#signal);
     } catch (thrown) {
-      // The next attempt would use it with this mode.
+      // The next attempt would use the folder with the wrong mode.
       await this.#session.removeFolder(path, AbortSignal.timeout(500)).catch(() => {});
       throw thrown;
     }
   }
 
-  /** A link may lead to a folder, which only listing shows: the server controls its target. */
+  /** A link may lead to a folder, which only listing shows. */
   async #isThere(path: string): Promise<'yes' | 'no' | 'unknown'> {
     const found = await this.#session.lookAt(path, this.#signal);
     if (found === undefined) return 'no';
@@ -97,10 +97,11 @@ export class FolderRefused extends Error {
   }
 }
 
-/** Content of a folder before anything was written to it. */
+/** Content of a folder before a file was written to it. */
 export interface Found {
   /** Those of the requested names that exist. */
   readonly there: ReadonlySet<string>;
+  /** Number of temporary files that were removed. */
   readonly removed: number;
 }
 
@@ -130,7 +131,7 @@ export async function lookIntoFolder(
   return { there, removed: count };
 }
 
-/** A file that cannot be removed is not ours, or no longer ours. */
+/** @returns false if the server rejects it: the file belongs to another user, or no longer exists */
 async function removed(session: SftpSession, path: string, signal: AbortSignal): Promise<boolean> {
   try {
     await session.remove(path, signal);

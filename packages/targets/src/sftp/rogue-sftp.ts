@@ -14,9 +14,9 @@ export interface RogueOptions {
   readonly renamesOver?: boolean;
   /** Reports only the size of a file. */
   readonly reportsSizesOnly?: boolean;
-  /** Waits so long before each answer to a write. */
+  /** Delay before each response to a write. */
   readonly writeDelayMs?: number;
-  /** Reports a size larger by this number of bytes. */
+  /** Reports the size of files larger by this number of bytes. */
   readonly addsBytes?: number;
 }
 
@@ -24,7 +24,7 @@ export interface RogueSftp extends AsyncDisposable {
   readonly port: number;
 }
 
-/** A server of files by SFTP version 3 without any extension, for any user with any password. Paths are those of this machine. */
+/** An SFTP version 3 server without extensions, for any user with any password. Paths are those of this machine. */
 export async function startRogueSftp(hostKey: string, options: RogueOptions): Promise<RogueSftp> {
   const clients = new Set<Connection>();
   const server = new ssh2.Server({ hostKeys: [hostKey], ident: 'rogue' }, (client) => {
@@ -66,10 +66,10 @@ function serve(sftp: SFTPWrapper, options: RogueOptions): void {
     const times = { atime: 0, mtime: Math.round(found.mtimeMs / 1000) };
     return (options.reportsSizesOnly ? { size } : { mode: bits, uid, gid, size, ...times }) as never;
   };
-  /** Responds with the result of the function, or the status of its error. */
   let before = Promise.resolve();
+  /** Runs a function, which responds itself; if it fails, responds with the status of the error. */
   function answer(id: number, act: () => Promise<void>): void {
-    // Sequentially, as the protocol requires.
+    // Requests are executed sequentially, as the protocol requires.
     before = before.then(act).catch((error: NodeJS.ErrnoException) => {
       sftp.status(id, error.code === 'ENOENT' ? status.NO_SUCH_FILE : status.FAILURE);
     });

@@ -19,7 +19,7 @@ const largestWriteBytes = 255 * 1024;
 /** Period for measuring progress if responses have no timeout. */
 const floorWindowMs = 120_000;
 
-/** The types of ssh2 lack the option. */
+/** The types of ssh2 lack the option `full`. */
 interface ListsInFull {
   readdir(
     handle: Buffer,
@@ -29,9 +29,8 @@ interface ListsInFull {
 }
 
 /**
- * An open SFTP session. Each request has a timeout, ends when the connection is lost, and has its errors
- * translated. It uses ssh2-sftp-client where possible, otherwise its underlying
- * session; docs/decisions/0007-sftp-by-ssh2-sftp-client.md explains which and why.
+ * An open SFTP session. Each request has a timeout, ends when the connection is lost, and has its errors translated. The class uses
+ * ssh2-sftp-client or its underlying session; docs/decisions/0007-sftp-by-ssh2-sftp-client.md explains which and why.
  */
 export class SftpSession {
   readonly config: SftpTarget;
@@ -44,7 +43,7 @@ export class SftpSession {
     return new SftpSession(config, await connectSftp(config, signal));
   }
 
-  /** @param stage - where errors count, when not in that of the run */
+  /** @param stage - the stage of its errors, if this is not the stage of the run */
   constructor(config: SftpTarget, connection: Connection, stage?: Stage) {
     this.config = config;
     this.#connection = connection;
@@ -68,7 +67,7 @@ export class SftpSession {
     return this.#connection.oldAlgorithms;
   }
 
-  /** OpenSSH's own server: its extensions are known. */
+  /** Whether the server is OpenSSH. */
   get isOpenSsh(): boolean {
     const { _isOpenSSH: isOpenSsh } = this.#connection.sftp as unknown as { readonly _isOpenSSH?: unknown };
     return isOpenSsh === true;
@@ -80,7 +79,7 @@ export class SftpSession {
 
   /** The maximum write size of the server: OpenSSH accepts 255 KiB, and responds once instead of eight times. */
   get maxWriteBytes(): number {
-    // Result of limits@openssh.com, or ssh2's value for the server; ssh2 itself would send the rest sequentially.
+    // Result of limits@openssh.com, or ssh2's value for the server; ssh2 would send the rest of a larger write sequentially.
     const { _maxWriteLen: maxWriteLength } = this.#connection.sftp as unknown as { readonly _maxWriteLen?: unknown };
     if (typeof maxWriteLength !== 'number' || maxWriteLength < smallestWriteBytes) return smallestWriteBytes;
     // For unknown servers ssh2 has 34,000, which with its header is more than one packet.
@@ -92,7 +91,7 @@ export class SftpSession {
   }
 
   /**
-   * The entry at a path, without following links. If a server forbids one request, the other ones are tried.
+   * The entry at a path, without following links. If a server forbids LSTAT, STAT and then OPEN are tried.
    *
    * @returns undefined if it does not exist, `refused` if the server does not report it
    */
@@ -116,7 +115,7 @@ export class SftpSession {
     return 'refused';
   }
 
-  /** Only opens a folder for listing. */
+  /** Opens a folder for listing, without reading the list. @throws {DispatchError} */
   async tryListing(path: string, signal: AbortSignal): Promise<void> {
     const handle = await this.#call('Listing a folder', signal, (sftp, done: Done<Buffer>) => sftp.opendir(path, done));
     await this.closeFile(handle, signal);
@@ -222,7 +221,7 @@ export class SftpSession {
     return this.#call('Closing a file', signal, (sftp, done: Done<void>) => sftp.close(handle, (error) => done(error)));
   }
 
-  /** Makes a file durable, if the server supports it. */
+  /** Makes an open file durable (fsync), if the server supports it. */
   async sync(handle: Buffer, signal: AbortSignal): Promise<void> {
     if (!this.#offers('fsync@openssh.com')) return;
     await this.#call(
@@ -234,8 +233,8 @@ export class SftpSession {
   }
 
   /**
-   * Renames a file to a free name: a server that follows the protocol rejects a taken one (draft-ietf-secsh-
-   * filexfer-02 section 6.5).
+   * Renames a file to a free name: a server that follows the protocol rejects a taken one (draft-ietf-secsh-filexfer-02 section
+   * 6.5).
    */
   renameToFree(from: string, to: string, signal: AbortSignal): Promise<void> {
     return this.#call(
@@ -246,7 +245,7 @@ export class SftpSession {
     );
   }
 
-  /** Gives a file another name, in the place of what has that name. */
+  /** Renames a file, replacing a file that has the new name. */
   async renameOver(from: string, to: string, signal: AbortSignal): Promise<void> {
     if (this.renamesOver) {
       return this.#call(
@@ -256,7 +255,7 @@ export class SftpSession {
         { refused: noRename },
       );
     }
-    // Version 3 alone rejects renaming onto a file: for a moment there is none.
+    // Version 3 without the extension rejects renaming onto a file: for a moment no file has the name.
     await this.removeIfThere(to, signal);
     await this.renameToFree(from, to, signal);
   }
@@ -278,7 +277,7 @@ export class SftpSession {
     await this.#call('Removing a file', signal, (sftp, done: Done<void>) => sftp.unlink(path, (error) => done(error)));
   }
 
-  /** Free bytes for us, or undefined if the server does not report them. */
+  /** Bytes that this user may still write, or undefined if the server does not report them. */
   async freeBytes(signal: AbortSignal): Promise<number | undefined> {
     if (!this.#offers('statvfs@openssh.com')) return undefined;
     try {
@@ -302,7 +301,7 @@ export class SftpSession {
     return extensions?.[extension] !== undefined;
   }
 
-  /** A call of the client. Its errors have paths in their texts: those without a status are discarded. */
+  /** A call of the client. Texts of its errors contain paths: an error without a status is replaced. */
   #ask<T>(
     doing: string,
     signal: AbortSignal,
@@ -350,7 +349,7 @@ export class SftpSession {
 }
 
 interface RequestOptions {
-  /** That go through by the request. */
+  /** Bytes transferred by the request. */
   readonly bytes?: number;
   /** The remedy if the server does not allow the request at all. */
   readonly refused?: string;

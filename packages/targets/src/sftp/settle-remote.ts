@@ -8,16 +8,17 @@ import type { SftpSession } from './session.ts';
 /** How a file got its name. */
 export type Settled =
   | 'new'
-  /** It was there with the same content. */
+  /** A file with the same content already had the name. */
   | 'same'
   | 'replaced';
 
-/** For servers that replace a file although the protocol forbids it: within this process one decides at a time. */
+/** One delivery of this process at a time renames to a name: some servers replace files although the protocol forbids it. */
 const locks = new KeyedLocks();
 
-/** Others create and delete the name repeatedly. */
+/** Maximum number of tries while others create and delete the name. */
 const maxRounds = 5;
 
+/** Runs a function while no other delivery of this process renames to the path. */
 export function withName<T>(
   session: SftpSession,
   remote: string,
@@ -29,10 +30,9 @@ export function withName<T>(
 }
 
 /**
- * Renames a complete file. Other content is replaced only if it is an older version of the same instance, or a
- * part of it.
+ * Renames a complete file to its final name. Other content is replaced only if `judgeRemote` allows it.
  *
- * @param isJudged - existing content was found to be replaceable
+ * @param claim - with `isJudged`, existing content was already found to be replaceable
  * @throws {DispatchError} `target-conflict`
  */
 export function settleRemote(
@@ -68,7 +68,7 @@ export function settleRemote(
  * @returns `taken` if the name is ours now, otherwise the existing content
  */
 export async function takeFree(session: SftpSession, temporary: string, remote: string, signal: AbortSignal) {
-  // OpenSSH rejects a taken name; for other servers this is unknown.
+  // OpenSSH rejects renaming to a taken name; for other servers this is unknown.
   if (!session.isOpenSsh) {
     const found = await session.lookAt(remote, signal);
     if (found !== undefined && found !== 'refused') return found;
@@ -82,8 +82,7 @@ export async function takeFree(session: SftpSession, temporary: string, remote: 
     if (!isNo && !isFailure(thrown.cause)) throw thrown;
     const found = await session.lookAt(remote, signal);
     if (found !== undefined && (found !== 'refused' || !isNo)) return found;
-    // The name is free, but the rename is rejected: file systems without hard links, servers that forbid this kind of
-    // rename.
+    // The name is free, but the rename is rejected: file systems without hard links, servers that forbid this kind of rename.
     if (!session.renamesOver) throw thrown;
     await session.renameOver(temporary, remote, signal);
     return 'taken' as const;

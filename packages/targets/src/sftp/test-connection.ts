@@ -15,7 +15,7 @@ import { takeFree } from './settle-remote.ts';
 import { noFolders, whyNotCreated } from './why-not-created.ts';
 import { sizeByPath } from './write-remote.ts';
 
-/** What one check leaves for the next. */
+/** Results of checks that later checks use. */
 interface Progress {
   connection?: Connection;
   readonly reached: { hostKey: boolean; login: boolean };
@@ -34,7 +34,7 @@ export async function* testSftp({ config, signal, memory }: CheckContext<SftpTar
 }
 
 function stepsOf(config: SftpTarget, progress: Progress, memory: TargetMemory | undefined): CheckStep[] {
-  // Under the names that deliveries use.
+  // The probes have the form of the temporary names of deliveries.
   const form = config.temporaryName === 'none' ? 'dispatch-{id}.part' : config.temporaryName;
   const probe = posix.join(config.path, temporaryName('probe', form));
   const renamed = posix.join(config.path, temporaryName('probe', form));
@@ -130,7 +130,7 @@ function placeStep(session: () => SftpSession, memory: TargetMemory | undefined)
   };
 }
 
-/** New files do not need the permission to remove others. */
+/** The result is not an error if removing is forbidden: deliveries of new files do not need this permission. */
 async function removeProbe(session: SftpSession, probe: string, signal: AbortSignal): Promise<string> {
   try {
     await session.remove(probe, signal);
@@ -178,9 +178,9 @@ async function readBack(session: SftpSession, path: string, length: number, sign
 }
 
 /**
- * Like the folders of the layout.
+ * Creates and removes a folder, like those of the layout.
  *
- * @returns the folder, if the server does not remove it: deliveries do not need this
+ * @returns a note for the user if the server does not remove the folder, which deliveries do not need
  * @throws DispatchError after the probes were removed
  */
 async function makeProbeFolder(session: SftpSession, probe: string, signal: AbortSignal): Promise<string | undefined> {
@@ -205,7 +205,7 @@ async function makeProbeFolder(session: SftpSession, probe: string, signal: Abor
   }
 }
 
-/** Like an instance: created, written, synced, and its size checked. */
+/** Writes a probe like an instance: creates it, writes it, syncs it, and verifies it as configured. */
 async function writeProbe(session: SftpSession, probe: string, signal: AbortSignal): Promise<void> {
   const { config } = session;
   const content = Buffer.from('dicom-dispatch probe\n');

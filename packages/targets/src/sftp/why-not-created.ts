@@ -10,9 +10,8 @@ import { withName } from './settle-remote.ts';
 const plainNames = 'dispatch-{id}.part';
 
 /**
- * Why a file could not be created, as an error with the cause: servers report "permission denied" or "failure" also for a
- * name
- * that begins with a dot, and for a folder of one study as for the whole target.
+ * Why a file could not be created, as an error with the cause: servers report "permission denied" or "failure" also for a name that
+ * begins with a dot, and in the same way for a folder of one study and for the whole target.
  */
 export async function whyNotCreated(
   session: SftpSession,
@@ -40,8 +39,8 @@ export async function whyNotCreated(
 }
 
 /**
- * Why a folder of the layout could not be created, with the refusal of the server: one that accepts files where the folder
- * should be allows no folders at all.
+ * Why a folder of the layout could not be created, with the error of the server: a server that accepts files in the parent folder
+ * does not allow folders at all.
  */
 export async function whyNoFolder(
   session: SftpSession,
@@ -68,8 +67,8 @@ export function noFolders(host: string, { cause }: DispatchError): DispatchError
 }
 
 /**
- * Whether permissions are missing only in a folder of the layout: while the target's folder accepts files, other studies can
- * still be delivered.
+ * Whether permissions are missing only in a folder of the layout: if the target's folder accepts files, other studies can still be
+ * delivered.
  */
 async function isRefusedWithin(
   session: SftpSession,

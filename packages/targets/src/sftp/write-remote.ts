@@ -11,7 +11,7 @@ import type { SftpSession } from './session.ts';
 import { settleRemote, withName, type Settled } from './settle-remote.ts';
 import { whyNoFolder, whyNotCreated } from './why-not-created.ts';
 
-/** Outstanding bytes for one file: a megabyte, so that a link of 50 ms still carries 20 MB/s per file. */
+/** Outstanding bytes for one file: 1 MiB allows 20 MB/s per file with a round-trip time of 50 ms. */
 const windowBytes = 1024 * 1024;
 
 export interface RemoteFile extends Claim {
@@ -19,7 +19,7 @@ export interface RemoteFile extends Claim {
   readonly path: string;
   readonly body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
   readonly sizeBytes: number | undefined;
-  /** What has the path was found to be replaceable. */
+  /** Existing content at the path was found to be replaceable. */
   readonly isJudged?: boolean;
 }
 
@@ -27,17 +27,15 @@ export interface WriteSignals {
   /** Ends the writing of bytes. */
   readonly signal: AbortSignal;
   /**
-   * Ends the following steps: once its bytes are written, a file is renamed quickly, and need not be read again by the next
-   * attempt because another one failed meanwhile. Default: the same.
+   * Ends the following steps: a file whose bytes are written is renamed quickly, even if another file has failed meanwhile, so
+   * that the next attempt need not send it again. Default: `signal`.
    */
   readonly finishing?: AbortSignal;
 }
 
 /**
- * Writes a file under a temporary name in its final folder, verifies and renames it: a partial file never has the final
- * name,
- * and other content is only replaced as `judgeRemote` decides. If the target is configured so, it is
- * written under its final name directly.
+ * Writes a file under a temporary name in its final folder, verifies and renames it: a partial file never has the final name, and
+ * other content is only replaced as `judgeRemote` decides. With `temporaryName: none` it is written under its final name directly.
  */
 export async function writeRemote(
   session: SftpSession,
@@ -114,8 +112,11 @@ async function create(
 }
 
 /**
- * Requests on one file are executed as if in the order of arrival (draft-ietf-secsh-filexfer-02 section 6.1): after
- * the open none waits for the previous response, and all responses are checked at the end.
+ * Writes, syncs and closes an open file, and checks its size. A server executes requests on one file as if in the order of arrival
+ * (draft-ietf-secsh-filexfer-02 section 6.1): after the open none waits for the previous response, and all responses are checked
+ * at the end.
+ *
+ * @returns the SHA-256 of the data in hexadecimal, if the content is to be verified
  */
 async function fill(
   session: SftpSession,
@@ -159,7 +160,7 @@ async function fill(
   return hash?.digest('hex');
 }
 
-/** If the server does not report the size of an open file. */
+/** The size in bytes of a file by its path, for servers that do not report that of an open file. @throws {DispatchError} */
 export async function sizeByPath(session: SftpSession, path: string, signal: AbortSignal): Promise<number> {
   const found = await session.lookAt(path, signal);
   if (found !== undefined && found !== 'refused') return found.size;
@@ -180,7 +181,7 @@ function otherSize(host: string, size: number, sent: number | undefined): Dispat
   });
 }
 
-/** Keeps several writes outstanding, because each waits for a remote response. */
+/** Writes to one file, several of them outstanding at a time, because each waits for a response of the server. */
 class Writes {
   readonly #session: SftpSession;
   readonly #handle: Buffer;

@@ -18,7 +18,7 @@ export const hostKeyOption = z
       z.strictObject({
         knownHosts: z
           .string()
-          // It is written into the ssh_config for rsync.
+          // The path is written into the ssh_config for rsync.
           .refine((path) => isAbsolute(path) && !/["\p{Cc}]/u.test(path), 'an absolute path without quotes')
           .describe('known_hosts file in OpenSSH format'),
       }),

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 
-/** A host key as known_hosts has it (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). */
+/** A host key in known_hosts (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). */
 export interface KnownKey {
   readonly type: string;
   /** The public key blob (RFC 4253 section 6.6). */

@@ -12,7 +12,7 @@ export interface HostKeyJudge {
   judge(blob: Buffer): DispatchError | undefined;
 }
 
-/** @throws {DispatchError} when the known_hosts file cannot be read or does not have the host */
+/** @throws {DispatchError} if the known_hosts file cannot be read or has no valid key of the host */
 export async function hostKeyJudge(option: HostKeyOption, host: string, port: number): Promise<HostKeyJudge> {
   if (option === 'insecure-any') return { types: undefined, judge: () => undefined };
   if ('fingerprint' in option) {

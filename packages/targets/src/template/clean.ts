@@ -1,20 +1,18 @@
 /**
- * Characters that must not be in the names of file systems, shares or object stores: control, format (among them those that
- * change the
- * reading direction), surrogate and line-separator characters.
+ * Characters that must not be in the names of file systems, shares or object stores: control, format (among them those that change
+ * the reading direction), surrogate and line-separator characters, and noncharacters.
  */
 const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}]/gu;
 /** Path separators, and characters that Windows shares reject in names. */
 const forbidden = /[/\\:*?"<>|]/g;
-/** UIDs, numbers, words: no check of each character is needed. */
+/** UIDs, numbers and words, which need no cleaning. */
 const plain = /^[0-9A-Za-z._-]*$/;
 /** Names that Windows shares reserve for devices, with any suffix after the first dot. */
 const reserved = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\.|$)/i;
 
 /**
- * The value of a tag as a part of a name: letters of all scripts are kept (NFC), separators become `_`, invisible characters
- * are
- * removed. Values with several parts (PS3.5 section 6.4) become `A_B`.
+ * The value of a tag as a part of a name: letters of all scripts are kept (NFC), separators become `_`, invisible characters and
+ * runs of spaces become one space. Values with several parts (PS3.5 section 6.4) become `A_B`.
  */
 export function cleanValue(value: string): string {
   if (plain.test(value)) return value;
@@ -31,7 +29,7 @@ export function cleanValue(value: string): string {
   );
 }
 
-/** Whether a cleaned name segment is valid: at its ends, and as a whole. */
+/** Makes cleaned text valid as a name: replaces characters that names must not begin or end with, and prefixes reserved names. */
 export function cleanSegment(segment: string): string {
   // Leading: hidden files and `..`, options of commands, home folders. Trailing: dropped by Windows shares.
   const ends = segment.replace(/^[.\-~ ]+/, leading).replace(/[. ]+$/, trailing);

@@ -4,16 +4,16 @@ const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
 /** The first `digits` hexadecimal digits of the SHA-256 of a text. */
 export function shortHash(text: string, digits: number): string {
-  // Half characters would all become the same replacement in UTF-8.
+  // In UTF-8 all lone surrogates would become the same replacement character.
   return hash('sha256', text.isWellFormed() ? text : Buffer.from(text, 'utf16le'), 'hex').slice(0, digits);
 }
 
-/** The longest prefix that has at most `maxBytes` bytes in UTF-8 and ends after a whole character, as seen by a reader. */
+/** The longest prefix that has at most `maxBytes` bytes in UTF-8 and ends after a whole character (grapheme). */
 export function fitBytes(text: string, maxBytes: number): string {
   if (Buffer.byteLength(text) <= maxBytes) return text;
   let fitted = '';
   let bytes = 0;
-  // Bounded before it is segmented: more UTF-16 units than bytes never fit.
+  // Cut before it is segmented: more UTF-16 units than `maxBytes` never fit.
   for (const { segment } of graphemes.segment(text.slice(0, maxBytes + 1))) {
     bytes += Buffer.byteLength(segment);
     if (bytes > maxBytes) break;

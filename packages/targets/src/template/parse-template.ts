@@ -25,7 +25,7 @@ const literal = /^[\p{L}\p{M}\p{N} ._~^+=@,()[\]-]*$/u;
 /**
  * Parses a path template, such as `{PatientID}/{StudyDate}_{AccessionNumber}/{SOPInstanceUID}.dcm`.
  *
- * @throws {TemplateError} with the error and a valid example
+ * @throws {TemplateError} with a message that names the invalid part
  */
 export function parseTemplate(text: string): TemplateSegments {
   if (text === '') throw new TemplateError('the template is empty');

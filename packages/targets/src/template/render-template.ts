@@ -4,24 +4,24 @@ import { fitDistinct, shortHash } from './fit-bytes.ts';
 import type { Placeholder, TemplatePart, TemplateSegments } from './parse-template.ts';
 
 export interface RenderLimits {
-  /** Of the whole path in UTF-8; longer values are cut further until it fits. */
+  /** Maximum bytes of the whole path in UTF-8; longer values are cut further until it fits. */
   readonly maxPathBytes: number;
-  /** Of one segment: 255 on most file systems, less the part that a temporary name adds. */
+  /** Maximum bytes of one segment in UTF-8: 255 on most file systems, less the length that temporary names add. */
   readonly maxSegmentBytes: number;
 }
 
-/** A path of 1,000 bytes fits an S3 key (1,024) with a prefix cut off by the caller, and any file system. */
+/** For file systems; an S3 key has 1,024 bytes including its prefix. */
 export const defaultLimits: RenderLimits = { maxPathBytes: 1000, maxSegmentBytes: 200 };
 
 /** Components of digits with single dots between them, at most 64 characters (PS3.5 section 9.1). */
 const uid = /^(?=.{1,64}$)\d+(?:\.\d+)*$/;
 
 /**
- * The path of an instance according to a template: relative, segments joined by `/`, none of them empty, hidden, `..` or
- * longer than the limits. Values that had to be cut, and invalid UIDs, have a hash of the original value, so values that
- * become equal by cleaning stay distinct. Instances with different UIDs never get the same path if the UID is a separate
- * segment, or
- * is separated from other values by a character that is neither a digit nor a dot (see `pathsOf` for the rest).
+ * The path of an instance according to a template: relative, segments joined by `/`, none of them empty, hidden, `..` or longer
+ * than the limits. A value that had to be cut ends in a hash of the complete cleaned value, an invalid UID in a hash of the
+ * original, so that UIDs that become equal by cleaning stay distinct. Instances with different UIDs never get the same path if the
+ * UID is a separate segment, or is separated from other values by a character that is neither a digit nor a dot (see
+ * `Places.divide` for the rest).
  */
 export function renderTemplate(
   segments: TemplateSegments,

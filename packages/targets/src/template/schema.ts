@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { distinguishes, parseTemplate, TemplateError, usesLevel } from './parse-template.ts';
 
-/** The layout that shows no patient data and needs no tag but UIDs. */
+/** The layout that contains no patient data and needs only UIDs. */
 export const uidTemplate = '{StudyInstanceUID}/{SeriesInstanceUID}/{SOPInstanceUID}.dcm';
 
 /** A template of the path of an instance; it must distinguish instances. */

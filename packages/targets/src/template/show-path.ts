@@ -2,7 +2,7 @@ import type { ManifestInstance, StudyTags } from '@dicom-dispatch/target-kit';
 import { renderTemplate } from './render-template.ts';
 import type { TemplatePart, TemplateSegments } from './parse-template.ts';
 
-/** What may be shown of an instance: UIDs, numbers that count, and digits of hashes. */
+/** Keywords whose values may be shown: UIDs, numbers in the study, and the modality. */
 const shown = new Set([
   'StudyInstanceUID',
   'SeriesInstanceUID',
@@ -14,7 +14,7 @@ const shown = new Set([
   'Modality',
 ]);
 
-/** The path according to a template, for messages: patient data stay placeholders, `{PatientID}/1.2.3.dcm`. */
+/** The path according to a template, for messages: patient data stay placeholders, as in `{PatientID}/1.2.3.dcm`. */
 export function showPath(segments: TemplateSegments, study: StudyTags, instance: ManifestInstance | undefined): string {
   return segments.map((parts) => parts.map((part) => showPart(part, study, instance)).join('')).join('/');
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { shortHash } from './fit-bytes.ts';
 
-/** Unique: names from templates never begin with a dot, and programs that watch a folder skip hidden files. */
+/** Names from templates never begin with a dot, and programs that watch a folder skip hidden files. */
 export const hiddenNames = '.dispatch-{id}.part';
 const idPattern = '([0-9a-f]{12})-[0-9a-f]{12}';
 const claimPattern = /^\.dispatch-[0-9a-f]{24}-claim\.part$/;
@@ -22,15 +22,15 @@ export function probeName(form = hiddenNames): string {
   return form.replace('{id}', `${shortHash('probe', 12)}-${'0'.repeat(12)}`);
 }
 
-/** The name that claims a name in the same folder, the same for every process. */
+/** The name of the file that claims another name in the same folder, the same for every process. */
 export function claimName(name: string): string {
-  // Names that are one on a file system that folds case, or composes characters, have one claim.
+  // Names that are equal on a file system that folds case, or composes characters, have the same claim.
   return `.dispatch-${shortHash(name.normalize('NFC').toLowerCase(), 24)}-claim.part`;
 }
 
 /**
- * Whether a name is that of a temporary file to remove: `ours` = of an earlier attempt of this delivery, which only the
- * caller owns; `old` = of another, to be removed if it was not written to for a day; undefined = to be kept.
+ * Whether a name is that of a temporary file to remove: `ours` = of an earlier attempt of this delivery, which only the caller
+ * owns; `old` = of another delivery, or a claim, to be removed if it was not written to for a day; undefined = to be kept.
  *
  * @param form - of temporary names; those of the default form are recognised in any case
  */

@@ -15,8 +15,8 @@ export interface ArchiveRequest {
 /**
  * `POST /data/services/archive`: archives a complete session from the prearchive.
  *
- * @returns whether the response confirms it; false if the prearchive does not have the session (404), or XNAT redirects to the
- * archive, as it does for a project that archives automatically: the archive shows then whether it has the session
+ * @returns whether the response confirms it; false if the prearchive does not have the session (404), or if XNAT redirects to the
+ * archive, as it does for a project that archives automatically: the caller then checks the archive
  */
 export async function archiveSession(login: XnatLogin, request: ArchiveRequest, signal: AbortSignal): Promise<boolean> {
   const { project, subject, session } = request.place;
@@ -35,7 +35,7 @@ export async function archiveSession(login: XnatLogin, request: ArchiveRequest, 
   });
   const { status } = answer;
   if (status >= 200 && status < 300) {
-    // The address in the archive, or nothing: never a page or JSON.
+    // The response is the address in the archive, or empty: never a page or JSON.
     const path = (await answer.text(100_000)).trim();
     if (/^[<{[]/.test(path)) throw foreignAnswer('the archiving');
     if (path.includes('/projects/') && !path.includes(`/projects/${project}/`)) throw elsewhere(project);

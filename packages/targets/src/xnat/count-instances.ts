@@ -28,7 +28,7 @@ export async function countInstances(
   for (const scan of scans) {
     const id = scan['ID'];
     if ((typeof id !== 'string' && typeof id !== 'number') || id === '') continue;
-    // A scan without a resource of that name has none of its files.
+    // A scan without a DICOM resource has no DICOM files.
     const length = (await listFiles(login, path, id, signal))?.length ?? 0;
     total += length;
     const uid = scan['UID'];

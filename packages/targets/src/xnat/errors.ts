@@ -1,7 +1,7 @@
 import { DispatchError, type ErrorCode, type Stage } from '@dicom-dispatch/core';
 import { statusError, type HttpAnswer } from '../http/index.ts';
 
-/** A refusal by XNAT, as a DispatchError. Its pages of text are not shown: they may quote a dataset. */
+/** An error response of XNAT as a DispatchError. Its text is not shown: it may quote a data set. */
 export async function xnatError(answer: HttpAnswer, what: string): Promise<DispatchError> {
   const { status, retryAfterMs } = answer;
   if (status === 423) return locked(answer, what);
@@ -9,13 +9,13 @@ export async function xnatError(answer: HttpAnswer, what: string): Promise<Dispa
   return statusError(status, { what, retryAfterMs });
 }
 
-/** Another request changes the session at this moment. */
+/** The error if another request is changing the session. */
 export async function locked(answer: HttpAnswer, what: string): Promise<DispatchError> {
   await answer.discard();
   return of('target-busy', `XNAT answered ${what} with ${answer.status}: the session is locked by another request`);
 }
 
-/** The answer to the upload of one instance. */
+/** An error response to the upload of one instance. */
 export async function importError(answer: HttpAnswer): Promise<DispatchError> {
   const { status } = answer;
   if (status === 400 || status === 422) {
@@ -38,7 +38,7 @@ export function foreignAnswer(what: string): DispatchError {
   });
 }
 
-/** XNAT stored the instance in the wrong place. */
+/** XNAT stored the instance in another project. */
 export function elsewhere(project: string): DispatchError {
   return of('target-misconfigured', `XNAT does not put instances into the project ${project}`, {
     remedy:

@@ -51,7 +51,7 @@ async function deliver(run: DeliveryRun<XnatTarget>): Promise<void> {
         isGone = !(await archiveSession(login, request, signal)) || isGone;
       }
     }
-    // Archived by an earlier attempt whose response was lost, or by XNAT itself: then the archive has all instances.
+    // An earlier attempt whose response was lost, or XNAT itself, has archived the session: the archive then has all instances.
     if (isGone && !(await hasArchived(login, place, accepted(run, unfiled.quarantined), signal))) throw nowhere();
     await run.state.delete(unfiledKey);
   } finally {
@@ -60,7 +60,7 @@ async function deliver(run: DeliveryRun<XnatTarget>): Promise<void> {
   }
 }
 
-/** Sends pending instances and remembers their destination, across attempts. */
+/** Sends pending instances, and stores the paths of their sessions for later attempts. */
 async function transfer(run: DeliveryRun<XnatTarget>, login: XnatLogin, place: XnatPlace): Promise<Sent> {
   const earlier = await run.state.get<Unfiled>(unfiledKey);
   if (!earlier && run.config.destination === 'archive') await verifyArchived(run, login, place);
@@ -98,7 +98,7 @@ async function leftByEarlier(
   return isReviewed ? openSessions(login, place, study.studyInstanceUid, signal) : [];
 }
 
-/** Instances that an earlier delivery brought, by series: they are not in the session that is filled now. */
+/** Number of instances that an earlier delivery sent, by series: they are not in the session of this delivery. */
 function confirmedBefore({ manifest, pending, quarantined = [] }: DeliveryRun<XnatTarget>): Record<string, number> {
   const open = new Set([...pending, ...quarantined].map(({ sourceId }) => sourceId));
   const before: Record<string, number> = {};

@@ -5,7 +5,7 @@ import { renderLabel } from './label.ts';
 import type { XnatTarget } from './schema.ts';
 import type { XnatLogin } from './xnat-login.ts';
 
-/** Destination of the instances of a study. */
+/** Destination of the instances of a study: ids or labels of XNAT. */
 export interface XnatPlace {
   readonly project: string;
   readonly subject: string;

@@ -10,8 +10,10 @@ import type { XnatTarget } from './schema.ts';
 import { XnatLogin } from './xnat-login.ts';
 
 /**
- * What a session in the archive has. XNAT names files in its own way: so the files of each scan are counted, and only in a scan
- * that is short, or has more than it should, or where contents are compared, are they opened to see which they are.
+ * Content of a session in the archive. XNAT chooses the names of files, so the files of each scan are only counted. They are opened
+ * and identified if the number of a scan differs from the expected one, or if contents are compared.
+ *
+ * @throws {DispatchError} in stage `connect`: `target-misconfigured` for the prearchive
  */
 export async function openXnatInventory(context: InventoryContext<XnatTarget>): Promise<Inventory> {
   const { config, signal, pace } = context;
@@ -71,7 +73,7 @@ interface Opening extends Pick<InventoryContext<XnatTarget>, 'config' | 'signal'
   readonly content: boolean;
 }
 
-/** Reads the SOP Instance UID of each file, and compares the rest where contents are compared. */
+/** Reads the SOP Instance UID of each file, and compares its data set if contents are compared. */
 async function* openEach(
   instances: readonly ListedInstance[],
   files: readonly string[],

@@ -1,11 +1,11 @@
 import type { StudyTags } from '@dicom-dispatch/target-kit';
 import { parseTemplate, shortHash, TemplateError, type TemplateSegments } from '../template/index.ts';
 
-/** Of a subject or session in XNAT: letters and digits of ASCII, underscore, hyphen. */
+/** Labels of subjects and sessions have at most this number of ASCII letters, digits, underscores and hyphens. */
 const maxCharacters = 64;
 const hashDigits = 10;
 
-/** Error in a label template, if any. */
+/** The error in a label template; undefined if it is valid. */
 export function labelProblem(text: string): string | undefined {
   let segments: TemplateSegments;
   try {
@@ -22,9 +22,8 @@ export function labelProblem(text: string): string | undefined {
 }
 
 /**
- * The label of a study according to a template. Characters that XNAT does not allow are replaced with the nearest ones
- * (`Müller` becomes
- * `Muller`, `A^B` becomes `A_B`), and the label then ends in a hash of the original, so that two labels never become equal.
+ * The label of a study according to a template. Characters that XNAT does not allow are replaced with the nearest ones (`Müller`
+ * becomes `Muller`, `A^B` becomes `A_B`). A label that was changed or cut ends in a hash of the original, to stay distinct.
  */
 export function renderLabel(template: string, study: StudyTags): string {
   const original = parseTemplate(template)

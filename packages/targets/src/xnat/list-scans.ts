@@ -7,7 +7,7 @@ const resultSet = z.object({
   ResultSet: z.object({ Result: z.array(z.record(z.string(), z.unknown())) }),
 });
 
-/** A 404 that a proxy may have sent removes no confirmation: XNAT must be available, and respond so twice. */
+/** @returns undefined if XNAT responds 404 twice, and is available in between: one 404 may come from a proxy */
 export async function listScans(login: XnatLogin, where: string, signal: AbortSignal) {
   const scans = await list(login, where, signal);
   if (scans) return scans;
@@ -17,7 +17,7 @@ export async function listScans(login: XnatLogin, where: string, signal: AbortSi
   return list(login, where, signal);
 }
 
-/** Undefined when nothing exists at this address. */
+/** @returns undefined if nothing exists at this address */
 async function list(login: XnatLogin, path: string, signal: AbortSignal) {
   const answer = await login.request({ method: 'GET', path, signal });
   if (answer.status === 404) {
@@ -37,7 +37,7 @@ function rowsOf(json: unknown) {
 /**
  * The DICOM files of a scan, as URLs of their contents; undefined if it has no such resource.
  *
- * @param session - its path, in the prearchive or the archive, without `/data`
+ * @param session - path of the session, in the prearchive or the archive, without `/data`
  */
 export async function listFiles(
   login: XnatLogin,
@@ -45,7 +45,7 @@ export async function listFiles(
   scan: string | number,
   signal: AbortSignal,
 ): Promise<string[] | undefined> {
-  // A segment of dots would address another resource.
+  // A path segment of only dots would address another resource.
   const isName = (text: string | number): boolean => !/^\.*$/.test(String(text));
   if (!isName(scan)) return undefined;
   const folder = `/data${session}/scans/${encodeURIComponent(scan)}/resources/DICOM/files`;

@@ -9,11 +9,11 @@ import type { XnatLogin } from './xnat-login.ts';
 
 /** Interval of queries while XNAT builds a session. */
 const statusEveryMs = 200;
-/** The session is complete for a reviewer; with CONFLICT the archive has one that differs. */
+/** Whether the session is complete for a reviewer; with CONFLICT the archive has a different one. */
 const isReviewable = (status: string): boolean => /^(READY|_?CONFLICT|(_?QUEUED)?_?ARCHIVING)$/.test(status);
 
 /**
- * `action=build`: XNAT lists the files of a session only as it has built it last.
+ * `action=build`: builds a session, since XNAT lists its files as of the last build.
  *
  * @param source path of the session in the prearchive, without `/data`
  * @returns false if XNAT cannot build it, or does not have it
@@ -26,11 +26,11 @@ export async function buildSession(login: XnatLogin, source: string, signal: Abo
 }
 
 /**
- * `action=commit`: marks the session in the prearchive as complete, so that it is built and can be reviewed; resolves when XNAT
- * reports a status with which it can be.
+ * `action=commit`: marks the session in the prearchive as complete, so that XNAT builds it. Resolves when XNAT reports a status
+ * with which it can be reviewed.
  *
  * @param timeoutMs - how long XNAT may build it
- * @returns false if the prearchive does not have the session any more: the archive must have it then
+ * @returns false if the prearchive no longer has the session: the archive must then have it
  */
 export async function commitSession(
   login: XnatLogin,
@@ -73,8 +73,8 @@ export async function sessionStatus(
 }
 
 /**
- * Sessions of a study with a label that the prearchive of a project has, and that cannot be reviewed yet. XNAT lists the Study
- * Instance UID of a session as its `tag`: a session without it may be of another study, and is not among them.
+ * Sessions of a study with a label in the prearchive of a project that cannot be reviewed yet. XNAT lists the Study Instance UID of
+ * a session as its `tag`: a session without it may be of another study, and is omitted.
  *
  * @returns their paths, without `/data`
  */
@@ -97,7 +97,8 @@ export async function openSessions(
 /**
  * XNAT redirects to the session in the archive if the project archives automatically.
  *
- * @returns false: the session is not in the prearchive any more
+ * @returns false: the session is no longer in the prearchive
+ * @throws {DispatchError} if XNAT redirects to another address
  */
 export async function leftPrearchive(answer: HttpAnswer, what: string): Promise<false> {
   const target = answer.header('location') ?? (await answer.text(10_000));
@@ -106,7 +107,7 @@ export async function leftPrearchive(answer: HttpAnswer, what: string): Promise<
   return false;
 }
 
-/** @throws {DispatchError} if the request was rejected for a reason that is not of the session alone */
+/** @throws {DispatchError} if the session is locked, or for an error that concerns not only this session */
 async function post(login: XnatLogin, path: string, what: string, signal: AbortSignal): Promise<HttpAnswer> {
   const answer = await login.request({ method: 'POST', path: `/data${path}`, signal });
   const { status } = answer;
@@ -116,7 +117,7 @@ async function post(login: XnatLogin, path: string, what: string, signal: AbortS
   return answer;
 }
 
-/** An address, or nothing: never a page or JSON. */
+/** The address in a response, which may be empty. @throws {DispatchError} if the response is a page or JSON */
 async function readPath(answer: HttpAnswer, what: string): Promise<string> {
   const text = (await answer.text(100_000)).trim();
   if (/^[<{[]/.test(text)) throw foreignAnswer(what);

@@ -37,7 +37,7 @@ describe('destination: prearchive, against a simulated XNAT', () => {
     xnat.faults.any = (request, response) =>
       request.method === 'POST' && request.query.get('action') === action && act(response, request);
   };
-  /** A second delivery of the study, of which the ledger has what the first one has confirmed. */
+  /** A second delivery of the study, whose ledger has the confirmations of the first one. */
   const later = (first: TestDelivery<XnatTarget>, whole: FixtureStudy = study): TestDelivery<XnatTarget> => {
     const delivery = new TestDelivery(xnatHandler, whole, 'later');
     for (const [uid, outcome] of first.ledger) delivery.ledger.set(uid, outcome);
@@ -107,7 +107,7 @@ describe('destination: prearchive, against a simulated XNAT', () => {
       session().status = status;
       return Boolean(response.end(path));
     });
-    // It limits each request too: short only where the attempt waits until its end.
+    // `timeout` limits each request, too: short only where the attempt waits for its end.
     const isWaitedFor = ['RECEIVING', '_BUILDING', 'DELETING'].includes(status);
     const { error } = await delivery.attempt(config({ timeout: isWaitedFor ? '5s' : '30s' }));
     expect(error?.code).toBe(code);
@@ -208,7 +208,7 @@ describe('destination: prearchive, against a simulated XNAT', () => {
     expect(xnat.committed.length).toBe(1);
     expect(session().status).toBe('READY');
 
-    // One that can be reviewed is left alone, and one that a reviewer has taken away is not sent again.
+    // A session that can be reviewed is not changed, and one that a reviewer has removed is not sent again.
     expect((await later(first).attempt(config())).error).toBeUndefined();
     xnat.prearchive.clear();
     expect((await later(first).attempt(config())).opened).toEqual([]);

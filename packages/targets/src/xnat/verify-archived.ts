@@ -6,9 +6,9 @@ import type { XnatTarget } from './schema.ts';
 import type { XnatLogin } from './xnat-login.ts';
 
 /**
- * Checks the confirmations of earlier deliveries, of which this delivery has no session to archive: they were given for
- * the prearchive, and the earlier delivery may have failed before it archived its session. Those that the archive does not
- * list are removed, for whole series.
+ * Checks the confirmations of earlier deliveries whose sessions this delivery does not archive. They were given for the prearchive,
+ * and the earlier delivery may have failed before it archived its session. Those that the archive does not list are removed, for
+ * whole series.
  *
  * @throws {DispatchError} `verify-missing`, after removing the confirmations of missing instances
  */
@@ -24,7 +24,7 @@ export async function verifyArchived(run: DeliveryRun<XnatTarget>, login: XnatLo
 }
 
 /**
- * Whether the archive lists all of some instances.
+ * Whether the archive lists all of the given instances.
  *
  * @param more - counted elsewhere: sessions of the study that are still in the prearchive
  */

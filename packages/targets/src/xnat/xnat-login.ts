@@ -18,7 +18,7 @@ export class XnatLogin {
     await (this.#cookie ??= this.#ask(signal));
   }
 
-  /** With the cookie; when the web session has ended meanwhile, with a new one. */
+  /** Sends a request with the cookie; if XNAT has ended the web session (401), again with a new one. */
   async request(request: HttpRequest): Promise<HttpAnswer> {
     await this.begin(request.signal);
     const cookie = this.#cookie;

@@ -163,7 +163,7 @@ describe('the xnat target (against a simulated server)', () => {
     xnat.faults.any = ({ path, method }, response) => {
       if (isLost || method !== 'POST' || path !== '/data/services/archive') return false;
       isLost = true;
-      // XNAT has filed it; the answer is cut off.
+      // XNAT has archived the session; the response is cut off.
       for (const session of xnat.prearchive.values()) xnat.archive.set(session.label, session.instances);
       xnat.prearchive.clear();
       return Boolean(response.destroy());
@@ -181,7 +181,7 @@ describe('the xnat target (against a simulated server)', () => {
     xnat.faults.archive = 500;
     expect((await deliver(half, {}, earlier)).error).toMatchObject({ code: 'finalize-failed' });
     xnat.faults.archive = undefined;
-    // Discarded there by a person.
+    // A user has discarded the session in XNAT.
     xnat.prearchive.clear();
     const later = new TestDelivery(xnatHandler, study, 'later');
     for (const [uid, outcome] of earlier.ledger) later.ledger.set(uid, outcome);

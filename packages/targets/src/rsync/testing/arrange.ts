@@ -50,7 +50,7 @@ export function pathFaults(proxy: () => FaultProxy) {
   } as const;
 }
 
-/** The checks that fail alike over every transport. */
+/** Checks that fail in the same way over every transport. */
 export const commonChecks = {
   program: { arrange: () => withProgram('rsync', 'exit 127') },
   spool: { arrange: () => ({ config: { batchBytes: '900000GB' } }) },
@@ -71,7 +71,7 @@ export async function withProgram(name: string, script: string): Promise<Arrange
   };
 }
 
-/** What a contract checks in the folder of a target. */
+/** What the contract suite checks in the folder of a target. */
 export function look(path: string, spool: TempFolder): Omit<StartedTarget, 'config' | 'stop'> {
   return {
     received: (study) => receivedFiles(path, study),
