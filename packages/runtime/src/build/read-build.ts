@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import manifest from '../../package.json' with { type: 'json' };
 
-/** What runs here. */
+/** Version and build of this installation. */
 export interface Build {
   readonly version: string;
   /** The build: `DISPATCH_BUILD`, otherwise the commit of a clone; undefined if neither is known. */

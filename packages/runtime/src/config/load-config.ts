@@ -95,7 +95,9 @@ function refuseRedis(parsed: ParsedText): void {
   throw new ConfigError(parsed.title, [locate(parsed, { path: ['configuration'], message })]);
 }
 
-/** Where problems of a text that can be read are in it, in the order of its lines. */
+/**
+ * Adds line and column to the problems of a text, and sorts them by line. @throws ConfigError if the text is not YAML
+ */
 export function locateProblems(
   text: string,
   problems: readonly (Problem & { readonly file?: string | undefined })[],
@@ -154,7 +156,7 @@ async function adoptExternal(
   return { config: { ...config, targets }, problems };
 }
 
-/** The text of a configuration file. @throws ConfigError when it cannot be read, is too large, or is no UTF-8 */
+/** The text of a configuration file. @throws ConfigError when it cannot be read, is too large, or is not UTF-8 */
 export async function readText(path: string, candidate?: string): Promise<string> {
   try {
     const bytes = await readFile(candidate === undefined ? path : await candidatePath(path, candidate));
@@ -178,7 +180,7 @@ export async function readText(path: string, candidate?: string): Promise<string
 
 function textOf(bytes: Buffer, path: string): string {
   const mark = bytes.length < 2 ? 0 : bytes.readUInt16BE(0);
-  // Without its mark, too: every other byte of plain text is zero then.
+  // UTF-16 without a byte order mark is detected, too: one of its first two bytes is zero.
   const isUtf16 = mark === 0xfffe || mark === 0xfeff || bytes.subarray(0, 2).includes(0);
   if (!isUtf16 && isUtf8(bytes)) return bytes.toString('utf8').replace(/^\uFEFF/, '');
   const message = `${isUtf16 ? 'is written in UTF-16' : 'is not UTF-8'}: save it as UTF-8`;

@@ -76,7 +76,7 @@ function isAllowed(path: Path): boolean {
   );
 }
 
-/** Paths of the first two levels, which is as deep as it matters. */
+/** Paths of the first two levels; deeper ones do not matter here. */
 function leaves(raw: Plain): string[][] {
   return Object.entries(raw).flatMap(([name, value]) => {
     const inner = Object.keys(plain(value));

@@ -3,9 +3,9 @@ import { isMap, isNode, isPair, isScalar, LineCounter, type Document } from 'yam
 import { ConfigError, type LocatedProblem } from './config-error.ts';
 import { maxAliasCount, readYaml } from './read-yaml.ts';
 
-/** A text of YAML that could be read. */
+/** A text that was parsed as YAML. */
 export interface ParsedText {
-  /** Its place, for users. */
+  /** Its location, for users. */
   readonly title: string;
   readonly document: Document;
   readonly lines: LineCounter;
@@ -66,7 +66,7 @@ function withoutEmptySections(raw: unknown): unknown {
   return Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== null));
 }
 
-/** The place of a problem in the file: that of its key, or of the nearest one above that is there. */
+/** Adds line and column to a problem: those of its key, or of the nearest parent that exists in the text. */
 export function locate(
   { document, lines }: Pick<ParsedText, 'document' | 'lines'>,
   problem: { path: readonly (string | number)[]; message: string },

@@ -16,8 +16,8 @@ const othersRead = 0o004;
 const sticky = 0o1000;
 
 /**
- * Files of a configuration that every account on this host can change, itself or by putting another one in its place: the
- * configuration names programs, folders and secrets, and a handler is run.
+ * Files of a configuration that every account on this host can change or replace: the configuration names programs,
+ * folders and secrets, and external handlers are executed. Also a key of sealed secrets that every account can read.
  *
  * @param file - the configuration file, from whose folder relative names start
  * @param text - its text
@@ -41,7 +41,7 @@ export async function permissionWarnings(
   ];
 }
 
-/** `{ file: PATH }`, and handlers from outside that are files. */
+/** `{ file: PATH }`, and external handlers that are files. */
 function namedFiles(raw: unknown, config: string): NamedFile[] {
   const found: NamedFile[] = [];
   const absolute = (file: string): string => resolve(dirname(config), file);
@@ -69,7 +69,7 @@ async function openToOthers({ path, file, what }: NamedFile): Promise<Problem[] 
   }
   for (let folder = dirname(real); ; folder = dirname(folder)) {
     const mode = (await modeOf(folder)) ?? 0;
-    // In a folder such as /tmp others may add files, but replace none.
+    // In a folder such as /tmp other accounts may add files, but not replace them.
     if (mode & othersWrite && !(mode & sticky) && !(await isReadOnly(folder))) {
       const message = `${file}, ${what}, can be replaced by every account on this host, since all can write to ${folder}: chmod o-w ${folder}`;
       return [{ path, message }];

@@ -14,7 +14,7 @@ interface PlaceOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Folder that relative file names start from. */
   readonly folder: string;
-  /** Decrypts a secret that was entered in a page. @throws Error with a text for users */
+  /** Decrypts a secret that was entered in the console. @throws Error with a text for users */
   readonly unseal: (sealed: string) => Promise<string>;
   /** Paths (as JSON) of values that the schema rejects. */
   readonly isValid: (raw: unknown) => Set<string>;
@@ -28,9 +28,9 @@ interface Candidate {
 }
 
 /**
- * Resolves `${NAME}`, `{ file: PATH }` and `{ sealed: TEXT }`. A value that consists only of a reference becomes a {@link
- * Secret}; if the
- * schema requires plain text instead, the text is inserted. Inside longer text a `${NAME}` is always replaced.
+ * Resolves `${NAME}`, `{ file: PATH }` and `{ sealed: TEXT }`. A value that consists only of a reference becomes a
+ * {@link Secret}; if the schema requires plain text instead, the text is inserted. Inside longer text a `${NAME}` is
+ * always replaced.
  */
 export async function placeSecrets(
   raw: unknown,

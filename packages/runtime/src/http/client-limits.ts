@@ -6,14 +6,15 @@ const maxConnections = 500;
 const maxConnectionsOfOne = 20;
 /** From the first byte of a request to its last one. */
 const requestMs = 10_000;
-/** Requests of one address in a second that are answered; the others are refused, at the end of that second. */
+/** Requests per second of one address that are answered; further ones are rejected at the end of that second. */
 const maxAtOnce = 100;
 /** Addresses whose requests of a second are counted; those of others are answered. */
 const maxCounted = 10_000;
 
 /**
- * Limits one address at a small server without sign-in: connections, slow requests, and requests a second.
- * A new connection takes the place of the oldest one of its address: a probe gets through whoever shares its address.
+ * Limits one address at a small server without sign-in: connections, slow requests, and requests a second. A new
+ * connection takes the place of the oldest one of its address: a probe succeeds even if other clients share its
+ * address.
  */
 export class ClientLimits {
   /** By address, the oldest first. */
@@ -42,7 +43,7 @@ export class ClientLimits {
     });
   }
 
-  /** @returns whether the client gets an answer; false, a moment later, when it has asked too much */
+  /** @returns whether the request is answered; false, at the end of the second, if its address has sent too many */
   async admit(socket: Socket): Promise<boolean> {
     const address = socket.remoteAddress;
     if (address === undefined) return false;

@@ -57,7 +57,7 @@ it('lets one address take few connections and answers a second, so that the proc
   );
   await waitFor(() => sockets.filter(({ destroyed }) => destroyed).length === 40);
   const open = sockets.filter(({ destroyed }) => !destroyed);
-  // The newest ones: a probe gets through.
+  // The newest ones: a probe succeeds.
   expect(sockets.slice(40).every(({ destroyed }) => !destroyed)).toBe(true);
   for (const socket of open) socket.write('GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(400));
   // Rejected at the end of the second; requests in the next second are answered.

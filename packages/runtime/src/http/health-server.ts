@@ -8,9 +8,8 @@ import { parseListen } from './listen.ts';
 import { boundUnreadBodies } from './unread-bodies.ts';
 
 /**
- * The small server of a service that runs alone: health, readiness, metrics. It uses Node's own server: Fastify would take
- * 10 MB of
- * each dispatcher for three paths.
+ * The small server of a service that runs alone: health, readiness, metrics. It uses Node's own server: Fastify would
+ * take 10 MB of each dispatcher for three paths.
  */
 export async function startHealthServer(
   listen: string,
@@ -44,7 +43,7 @@ export async function startHealthServer(
 
 const metricsPerSecond = 10;
 
-/** Metrics take longer than all else here: more often than that, the last ones are given again. */
+/** Metrics take longer than the other responses: beyond {@link metricsPerSecond}, the last ones are repeated. */
 function withFewMetrics(answers: HealthAnswers): HealthAnswers {
   let second = 0;
   let count = 0;
@@ -65,7 +64,7 @@ function withFewMetrics(answers: HealthAnswers): HealthAnswers {
 async function serve(answers: HealthAnswers, host: string, port: number): Promise<Server> {
   const limits = new ClientLimits();
   const server = createServer((request, response) => {
-    // A process is restarted when it does not answer this one, which costs nothing.
+    // Not limited: a process that does not respond to it is restarted, and the response is cheap.
     const isLiveness = request.url === '/healthz';
     void (isLiveness ? Promise.resolve(true) : limits.admit(request.socket)).then((isAdmitted) => {
       if (isAdmitted) return respond(answers, request, response);

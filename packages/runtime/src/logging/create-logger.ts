@@ -6,7 +6,9 @@ import { currentTraceId } from '../process/attempt-trace.ts';
 
 export type { Logger } from 'pino';
 
-/** Keys whose values are never logged, at any place in the facts of a log line: secrets and patient data. */
+/**
+ * Keys whose values are never logged, in the first three levels of the facts of a log line: secrets and patient data.
+ */
 const hiddenKeys = [
   'password',
   'passphrase',
@@ -34,8 +36,8 @@ export interface LoggingOptions {
 }
 
 /**
- * The log of a service. Text is static, facts are fields. `study`, `delivery` and `target` are the fields to follow one
- * study by through all services.
+ * The log of a service. Text is static, facts are fields. To follow a study through all services, use the fields
+ * `study` (Study Instance UID), `orthancStudy`, `delivery` and `target`.
  */
 export function createLogger(service: string, options: LoggingOptions): Logger {
   const settings: LoggerOptions = {
@@ -53,9 +55,9 @@ export function createLogger(service: string, options: LoggingOptions): Logger {
   if (options.file !== undefined) return pino(settings, pino.destination({ dest: options.file, sync: true }));
   const isPretty = options.format === 'pretty' || (options.format === 'auto' && process.stdout.isTTY);
   if (!isPretty) return pino(settings);
-  // Loaded only if the output is a terminal: services write JSON.
   // Text of peers and files is escaped for the terminal; JSON lines contain it unchanged.
   settings.formatters = { ...settings.formatters, log: printableFacts };
+  // Loaded only for readable output: services write JSON.
   const pretty = createRequire(import.meta.url)('pino-pretty') as typeof PinoPretty;
   return pino(
     settings,
@@ -67,7 +69,7 @@ function printableFacts(facts: Record<string, unknown>): Record<string, unknown>
   return Object.fromEntries(Object.entries(facts).map(([name, value]) => [name, printableFact(value)]));
 }
 
-/** Errors are for their serializer. */
+/** Objects that are not plain, such as errors, are left to their serializers. */
 function printableFact(value: unknown): unknown {
   if (typeof value === 'string') return printable(value);
   if (Array.isArray(value)) return value.map((one) => printableFact(one));

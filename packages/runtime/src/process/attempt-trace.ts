@@ -38,7 +38,7 @@ export function traceAttempt(attributes: Readonly<Record<string, string | number
   };
 }
 
-/** Of the current trace, if there is one. */
+/** The id of the current trace; undefined if there is none. */
 export function currentTraceId(): string | undefined {
   return api?.trace.getActiveSpan()?.spanContext().traceId;
 }

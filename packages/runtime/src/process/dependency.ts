@@ -1,6 +1,6 @@
 import type { Config } from '@dicom-dispatch/core';
 
-/** Something a service needs, and whether it is there now. */
+/** Something that a service needs, and whether it is available now. */
 export interface DependencyState {
   readonly name: string;
   readonly ok: boolean;
@@ -21,7 +21,7 @@ export interface PublicFinding {
 /** A running service, as seen by its process. */
 export interface RunningService {
   readonly name: string;
-  /** What `/readyz` reports: the service can do its work when all that it needs are ok. */
+  /** Reported by `/readyz`: the service can work if all with `isNeeded` are ok. */
   dependencies(): Promise<readonly DependencyState[]>;
   /**
    * Applies another checked configuration; running work continues with the former one. Changes everything or nothing.
@@ -29,7 +29,7 @@ export interface RunningService {
    * @throws if it cannot be applied; the former configuration is then still in use
    */
   reload?(config: Config): Promise<void> | void;
-  /** The configuration was read again, and is the same. */
+  /** Called if the configuration was read again and is unchanged, e.g. to reset limits that operators have set. */
   reread?(): Promise<void> | void;
   /** Stops accepting work, brings running work to a safe point, releases everything. */
   stop(): Promise<void>;

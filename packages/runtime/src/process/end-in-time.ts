@@ -4,9 +4,8 @@ import type { Logger } from '../logging/create-logger.ts';
 export const partEndMs = 5_000;
 
 /**
- * Ends parts of a service, in parallel. Parts that have not ended within `withinMs`, or fail to
- * end, are left behind and named in the log. A stopping service must not wait for something that no longer responds: Redis,
- * a source, a
+ * Ends parts of a service, in parallel. Parts that have not ended within `withinMs`, or fail to end, are left behind
+ * and named in the log. A stopping service must not wait for something that no longer responds: Redis, a source, a
  * target.
  *
  * @returns the names of those that were left behind
@@ -28,7 +27,7 @@ async function endOne(log: Logger, part: string, end: () => unknown, withinMs: n
   try {
     const ended = (async () => void (await end()))();
     if ((await Promise.race([ended, late])) !== 'late') return undefined;
-    // Its later end is ignored.
+    // A later error is ignored.
     ended.catch(() => {});
     log.warn({ what: part, withinMs }, 'this part did not stop in time and was abandoned');
   } catch (error) {

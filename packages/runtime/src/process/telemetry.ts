@@ -29,7 +29,10 @@ export interface RunningTelemetry {
   stop(): Promise<void>;
 }
 
-/** Locks, polling for the next job and similar would be most of all spans, and are not related to a study. */
+/**
+ * Omits spans of BullMQ for locks, polling for the next job and similar: they would be most of all spans, and are not
+ * related to a study.
+ */
 function withoutHousekeeping(to: SpanProcessor, internal: SpanKind): SpanProcessor {
   return {
     onStart: (span, context) => to.onStart(span, context),
@@ -42,11 +45,9 @@ function withoutHousekeeping(to: SpanProcessor, internal: SpanKind): SpanProcess
 }
 
 /**
- * Sends traces to `OTEL_EXPORTER_OTLP_ENDPOINT` (OTLP over HTTP): a study can be followed from the router
- * that enqueued it to the attempts of its deliveries and their stages. Spans contain names of queues and targets, ids of
- * jobs and
- * codes of errors, but no patient data.
- * Without this variable nothing is loaded.
+ * Sends traces by OTLP over HTTP, if {@link isTraced}: a study can be followed from the router that enqueued it to the
+ * attempts of its deliveries and their stages. Spans contain names of queues and targets, ids of jobs and codes of
+ * errors, but no patient data. If traces are disabled, nothing is loaded.
  */
 export async function startTelemetry(
   service: string,

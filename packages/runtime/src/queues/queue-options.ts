@@ -19,7 +19,7 @@ export function workerOptions(redis: Redis, prefix: string, concurrency: number,
     autorun: false,
     lockDuration: lockTimeMs,
     stalledInterval: Math.ceil(lockTimeMs / 3),
-    // BullMQ decides nothing about a job: deaths of workers and attempts are counted in the records.
+    // BullMQ decides nothing about a job: attempts and crashes of workers are counted in the records.
     maxStalledCount: 1_000_000_000,
     settings: { backoffStrategy: () => unexpectedMs },
     // While it waits for a rate limit BullMQ may hold a job of another slot, without renewing its lock.
@@ -27,7 +27,7 @@ export function workerOptions(redis: Redis, prefix: string, concurrency: number,
   };
 }
 
-/** After what no processor should throw. */
+/** Delay after an error that no processor should throw. */
 const unexpectedMs = 5_000;
 
 function traced(): Pick<QueueOptions, 'telemetry'> {
@@ -43,7 +43,7 @@ export const keepJobs = {
   removeOnFail: false,
 } as const satisfies JobsOptions;
 
-/** Less than that of any priority of a study: "send first" of an operator precedes all others. */
+/** A lower number than that of any priority of a study: "send first" of an operator precedes all others. */
 export const firstJobPriority = 1;
 
 /** BullMQ's priorities: 1 is first. */

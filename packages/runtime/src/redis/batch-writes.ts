@@ -2,15 +2,14 @@ import { Cluster, type Redis } from 'ioredis';
 
 /**
  * Commands issued in one iteration of the event loop are sent to Redis in one write, in their order: a write for each
- * command costs more
- * than most commands do.
+ * command costs more than most commands do.
  */
 export function batchWrites(redis: Redis): void {
   if (redis instanceof Cluster) {
     (redis as Cluster).on('+node', (member: Redis) => batchWrites(member));
     return;
   }
-  // Each time it connects it has another stream.
+  // Each connection has a new stream.
   redis.on('connect', () => corkUntilNextTick(redis.stream));
 }
 

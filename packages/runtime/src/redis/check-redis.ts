@@ -37,7 +37,7 @@ const needed = [
   'UNLINK',
 ];
 
-/** `rename-command` of redis.conf takes commands away. Where an ACL forbids COMMAND nothing is known. */
+/** Commands that `rename-command` of redis.conf has removed. If an ACL forbids COMMAND, none are reported. */
 async function missingCommands(redis: Redis): Promise<RedisFinding[]> {
   const found = (await redis.call('COMMAND', 'INFO', ...needed).catch(() => undefined)) as unknown[] | undefined;
   const missing = needed.filter((_, at) => found?.[at] === null);

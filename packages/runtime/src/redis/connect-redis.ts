@@ -6,9 +6,8 @@ import { addressOf, redisOptions, type RedisWait, type RedisPlace } from './redi
 export type { Redis } from 'ioredis';
 
 /**
- * A connection that waits for Redis without a time limit: commands are queued while it is unavailable, and every service
- * continues
- * afterwards. One line reports that it is unavailable, and one that it is available again.
+ * A connection that waits for Redis without a time limit: commands are queued while it is unavailable, and every
+ * service continues afterwards. One line reports that it is unavailable, and one that it is available again.
  *
  * @throws RedisPlaceError if a file of its TLS section cannot be used
  */
@@ -55,8 +54,8 @@ export async function openRedis(place: RedisPlace, name: string, withinMs: numbe
 }
 
 /**
- * A Cluster is used as one Redis: all our keys are in one slot, and commands, pipelines, transactions, scripts, channels
- * and duplicates of ioredis' Cluster do what those of its Redis do.
+ * A Cluster is used as one Redis: all our keys are in one slot, and commands, pipelines, transactions, scripts,
+ * channels and duplicates of ioredis' Cluster work like those of its Redis.
  */
 function create(place: RedisPlace, connectionName: string, wait: RedisWait): Redis {
   const plan = redisOptions(place, connectionName, wait);
@@ -88,7 +87,7 @@ function reasonOf(error: NodeJS.ErrnoException & { readonly lastNodeError?: Node
 
 /** Responses of a Redis that rejects the login, with remedies. */
 const refusals: readonly (readonly [RegExp, string])[] = [
-  // OpenSSL's names for it differ between versions; the remedy is one.
+  // The name differs between versions of OpenSSL; the remedy is the same.
   [/CERTIFICATE_REQ/, 'it asks for a client certificate: set redis.tls.cert and redis.tls.key'],
   [/^WRONGPASS/, 'it refuses the user or the password: correct redis.username and redis.password'],
   [/^NOAUTH/, 'it asks for a password: set redis.password'],

@@ -19,9 +19,12 @@ export class EmbeddedRedisError extends Error {
 const programs = ['redis-server', 'valkey-server'] as const;
 
 export interface EmbeddedRedisTimeouts {
-  /** How long a running one may take to respond: while it loads its file it responds with this state. Default 10 000. */
+  /**
+   * How long one that already runs may take to respond; while it loads its file, it responds that it is loading.
+   * Default 10,000.
+   */
   readonly answerWithinMs?: number;
-  /** How long it may take to write its data to disk, before it is killed. Default 10 000. */
+  /** How long it may take to write its data to disk, before it is killed. Default 10,000. */
   readonly endWithinMs?: number;
 }
 
@@ -72,7 +75,7 @@ export async function startEmbeddedRedis(
   }
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const url = `unix://${socket}`;
-  // Two with the same files would damage them: one left behind by a killed process of ours is used.
+  // Two instances with the same files would damage them: one that a killed process of ours left behind is used.
   if ((await untilKnown(socket, timeouts.answerWithinMs ?? answerWithinMs, signal)) === 'answers')
     return { url, stop: () => stopIfAlone(socket) };
   // prettier-ignore
@@ -122,10 +125,12 @@ async function endProcess(child: ChildProcess, withinMs: number): Promise<void> 
   throw new EmbeddedRedisError(`Redis did not end within ${withinMs / 1_000} s and was killed`);
 }
 
-/** State of a socket: `absent`, nothing listens; `loading`, it loads its file; `silent`, it only accepts connections. */
+/**
+ * State of a socket: `absent`, nothing listens; `loading`, it rejects commands; `silent`, it only accepts connections.
+ */
 type Seen = 'absent' | 'loading' | 'silent' | 'answers';
 
-/** Queries without a client: only the first word of the response matters. */
+/** Sends PING without a client library: only the first character of the response matters. */
 function look(socket: string, withinMs: number): Promise<Seen> {
   return new Promise((resolve) => {
     const connection = connect(socket);
@@ -146,7 +151,7 @@ function look(socket: string, withinMs: number): Promise<Seen> {
   });
 }
 
-/** @throws EmbeddedRedisError when one runs that does not answer */
+/** @throws EmbeddedRedisError if one runs that does not respond */
 async function untilKnown(socket: string, withinMs: number, signal: AbortSignal): Promise<'absent' | 'answers'> {
   for (;;) {
     const seen = await Promise.race([look(socket, withinMs), aborted(signal)]);
@@ -204,7 +209,7 @@ async function untilReady(
   output: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  // While it loads a large append-only file, Redis answers LOADING: this has no time limit.
+  // While it loads a large append-only file, Redis responds LOADING: this has no time limit.
   while ((await Promise.race([look(socket, answerWithinMs), aborted(signal)])) !== 'answers') {
     if (child.exitCode !== null || child.signalCode !== null) {
       throw new EmbeddedRedisError(

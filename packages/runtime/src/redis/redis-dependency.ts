@@ -3,7 +3,7 @@ import type { DependencyState } from '../process/dependency.ts';
 
 const answerWithinMs = 1_000;
 
-/** Whether Redis answers now. */
+/** Whether Redis responds within a second. */
 export async function redisDependency(redis: Redis): Promise<DependencyState> {
   if (redis.status !== 'ready') return { name: 'redis', ok: false, detail: `not connected (${redis.status})` };
   const late = new Promise<string>((done) => setTimeout(() => done('no answer within 1 s'), answerWithinMs).unref());

@@ -9,7 +9,7 @@ export class RedisPlaceError extends Error {
   override readonly name = 'RedisPlaceError';
 }
 
-/** How a connection behaves while Redis is away. */
+/** How a connection behaves while Redis is unavailable. */
 export type RedisWait = 'waits' | 'fails';
 
 const portLimit = 65_536;
@@ -28,9 +28,9 @@ export interface ClusterPlan {
 }
 
 /**
- * What ioredis is given for a place.
+ * Options of ioredis for an address.
  *
- * @throws RedisPlaceError naming the field: a file that cannot be read, no place at all
+ * @throws RedisPlaceError with the name of the field, if a file cannot be read, or no address is set
  */
 export function redisOptions(place: RedisPlace, connectionName: string, wait: RedisWait): ServerPlan | ClusterPlan {
   const redis = typeof place === 'string' ? { url: place } : place;
@@ -63,7 +63,7 @@ export function redisOptions(place: RedisPlace, connectionName: string, wait: Re
         retryDelayOnClusterDown: 200,
         retryDelayOnTryAgain: 200,
         slotsRefreshTimeout: 5_000,
-        // The names in certificates, not the addresses that the members announce.
+        // Host names are not resolved here: certificates contain names.
         ...(tls && { dnsLookup: (host, callback) => callback(null, host) }),
       },
     };
@@ -99,7 +99,7 @@ export function redisOptions(place: RedisPlace, connectionName: string, wait: Re
 
 const socketScheme = 'unix://';
 
-/** The file of a Unix socket, as it is named. */
+/** The path of a Unix socket, unchanged. */
 function socketPath(url: string): string | undefined {
   return url.startsWith(socketScheme) ? url.slice(socketScheme.length) : undefined;
 }
@@ -140,7 +140,7 @@ function tlsFiles(tls: NonNullable<RedisConfig['tls']>): NonNullable<RedisOption
   };
 }
 
-/** Read once, when the process starts: connections are created where nothing can be awaited. */
+/** Reads a PEM file, synchronously: connections are created where nothing can be awaited. */
 function pem(field: string, path: string): string {
   let text: string;
   try {

@@ -8,8 +8,8 @@ const maxPauseMs = 600_000;
 const answerWithinMs = 3_000;
 
 /**
- * Logs why a Redis that answers cannot be used: it is a replica, or loads its data. First after 10 s, then at growing
- * intervals, until `signal` aborts. A Redis that does not answer is logged by its connection.
+ * Logs why a Redis that responds cannot be used: it is a replica, or loads its data. First after 10 s, then at growing
+ * intervals, until `signal` aborts. A Redis that does not respond is logged by its connection.
  */
 export async function reportUnusable(
   redis: Redis,

@@ -3,9 +3,8 @@ import type { Logger } from '../logging/create-logger.ts';
 import type { RunningService } from '../process/dependency.ts';
 
 /**
- * Applies a configuration in all services of a process, or in none: if one cannot apply it, those before it get the former
- * one
- * back.
+ * Applies a configuration in all services of a process, or in none: if one cannot apply it, this one and those before
+ * it get the former one back.
  *
  * @throws the error of the service that could not apply it
  */

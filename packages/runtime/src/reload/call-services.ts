@@ -6,21 +6,23 @@ import type { Redis } from '../redis/connect-redis.ts';
 import { reloadAnswer, reloadKeys, type ReloadAnswer, type ReloadCall } from './reload-messages.ts';
 
 const pollMs = 50;
-/** On a Redis Cluster whose members do not count: the shortest wait, for processes that have no heartbeat yet. */
+/**
+ * Minimum wait if the members of a Redis Cluster do not count the listeners: for processes that have no heartbeat yet.
+ */
 const clusterMs = 1_000;
 /** A process without a heartbeat for this time has ended. */
 const beatMs = 20_000;
-/** How long the members of a Redis Cluster may take to count. */
+/** How long the members of a Redis Cluster may take to count the listeners. */
 const defaultCountMs = 2_000;
 
 export interface ServiceAnswers {
   readonly answers: readonly ReloadAnswer[];
-  /** Processes that were called and did not answer in time. */
+  /** Processes that were called and did not respond in time. */
   readonly missing: number;
 }
 
 /**
- * Calls all processes over Redis and waits for their answers.
+ * Calls all processes over Redis and waits for their responses.
  *
  * @param withinMs - longest wait
  * @param countWithinMs - how long the members of a Redis Cluster may take to count the listeners
@@ -35,7 +37,7 @@ export async function callServices(
   const keys = reloadKeys(prefix);
   let called = await redis.publish(keys.channel, JSON.stringify(call));
   const until = Date.now() + withinMs;
-  // A member of a Cluster counts only its own.
+  // A member of a Cluster counts only its own subscribers.
   const listening = redis.isCluster ? await countListeners(redis, keys.channel, countWithinMs) : called;
   if (listening !== undefined) called = Math.max(called, listening);
   const isUncounted = listening === undefined;
@@ -43,7 +45,7 @@ export async function callServices(
   const now = isUncounted ? await redisNow(redis, prefix) : 0;
   for (;;) {
     const texts = Object.values(await redis.hgetall(keys.answers(call)));
-    // One that is suspended meanwhile loses its heartbeat, and is still missing.
+    // A process that is suspended meanwhile loses its heartbeat, and is still counted as missing.
     if (isUncounted) called = Math.max(called, (await readProcesses(redis, prefix, now)).length);
     if ((texts.length >= called && Date.now() >= soonest) || Date.now() >= until) {
       const answers = texts.map((text) => reloadAnswer.parse(JSON.parse(text)));
@@ -54,7 +56,7 @@ export async function callServices(
   }
 }
 
-/** How many connections listen to a channel, on all members of a Redis Cluster; undefined if one does not answer. */
+/** How many connections listen to a channel, on all members of a Redis Cluster; undefined if one does not respond. */
 async function countListeners(redis: Redis, channel: string, countWithinMs: number): Promise<number | undefined> {
   const members = (redis as unknown as Cluster).nodes('all');
   try {
@@ -79,12 +81,12 @@ export async function readProcesses(redis: Redis, prefix: string, now: number): 
   return texts.filter((text) => text !== null);
 }
 
-/** No process applies what it has checked under this id. */
+/** Makes all processes discard what they have checked under this id. */
 export async function forgetCall(redis: Redis, prefix: string, id: string): Promise<void> {
   await redis.publish(reloadKeys(prefix).channel, JSON.stringify({ id, step: 'forget' } satisfies ReloadCall));
 }
 
-/** Every process applies what it has checked under this id; one that missed the message reads its file again. */
+/** Makes all processes apply what they have checked under this id; one that missed the message reads its file again. */
 export async function applyCall(redis: Redis, prefix: string, id: string, withinMs: number): Promise<ServiceAnswers> {
   await redis.incr(reloadKeys(prefix).count);
   return callServices(redis, prefix, { id, step: 'apply' }, withinMs);

@@ -12,7 +12,7 @@ import { keepConfiguration } from './keep-configuration.ts';
 
 const targetSchemas = [z.strictObject({ type: z.literal('dummy'), ...targetOptions })] as unknown as TargetSchema[];
 
-/** A keeper of a file with one service, and what it notes of its process. */
+/** A keeper of a file with one service, and what it notes about its process. */
 async function startKeeper(compareMs?: number) {
   const stack = new AsyncDisposableStack();
   const server = stack.use(await startRedis({ appendonly: false }));

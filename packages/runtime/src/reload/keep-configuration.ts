@@ -24,11 +24,14 @@ export interface KeeperOptions {
   readonly redis: Redis;
   readonly log: Logger;
   /**
-   * Reports when Redis has lost data; required if the configuration is stored there. Gets whether the newest configuration
-   * was refused.
+   * Reports when Redis has lost data; required if the configuration is stored there. It also receives whether the
+   * newest configuration was refused.
    */
   readonly watch?: Pick<RedisWatch, 'listen' | 'note'> | undefined;
-  /** How long a checked candidate waits for the message to apply it; then the file decides. Default a minute. */
+  /**
+   * How long a checked candidate waits for the message to apply it; then the configuration is read again. Default a
+   * minute.
+   */
   readonly givenUpMs?: number;
   /** Interval for comparing the file with the configuration in use. Default a minute. */
   readonly compareMs?: number;
@@ -59,7 +62,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
   const file = store.path;
   let current = options.config;
   let watched: { stop(): void } | undefined;
-  // Sequentially: the applied one was compared with the one in use.
+  // One at a time: each step compares a configuration with the one in use.
   let last: Promise<unknown> = Promise.resolve();
   const serially = <T>(act: () => Promise<T>): Promise<T> => {
     const result = last.then(act, act);
@@ -85,7 +88,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
   const lookAgain = (): void => void serially(catchUp);
   const unlisten = store.current.kind === 'redis' && options.watch?.listen({ lost: lookAgain, recovered: lookAgain });
   watch();
-  // In Redis, whoever changes it notifies all processes.
+  // Not in Redis: there, each change is announced to all processes.
   const comparing =
     store.current.kind === 'file'
       ? setInterval(() => void serially(compare), options.compareMs ?? compareMs).unref()
@@ -130,7 +133,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     const next = await read(candidate ? id : undefined);
     // A refused candidate does not become the configuration.
     if (Array.isArray(next)) return candidate ? refused(next) : refusedNewest(next);
-    // The caller crashed in between, before or after the candidate became the file: the file shows which.
+    // If the caller has crashed, before or after the candidate became the configuration, reading it shows which.
     const givenUp = setTimeout(() => {
       take(id);
       if (candidate) void serially(() => reload('a change whose end was not announced'));
@@ -152,7 +155,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     return found?.config;
   }
 
-  /** Nothing depends on it: a folder that cannot be written has no versions. */
+  /** Records the version in use. Nothing depends on this: an error is only logged. */
   async function noteVersion(reason: string): Promise<void> {
     // In Redis the step that creates a version also records it.
     if (store.current.remember) return remember();
@@ -165,7 +168,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     }
   }
 
-  /** Comments, too, are part of a version: it is recorded even if nothing else has changed. */
+  /** Stores a copy of the current version, even if only comments have changed. */
   async function remember(): Promise<void> {
     await store.current.remember?.().catch((error: unknown) => {
       log.warn({ err: error }, 'no copy of the configuration can be stored on this host');
@@ -218,7 +221,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     }
   }
 
-  /** A reload does not fail because they cannot be read: each delivery checks again. */
+  /** Targets that have moved. A reload does not fail if they cannot be read: each delivery checks again. */
   async function notesOn(next: Config): Promise<string[]> {
     return movedTargets(redis, next).catch(() => []);
   }
@@ -227,7 +230,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     return fingerprint(next) === fingerprint(current);
   }
 
-  /** The configuration itself, not a candidate. */
+  /** Notes that the configuration itself, not a candidate, is refused. */
   function refusedNewest(reasons: readonly string[]): ReloadAnswer {
     noteRefusal(true);
     return refused(reasons);

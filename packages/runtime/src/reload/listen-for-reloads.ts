@@ -14,9 +14,10 @@ export interface ReloadSteps {
 const keepAnswersSeconds = 600;
 
 /**
- * Answers reload messages over Redis, and detects those sent during an outage.
+ * Responds to reload messages over Redis, and detects those sent during an outage.
  *
- * @param isInRedis - whether the configuration itself is there: another Redis may have another one
+ * @param givenUpMs - after this time, a change that was being applied has ended
+ * @param isInRedis - whether the configuration is in Redis: then it is read again after each reconnection
  */
 export function listenForReloads(
   redis: Redis,

@@ -11,7 +11,7 @@ export interface ReloadResult {
    * - `silent`: none has responded
    */
   readonly outcome: 'applied' | 'refused' | 'partial' | 'silent';
-  /** Processes that were called and did not answer in time. */
+  /** Processes that were called and did not respond in time. */
   readonly missing: number;
   readonly answers: readonly ReloadAnswer[];
 }
@@ -19,7 +19,7 @@ export interface ReloadResult {
 /**
  * Makes all services load their configuration again: all check it first, and it is applied only if it is valid for all.
  *
- * @param withinMs - longest wait for the answers of one step
+ * @param withinMs - longest wait for the responses of one step
  */
 export async function reloadEverywhere(redis: Redis, prefix: string, withinMs = 15_000): Promise<ReloadResult> {
   const id = randomBytes(8).toString('hex');

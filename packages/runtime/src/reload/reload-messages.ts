@@ -13,7 +13,7 @@ export const reloadCall = z.object({
 });
 export type ReloadCall = z.infer<typeof reloadCall>;
 
-/** What became of it in one process. */
+/** The result of a call in one process. */
 export const reloadAnswer = z.object({
   process: z.string().describe('host and process id'),
   services: z.array(z.string()),

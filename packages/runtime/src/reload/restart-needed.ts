@@ -1,6 +1,9 @@
 import { fingerprint, type Config } from '@dicom-dispatch/core';
 
-/** Options that a process cannot change while it runs: with another Redis or prefix its work would be elsewhere. */
+/**
+ * Why a running process cannot use another configuration; empty if it can. With another Redis or prefix it would have
+ * other data.
+ */
 export function refusedChanges(before: Config, after: Config): string[] {
   if (before.configuration !== after.configuration)
     return ['configuration: cannot be changed while the services run: leave it as it was, or restart all of them'];
@@ -9,7 +12,7 @@ export function refusedChanges(before: Config, after: Config): string[] {
     : ['redis: cannot be changed while the services run: leave it as it was, or restart all of them'];
 }
 
-/** Settings that were changed, and that count from the next start on. */
+/** Changed options that take effect at the next start. */
 export function restartNeeded(before: Config, after: Config): string[] {
   const parts = (config: Config): Readonly<Record<string, unknown>> => ({
     'console.listen': config.console.listen,

@@ -160,7 +160,7 @@ describe('a change of the configuration', () => {
     await redis.zadd(keys.processes, now(), 'one', now(), 'ended');
     await redis.set(keys.process('one'), JSON.stringify({ services: ['router'], host: 'host', pid: 2 }));
     expect(await change()).toMatchObject({ outcome: 'refused', silent: ['router (host-2)'] });
-    // A member of a Cluster that does not answer counts no subscribers: processes with a heartbeat are waited for.
+    // A member of a Cluster that does not respond counts no subscribers: processes with a heartbeat are waited for.
     const silent = { pubsub: () => Promise.reject(new Error('down')) };
     const cluster = Object.assign(new Redis(server.url), { isCluster: true, nodes: () => [silent] });
     const called = await callServices(cluster as never, prefix, { id: 'call', step: 'check' }, 10);

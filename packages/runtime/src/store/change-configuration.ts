@@ -30,7 +30,7 @@ export interface ConfigChangeResult {
   readonly answers: readonly ReloadAnswer[];
   /** Running processes that have not responded, as text: `dispatcher (host-4711)`. */
   readonly silent: readonly string[];
-  /** Of the version that is in use afterwards, when it was applied; absent when it could not be noted. */
+  /** Number of the new version if it is in use afterwards; undefined if it could not be recorded. */
   readonly version?: number | undefined;
   /** Errors meanwhile, as text. */
   readonly reasons?: readonly string[];
@@ -41,7 +41,7 @@ interface Where {
   readonly prefix: string;
   readonly current: CurrentConfig;
   readonly versions: VersionStore;
-  /** Longest wait for the answers of one step. */
+  /** Longest wait for the responses of one step. */
   readonly withinMs?: number;
 }
 
@@ -49,10 +49,10 @@ const lockMs = 60_000;
 const releaseScript = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`;
 
 /**
- * Changes the configuration of all services, or of none. Every process checks the new text first, from a candidate beside
- * the
- * text to be replaced; if all can use it, the text is replaced in one step, and the processes apply it. A process
- * that crashes meanwhile reads the configuration when it starts: the former text before that step, the new one after it.
+ * Changes the configuration of all services, or of none. Every process checks the new text first, from a candidate
+ * beside the text to be replaced; if all can use it, the text is replaced in one step, and the processes apply it. A
+ * process that crashes meanwhile reads the configuration when it starts: the former text before that step, the new one
+ * after it.
  *
  * @throws the error of the file system if the file or its folder cannot be written
  */
@@ -105,7 +105,7 @@ async function applyCommitted(
   { id, former, ready }: { readonly id: string; readonly former: string; readonly ready: readonly ReloadAnswer[] },
 ): Promise<ConfigChangeResult> {
   const { redis, prefix, withinMs = 15_000 } = where;
-  // Before it is applied: each process records what it applies, unless it is recorded.
+  // Recorded before it is applied: each process records what it applies, unless it is recorded already.
   const { version, reasons } = await noteVersion(where, change);
   try {
     const running = await runningProcesses(redis, prefix);

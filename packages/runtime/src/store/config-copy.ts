@@ -18,9 +18,8 @@ interface CopyPlace {
 }
 
 /**
- * The last version of the configuration in Redis that this host used, on its disk: it starts with this version while Redis
- * does not
- * respond, and restores it into a Redis that has lost it.
+ * The last version of the configuration in Redis that this host used, on its disk: it starts with this version while
+ * Redis does not respond, and restores it into a Redis that has lost it.
  */
 export class ConfigCopy {
   readonly path: string;
@@ -69,7 +68,7 @@ export class ConfigCopy {
     await rename(temporary, this.path);
   }
 
-  /** Logs that it was put back. */
+  /** Logs that a version was restored in Redis. */
   putBack(version: RedisVersion, found: RedisVersion | undefined): void {
     this.#place.log.warn(
       { version: version.number, found: found?.number, of: new Date(version.at).toISOString() },
@@ -77,7 +76,7 @@ export class ConfigCopy {
     );
   }
 
-  /** Logs that Redis rejects it: this process uses it nevertheless. */
+  /** Logs that Redis rejected a version: this process uses it nevertheless. */
   notPutBack(version: RedisVersion, error: unknown): void {
     this.#place.log.error(
       { version: version.number, of: new Date(version.at).toISOString(), err: error },

@@ -55,7 +55,7 @@ export class ConfigFile implements CurrentConfig {
     }
   }
 
-  /** Of a killed console. Changes are made one at a time. */
+  /** Removes the files that a killed console left behind. Changes are made one at a time, so none is in use. */
   async #removeLeftOvers(): Promise<void> {
     const path = await realpath(this.path);
     const isLeft = (name: string): boolean =>
@@ -93,7 +93,7 @@ export class ConfigFile implements CurrentConfig {
   }
 }
 
-/** Next to the file, also where its name is a link: only so can it replace the file in one step. */
+/** Beside the file itself, even if its name is a link: within a folder, one rename replaces the file. */
 export async function candidatePath(file: string, id: string): Promise<string> {
   return `${await realpath(file)}.${id}.candidate`;
 }
@@ -107,6 +107,6 @@ async function syncFolder(path: string): Promise<void> {
     await using folder = await open(path, 'r');
     await folder.sync();
   } catch {
-    // Not every file system has it.
+    // Not every file system supports it.
   }
 }

@@ -31,14 +31,17 @@ export interface ConfigurationStore {
    * it. @throws ConfigError
    */
   own(): Promise<Config>;
-  /** The configuration that this host was on last, where Redis does not answer now. */
+  /**
+   * The configuration that this host used last, for a start while Redis does not respond; undefined without a copy.
+   * @throws ConfigError
+   */
   loadCopy(): Promise<Config | undefined>;
   close(): void;
 }
 
 export type StoreOptions = Omit<LoadOptions, 'candidate' | 'local'>;
 
-/** @param path - of the configuration file */
+/** The store of a configuration in a file. @param file - its path */
 export function openFileStore(file: string, options: StoreOptions): ConfigurationStore {
   const path = resolve(file);
   return {

@@ -20,7 +20,7 @@ export interface ChangeNote {
 /** Location of the configuration that all services use: a file, or Redis. It is always replaced completely. */
 export interface CurrentConfig {
   readonly kind: 'file' | 'redis';
-  /** The path of the file, or where in Redis it is; for people. */
+  /** The path of the file, or the name of the configuration in Redis; for users. */
   readonly title: string;
   /** Its name in patches. */
   readonly fileName: string;
@@ -46,7 +46,7 @@ export interface CurrentConfig {
   remember?(): Promise<void>;
 }
 
-/** A configuration as it was in use from a time on. */
+/** A version of the configuration, in use from a time on. */
 export interface ConfigVersion extends ChangeNote, ConfigText {
   readonly number: number;
   /** ms since 1970 */

@@ -36,10 +36,9 @@ export type ConfigEdit =
   | { readonly kind: 'move'; readonly path: ConfigPath; readonly to: number };
 
 /**
- * Applies edits to the text of a YAML file. Unaffected lines are unchanged, byte for byte; comments,
- * order, anchors and merge keys are preserved. An alias whose anchor is edited gets its former value: an edit changes
- * nothing
- * elsewhere. A merge key (`<<`) is expanded if an edit removes a part of its content.
+ * Applies edits to the text of a YAML file. Unaffected lines are unchanged, byte for byte; comments, order, anchors and
+ * merge keys are preserved. An alias whose anchor is edited gets its former value: an edit changes nothing elsewhere. A
+ * merge key (`<<`) is expanded if an edit removes a part of its content.
  *
  * @throws Error for invalid YAML, or a path into a value that is neither map nor list
  */
@@ -163,7 +162,7 @@ function editDocument(document: Document<ParsedNode>, edit: ConfigEdit): void {
   const old = document.getIn(path, true);
   const fresh = isNode(old) ? put(document, old, edit.value) : document.createNode(edit.value);
   if (fresh === old) return;
-  // Sections of which everything is commented out are null.
+  // Sections with only comments are null: they become maps.
   for (let length = 1; length < path.length; length += 1) {
     const above = document.getIn(path.slice(0, length), true);
     if (above === undefined || isCollection(above)) continue;
@@ -172,7 +171,10 @@ function editDocument(document: Document<ParsedNode>, edit: ConfigEdit): void {
   document.setIn(path, fresh);
 }
 
-/** The comment before the first element of a list belongs to the list as it is read: here it is the element's. */
+/**
+ * The YAML library assigns the comment before the first element to the list: here it becomes the comment of this
+ * element.
+ */
 function moveInList(document: Document<ParsedNode>, path: ConfigPath, to: number): void {
   const list = document.getIn(path.slice(0, -1), true);
   if (!isSeq(list)) throw new Error(`${path.join('.')}: its parent is no list`);

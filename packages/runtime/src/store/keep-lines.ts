@@ -6,7 +6,7 @@ interface Chunk {
   readonly formed: readonly string[];
 }
 
-/** Of an edit: inserted lines before a line of the former text, and whether that line is kept. */
+/** What an edit does to a line of the former text: lines inserted before it, and whether it is kept. */
 interface LineEdit {
   readonly added: string[];
   stays: boolean;
@@ -55,7 +55,10 @@ export function keepLines(own: string, before: string, after: string): string {
   }
 }
 
-/** Lines that an edit removes, as they are in the file, by how the library writes them: one that is added again was moved. */
+/**
+ * Lines that an edit removes, as in the file, by their form as the library writes them: one that is added again was
+ * moved.
+ */
 function removedLines(chunks: readonly Chunk[], edits: readonly LineEdit[]): Map<string, string[]> {
   const removed = new Map<string, string[]>();
   let at = 0;

@@ -48,11 +48,11 @@ afterAll(async () => {
 
 interface HostOptions {
   readonly more?: string;
-  /** As a service does. */
+  /** Whether it keeps a copy, as a service does. */
   readonly keepsCopy?: boolean;
   readonly hasKey?: boolean;
   readonly replacesUnusable?: boolean;
-  /** Around each script that it runs in Redis. */
+  /** Called around each script that it runs in Redis. */
   readonly onEval?: (run: () => Promise<unknown>) => Promise<unknown>;
 }
 
@@ -340,7 +340,7 @@ describe('the file of a host', () => {
     await expect(openStore(first.path, { targetSchemas, env: {}, connect: () => redis })).rejects.toMatchObject({
       problems: [{ message: expect.stringContaining('redis needs redis.url') }],
     });
-    // Its versions can be restored all the same.
+    // Its versions can be restored nevertheless.
     await writeFile(first.path, '# configuration\ntargets: [\n');
     const broken = await openStore(first.path, { targetSchemas, env: {}, connect: () => redis });
     expect(broken.current.kind).toBe('file');

@@ -18,9 +18,9 @@ import type { SealKey } from './seal.ts';
 
 const candidateSeconds = 300;
 const answerWithinMs = 3_000;
-/** How often one is put back over what others put there at the same moment. */
+/** How often a version is restored if other hosts restore theirs at the same time. */
 const maxPutBacks = 10;
-/** Also for an unusable one: its history is kept. */
+/** Number of the stored version, even of an unusable one, whose history is kept. */
 const lastNumber = z.coerce.number().int().min(0).max(1e9).catch(0);
 const candidate = z.object({ text: z.string(), signed: z.string() });
 
@@ -35,7 +35,10 @@ interface Place {
   readonly replacesUnusable?: boolean | undefined;
 }
 
-/** The configuration of several hosts: in Redis, signed with the key of the installation (docs/decisions/0026-configuration-in-redis.md). */
+/**
+ * The configuration of several hosts: in Redis, signed with the key of the installation
+ * (docs/decisions/0026-configuration-in-redis.md).
+ */
 export class RedisConfig implements CurrentConfig {
   readonly kind = 'redis';
   readonly fileName = 'configuration.yaml';
@@ -65,10 +68,10 @@ export class RedisConfig implements CurrentConfig {
     for (let tries = 0; ; tries += 1) {
       const { place, version: found } = await this.#look();
       const known = await copy?.read();
-      // By time, not by number: changes after a loss are newer, whatever their numbers.
+      // By time, not by number: changes after a loss are newer, even with lower numbers.
       if (!copy || !known || (found && found.at >= known.at)) return found;
       try {
-        // Not done: another host has put its own there in the meantime, which may be older.
+        // If not replaced, another host has restored its version meanwhile, which may be older.
         if (!(await replaceRedisVersion(redis, prefix, place, known)) && tries < maxPutBacks) continue;
         copy.putBack(known, found);
       } catch (error) {

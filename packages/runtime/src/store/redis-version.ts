@@ -15,9 +15,9 @@ const importAgain = 'import the configuration again with "dispatch config import
 
 /** A version as it is in Redis and in the copy on a disk. */
 export interface RedisVersion extends ConfigVersion {
-  /** Of the first import: after another one, versions of the former are of another configuration. */
+  /** Id of a history, created by its first import. Versions of another history belong to another configuration. */
   readonly lineage: string;
-  /** Of all other fields, with the key of the installation. */
+  /** Signature of all other fields with the key of the installation. */
   readonly signed: string;
 }
 
@@ -42,7 +42,7 @@ export function signedText(version: Omit<RedisVersion, 'signed' | 'text'>): stri
 /**
  * Reads a version from its fields.
  *
- * @param where - for people
+ * @param where - location of the version, for error messages
  * @throws ConfigError when it is of a newer format, damaged, or signed with another key
  */
 export async function readRedisVersion(
@@ -75,7 +75,10 @@ export async function readRedisVersion(
 /** Identifies a version in Redis as stored; empty: there is none. */
 export type RedisPlace = Readonly<Record<'digest' | 'number', string>>;
 
-/** An identical version was written by this script: after a connection loss before the response it is sent again. */
+/**
+ * If an identical version is stored, this script has written it, and was sent again because the connection was lost
+ * before the response.
+ */
 const replaceScript = `
 if redis.call('HGET', KEYS[1], 'signed') == ARGV[3] then return 1 end
 local now = redis.call('HMGET', KEYS[1], 'digest', 'number')

@@ -49,7 +49,7 @@ export class RedisVersions implements VersionStore {
     return this.#read(redisKeys(this.#place.prefix).configuration);
   }
 
-  /** The current version is already recorded: there is no other way into use. */
+  /** The current version is already recorded. @throws Error if the text is not that of the current version */
   async add({ text }: ChangeNote & { readonly text: string }): Promise<ConfigVersion> {
     const newest = await this.newest();
     if (newest?.text === text) return newest;

@@ -4,9 +4,9 @@ import { dirname } from 'node:path';
 import { isReadOnly } from './is-read-only.ts';
 
 /**
- * Secrets entered in a page: the configuration contains `{ sealed: TEXT }`, encrypted by AES-256-GCM with
- * the installation key. The key is in a separate file, beside the configuration file or at
- * `DICOM_DISPATCH_KEY_FILE`; never in Redis, and never in a version of the configuration.
+ * Secrets entered in the console: the configuration contains `{ sealed: TEXT }`, encrypted by AES-256-GCM with the
+ * installation key. The key is in a separate file, beside the configuration file or at `DICOM_DISPATCH_KEY_FILE`; never
+ * in Redis, and never in a version of the configuration.
  */
 export class SealKey {
   readonly path: string;
@@ -25,7 +25,7 @@ export class SealKey {
     return `v1.${Buffer.concat([nonce, cipher.getAuthTag(), body]).toString('base64url')}`;
   }
 
-  /** @throws Error in words for people, when the key is missing or another one */
+  /** @throws Error with a text for users, if the key is missing or another one */
   async unseal(sealed: string): Promise<string> {
     const key = await this.#read();
     if (!key) throw new Error(`the key of sealed secrets is missing: restore ${this.path}, or enter the secret again`);
@@ -48,7 +48,7 @@ export class SealKey {
     return signature((await this.#read()) ?? (await this.#make()), text);
   }
 
-  /** Whether a text was signed with this key. @throws Error in words for people, when the key is missing */
+  /** Whether a text was signed with this key. @throws Error with a text for users, if the key is missing */
   async isSigned(text: string, signed: string): Promise<boolean> {
     const key = await this.#read();
     if (!key) {
@@ -117,7 +117,8 @@ function signature(key: Buffer, text: string): string {
 
 /** How only the services get access to the key: on a read-only mount its mode cannot be changed. */
 export async function keyAccessRemedy(path: string): Promise<string> {
-  // A read-only bind mount reports EACCES, not EROFS, for a file that the user may not write; others may write to the folder of a Secret.
+  // For a file that the user may not write, a read-only bind mount reports EACCES, not EROFS. The folder of a Secret is
+  // writable for all, so its mount reports EROFS.
   if ((await isReadOnly(path)) || (await isReadOnly(dirname(path)))) {
     return 'it is on a read-only mount: mount it readable only by the services (Kubernetes: defaultMode: 0440 of the Secret volume, and fsGroup of the pod)';
   }

@@ -130,7 +130,7 @@ export class ConfigVersions implements VersionStore {
 
   async #prune(): Promise<void> {
     const old = (await this.#numbers()).slice(0, -maxVersions);
-    // Neither a folder, nor a file of another owner.
+    // Folders, and files of another owner, are left.
     await Promise.allSettled(old.map((number) => rm(this.#path(number), { force: true })));
   }
 

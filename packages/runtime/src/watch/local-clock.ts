@@ -12,7 +12,7 @@ export class LocalClock {
     return localNow();
   }
 
-  /** @returns by how much the local clock has jumped since the last check; negative: backwards */
+  /** @returns by how many ms the local clock has jumped since the last check; negative: backwards */
   look(): number {
     const wallMs = localNow();
     const monotonicMs = performance.now();

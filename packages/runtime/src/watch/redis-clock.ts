@@ -10,20 +10,19 @@ export interface ClockSample {
   readonly receivedAt: number;
 }
 
-/** A jump, or a difference between two clocks, of more than this is worth a word. */
+/** A jump of a clock, or a difference between two clocks, of more than this is reported. */
 export const skewLimitMs = 30_000;
 
 /**
  * The clock of Redis, which all processes share, for code that cannot query it each time: use it for due times and ages
- * instead of
- * the local clock. Between two samples it uses the monotonic clock of this process, so a change of the local clock
- * does not affect it.
+ * instead of the local clock. Between two samples it uses the monotonic clock of this process, so a change of the local
+ * clock does not affect it.
  */
 export class RedisClock {
   readonly #samples: (ClockSample & { readonly offsetMs: number })[] = [];
   #offsetMs: number | undefined;
 
-  /** Milliseconds since 1970 by Redis TIME; by the local clock before Redis has answered first. */
+  /** Milliseconds since 1970 by Redis TIME; by the local clock until the first response of Redis. */
   now = (): number => {
     return this.#offsetMs === undefined ? localNow() : Math.round(performance.now() + this.#offsetMs);
   };
@@ -36,7 +35,8 @@ export class RedisClock {
   /**
    * Adds a time that Redis returned.
    *
-   * @returns by how much the clock of Redis has jumped since the last sample, within the accuracy of the two responses
+   * @returns by how many ms the clock of Redis has jumped since the last sample, within the accuracy of the two
+   *   responses
    */
   sample(sample: ClockSample): number {
     const offsetMs = sample.redisMs - (sample.sentAt + sample.receivedAt) / 2;

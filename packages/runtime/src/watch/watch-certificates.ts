@@ -9,12 +9,12 @@ export interface DueCertificate extends Validity {
 }
 
 const everyMs = 60_000;
-/** In the data of a process. */
+/** Maximum number in the data of a process. */
 const maxReported = 50;
 
 /**
- * The certificates in files of this host that need attention. Files that are missing or damaged are left out: what uses
- * them reports it.
+ * The certificates in files of this host that need attention. Files that are missing or damaged are omitted: other
+ * checks report them.
  */
 export async function dueCertificates(config: Config): Promise<DueCertificate[]> {
   const now = Date.now();

@@ -19,7 +19,7 @@ import { RedisClock, skewLimitMs } from './redis-clock.ts';
 import type { DueCertificate } from './watch-certificates.ts';
 
 const beatMs = 1_000;
-/** After so long without an answer Redis counts as away. */
+/** After this time without a response Redis counts as away. */
 const answerWithinMs = 3_000;
 const maxJumps = 5;
 /** Responses of Redis, also from within a script, if it rejects writes. */
@@ -33,12 +33,12 @@ export interface ClockJump {
   readonly at: number;
 }
 
-/** What a process reports of itself beside its heartbeat. */
+/** What a process reports about itself with its heartbeat. */
 export interface ProcessNotes {
   readonly certificates?: readonly DueCertificate[];
   /** It could not apply the newest configuration since then (ms since 1970), and uses the previous one. */
   readonly configurationRefusedAt?: number | undefined;
-  /** Its file has another configuration since then, which nobody has loaded (ms since 1970). */
+  /** Its file has another configuration since then, which was not loaded (ms since 1970). */
   readonly configurationDiffersAt?: number | undefined;
   /** Its notes of the data in Redis cannot be written to its disk since then (ms since 1970). */
   readonly notesUnwritableAt?: number | undefined;
@@ -61,17 +61,17 @@ export interface AboutProcess extends ProcessNotes {
 export interface RedisListener {
   /** Redis has lost data: stop everything that depends on them. */
   lost?(loss: Loss): void;
-  /** What could be recovered is recovered: continue. */
+  /** A router has recovered as much as possible: continue. */
   recovered?(): void;
 }
 
 export interface WatchOptions {
   readonly redis: Redis;
   readonly prefix: string;
-  /** Of this process, for people. */
+  /** Services of this process, as shown to users. */
   readonly services: readonly string[];
   readonly log: Logger;
-  /** Memory of a previous process of this service. */
+  /** What a previous process of this service knew of Redis. */
   readonly known?: KnownGeneration | undefined;
 }
 
@@ -332,7 +332,7 @@ export class RedisWatch {
   }
 }
 
-/** What kind of loss it is, where Redis could not write it down. */
+/** The kind of a loss that Redis could not record. */
 function kindOf({ found }: BeatAnswer, known: KnownGeneration | undefined): Loss['kind'] {
   if (!found) return 'gone';
   return found.id === known?.id ? 'older' : 'another';

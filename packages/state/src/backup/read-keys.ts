@@ -33,10 +33,14 @@ for i, key in ipairs(KEYS) do answers[i] = read(key) end
 return answers
 `);
 
-/** What {@link readKey} answers, with every text as a Buffer. */
+/** Result of {@link readKey}, with every text as a Buffer. */
 export type KeyAnswer = readonly [] | readonly [type: Buffer, expiresInMs: number, values: readonly Buffer[]];
 
-/** Several keys at one point in time; keys that do not exist are omitted. */
+/**
+ * Reads several keys at one point in time; keys that do not exist are omitted.
+ *
+ * @param now - by the clock of Redis (ms since 1970), to compute when they expire
+ */
 export async function readKeys(
   redis: RedisClient,
   prefix: string,

@@ -4,13 +4,14 @@ import type { RedisClient } from '../redis/redis-client.ts';
 import { run } from './write-entries.ts';
 
 const atOnce = 500;
-/** If a delivery of an older step is missing, its record was removed: it was sent. */
+/**
+ * In steps that were older than this when the backup began, a missing delivery counts as sent: its record was removed.
+ */
 const recentMs = 86_400_000;
 
 /**
- * Makes restored steps of priors consistent with the existing deliveries, and adds open ones to their
- * index. A step whose study has no delivery is removed: it starts again when the study is routed again. A prior that was
- * sent by a
+ * Makes restored steps of priors consistent with the existing deliveries, and adds open ones to their index. A step
+ * whose study has no delivery is removed: it starts again when the study is routed again. A prior that was sent by a
  * missing delivery is sent again.
  *
  * @param names - keys of steps without the prefix
@@ -71,7 +72,7 @@ async function deliveriesThere(redis: RedisClient, prefix: string, ids: readonly
   return new Set(all.filter((_, at) => answers[at] === 1));
 }
 
-/** The same step when all that was sent is there. */
+/** Makes sent priors without a delivery `chosen` again; returns the same step if there are none. */
 function toBeSent(step: PriorsStep, there: ReadonlySet<string>): PriorsStep {
   const isLost = ({ state, deliveryId }: PriorsStep['chosen'][number]): boolean =>
     state === 'sent' && deliveryId !== undefined && !there.has(deliveryId);

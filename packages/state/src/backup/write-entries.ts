@@ -32,9 +32,8 @@ export async function writeKeys(
 }
 
 /**
- * Restores studies of a backup, with their deliveries and the indexes by which they are found. If a study occurs twice, the
- * first
- * one is restored: otherwise the indexes would contain it under two states.
+ * Restores studies of a backup, with their deliveries and the indexes by which they are found. If a study occurs twice,
+ * the first one is restored: otherwise the indexes would contain it under two states.
  */
 export async function writeStudies(
   redis: RedisClient,
@@ -110,7 +109,7 @@ function utf8(text: string): string {
   return bytes(text).toString('utf8');
 }
 
-/** @returns what Redis answers to each command */
+/** @returns the reply to each command. @throws the first error among the replies */
 export async function run(pipeline: ChainableCommander): Promise<unknown[]> {
   const answers = (await pipeline.exec()) ?? [];
   for (const [error] of answers) if (error) throw error;

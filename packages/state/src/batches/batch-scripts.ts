@@ -38,9 +38,8 @@ end
 `);
 
 /**
- * KEYS: batch, remaining studies, open batches. ARGV: problem, ms for which an ended one is kept, id. Ends a running batch
- * without
- * remaining studies, although its last study would have ended it: its list was lost.
+ * KEYS: batch, remaining studies, open batches. ARGV: problem, ms for which an ended one is kept, id. Ends a running
+ * batch without remaining studies, although its last study would have ended it: its list was lost.
  */
 export const endLostScript = defineScript(`
 if redis.call('HGET', KEYS[1], 'state') ~= 'running' or redis.call('EXISTS', KEYS[2]) == 1 then return end
@@ -49,7 +48,7 @@ redis.call('SREM', KEYS[3], ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 `);
 
-/** KEYS: open batches, then batches. ARGV: their ids. Enters those that have not ended. */
+/** KEYS: open batches, then batches. ARGV: their ids. Adds those that have not ended to the open batches. */
 export const enterOpenScript = defineScript(`
 for i = 2, #KEYS do
   local state = redis.call('HGET', KEYS[i], 'state')

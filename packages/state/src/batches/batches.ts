@@ -43,7 +43,7 @@ export interface Batch extends BatchOrder {
   readonly routed: number;
   readonly skipped: number;
   readonly failed: number;
-  /** Undefined: as fast as the source answers. */
+  /** Undefined: as fast as the source responds. */
   readonly studiesPerMinute: number | undefined;
   readonly createdAt: number;
   readonly endedAt: number | undefined;
@@ -57,7 +57,10 @@ const keptMs = 90 * 86_400_000;
 const lostList =
   'the list of the studies that were left was missing in Redis: make the batch again, what has arrived is not sent again';
 
-/** Batches that route many old studies, in Redis: the remaining studies survive every restart. */
+/**
+ * Batches that route many old studies, in Redis: the remaining studies survive every restart. Every method throws
+ * DispatchError `ledger-unavailable` if Redis fails.
+ */
 export class Batches {
   readonly #redis: Redis;
   readonly #prefix: string;
@@ -73,7 +76,7 @@ export class Batches {
     await this.#run(async () => {
       for (let from = 0; from < studies.length; from += idsAtOnce) {
         await this.#redis.rpush(batchTodo(id), ...studies.slice(from, from + idsAtOnce));
-        // If this process crashes before the batch is complete, nothing is left of it.
+        // If this process crashes while it writes the studies, they expire.
         if (from === 0) await this.#redis.pexpire(batchTodo(id), creationMs);
       }
       const createdAt = await redisNow(this.#redis, this.#prefix);

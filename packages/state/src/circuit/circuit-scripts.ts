@@ -7,8 +7,8 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 `;
 
 /**
- * KEYS: circuit, probe lease, deliveries of the target that wait. ARGV: length of the lease, delivery, how often it may
- * leave the probe to another.
+ * KEYS: circuit, probe lease, waiting deliveries of the target. ARGV: duration of the lease (ms), delivery, how often
+ * it may leave the probe to another one. Returns a verdict, and ms until the next check.
  */
 export const checkScript = defineScript(`${clock}
 local nextProbeAt = redis.call('HGET', KEYS[1], 'nextProbeAt')
@@ -43,9 +43,8 @@ return {math.floor(nextProbeAt - now), opened}
 `);
 
 /**
- * KEYS: circuit, probe lease, deliveries that wait for it, times of responses of targets. ARGV: target. Returns whether it
- * was open, and
- * the waiting deliveries.
+ * KEYS: circuit, probe lease, deliveries that wait for it, times of responses of targets. ARGV: target. Returns whether
+ * it was open, and the waiting deliveries.
  */
 export const succeedScript = defineScript(`${clock}
 redis.call('HSET', KEYS[4], ARGV[1], string.format('%d', now))
@@ -60,7 +59,7 @@ export const stateScript = defineScript(`${clock}
 return {redis.call('HGETALL', KEYS[1]), redis.call('EXISTS', KEYS[2]), now}
 `);
 
-/** KEYS: circuit. Answers whether it is open. */
+/** KEYS: circuit. Returns 1 if it is open. */
 export const probeNowScript = defineScript(`${clock}
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], 'nextProbeAt', string.format('%d', now))

@@ -61,7 +61,7 @@ it('lets another delivery probe than the one that failed last, but does not wait
   await circuits.fail('pacs', error, { deliveryId: 'd-1' });
   await untilDue();
   expect(await circuits.check('pacs', 'd-2')).toEqual({ kind: 'probe' });
-  // It is the only one.
+  // No other delivery waits.
   await circuits.abandon('pacs');
   await redis.zrem(`${prefix}:index:target:pacs:waiting`, 'd-2');
   expect(await circuits.check('pacs', 'd-1')).toEqual({ kind: 'probe' });

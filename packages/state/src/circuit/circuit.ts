@@ -37,6 +37,7 @@ export interface CircuitState {
  * The circuit of each target, shared by all workers through Redis. It opens if the target as a whole cannot be used.
  * Then one delivery at a time probes, with increasing pauses. It closes when the target confirms or rejects an
  * instance: a successful login is not sufficient, because it may come from a load balancer without available servers.
+ * Every method throws DispatchError `ledger-unavailable` if Redis fails.
  */
 export class Circuits {
   readonly #redis: Redis;
@@ -50,9 +51,8 @@ export class Circuits {
   }
 
   /**
-   * Call this before an attempt. The result `probe` is returned to one caller at a time, which must report `fail`, `succeed`
-   * or
-   * `abandon`.
+   * Call this before an attempt. The result `probe` is returned to one caller at a time, which must call `fail`,
+   * `succeed` or `abandon`.
    */
   async check(target: string, deliveryId = ''): Promise<CircuitVerdict> {
     const keys = redisKeys(this.#prefix);
@@ -65,8 +65,9 @@ export class Circuits {
   }
 
   /**
-   * @param deliveryId - the one that failed: the next probe is another's, and it is woken when the circuit closes
-   * @returns how long to wait, and whether this failure opened the circuit
+   * @param deliveryId - the delivery that failed: another one probes next, and this one is woken when the circuit
+   *   closes
+   * @returns ms to wait, and whether this failure opened the circuit
    */
   async fail(
     target: string,
@@ -93,7 +94,7 @@ export class Circuits {
     return (await this.#run(probeNowScript, [redisKeys(this.#prefix).circuit(target)], [])) === 1;
   }
 
-  /** A probe that ended before it reached the target: the next delivery may probe immediately. */
+  /** Releases a probe that ended before it reached the target: the next delivery may probe immediately. */
   async abandon(target: string): Promise<void> {
     try {
       await this.#redis.del(redisKeys(this.#prefix).circuitProbe(target));
@@ -110,8 +111,7 @@ export class Circuits {
   }
 
   /**
-   * When the target last confirmed or rejected an instance, by the clock of Redis (ms since 1970); undefined if it never
-   * did.
+   * When the target last confirmed or rejected an instance, by the clock of Redis (ms since 1970); undefined if never.
    */
   async answeredAt(target: string): Promise<number | undefined> {
     try {

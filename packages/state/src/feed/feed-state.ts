@@ -1,7 +1,7 @@
 import { redisKeys } from '../keys/redis-keys.ts';
 import type { RedisClient } from '../redis/redis-client.ts';
 
-/** A change that was seen: when the feed has another one under the same number, it is not the feed it was. */
+/** A change that was seen. If the feed has another change with this number, it is the feed of another database. */
 export interface Fingerprint {
   readonly seq: number;
   readonly id: string;
@@ -32,9 +32,8 @@ export interface FeedState {
    */
   readonly firstSeen?: string;
   /**
-   * With `startFrom: now`, the latest date, by the clock of the source, of a change that existed when the source was first
-   * seen
-   * and is routed nevertheless, because it arrived at that moment. A later date is wrong.
+   * With `startFrom: now`, by the clock of the source: changes up to `beganAt` that are dated between `since` and this
+   * time are routed, because they arrived while the source was first seen. A later date comes from a wrong clock.
    */
   readonly datedUpTo?: string;
   /** Changes up to this one are never read again: whether they were processed is no longer recorded. */
@@ -47,9 +46,8 @@ export function seenChanges(state: Pick<FeedState, 'fingerprint' | 'anchors'>): 
 }
 
 /**
- * The state is stored twice, in the key of the feed and in this field of the key of the sweep: if one of them is lost alone,
- * neither is the
- * archive sent again, nor are changes skipped.
+ * The state is stored twice, in the key of the feed and in this field of the key of the sweep: if only one of them is
+ * lost, the archive is not sent again, and no changes are skipped.
  */
 export const feedCopyField = 'feed';
 

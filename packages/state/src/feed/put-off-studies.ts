@@ -6,7 +6,7 @@ import { redisNow } from '../redis/redis-time.ts';
 export interface PutOffReason {
   /** Tries that did not succeed. */
   readonly tries: number;
-  /** When it was put off first. */
+  /** When it was first postponed. */
   readonly since: number;
   readonly code: string;
   readonly message: string;
@@ -59,7 +59,7 @@ export async function tryPutOffNow(
   const now = await redisNow(redis, prefix);
   const ids = orthancStudyId === undefined ? await redis.zrange(key, '0', '-1') : [orthancStudyId];
   if (ids.length === 0) return 0;
-  // One that has been read meanwhile is not postponed again by it.
+  // With XX, a study that has been read meanwhile is not added again.
   const scores = await redis.zmscore(key, ...ids);
   await redis.zadd(key, 'XX', ...ids.flatMap((id) => [now, id]));
   return scores.filter((score) => score !== null).length;

@@ -4,17 +4,17 @@ import { redisNow } from '../redis/redis-time.ts';
 
 /** Data of a study that is not sent again, or only in part, until it changes. */
 export interface SettledStudy {
-  /** Its LastUpdate at the request: if it has changed since, it is routed as any other. */
+  /** Orthanc's LastUpdate of the study at the request: if it has changed since, the study is routed like any other. */
   readonly lastUpdate: string | undefined;
-  /** Targets and groups that get it; the others had it. Empty: all had. */
+  /** Targets and groups to which it is sent; the others already have it. Empty: all have it. */
   readonly only: readonly string[];
-  /** By Redis TIME. */
+  /** By Redis TIME (ms since 1970). */
   readonly routedAt: number;
 }
 
 /**
- * Makes the router that leads the source route a study once more, within a second; unless it has changed, only to these
- * targets.
+ * Makes the router that leads the source route a study again within a second: to the targets `only`, or, if the study
+ * has changed, by its rules.
  */
 export async function routeSoon(
   redis: RedisClient,

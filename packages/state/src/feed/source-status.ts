@@ -1,7 +1,7 @@
 import { redisKeys } from '../keys/redis-keys.ts';
 import type { RedisClient } from '../redis/redis-client.ts';
 
-/** Something that the router does for a source, and that does not go. Times are ms since 1970 by Redis TIME. */
+/** A task of the router for a source that is failing. Times are ms since 1970 by Redis TIME. */
 export interface FailingPart {
   readonly since: number;
   readonly code: string;
@@ -11,7 +11,7 @@ export interface FailingPart {
 /** Status of a source, reported by the router that leads it. */
 export interface SourceStatus {
   readonly at: number;
-  /** What does not go now. */
+  /** Tasks that are failing now. */
   readonly failing: { readonly [Part in SourcePart]?: FailingPart };
   /** Changes between the cursor and the newest. */
   readonly lag: number;
@@ -21,7 +21,7 @@ export interface SourceStatus {
   readonly skewMs: number | undefined;
   /** The last time that the source's clock was set. */
   readonly jump: { readonly ms: number; readonly at: number } | undefined;
-  /** The source, named before this one, that is on the same database: this one is not followed because of it. */
+  /** Another source with the same database, which is followed instead of this one. */
   readonly sameAs: string | undefined;
 }
 
@@ -37,7 +37,7 @@ export interface SourceStatus {
 export const sourceParts = ['feed', 'sweep', 'waiting', 'put-off', 'take-back', 'forgetting', 'batches'] as const;
 export type SourcePart = (typeof sourceParts)[number];
 
-/** How long it is believed; it is written more often. */
+/** How long a status is valid; the router writes it more often. */
 const keptMs = 30_000;
 
 export async function readSourceStatus(

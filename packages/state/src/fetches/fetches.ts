@@ -8,7 +8,7 @@ import { redisNow } from '../redis/redis-time.ts';
  * - `done`: all instances returned by the target are in the source, or were downloaded
  * - `failed`: it ended earlier; another fetch continues where it stopped
  * - `cancelled`: an operator has ended it
- * - `interrupted`: its console is gone
+ * - `interrupted`: its console no longer runs
  */
 export const fetchStates = ['running', 'done', 'failed', 'cancelled', 'interrupted'] as const;
 export type FetchState = (typeof fetchStates)[number];
@@ -41,10 +41,13 @@ export interface FetchProgress {
 }
 
 const keptMs = 86_400_000;
-/** A console without a heartbeat for this time is gone; the interval is a second. */
+/** A console without a heartbeat for this time no longer runs; the interval is a second. */
 const silentMs = 30_000;
 
-/** Studies that are being fetched, or were within a day, in Redis: each console shows those of all. */
+/**
+ * Studies that are being fetched, or were fetched within a day, in Redis: each console shows those of all consoles.
+ * Every method throws DispatchError `ledger-unavailable` if Redis fails.
+ */
 export class Fetches {
   readonly #redis: Redis;
   readonly #prefix: string;
@@ -87,7 +90,7 @@ export class Fetches {
     return true;
   }
 
-  /** The newest first. */
+  /** The newest first, at most 100. */
   async list(): Promise<FetchRecord[]> {
     const ids = await this.#run(() => this.#redis.zrevrange(redisKeys(this.#prefix).fetches, 0, 99));
     return (await Promise.all(ids.map((id) => this.read(id)))).filter((one) => one !== undefined);

@@ -59,8 +59,8 @@ return answer(verdict)
 `);
 
 /**
- * KEYS: generation, beats. ARGV: known id, known count, process, the beat that Redis has answered last.
- * Compares as {@link beatScript} does, and changes nothing: where Redis rejects writes (out of memory), and between two beats.
+ * KEYS: generation, beats. ARGV: known id, known count, process, the last beat that Redis has confirmed. Compares as
+ * {@link beatScript} does, and changes nothing: used if Redis rejects writes (out of memory), and between two beats.
  */
 export const lookScript = defineScript(`
 local time = redis.call('TIME')

@@ -28,7 +28,7 @@ export interface KnownGeneration {
 export interface Beat {
   /** Names the process. */
   readonly process: string;
-  /** The last beat that Redis has answered, and this one. */
+  /** Numbers of the last beat that Redis has confirmed, and of this one. */
   readonly answered: number;
   readonly number: number;
   readonly known: KnownGeneration | undefined;
@@ -78,7 +78,7 @@ export async function beatGeneration(redis: RedisClient, prefix: string, beat: B
 }
 
 /**
- * What {@link beatGeneration} finds out, without writing: if Redis is out of memory, or for readers.
+ * Compares as {@link beatGeneration} does, without writing: if Redis is out of memory, or for readers.
  *
  * @param beat - what the process remembers; undefined for one that remembers nothing
  */

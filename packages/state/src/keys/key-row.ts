@@ -9,7 +9,7 @@ export interface KeyRow {
    * Whether a backup includes it:
    *
    * - `first`: yes, all of these at one point in time, before the studies
-   * - `before`: yes, before the studies and after those, each at its own time
+   * - `before`: yes, after the keys of `first` and before the studies, each at its own time
    * - `study`: yes, with its study
    * - `last`: yes, after the studies
    * - `no`: it can be derived again, is useless later, or is secret

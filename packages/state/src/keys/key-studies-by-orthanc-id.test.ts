@@ -28,7 +28,7 @@ interface Old {
   readonly rules?: readonly string[];
 }
 
-/** Writes a study as the version before wrote it: by its UID, with one delivery for each of its ids. */
+/** Writes a study as the previous version wrote it: by its UID, with one delivery for each of its ids. */
 async function writeOld({ uid, ids, rules = ['all'] }: Old): Promise<void> {
   const at = 1_700_000_000_000;
   const member = `main ${uid}`;

@@ -35,7 +35,8 @@ const saved = Map.groupBy(
 );
 
 /**
- * Whether a backup reads a key by itself, and when; must be fast, since it is called for every key.
+ * In which part of a backup a key is read; undefined if it is read with its study, or not at all. It is called for
+ * every key, so it must be fast.
  *
  * @param name - without the prefix
  */

@@ -73,9 +73,8 @@ export class FormatError extends Error {
 /**
  * Migrates the data in Redis to the format of this version, once for all processes that start together.
  *
- * @throws FormatError if a newer version has written the data, which an older one could damage; while services of an older
- *   version
- *   run; while a backup is being restored
+ * @throws FormatError if a newer version has written the data, which an older one could damage; while services of an
+ *   older version run; while a backup is being restored
  */
 export async function openFormat(redis: Redis, prefix: string, options: FormatOptions = {}): Promise<FormatState> {
   const steps = options.migrations ?? migrations;
@@ -136,7 +135,7 @@ interface AboutProcess {
 export const currentFormat = migrations.at(-1)?.to ?? 0;
 
 /**
- * Check for commands that only read or act: whether this version can read the data in Redis. Changes nothing.
+ * For commands, which do not migrate: checks whether this version can read the data in Redis. Changes nothing.
  *
  * @throws FormatError if the data have another format, or a backup is only partly restored
  */

@@ -32,8 +32,9 @@ return named
 `);
 
 /**
- * Names by the last 3 bytes of a hash of 5 move to where they are found by its first 4.
- * KEYS: names of a former shard, names of the shard. ARGV: its 2 bytes.
+ * Moves names: a former shard has them by the last 3 bytes of a hash of 5 bytes, the new one by its first 4 bytes.
+ * KEYS: names of the former shard, names of the new one. ARGV: the first 2 bytes of the hash, which name the former
+ * shard.
  */
 const moveNamesScript = defineScript(`
 local fields = redis.call('HGETALL', KEYS[1])

@@ -27,7 +27,7 @@ function keysUnder(prefix: string) {
     index: (name: string) => `${prefix}:index:${name}`,
     /** The last step of a study task. */
     task: (studyTaskId: string) => `${prefix}:task:${studyTaskId}`,
-    /** Priors that go along with a study, by target. */
+    /** Priors that are sent with a study, by target. */
     priors: (source: string, study: string) => `${prefix}:priors:${source}:${study}`,
     /** Instances of a prior that is being pulled, by Study Instance UID. */
     pulling: (source: string, study: string) => `${prefix}:pulling:${source}:${study}`,
@@ -39,7 +39,7 @@ function keysUnder(prefix: string) {
     batchTodo: (id: string) => `${prefix}:batch-todo:${id}`,
     reconcileLease: `${prefix}:reconcile:lease`,
     reconcileReport: `${prefix}:reconcile:report`,
-    /** What the router is to route again, by study. */
+    /** Requests to the router to route a study again, by study. */
     reconcileAsked: `${prefix}:reconcile:asked`,
     changes: `${prefix}:changes`,
     /** Written by operators; dispatchers check it before and during each attempt. */

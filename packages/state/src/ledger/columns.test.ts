@@ -7,7 +7,7 @@ const numbers = fc.array(
   fc.oneof(fc.integer({ min: -largest / 4, max: largest / 4 }), fc.integer({ min: 526_000, max: 526_300 })),
   { maxLength: 150, size: 'max' },
 );
-/** As UIDs, times and sizes; some that a number has no room for, and zeros in front. */
+/** Like UIDs, times and sizes; some with too many digits for a number, or with leading zeros. */
 const texts = fc.array(fc.oneof(fc.stringMatching(/^a?[0-9]{0,40}[./#"]?0{0,3}[0-9]{0,6}$/), fc.string()), {
   maxLength: 150,
   size: 'max',
@@ -46,7 +46,7 @@ test.each([63, 64, 65, 66])('texts with %i forms are read again', (count) => {
 test('of numbers only what distinguishes them takes space: above the smallest one, or as differences', () => {
   const size = (of: (at: number) => number): number =>
     new ColumnWriter().numbers(Array.from({ length: 1_000 }, (_, at) => of(at))).bytes.length;
-  // No order: a byte each, and not the two of a difference.
+  // Unordered: a byte each, and not the two of a difference.
   const scattered = (at: number): number => (at * at * 7_919 + at * 31) % 251;
   expect(size((at) => 1e12 + scattered(at))).toBeLessThan(1_050);
   // In order, with steps that vary: a byte each, and not the four of their range.

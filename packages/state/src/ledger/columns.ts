@@ -2,7 +2,7 @@ import { brotliCompressSync, brotliDecompressSync, constants, deflateRawSync, in
 
 /** Digits of one number. */
 const digits = /(\d{1,15})/;
-/** Texts with more forms have little in common. */
+/** Texts with more forms have little in common: they are written as JSON. */
 const maxForms = 64;
 /** A column of this number of bytes is compressed separately. */
 const ownCodeBytes = 64;
@@ -13,8 +13,9 @@ const maxHeadBytes = 256 * 1024 * 1024;
 type Form = readonly [literals: readonly string[], widths: readonly number[]];
 
 /**
- * Writes the columns of a table in a compact form: numbers as differences, or above the smallest one, all their lowest bytes first; texts as
- * the text around their numbers, once, and these numbers. `ColumnReader` reads them in the same order.
+ * Writes the columns of a table in a compact form: numbers as differences, or above the smallest one, all their lowest
+ * bytes first; texts as the text around their numbers, once, and these numbers. `ColumnReader` reads them in the same
+ * order.
  */
 export class ColumnWriter {
   /** Small parts are compressed together, each long row of bytes by itself. */
@@ -144,7 +145,7 @@ function numbersOf(parts: readonly string[]): string[] {
   return parts.filter((_, at) => at % 2 === 1);
 }
 
-/** Small numbers of either sign as small ones without. */
+/** Maps small numbers of either sign to small positive ones. */
 function zigzag(value: number): number {
   return value < 0 ? -2 * value - 1 : 2 * value;
 }
@@ -153,7 +154,7 @@ function unzigzag(value: number): number {
   return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
 }
 
-/** Of its bytes, the lowest first. */
+/** The number that consists of these bytes, the lowest first. */
 function integer(bytes: readonly number[]): number {
   return bytes.reduceRight((value, byte) => value * 256 + byte, 0);
 }

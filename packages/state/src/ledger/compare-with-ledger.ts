@@ -24,8 +24,7 @@ export function compareWithLedger<T extends InstanceVersion>(
 
 /**
  * The entry for the current version of an instance. It may be stored under the SOP Instance UID alone although several
- * series
- * have this UID now, or under both although only one still has it: the newer one counts.
+ * series have this UID now, or under both although only one still has it: the newer one counts.
  */
 export function entryOf(entries: ReadonlyMap<string, LedgerEntry>, instance: InstanceVersion): LedgerEntry | undefined {
   const { seriesInstanceUid, sharesSopInstanceUid, version } = instance;
@@ -34,7 +33,7 @@ export function entryOf(entries: ReadonlyMap<string, LedgerEntry>, instance: Ins
     seriesInstanceUid === undefined ? undefined : entries.get(instanceKey({ ...instance, sharesSopInstanceUid: true }));
   const newest = alone && (!shared || alone.at > shared.at) ? alone : shared;
   if (!newest || isVersion(newest.versionHash, instance)) return newest;
-  // From before series counted: it may be about the instance of any series.
+  // Older entries have a hash of the version alone, and apply to the instance of any series.
   const isOld = newest === alone && sharesSopInstanceUid !== true && newest.versionHash === versionHash(version);
   return isOld ? newest : undefined;
 }

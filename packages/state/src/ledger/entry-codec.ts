@@ -17,7 +17,7 @@ export function versionHash(version: string, seriesInstanceUid?: string): string
 
 type Copy = Omit<InstanceVersion, 'sopInstanceUid'>;
 
-/** The hash of the version with the copy, where that is given. */
+/** The hash of the version, together with `fileUuid` if it is given. */
 export function copyHash({ version, fileUuid, seriesInstanceUid }: Copy): string {
   return versionHash(fileUuid === undefined ? version : `${version} ${fileUuid}`, seriesInstanceUid);
 }
@@ -51,8 +51,7 @@ export function decodeField(studyInstanceUid: string, field: string): string {
 
 /**
  * The length of the prefix shared with the Study Instance UID, `~`, and the rest. UIDs of one study mostly share a long
- * root, so
- * this halves the size of a field.
+ * root, so this halves the size of a field.
  */
 function encodeUid(studyInstanceUid: string, text: string): string {
   const uid = text.length > longestUid ? `#${hashOnce('sha256', text, 'base64url')}` : text;

@@ -74,7 +74,7 @@ test('of two copies with one version the ledger shows which was sent, until the 
     await pending([one, two]),
     await pending([{ ...one, version: 'other' }]),
   ]).toEqual([0, 0, 0, 1]);
-  // What an older version confirmed, or one that knew that nothing could follow.
+  // Confirmed without a copy, as by an older version.
   await deliver([one, two]);
   expect([await pending(copies('a')), await pending(copies('b'))]).toEqual([0, 0]);
 });

@@ -93,11 +93,11 @@ export async function foldLedger(
     }),
   );
   const args = done.flatMap(([field, value]) => [shardOf(field), field, value, stored.notes.get(field) ?? '']);
-  // When another one has folded, unfolded or removed something meanwhile, nothing changes: this was a matter of memory alone.
+  // If another process has folded, unfolded or removed entries meanwhile, nothing changes: folding only saves memory.
   await foldScript.run(redis, keys, [stored.packed ?? '', after, ...args]);
 }
 
-/** Puts all that is folded back into hashes. */
+/** Moves all folded entries back into hashes. */
 export async function unfoldLedger(redis: RedisClient, keys: readonly string[]): Promise<void> {
   const { packed, folded } = await readStored(redis, keys);
   if (!packed) return;
@@ -105,12 +105,12 @@ export async function unfoldLedger(redis: RedisClient, keys: readonly string[]):
     const some = folded.slice(from, from + atOnce);
     const isLast = from + atOnce >= folded.length;
     const args = some.flatMap((entry) => [shardOf(entry.field), entry.field, encodeStored(entry), entry.note]);
-    // The caller checks again.
+    // If the ledger has changed meanwhile, the caller tries again.
     if ((await unfoldScript.run(redis, keys, [packed, isLast ? '1' : '', ...args])) !== 1 || isLast) return;
   }
 }
 
-/** What has no entry any more, although one may be folded. */
+/** Whether a field has no entry any more, although a folded one may exist. */
 function isRemoved(value: string): boolean {
   return value === 'x';
 }

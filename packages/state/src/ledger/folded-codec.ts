@@ -23,10 +23,10 @@ export interface FoldedEntry {
 }
 
 /**
- * `format (1 byte), length of the columns (4 bytes), columns (`ColumnWriter`), hashes of 6 bytes`.
+ * Format (1 byte), length of the columns (4 bytes, big-endian), columns (`ColumnWriter`), hashes of 6 bytes.
  *
- * Columns compress far better than rows: series, deliveries and notes are numbers. The parts of a version take a byte or two, its hash would
- * take six.
+ * Columns compress far better than rows: series, deliveries and notes are numbers. The parts of a version take a byte
+ * or two, its hash would take six.
  */
 export function encodeFolded(entries: readonly FoldedEntry[]): Buffer {
   const series = new Numbers<string | null>();
@@ -60,7 +60,7 @@ export function encodeFolded(entries: readonly FoldedEntry[]): Buffer {
   return Buffer.concat([head, packed, ...hashes]);
 }
 
-/** @throws Error for what no version of ours wrote: nothing may be sent again because of it */
+/** @throws Error for an unknown format: if it counted as empty, all instances would be sent again */
 export function decodeFolded(bytes: Buffer): FoldedEntry[] {
   const written = bytes.length < 5 ? 0 : bytes.readUInt8(0);
   if (written !== format && written !== 1) throw new Error('a folded ledger cannot be read');
@@ -110,7 +110,7 @@ function readColumns(bytes: Buffer): Columns {
   };
 }
 
-/** Values by the number of their first use. */
+/** Numbers values in the order of their first use. */
 class Numbers<T> {
   readonly values: T[] = [];
   readonly #numbers = new Map<T, number>();

@@ -3,7 +3,10 @@ import { brotliDecompressSync } from 'node:zlib';
 /** A ledger of a million instances is smaller than this when it is unpacked. */
 const maxUnpackedBytes = 256 * 1024 * 1024;
 
-/** The columns of a folded ledger, with a value for each instance; tables have what columns name by number. */
+/**
+ * The columns of a folded ledger, with a value for each instance. Some contain numbers of values in `series`,
+ * `deliveries` and `notes`.
+ */
 export interface Columns {
   readonly fields: readonly string[];
   readonly versions: readonly string[];
@@ -18,7 +21,7 @@ export interface Columns {
   readonly notes: readonly string[];
 }
 
-/** Texts without what they have in common with the one before. */
+/** Texts without the prefix that each shares with the previous one. */
 interface Shortened {
   readonly common: readonly number[];
   readonly rest: readonly string[];

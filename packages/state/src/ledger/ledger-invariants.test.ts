@@ -51,7 +51,7 @@ type Step =
   | { readonly kind: 'leaves'; readonly place: Place }
   /** A dispatcher gets the job of a delivery. */
   | { readonly kind: 'takes'; readonly delivery: string; readonly side: 0 | 1 }
-  /** The lock of the job runs out. */
+  /** The lock of the job expires. */
   | { readonly kind: 'loses'; readonly delivery: string }
   | { readonly kind: 'confirms'; readonly delivery: string; readonly side: 0 | 1; readonly places: readonly Place[] }
   | { readonly kind: 'quarantines'; readonly delivery: string; readonly side: 0 | 1; readonly place: Place }
@@ -233,7 +233,7 @@ async function run(world: World, one: Step): Promise<void> {
   }
 }
 
-/** An answer replaces the one on any other version of the instance. */
+/** A response of the target replaces those for other versions of the instance. */
 function forgetOthers(world: World, { name }: ListedInstance): World {
   for (const other of world.reported.keys()) if (other.startsWith(`${name} `)) world.reported.delete(other);
   return world;

@@ -2,10 +2,9 @@ import { redisKeys } from '../keys/redis-keys.ts';
 import type { LedgerKey } from './ledger-types.ts';
 
 /**
- * A ledger is distributed over four hashes, and one for the notes of its few instances with warnings. Redis keeps a hash
- * compact (65 bytes
- * per instance instead of 110) only up to 512 fields, so a study of about 1,900 instances stays compact
- * (docs/decisions/0013-ledger-layout.md).
+ * A ledger is distributed over four hashes, and one for the notes of its few instances with warnings. Redis keeps a
+ * hash compact (65 bytes per instance instead of 110) only up to 512 fields, so a study of about 1,900 instances stays
+ * compact (docs/decisions/0013-ledger-layout.md).
  */
 export const shardCount = 4;
 

@@ -71,9 +71,8 @@ return 1
 `);
 
 /**
- * Moves folded entries back into the hashes, unless these have newer ones. Returns 0, with nothing changed, if the folded
- * ledger
- * has changed.
+ * Moves folded entries back into the hashes, unless these have newer ones. Returns 0, with nothing changed, if the
+ * folded ledger has changed.
  * KEYS: the shards, notes, folded
  * ARGV: folded before, '1' to remove it, then for each entry: shard, field, value, note
  */

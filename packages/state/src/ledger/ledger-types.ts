@@ -60,9 +60,8 @@ export interface InstanceVersion extends InstanceName {
   /** The source's version of its copy; opaque. Only its hash is stored. */
   readonly version: string;
   /**
-   * Distinguishes two copies of one version, since a version may be a time in seconds. In a confirmation it is a part of the
-   * version.
-   * When ledger and manifest are compared, an entry with it or without any matches.
+   * Distinguishes two copies of one version, since a version may be a time in seconds. In a confirmation it is a part
+   * of the version. When ledger and manifest are compared, an entry with this copy, or without a copy, matches.
    */
   readonly fileUuid?: string | undefined;
 }

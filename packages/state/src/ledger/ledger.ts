@@ -24,7 +24,7 @@ import { asLedgerError, WriteBatch } from './write-batch.ts';
 export interface LedgerOptions {
   /** First part of every key, with one hash tag. Default `{dicom-dispatch}`. */
   readonly prefix?: string;
-  /** How long an answer of Redis is waited for before the attempt fails. Default 10,000 ms. */
+  /** After this time without a response of Redis, the attempt fails. Default 10,000 ms. */
   readonly timeoutMs?: number;
 }
 
@@ -34,7 +34,7 @@ export interface LedgerOptions {
  * nothing, if another worker has the lock of the delivery. A write is complete when its promise resolves.
  */
 export interface Ledger {
-  /** By what `instanceKey` calls each instance: its SOP Instance UID, or `UID@SERIES` where several series have it. */
+  /** By the name of each instance (`instanceKey`): its SOP Instance UID, or `UID@SERIES` if several series have it. */
   entries(key: LedgerKey): Promise<Map<string, LedgerEntry>>;
   /** Divides a manifest into pending, delivered and quarantined instances. */
   compare<T extends InstanceVersion>(key: LedgerKey, instances: readonly T[]): Promise<LedgerComparison<T>>;
@@ -48,14 +48,13 @@ export interface Ledger {
   /** Removes a confirmation that proved false. */
   revoke(key: LedgerKey, instance: InstanceVersion, fence?: Fence): Promise<void>;
   /**
-   * Removes confirmations that an audit has shown to be false, each only if it has not changed since it was read: a newer
-   * one
-   * is preserved. @returns their number
+   * Removes confirmations that an audit has shown to be false, each only if it has not changed since it was read: a
+   * newer one is preserved. @returns their number
    */
   takeBack(key: LedgerKey, confirmations: readonly ReadConfirmation[]): Promise<number>;
   /**
-   * Folds confirmed entries into one small value. Call it when a delivery is complete; it is safe at any time.
-   * The content does not change. Later writes are added to it.
+   * Folds confirmed entries into one small value. Call it when a delivery is complete; it is safe at any time. The
+   * content does not change. Later writes take precedence over it.
    *
    * @param instances - with the confirmed versions; for `fileUuid` see `foldLedger`
    */
@@ -147,7 +146,7 @@ export function createLedger(redis: RedisClient, options: LedgerOptions = {}): L
   };
 }
 
-/** The instance that `instanceKey` named so. */
+/** The instance with a name of `instanceKey`. */
 function nameOf(name: string): InstanceName {
   const [sopInstanceUid = '', seriesInstanceUid] = name.split('@');
   if (seriesInstanceUid === undefined) return { sopInstanceUid };

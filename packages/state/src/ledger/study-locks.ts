@@ -29,7 +29,7 @@ export interface StudyLocks {
 const keptMs = 7 * 86_400_000;
 
 /**
- * KEYS: turn, waiting, lock. ARGV: delivery, lock, token, ms.
+ * KEYS: study lock, waiting, job lock. ARGV: delivery, key of the job lock, its token, ms.
  * Returns 1 acquired, 0 already waiting, -1 waiting from now on, -2 the job lock is no longer held.
  * The lock of the other job is named in the value that it wrote; all keys have one hash tag.
  */
@@ -47,14 +47,17 @@ redis.call('SREM', KEYS[2], ARGV[1])
 return 1
 `);
 
-/** KEYS: turn. Returns 1 if it is free. */
+/** KEYS: study lock. Returns 1 if it is free. */
 const freeScript = defineScript(`
 local held = redis.call('HMGET', KEYS[1], 'lock', 'token')
 if held[1] and redis.call('GET', held[1]) == held[2] then return 0 end
 return 1
 `);
 
-/** KEYS: turn, waiting. ARGV: lock, token. Returns the waiting deliveries, none if another delivery has the lock. */
+/**
+ * KEYS: study lock, waiting. ARGV: key of the job lock, its token. Returns the waiting deliveries; none if another
+ * delivery has the study lock.
+ */
 const endScript = defineScript(`
 local held = redis.call('HMGET', KEYS[1], 'lock', 'token')
 if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then return {} end

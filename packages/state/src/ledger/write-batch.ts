@@ -18,7 +18,10 @@ interface Waiting {
 /** Redis runs a script to its end: this number of entries takes about a millisecond. */
 const longestBatch = 500;
 
-/** Under load, responses for several lanes arrive within this number of event loop iterations: four need half the calls of one. */
+/**
+ * Under load, responses for several lanes arrive within this number of event loop iterations: waiting for four halves
+ * the calls.
+ */
 const turnsToGather = 4;
 
 /** The writes of one delivery: one call at a time, so that none overtakes another; later writes wait. */
@@ -84,7 +87,7 @@ export class WriteBatch {
       try {
         await this.#send(next);
       } catch (error) {
-        // Without it or without the lock the attempt is over: what waited would only wait as long again.
+        // Without Redis or the lock the attempt ends: waiting writes would fail as well, only later.
         const failed = [next, ...line.waiting.splice(0)].flatMap(({ callers }) => callers);
         for (const caller of failed) caller.reject(asLedgerError(error));
         break;

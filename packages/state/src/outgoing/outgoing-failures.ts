@@ -11,7 +11,7 @@ export interface OutgoingFailure {
 
 const maxMessage = 200;
 
-/** Which receivers of what leaves the system besides studies cannot be reached: shown in health. */
+/** Receivers of notifications and of the audit log that cannot be reached; shown in health. */
 export class OutgoingFailures {
   readonly #redis: RedisClient;
   readonly #prefix: string;

@@ -56,7 +56,7 @@ return 1
 /**
  * Writes the progress of a step, unless another process has taken it.
  * KEYS: steps of the study, index of open steps, channel of changes
- * ARGV: id, token, member, JSON or '' to remove it, ms until it is due again; '' keeps it, 'end' ends it
+ * ARGV: id, token, member, JSON or '' to remove it, ms until it is due again ('' keeps its lease, 'end' ends it)
  */
 export const saveScript = defineScript(`${clock}
 local lock = ARGV[1] .. ' lock'

@@ -45,7 +45,7 @@ export interface PriorsKey {
 export interface PriorsStep extends PriorsKey {
   readonly studyInstanceUid: string;
   readonly target: string;
-  /** The delivery with which they go. */
+  /** The delivery with which they are sent. */
   readonly deliveryId: string;
   readonly terms: readonly PriorTerms[];
   readonly state: 'looking' | 'sending' | 'done';

@@ -50,7 +50,7 @@ it('is worked on by one at a time; who has lost it writes nothing', async () => 
   expect((await priors.claim('one'))?.id).toBe(step.id);
   expect(await priors.claim('two')).toBeUndefined();
   expect(await priors.renew(step, 'two')).toBe(false);
-  // The lease has run out.
+  // The lease has expired.
   await redis.zadd(redisKeys(prefix).index('priors'), 'XX', 0, `main o-1 ${step.id}`);
   expect((await priors.claim('two'))?.id).toBe(step.id);
   expect(await priors.save({ ...step, state: 'done' }, 'one', 'end')).toBe(false);

@@ -15,9 +15,9 @@ type Delivery = Pick<
 >;
 
 /**
- * The priors of studies, in Redis, by study and target: late instances of a study find them complete. An open
- * step has a due time, and is processed by the dispatcher that has taken it; if this dispatcher is gone, it becomes due
- * again.
+ * The priors of studies, in Redis, by study and target: for late instances of a study, its step is already complete. An
+ * open step has a due time, and is processed by the dispatcher that has taken it; if this dispatcher crashes, the step
+ * becomes due again. Every method throws DispatchError `ledger-unavailable` if Redis fails.
  */
 export class Priors {
   readonly #redis: Redis;
@@ -88,7 +88,7 @@ export class Priors {
     return this.#save(step, token, JSON.stringify(step), next);
   }
 
-  /** Removes a step: its delivery has ended before it could be sent, and another attempt starts it again. */
+  /** Removes a step whose delivery has ended before all priors were sent: a retry of the delivery opens it again. */
   async drop(key: PriorsKey, token: string): Promise<boolean> {
     return this.#save(key, token, '', 'end');
   }

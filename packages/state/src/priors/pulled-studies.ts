@@ -4,9 +4,8 @@ import { redisKeys } from '../keys/redis-keys.ts';
 import { defineScript } from '../redis/script.ts';
 
 /**
- * KEYS: lock. ARGV: token, ms. Also renews the lease of its owner. A remaining time above the maximum is from a time when
- * the clock of
- * Redis was ahead.
+ * KEYS: lock. ARGV: token, ms. Also renews the lease of its owner. A remaining time above the maximum is from a time
+ * when the clock of Redis was ahead.
  */
 const leaseScript = defineScript(`
 local holder = redis.call('GET', KEYS[1])
@@ -23,9 +22,8 @@ return 1
 const keptMs = 7 * 86_400_000;
 
 /**
- * Instances that are being pulled into a source as priors, by Study Instance UID: while a pull is running the router must
- * not
- * treat them as an arriving study. After its end the record of the study shows this (`pulled`).
+ * Instances that are being pulled into a source as priors, by Study Instance UID: while a pull is running the router
+ * must not treat them as an arriving study. After its end the record of the study shows this (`pulled`).
  */
 export class PulledStudies {
   readonly #redis: Redis;
@@ -55,7 +53,7 @@ export class PulledStudies {
   /**
    * Leases the pull of a study to one process until the lease expires.
    *
-   * @returns false when another one does
+   * @returns false if another process has the lease
    */
   async lease(source: string, studyInstanceUid: string, token: string, leaseMs: number): Promise<boolean> {
     const keys = [`${this.#key(source, studyInstanceUid)}:lock`];

@@ -68,7 +68,7 @@ export async function encodeReceipt(entries: readonly ReceiptEntry[]): Promise<B
   return Buffer.concat([head, packed, ...digests]);
 }
 
-/** @returns nothing for an unknown format */
+/** @returns an empty list for an unknown format */
 export async function decodeReceipt(bytes: Buffer): Promise<ReceiptEntry[]> {
   if (bytes.length < 5 || bytes.readUInt8(0) !== version) return [];
   const length = bytes.readUInt32BE(1);

@@ -36,7 +36,7 @@ export function receiptsInFolder(folder: string, keepMs: number | 'forever'): Re
         const path = await find(deliveryId);
         return path === undefined ? undefined : await readFile(path);
       }),
-    // The lock of the job excludes others.
+    // No comparison: the job lock excludes other writers.
     exchange: (deliveryId, _before, packed) =>
       attempt(async () => {
         const known = await find(deliveryId);

@@ -8,12 +8,12 @@ import type { ReceiptEntry } from './receipt-types.ts';
 /** Location of packed receipts: Redis, or a folder. */
 export interface ReceiptStore {
   read(deliveryId: string): Promise<Buffer | undefined>;
-  /** @returns false when another has written meanwhile: then nothing has changed */
+  /** @returns false if another process has written meanwhile: then nothing has changed. A folder does not check this */
   exchange(deliveryId: string, before: Buffer | undefined, packed: Buffer): Promise<boolean>;
 }
 
 const timeoutMs = 10_000;
-/** Of several that pack one receipt at the same time. */
+/** Attempts, if several processes pack one receipt at the same time. */
 const maxTries = 5;
 
 /**
@@ -61,7 +61,10 @@ export class Receipts {
     );
   }
 
-  /** Packs the details that a delivery has confirmed so far. Safe if two processes do it at the same time. */
+  /**
+   * Packs the details that a delivery has confirmed so far. In Redis, two processes may do it at the same time; with
+   * receipts in a folder, the caller must hold the job lock.
+   */
   async pack(deliveryId: string): Promise<void> {
     for (let tries = 0; tries < maxTries; tries += 1) {
       const open = await this.#readOpen(deliveryId);

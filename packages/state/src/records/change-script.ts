@@ -5,9 +5,8 @@ import { defineScript } from '../redis/script.ts';
  * event to its timeline. Times are those of Redis.
  *
  * KEYS: delivery, events, index of open deliveries, held, cancelled, and with a fence its lock
- * ARGV: prefix, id, bytes to add, event JSON without its time or '', maximum length of the timeline, token or '', allowed
- * states
- *   (',waiting,active,' or ''), guards (',a,b,'), act on the intent or '', ms for which a cancel is kept, then
+ * ARGV: prefix, id, bytes to add, event JSON without its time or '', maximum length of the timeline, token or '',
+ *   allowed states (',waiting,active,' or ''), guards (',a,b,'), intent or '', ms for which a cancellation is kept, then
  *   field and value pairs ('' removes; '+5000' is 5000 ms from now)
  * Returns: word, state afterwards, now, ms until it is due, losses, 1 if a cancel is requested.
  *

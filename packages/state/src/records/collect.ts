@@ -2,9 +2,9 @@ import { Budget, type FoundPlaces } from './index-search.ts';
 import type { Place } from './walk-index.ts';
 
 export interface Limits {
-  /** The wanted number. */
+  /** Maximum number of records. */
   readonly limit: number;
-  /** `next` of the page before. */
+  /** `next` of the previous page. */
   readonly after?: Place | undefined;
   /** After this time the results so far are returned. Default: no limit. */
   readonly budgetMs?: number | undefined;

@@ -14,10 +14,12 @@ export interface DeliveryAct extends Required<Pick<DeliveryChange, 'from' | 'gua
  *
  * - `waiting`: continued by the event that `wake` names
  * - `active`: an attempt is running, in the dispatcher that holds the lock of its job
- * - `delivered`, `partial`, `failed`, `source-gone`, `cancelled`, `moved`: ended; a retry or an audit opens it again, and
- *   `source-gone` also the return of its study
- * - `resolved`: ended without success, and no further action is needed; a retry opens it again, reopening restores its
- *   former state
+ * - `partial`, `failed`, `source-gone`, `cancelled`: ended; a retry or an audit opens it again, and `source-gone` also the
+ *   return of its study
+ * - `delivered`: ended; an audit opens it again
+ * - `moved`: ended, and never opened again
+ * - `resolved`: ended without success, and no further action is needed; a retry or an audit opens it again, reopening
+ *   restores its former state
  *
  * These are all acts that change the state. Each is one script in Redis, which checks the states and guards first.
  */

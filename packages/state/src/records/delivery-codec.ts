@@ -20,7 +20,7 @@ export function encodeField(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
-/** The record in a hash; undefined if the delivery does not exist. */
+/** The record in a hash, as a list; empty if the delivery does not exist. */
 export function decodeDelivery(fields: Record<string, string>): DeliveryRecord[] {
   if (fields['data'] === undefined) return [];
   const data = JSON.parse(fields['data']) as DeliveryData;

@@ -41,7 +41,7 @@ export interface ErrorGroup {
  * - `state:STATE`, `target:TARGET:STATE`: each delivery in one of each
  * - `error:TARGET STATE STAGE CODE`: those with an error; `errors` is the set of these names
  * - `rule:RULE`, `source:SOURCE`
- * - `waiting:TARGET`: those that wait although they may go, by `since`
+ * - `waiting:TARGET`: those that wait neither for an operator nor for their schedule, by `since`
  */
 export class DeliveryIndex {
   readonly #redis: Redis;
@@ -86,17 +86,19 @@ export class DeliveryIndex {
     return Object.fromEntries(counted) as Record<DeliveryState, number>;
   }
 
-  /** Number of waiting deliveries that are neither held nor outside their schedule. */
+  /** Number of deliveries that wait neither for an operator nor for their schedule. */
   async ready(target: string): Promise<number> {
     return this.#redis.zcard(`${this.#prefix}:waiting:${target}`);
   }
 
-  /** Those that wait since before a time although they may go, the oldest first. */
+  /** Those of {@link ready} that have waited since before a time (ms since 1970), the oldest first. */
   async waitingLongest(target: string, before: number, limit: number, offset = 0): Promise<string[]> {
     return this.#redis.zrangebyscore(`${this.#prefix}:waiting:${target}`, '-inf', before, 'LIMIT', offset, limit);
   }
 
-  /** When the delivery that has been in a state for the longest time changed last. */
+  /**
+   * The earliest time of the last change among the deliveries in a state (ms since 1970); undefined if there are none.
+   */
   async oldestIn(state: DeliveryState, target?: string): Promise<number | undefined> {
     const [, score] = await this.#redis.zrange(this.#stateKey(state, target), '0', '0', 'WITHSCORES');
     return score === undefined ? undefined : Number(score);
@@ -145,7 +147,7 @@ export class DeliveryIndex {
   }
 }
 
-/** The state in whose index it is. */
+/** The state whose index contains these deliveries: `waiting` for `held`. */
 export function indexedState(state: SelectableState): DeliveryState {
   return state === 'held' ? 'waiting' : state;
 }

@@ -2,21 +2,18 @@ import { defineScript, type Script } from '../redis/script.ts';
 import { deliveryStates } from './record-types.ts';
 
 /**
- * Checks whether the data of a study may be removed, and removes them, in one step: anything that begins meanwhile (a retry,
- * the
- * return of the study) is either detected here, or finds no data and starts again. For a study with very many deliveries the
- * older ones of each
- * target and form are removed first, a limited number per call; the confirmations of each target are removed with the last
- * one.
+ * Checks whether the data of a study may be removed, and removes them, in one step: anything that begins meanwhile (a
+ * retry, the return of the study) is either detected here, or finds no data and starts again. For a study with very
+ * many deliveries the older ones of each target and form are removed first, a limited number per call; the
+ * confirmations of each target are removed with the last one.
  *
  * KEYS: study, deliveries of the study, index of studies, index of Study Instance UIDs, choices, held, waits, left, and with
  *   a fence its lease
- * ARGV: prefix, source, study, before, token or '', 1 if failed ones may be removed too, maximum deliveries, 1 to only check
- * (2 to
- *   measure, too), JSON of the sources that targets are
- * `jobs` defines, for the data of a delivery, `areJobsAtRest`, `jobKeys` (to be measured), and `dropJobs`, which returns the
- * ids of its
- * study tasks.
+ * ARGV: prefix, source, study, before, token or '', 1 if failed ones may be removed too, maximum number of deliveries, 1 to
+ *   only check (2 to measure, too), JSON of the targets that are sources, with their sources
+ *
+ * `jobs` defines, for the data of a delivery, `areJobsAtRest`, `jobKeys` (to be measured), and `dropJobs`, which returns
+ * the ids of its study tasks.
  * Returns a word, how many deliveries were or would be removed, and bytes.
  */
 function forgetScript(jobs: string): Script {

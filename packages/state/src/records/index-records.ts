@@ -22,8 +22,7 @@ export function indexStudy(pipeline: ChainableCommander, prefix: string, text: s
 
 /**
  * Adds a delivery with a restored record to the indexes, like `changeScript`. The next reconciliation checks open ones,
- * oldest
- * first, because they have no job.
+ * oldest first, because they have no job.
  */
 export function indexDelivery(
   pipeline: ChainableCommander,

@@ -3,9 +3,8 @@ import type { Redis } from 'ioredis';
 import { isAfter, walkIndex, type Place } from './walk-index.ts';
 
 /**
- * Sorted sets that together contain exactly the members that match one part of a filter; each member is in one of them. All
- * parts of
- * a filter have the same scores.
+ * Sorted sets that together contain exactly the members that match one part of a filter; each member is in one of them.
+ * All parts of a filter have the same scores.
  */
 export type Part = readonly string[];
 

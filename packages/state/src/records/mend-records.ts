@@ -7,8 +7,7 @@ import type { StudyKey } from './record-reader.ts';
 
 /**
  * Adds a delivery to all lists and indexes that match its record. Existing entries are preserved. Returns how many were
- * missing, -1 without a
- * record.
+ * missing, -1 without a record.
  */
 const mendDelivery = `
 local prefix = ARGV[1]
@@ -46,8 +45,8 @@ end
 `;
 
 /**
- * KEYS: study, deliveries of the study. ARGV: prefix, member of the index. Answers the study's record or '', how much was missing, ids of deliveries
- * without a record, and how many there are.
+ * KEYS: study, deliveries of the study. ARGV: prefix, member of the index. Returns the study's record or '', how many
+ * entries were missing, ids of deliveries without a record, and how many deliveries are listed.
  */
 const mendStudyScript = defineScript(`${mendDelivery}
 local member = ARGV[2]
@@ -73,9 +72,8 @@ return { text or '', missed, lost, #listed }
 
 /**
  * KEYS: study, deliveries of the study, index of studies, index of Study Instance UIDs. ARGV: member of the index of
- * studies, of that of UIDs
- * or ''. Adds a study with a record or deliveries to the index of studies if it is missing there; removes one that has
- * neither.
+ * studies, of that of UIDs or ''. Adds a study with a record or deliveries to the index of studies if it is missing
+ * there; removes one that has neither.
  * Returns 1 if it was added.
  */
 const enterStudyScript = defineScript(`
@@ -109,7 +107,10 @@ end
 return entered
 `);
 
-/** KEYS: index. ARGV: prefix, ids that were in the index. Answers how much was missing, and ids that still are, without a record. */
+/**
+ * KEYS: index. ARGV: prefix, ids that were in the index. Returns how many entries were missing, and the ids without a
+ * record that are still in the index.
+ */
 const mendDeliveriesScript = defineScript(`${mendDelivery}
 local missed, lost = 0, {}
 for i = 2, #ARGV do
@@ -121,10 +122,9 @@ return { missed, lost }
 `);
 
 /**
- * KEYS: delivery, its timeline. ARGV: prefix, id, JSON of the delivery, JSON of an event without its beginning, states in
- * which a delivery has
- * ended. Writes the record of a delivery that is in the index of one of these as ended: it must not start again. Returns the
- * state, or ''.
+ * KEYS: delivery, its timeline. ARGV: prefix, id, JSON of the delivery, JSON of an event without its beginning, states
+ * in which a delivery has ended. Writes the record of a delivery that is in the index of one of these as ended: it must
+ * not start again. Returns the state, or ''.
  */
 const restoreEndedScript = defineScript(`
 local index, id = ARGV[1] .. ':index:', ARGV[2]
@@ -166,9 +166,8 @@ export interface MendedStudy {
 }
 
 /**
- * Repairs inconsistencies after the loss of a single key: a record, the list of a study's deliveries, an index. Each of them
- * can be
- * restored from the others.
+ * Repairs inconsistencies after the loss of a single key: a record, the list of a study's deliveries, an index. Each of
+ * them can be restored from the others.
  */
 export class RecordMender {
   readonly #redis: Redis;
@@ -187,7 +186,7 @@ export class RecordMender {
     return { studies, deliveries: deliveries.reduce((sum, some) => sum + some, 0) };
   }
 
-  /** A number of studies, in the order in which they were routed. */
+  /** `count` studies from position `from`, in the order in which they were routed. */
   async studies(from: number, count: number): Promise<StudyKey[]> {
     const members = await this.#redis.zrange(
       redisKeys(this.#prefix).index('studies'),
@@ -197,7 +196,7 @@ export class RecordMender {
     return members.map(studyOf);
   }
 
-  /** A number of open or ended deliveries in a state, the longest unchanged first. */
+  /** Ids of `count` deliveries in a state from position `from`, the longest unchanged first. */
   async deliveries(state: string, from: number, count: number): Promise<string[]> {
     return this.#redis.zrange(redisKeys(this.#prefix).index(`state:${state}`), String(from), String(from + count - 1));
   }
@@ -224,9 +223,8 @@ export class RecordMender {
   }
 
   /**
-   * Writes the record of an ended delivery from the indexes: its state, and since when. Its error is lost, and its counts
-   * too,
-   * except for a delivered one.
+   * Writes the record of an ended delivery from the indexes: its state, and since when. Its error is lost, and its
+   * counts too, except for a delivered one.
    *
    * @returns its state; undefined if it had not ended, or has a record
    */
@@ -240,9 +238,8 @@ export class RecordMender {
   }
 
   /**
-   * An iteration begins with the index of studies: studies that it lacks, and that the index of Study Instance UIDs has, are
-   * added. Studies
-   * with neither a record nor deliveries are removed from both.
+   * Adds studies that are in the index of Study Instance UIDs to the index of studies, if they are missing there.
+   * Studies with neither a record nor deliveries are removed from both.
    *
    * @param from - where to continue in the index of UIDs
    * @returns how many were added, and where the next pass continues
@@ -263,8 +260,7 @@ export class RecordMender {
   }
 
   /**
-   * Adds studies of a source that have a record or deliveries to the index of studies, if only their source still
-   * lists them.
+   * Adds studies that their source lists, and that have a record or deliveries, to the index of studies.
    *
    * @returns how many the index lacked
    */
@@ -280,7 +276,7 @@ export class RecordMender {
     await this.#enterStudy(`${source} ${orthancStudyId}`, '');
   }
 
-  /** @returns whether it was entered */
+  /** @returns whether it was added */
   async #enterStudy(member: string, uid: string): Promise<boolean> {
     const keys = redisKeys(this.#prefix);
     const { source, orthancStudyId } = studyOf(member);

@@ -22,7 +22,10 @@ export interface LookedAt {
   readonly now: number;
 }
 
-/** Reads records of studies and deliveries by their ids, UIDs and hashes. */
+/**
+ * Reads records of studies and deliveries by their ids, UIDs and hashes. Every method throws DispatchError
+ * `ledger-unavailable` if Redis fails.
+ */
 export class RecordReader {
   protected readonly redis: Redis;
   protected readonly prefix: string;
@@ -67,7 +70,7 @@ export class RecordReader {
     const key = redisKeys(this.prefix).index('study-hashes');
     const found = await this.run(async () => {
       const lists = await Promise.all(
-        // "!" comes after the space that ends what is looked for.
+        // "!" sorts after the space that ends the prefix.
         hashes.map((hash) => this.redis.zrangebylex(key, `[${hash} `, `(${hash}!`, 'LIMIT', 0, limit)),
       );
       const members = new Set(lists.flatMap((list) => list.map((member) => member.slice(member.indexOf(' ') + 1))));
@@ -76,7 +79,7 @@ export class RecordReader {
     return found.filter((study) => study?.search?.hashes.some((hash) => hashes.includes(hash))) as StudyRecord[];
   }
 
-  /** The deliveries of a study, the newest first: all of them, or so many. */
+  /** The deliveries of a study, the newest first: all of them, or at most `max`. */
   async deliveriesOf(key: StudyKey, max = Number.POSITIVE_INFINITY): Promise<DeliveryRecord[]> {
     const last = Number.isFinite(max) ? max - 1 : -1;
     return this.readDeliveries(await this.run(() => this.redis.zrevrange(this.deliveriesKey(key), 0, last)));
@@ -125,7 +128,7 @@ export class RecordReader {
 
   protected async readDeliveries(ids: readonly string[]): Promise<DeliveryRecord[]> {
     if (ids.length === 0) return [];
-    // Sent in one write all the same: a pipeline of ioredis copies every script of BullMQ first.
+    // These commands are sent in one write even without a pipeline, for which ioredis would copy every script of BullMQ.
     const found = await this.run(() => Promise.all(ids.map((id) => this.redis.hgetall(this.deliveryKey(id)))));
     return found.flatMap(decodeDelivery);
   }

@@ -64,7 +64,7 @@ return added
 `);
 
 /**
- * Writes a study's record again, when it is still the one of the same study task.
+ * Replaces a study's record, if it is still that of the same study task.
  * KEYS: study
  * ARGV: study task id, study JSON
  */
@@ -74,7 +74,7 @@ if known and cjson.decode(known).studyTaskId == ARGV[1] then redis.call('SET', K
 `);
 
 /**
- * Gives a study that was routed before the hashes by which it is found, when it is still the one of the same study task.
+ * Adds search hashes to a study's record, if it is still that of the same study task.
  * KEYS: study, index of hashes
  * ARGV: study task id, study JSON, member of the index
  */

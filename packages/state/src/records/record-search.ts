@@ -54,7 +54,7 @@ export class RecordSearch extends RecordReader {
   /**
    * Studies of a source that were routed before a time, the oldest first.
    *
-   * @param from - how many of them to pass over
+   * @param from - how many of them to skip
    */
   async oldestStudies(
     source: string,
@@ -117,17 +117,21 @@ export class RecordSearch extends RecordReader {
     return this.run(() => this.#index.errors(selection));
   }
 
-  /** Number of waiting deliveries to a target that are neither held nor outside their schedule. */
+  /** Number of deliveries to a target that wait neither for an operator nor for their schedule. */
   async readyCount(target: string): Promise<number> {
     return this.run(() => this.#index.ready(target));
   }
 
-  /** Ids of deliveries to a target that wait since before a time although they may go, the oldest first. */
+  /**
+   * Ids of the deliveries of {@link readyCount} that have waited since before a time (ms since 1970), the oldest first.
+   */
   async waitingLongest(target: string, before: number, limit: number, offset = 0): Promise<string[]> {
     return this.run(() => this.#index.waitingLongest(target, before, limit, offset));
   }
 
-  /** When the delivery that has been in a state for the longest time changed last (ms since 1970). */
+  /**
+   * The earliest time of the last change among the deliveries in a state (ms since 1970); undefined if there are none.
+   */
   async oldestIn(state: DeliveryState, target?: string): Promise<number | undefined> {
     return this.run(() => this.#index.oldestIn(state, target));
   }

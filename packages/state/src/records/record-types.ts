@@ -8,7 +8,7 @@ import type { SearchHashes } from './search-hash.ts';
  * - `partial`: all instances except the quarantined ones are confirmed
  * - `failed`: attempts are used up, or an error that no attempt can correct
  * - `source-gone`: the study left the source before it could be delivered
- * - `cancelled`: an operator stopped it, or no rule sends it, or any instance of it, any more (`not-wanted`)
+ * - `cancelled`: an operator stopped it, or the rules no longer send any instance of it (`not-wanted`)
  * - `moved`: another target of its group has taken it over
  * - `resolved`: it was not delivered, and an operator has resolved it with a reason, or a later delivery of the study has
  *   succeeded
@@ -26,7 +26,7 @@ export const deliveryStates = [
 ] as const;
 export type DeliveryState = (typeof deliveryStates)[number];
 
-/** States that end a delivery until an operator retries it. */
+/** States in which a delivery has ended. */
 export const endStates: readonly DeliveryState[] = [
   'delivered',
   'partial',
@@ -47,7 +47,7 @@ export interface Resolution {
   readonly reason: string;
   /** The state that a reopening restores. */
   readonly from: (typeof unresolvedStates)[number];
-  /** The later delivery of the study that has arrived. */
+  /** The later delivery of the study that has succeeded. */
   readonly supersededBy?: string;
 }
 
@@ -60,7 +60,8 @@ export interface Resolution {
  * - `circuit`: the circuit of its target, at `nextAttemptAt` at the latest
  * - `schedule`: the schedule of its target or rules, at `nextAttemptAt`
  * - `turn`: the end of another delivery of its study, at `nextAttemptAt` at the latest
- * - `arrival`: further instances of a study that is still being received, or its end; it checks itself at `nextAttemptAt`
+ * - `arrival`: further instances of a study that is still being received, or the end of its reception, at
+ *   `nextAttemptAt` at the latest
  * - `priors`: the arrival of the earlier studies that are sent first, at `nextAttemptAt` at the latest
  * - `person`: an operator who releases it, or changes the configuration
  */
@@ -79,7 +80,10 @@ export type WakeKind = (typeof wakeKinds)[number];
 
 /** A delivery as an operator sees it. No patient data. Times are ms since 1970. */
 export interface DeliveryRecord extends DeliveryData {
-  /** Id of the delivery that it takes over, until it has its job: it must not begin before that one has ended. */
+  /**
+   * Id of the delivery that this one replaces, until it has its job: it must not begin before the replaced one has
+   * ended.
+   */
   readonly replaces: string | undefined;
   readonly state: DeliveryState;
   readonly stage: Stage | undefined;
@@ -103,11 +107,13 @@ export interface DeliveryRecord extends DeliveryData {
   readonly updatedAt: number;
   /** Undefined when it has ended, and in records of earlier versions. */
   readonly wake: WakeKind | undefined;
-  /** Attempts in a row that reached the target and confirmed nothing: those that `attempts` of the target allows. */
+  /**
+   * Consecutive attempts that reached the target and confirmed nothing; `attempts` of the target limits their number.
+   */
   readonly failures: number;
   /** Consecutive attempts that ended before they reached the target, or for a local reason or one of the source. */
   readonly waits: number;
-  /** Attempts in a row that ended with the death of their dispatcher. */
+  /** Consecutive attempts that ended because their dispatcher crashed. */
   readonly losses: number;
   /** Start of its age: routed, or retried by an operator, plus the time during which it was held or outside its schedule. */
   readonly since: number;
@@ -116,13 +122,15 @@ export interface DeliveryRecord extends DeliveryData {
   /** Lock of the running attempt. */
   readonly lock: string | undefined;
   readonly token: string | undefined;
-  /** Name of the ledger for the address of its last attempt; before the first attempt undefined: that of the target. */
+  /** Name of the ledger for the address of its last attempt; undefined before its first attempt. */
   readonly ledger: string | undefined;
   /** Address of the target at that time, as text. */
   readonly place: string | undefined;
   /** With state `resolved`. */
   readonly resolution: Resolution | undefined;
-  /** A warning although it may have arrived: the target may show other content under its UIDs. */
+  /**
+   * Remarks for operators, also on a successful delivery, e.g. that the target may show other content under its UIDs.
+   */
   readonly notice: string | undefined;
   /**
    * Whether the target may have lost, or not stored, a confirmed instance: another instance has the same SOP Instance UID
@@ -140,7 +148,7 @@ export function fromNow(fromNowMs = 0): FromNow {
   return { fromNowMs: Math.max(0, Math.ceil(fromNowMs)) };
 }
 
-/** What an attempt changes of a delivery's record; `null` removes a field. */
+/** Changes of a delivery's record; `null` removes a field. */
 export type DeliveryPatch = {
   readonly [
     Key in
@@ -206,7 +214,7 @@ export interface StudyRecord {
   readonly modalities: readonly string[];
   readonly rules: readonly string[];
   readonly targets: readonly string[];
-  /** Targets of the rules that were excluded, with the reason: the study would return to its origin … */
+  /** Targets of the rules that were excluded, with the reason, e.g. that the study would return to its origin. */
   readonly omitted?: readonly { readonly target: string; readonly why: string }[];
   readonly studyTaskId: string;
   readonly routedAt: number;

@@ -34,7 +34,7 @@ interface Routed {
   readonly keepsStudy?: boolean;
 }
 
-/** Writes study number `index`; gives the ids of its deliveries. */
+/** Writes study number `index`; returns the ids of its deliveries. */
 async function route(index: number, options: Routed = {}): Promise<string[]> {
   const {
     source = 'main',

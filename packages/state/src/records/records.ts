@@ -14,7 +14,9 @@ import type { SearchHashes } from './search-hash.ts';
  */
 export class Records extends RecordSearch {
   /**
-   * @param deliveries - `replaces`: id of the delivery that a new one takes over
+   * Writes the record of a study, and those of its new deliveries; a known delivery keeps its state.
+   *
+   * @param deliveries - `replaces`: id of the delivery that a new one replaces
    * @param keepsStudy - the record of a known study is preserved
    * @returns how many of the deliveries are new
    */
@@ -27,7 +29,7 @@ export class Records extends RecordSearch {
   }
 
   /**
-   * Writes a delivery again whose record was lost. If that of its study was lost as well, it stays so: its other targets are
+   * Writes the lost record of a delivery again. A lost record of its study is not written: its other targets are
    * unknown here.
    *
    * @returns 0 if the delivery has a record
@@ -54,7 +56,7 @@ export class Records extends RecordSearch {
   }
 
   /**
-   * All deliveries of a study are queued: from now on a sweep treats its content at `lastUpdate` as
+   * Records that all deliveries of a study are queued: from now on a sweep treats its content at `lastUpdate` as
    * routed. Before this, the router may have crashed between the record and the jobs.
    */
   async enqueued(study: StudyRecord): Promise<void> {
@@ -62,7 +64,7 @@ export class Records extends RecordSearch {
     await this.run(() => enqueuedScript.run(this.redis, [this.studyKey(study)], [study.studyTaskId, text]));
   }
 
-  /** Gives a study that was routed without it, or with another key, the hashes by which it is found. */
+  /** Adds the hashes by which it is found to a study that was routed without them, or with another key. */
   async makeSearchable(study: StudyRecord, search: SearchHashes): Promise<void> {
     await this.run(() =>
       searchableScript.run(
@@ -104,7 +106,7 @@ export class Records extends RecordSearch {
     return this.run(() => changeDelivery(this.redis, this.prefix, id, change));
   }
 
-  /** Sets when to check again; undefined removes a delivery that is not open from the index. */
+  /** Sets when reconciliation checks a delivery again; undefined removes one that is no longer open from the index. */
   async lookAgain(id: string, inMs: number | undefined): Promise<void> {
     const key = redisKeys(this.prefix).index('open');
     await this.run(async () => {
@@ -114,9 +116,9 @@ export class Records extends RecordSearch {
   }
 
   /**
-   * The index of open deliveries is written with their states. One that an earlier version has written is not in it.
+   * Adds open deliveries that are missing in the index of open deliveries, e.g. because an earlier version wrote them.
    *
-   * @returns whether it missed some
+   * @returns whether any were missing
    */
   async rebuildOpenIndex(): Promise<boolean> {
     const { index } = redisKeys(this.prefix);

@@ -34,7 +34,7 @@ export function searchKeys(secrets: readonly string[]): SearchKey[] {
   });
 }
 
-/** The stored form of the values: without the key, Redis reveals nothing, and numbers cannot be tried. */
+/** The stored form of the values: without the key they cannot be found out, not even by trying all numbers. */
 export function searchHashes(key: SearchKey, values: SearchValues): SearchHashes {
   const { accessionNumber, patientId, seriesInstanceUids = [] } = values;
   const hashes = [

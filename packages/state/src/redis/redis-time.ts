@@ -10,7 +10,7 @@ export async function redisNow(redis: RedisClient, prefix: string): Promise<numb
   return msOfTime(time);
 }
 
-/** The answer of TIME, seconds and microseconds, in milliseconds. */
+/** The reply of TIME, seconds and microseconds, in ms since 1970. */
 export function msOfTime([seconds, microseconds]: readonly (string | number)[]): number {
   return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
 }

@@ -3,10 +3,13 @@ import type { RedisClient } from './redis-client.ts';
 
 type Argument = string | number | Buffer;
 
-/** A Lua script that Redis runs as one act. It names each key that it touches in KEYS, as Redis Cluster demands. */
+/**
+ * A Lua script, which Redis executes atomically. All its keys have the hash tag of the prefix, as Redis Cluster
+ * requires: those in KEYS, and those that it builds itself.
+ */
 export interface Script {
   run(redis: RedisClient, keys: readonly string[], args: readonly Argument[]): Promise<unknown>;
-  /** Like `run`, with every string of the answer as a Buffer. */
+  /** Like `run`, with every string of the reply as a Buffer. */
   runBuffer(redis: RedisClient, keys: readonly string[], args: readonly Argument[]): Promise<unknown>;
 }
 

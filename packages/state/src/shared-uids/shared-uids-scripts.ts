@@ -1,9 +1,8 @@
 import { defineScript } from '../redis/script.ts';
 
 /**
- * A bucket is one string of entries of 8 bytes: 2 of the hash of the block, 4 of the hash of the study, and the lowest and
- * the
- * highest of its last digits, a byte each. A free entry has digits that overlap with none.
+ * A bucket is one string of entries of 8 bytes: 2 of the hash of the block, 4 of the hash of the study, and the lowest
+ * and the highest of its last digits, a byte each. A free entry has digits that overlap with none.
  *
  * A short bucket is rewritten completely: when appending, Redis reserves twice the length.
  */
@@ -63,7 +62,7 @@ end
 return found
 `);
 
-/** Checks like {@link addScript}, with the same keys and values, and adds nothing. */
+/** Checks like {@link addScript}, with the same KEYS and ARGV, and adds nothing. */
 export const findScript = defineScript(`
 ${bucketLua}
 local found, seen = {}, {}
@@ -88,7 +87,7 @@ end
 return 0
 `);
 
-/** The names of the studies of one hash, by lines. KEYS: names. ARGV: hash, name. */
+/** Adds a name to those of the studies with a hash, one per line. KEYS: names. ARGV: hash, name. */
 export const addNameScript = defineScript(`
 local known = redis.call('HGET', KEYS[1], ARGV[1])
 if not known then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])

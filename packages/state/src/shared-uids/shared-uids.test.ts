@@ -154,7 +154,7 @@ describe('studies that may share a SOP Instance UID', () => {
       return (await Promise.all(keys.map((key) => redis.strlen(key)))).reduce((sum, length) => sum + length, 0);
     };
     for (let index = 0; index < 50; index += 1) await shared.add(study(`n${index}`), series(`1.2.${index}`, 300));
-    // Of 300 that are numbered from 1 on, four blocks.
+    // 300 UIDs that are numbered from 1 have four blocks.
     expect((await bytes()) / 50).toBe(4 * 8);
     await redis.flushall();
     const random = Array.from({ length: 2_000 }, () => `2.25.${BigInt(`0x${randomBytes(16).toString('hex')}`)}`);

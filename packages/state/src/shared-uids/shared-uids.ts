@@ -22,9 +22,8 @@ export class SharedUids {
   }
 
   /**
-   * Adds the instances of a study that targets have, and returns in the same step which other studies may have them: of two
-   * added at the
-   * same time, the later one gets the other.
+   * Adds the instances of a study that targets have, and returns in the same step which other studies may have them: if
+   * two are added at the same time, the call for the later one returns the other.
    *
    * @param uids - SOP Instance UIDs
    * @throws DispatchError `ledger-unavailable`

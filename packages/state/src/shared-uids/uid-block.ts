@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 
 /**
- * Up to 100 SOP Instance UIDs that differ in the last two digits only. Most devices count the instances of a series there, so
- * that a study has few blocks.
+ * Up to 100 SOP Instance UIDs that differ in the last two digits only. Most devices count the instances of a series in
+ * these digits, so a study has few blocks.
  */
 export interface UidBlock {
   /** Which of the buckets in Redis has it: 4 hexadecimal digits. */
   readonly bucket: string;
-  /** By which it is found there: 2 bytes. Blocks may share it: then too many studies are named. */
+  /** 2 bytes that identify it there. Blocks may share them: then unrelated studies are returned, too. */
   readonly hash: Buffer;
   /** Lowest and highest value of the last digits. */
   readonly low: number;
@@ -30,12 +30,12 @@ export function blocksOf(uids: Iterable<string>): UidBlock[] {
   });
 }
 
-/** A study in 4 bytes. Two may have the same: both are named then. */
+/** The hash of a study, 4 bytes. Two studies may have the same: then both are returned. */
 export function studyHash(member: string): Buffer {
   return createHash('sha256').update(member).digest().subarray(0, 4);
 }
 
-/** Which of 4,096 hashes in Redis has the name of a study, under its hash. */
+/** Which of 4,096 hashes in Redis has the name of a study: 3 hexadecimal digits. */
 export function nameShard(hash: Buffer): string {
   return hash.toString('hex', 0, 2).slice(0, 3);
 }

@@ -10,8 +10,7 @@ export type ClaimAnswer =
   | { readonly kind: 'taken' }
   /**
    * Deliveries whose attempts ended without a release: add their confirmed instances to the index, then pass them as
-   * `passedOver`.
-   * Nothing was claimed.
+   * `passedOver`. Nothing was claimed.
    */
   | { readonly kind: 'left'; readonly by: readonly string[] }
   /** A running attempt of another delivery has one of them. Nothing was claimed. */
@@ -23,10 +22,9 @@ const keptMs = 30 * 86_400_000;
 /**
  * KEYS: claims, lock. ARGV: prefix, delivery, token, ms, the number of deliveries that are passed over, these, hashes of the
  * UIDs.
- * Returns the index of a claimed UID and its owner; 0 if all are claimed now; -1 if the lock is lost; -2 and the deliveries
- * that
- * left claims behind and are not passed over. The lock of another attempt is named in its record; all keys have one hash
- * tag.
+ * Returns the index of a claimed UID and its owner; 0 if all are claimed now; -1 if the lock is lost; -2 and the
+ * deliveries that left claims behind and are not passed over. The lock of another attempt is named in its record; all
+ * keys have one hash tag.
  */
 const takeScript = defineScript(`
 local prefix, me = ARGV[1], ARGV[2]
@@ -59,9 +57,9 @@ return 1
 `);
 
 /**
- * Which delivery sends a SOP Instance UID to an address now: claimed before the first byte, all UIDs of an attempt or none,
- * and
- * released when the confirmed instances are in the index. A claim is valid as long as the lock of its delivery's attempt.
+ * Which delivery sends a SOP Instance UID to an address now: claimed before the first byte, all UIDs of an attempt or
+ * none, and released when the confirmed instances are in the index. A claim is valid as long as the lock of its
+ * delivery's attempt.
  *
  * @throws DispatchError `ledger-unavailable` if Redis fails; `lock-lost` if the worker has lost its job
  */
@@ -112,7 +110,7 @@ export class UidClaims {
   }
 }
 
-/** 8 bytes of a hash: two UIDs with one wait for each other without need, which does no harm. */
+/** 8 bytes of a hash: deliveries of two UIDs with the same hash wait for each other needlessly, which does no harm. */
 function hashOf(uid: string): Buffer {
   return createHash('sha256').update(uid).digest().subarray(0, 8);
 }

@@ -17,7 +17,7 @@ export interface AuditCounts {
   readonly instances: number;
   /** Number of these whose content was compared with the sent data. */
   readonly compared: number;
-  /** Of these, those that are there and whose content was to be compared, and could not. */
+  /** Confirmed instances at the target whose content should have been compared, but could not be. */
   readonly uncompared: number;
   readonly missing: number;
   /** Of another size or content. */
@@ -52,26 +52,26 @@ export interface TargetAudit {
   readonly tried?: string | undefined;
   /** Progress: the place of the last checked delivery. */
   readonly after?: string | undefined;
-  /** Whether it is at those that changed while it ran. */
+  /** Whether it is now checking the deliveries that changed while it ran. */
   readonly isLate?: boolean | undefined;
   readonly counts: AuditCounts;
   /** Why contents could not be compared, with the number of instances; the first ten reasons. */
   readonly uncomparedWhy?: Readonly<Record<string, number>> | undefined;
   readonly open: OpenFindings;
-  /** The last one that was sent again. */
+  /** The last time that instances were sent again: when, by whom, and how many. */
   readonly sent?: { readonly at: number; readonly by: string; readonly studies: number; readonly instances: number };
 }
 
-/** What an audit found in one study, in one shape. */
+/** What an audit found in one study, in one form in which it was sent. */
 export interface AuditFinding {
-  /** The last audit that checked the study; one that could not read it preserves the rest. */
+  /** The last audit that checked the study; an audit that could not read it preserves the other fields. */
   readonly auditId: string;
   /** When it was found. */
   readonly at: number;
   readonly source: string;
   readonly orthancStudyId: string;
   readonly studyInstanceUid: string;
-  /** Whether contents were compared: an audit that compares none leaves what is different as it was. */
+  /** Whether contents were compared: an audit without comparison preserves `different`. */
   readonly content?: boolean | undefined;
   /** The delivery that brought it there last. */
   readonly deliveryId: string;

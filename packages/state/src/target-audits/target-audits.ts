@@ -7,7 +7,7 @@ const timeoutMs = 10_000;
 const leaseMs = 60_000;
 const maxKept = 100;
 
-/** KEYS: lease. ARGV: token, ms. Returns 1 if it was acquired. */
+/** KEYS: lease. ARGV: token, ms. Returns 1 if it was renewed. */
 const renewScript = defineScript(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
@@ -22,9 +22,8 @@ return 1
 
 /**
  * Writes the progress of an audit, and its findings, while the lease is held.
- * KEYS: lease, audits, findings, history. ARGV: token, target, audit, 1 if it has ended, maximum number kept, then for each
- * finding
- * its field and text, '' removes it. Returns 1 if it was written.
+ * KEYS: lease, audits, findings, history. ARGV: token, target, audit, 1 if it has ended, maximum number kept, then for
+ * each finding its field and text, '' removes it. Returns 1 if it was written.
  */
 const saveScript = defineScript(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -61,12 +60,12 @@ export class TargetAudits {
     this.#keys = redisKeys(prefix);
   }
 
-  /** Replaces a request that was not taken yet. */
+  /** Stores a request, and replaces one that was not taken yet. */
   async ask(target: string, wish: AuditWish): Promise<void> {
     await ask(this.#redis.hset(this.#keys.targetAuditsAsked, target, JSON.stringify(wish)));
   }
 
-  /** By target. */
+  /** The requests that were not taken yet, by target. */
   async asked(): Promise<Map<string, AuditWish>> {
     return parsed<AuditWish>(await ask(this.#redis.hgetall(this.#keys.targetAuditsAsked)));
   }
@@ -134,6 +133,8 @@ export class TargetAudits {
   }
 
   /**
+   * Writes the progress of an audit, and changes of its findings.
+   *
    * @param isEnd - the audit has ended now, and is added to the history
    * @returns false if another process has the lease: then nothing was written
    */
@@ -152,7 +153,7 @@ export class TargetAudits {
   }
 }
 
-/** Of an older version, which did not count everything, too. */
+/** Parses an audit; one of an older version may lack some counts. */
 function parseAudit(text: string): TargetAudit {
   const audit = JSON.parse(text) as TargetAudit;
   return { ...audit, counts: { ...noCounts, ...audit.counts } };

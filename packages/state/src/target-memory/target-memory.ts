@@ -11,7 +11,7 @@ export interface TargetMemory {
   delete(key: string): Promise<void>;
 }
 
-/** Every method throws DispatchError `ledger-unavailable` when Redis fails or is silent. */
+/** Every method throws DispatchError `ledger-unavailable` if Redis fails or does not respond. */
 export function createTargetMemory(redis: RedisClient, prefix: string, target: string): TargetMemory {
   const hash = redisKeys(prefix).memory(target);
   return {

@@ -23,7 +23,7 @@ export type FoundPlace =
 /**
  * Finds a place. An identity in the configuration decides alone: the same identity is the same place with any address,
  * another one is another place. The first identity of a place is independent of its address: it is adopted if the
- * address is the same. A place that was stored with a first id gets the present one.
+ * address is the same. A place that was stored with an id of an early version (`firstId`) gets the current id.
  */
 export function findPlace(target: string, { current, places }: Places, place: TargetPlace): FoundPlace {
   const [last] = places.slice(-1);

@@ -11,7 +11,7 @@ export type PlaceVerdict =
   | { readonly kind: 'known'; readonly ledger: string; readonly place: TargetPlace }
   | { readonly kind: 'undecided'; readonly place: TargetPlace; readonly was: KnownPlace };
 
-/** What `register` found out. */
+/** Result of `register`. */
 export type Registered = PlaceVerdict & {
   /** Whether something was written: it is seen for the first time, is back, or has a new address under its identity. */
   readonly isNew: boolean;
@@ -46,11 +46,10 @@ return 1
 `);
 
 /**
- * The place of a target at which the confirmations in its ledger were made. A configuration with another address is another
- * place
- * until an operator decides that the contents are the same: until then nothing is confirmed there. Each process uses the
- * place of the configuration that it has loaded, so one that has not been reloaded continues with the former place. Every method throws
- * DispatchError `ledger-unavailable` if Redis fails or does not respond.
+ * The place of a target at which the confirmations in its ledger were made. A configuration with another address is
+ * another place until an operator decides that the contents are the same: until then nothing is confirmed there. Each
+ * process uses the place of the configuration that it has loaded, so one that has not been reloaded continues with the
+ * former place. Every method throws DispatchError `ledger-unavailable` if Redis fails or does not respond.
  */
 export class TargetPlaces {
   readonly #redis: RedisClient;

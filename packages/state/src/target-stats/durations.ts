@@ -2,8 +2,7 @@ import type { Stage } from '@dicom-dispatch/core';
 
 /**
  * Names of durations: the stages of a delivery; `instance`: the stage `transfer` divided by the number of confirmed
- * instances;
- * `attempt`: the complete attempt.
+ * instances; `attempt`: the complete attempt.
  */
 export type Timed = Stage | 'instance' | 'attempt';
 
@@ -31,7 +30,7 @@ export interface DurationSummary {
   readonly p95Ms: number;
 }
 
-/** Median and 95th percentile; undefined where nothing was counted. */
+/** Median and 95th percentile; undefined if nothing was counted. */
 export function summarizeDurations(counts: DurationCounts): DurationSummary | undefined {
   const buckets = [...counts].toSorted(([one], [other]) => one - other);
   const count = buckets.reduce((sum, [, one]) => sum + one, 0);

@@ -27,7 +27,7 @@ for i = 1, #KEYS do redis.call('EXPIRE', KEYS[i], ARGV[i]) end
 return 1
 `);
 
-/** What went through a target in one stretch of time. */
+/** What was sent to a target in one minute or hour. */
 export interface TargetFlow {
   readonly bytes: number;
   /** Deliveries that ended, by state. */
@@ -35,9 +35,8 @@ export interface TargetFlow {
 }
 
 /**
- * Numbers of each target for the console, in a limited number of hashes: bytes and ended deliveries per minute (two days)
- * and per hour (eight
- * days), durations per hour (three hours) and per day (nine days).
+ * Numbers of each target for the console, in a limited number of hashes: bytes and ended deliveries per minute (two
+ * days) and per hour (eight days), durations per hour (three hours) and per day (nine days).
  */
 export class TargetStats {
   readonly #redis: Redis;
@@ -63,7 +62,7 @@ export class TargetStats {
     await this.#add(target, now, [['minute', 'hour'], [[state, 1]]], [['durationsOfHour', 'durationsOfDay'], counted]);
   }
 
-  /** What went through, by the minute or by the hour, the oldest first, up to now. */
+  /** What was sent to a target in each of the last `count` minutes or hours, the oldest first. */
   async flow(target: string, span: 'minute' | 'hour', count: number, now = Date.now()): Promise<TargetFlow[]> {
     return (await this.#read(target, span, count, now)).map((fields) => {
       const { bytes = '0', ...ended } = fields;

@@ -42,6 +42,7 @@ export class TaskRecords {
    * Stores the actions before the first delivery can succeed. If they are already stored, nothing changes.
    *
    * @param again - a completed one is executed once more, because a target was added
+   * @returns whether the actions were written
    */
   async open(data: StudyTaskData, { again = false } = {}): Promise<boolean> {
     const id = data.studyTaskId;
@@ -52,12 +53,12 @@ export class TaskRecords {
     );
   }
 
-  /** It did not succeed, and is tried again. */
+  /** Records that a step did not succeed, and is tried again after `waitMs`. */
   async putOff(id: string, waitMs: number, error: ErrorRecord): Promise<boolean> {
     return this.#change(id, 'due', { waitMs, counts: true, fields: { error: JSON.stringify(error) } });
   }
 
-  /** Tries it immediately, at the request of an operator. */
+  /** Makes a step due immediately, at the request of an operator. */
   async wake(id: string): Promise<boolean> {
     return this.#change(id, 'due', { waitMs: 0 });
   }
@@ -94,12 +95,12 @@ export class TaskRecords {
     await this.#run(() => this.#redis.zadd(redisKeys(this.#prefix).index('tasks'), 'XX', Math.ceil(at), id));
   }
 
-  /** Removes one that is not open from the index. */
+  /** Removes a step that is no longer open from the index. */
   async drop(id: string): Promise<void> {
     await this.#run(() => this.#redis.zrem(redisKeys(this.#prefix).index('tasks'), id));
   }
 
-  /** Failed steps of the first open tasks. */
+  /** Steps in the state `due` among the first `limit` open ones. */
   async overdue(limit = 10_000): Promise<TaskRecord[]> {
     const index = redisKeys(this.#prefix).index('tasks');
     const ids = await this.#run(() => this.#redis.zrange(index, '0', String(limit - 1)));
