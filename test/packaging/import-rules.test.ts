@@ -19,7 +19,7 @@ function packageOf(room: string): string {
 async function refusedIn(files: Readonly<Record<string, readonly string[]>>): Promise<Set<string>> {
   await using folder = await tempFolder('planted');
   await cp(join(root, 'oxlint.config.ts'), join(folder.path, 'oxlint.config.ts'));
-  // Of all packages the one that the configuration imports: a linter that follows the link reads its content.
+  // Only the package that the configuration imports: the linter would read the files of all linked packages.
   await mkdir(join(folder.path, 'node_modules'));
   await symlink(join(root, 'node_modules/oxlint'), join(folder.path, 'node_modules/oxlint'));
   for (const [name, lines] of Object.entries(files)) {

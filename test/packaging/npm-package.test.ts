@@ -11,7 +11,7 @@ import { expect, it } from 'vitest';
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Where the workspace has a package of others, below any of ours. */
+/** Folder of an external package, in `node_modules` of any package of the workspace. */
 async function placeOf(name: string): Promise<string> {
   for (const part of ['packages', 'services']) {
     for (const one of await readdir(join(root, part))) {
@@ -36,7 +36,7 @@ it('the npm package dicom-dispatch delivers a study outside of the repository, w
     dependencies: Record<string, string>;
     bundleDependencies: string[];
   };
-  // As in an installation; undeclared packages are not found.
+  // Like in an installation, undeclared packages are not found.
   for (const name of Object.keys(manifest.dependencies)) {
     if (manifest.bundleDependencies.includes(name)) continue;
     await mkdir(dirname(join(modules, name)), { recursive: true });

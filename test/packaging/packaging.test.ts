@@ -56,7 +56,7 @@ it('docker-compose.yml is valid for Compose, with hardened services and a valid 
     });
     expect(service['healthcheck'], name).toBeDefined();
   }
-  // Neither an attacker with access to Orthanc, whose port is open, nor anybody outside can reach Redis.
+  // Redis cannot be reached from Orthanc, whose port is open, nor from outside.
   expect(services['redis']).toMatchObject({ networks: ['queue'] });
   expect(services['redis']?.['ports']).toBeUndefined();
   expect(services['orthanc']).toMatchObject({ networks: ['dicom'] });
@@ -79,7 +79,7 @@ it('the Redis of docker-compose.yml requires its password, which is in no list o
   await using folder = await tempFolder('compose-redis');
   await writeFile(join(folder.path, 'redis-password'), 'pass-of-redis\n');
   const port = await freePort();
-  /** As Compose gives it to the shell, on a port and in a folder of the test. */
+  /** The command as Compose passes it to the shell, with a port and a folder of the test. */
   const here = (text: string): string =>
     text
       .replaceAll('$$', '$')
@@ -103,7 +103,7 @@ it('the health check of the image succeeds when a service responds, and only the
   const script = join(root, 'scripts/healthcheck.mjs');
   const dockerfile = await readFile(join(root, 'Dockerfile'), 'utf8');
   expect(dockerfile).toMatch(/^HEALTHCHECK .* CMD \["node", "\/app\/healthcheck\.mjs"\]$/m);
-  // Otherwise the answer of a neighbour on the same host would do.
+  // Otherwise the response of another service on the same host would be sufficient.
   const { services } = parse(await readFile(join(root, 'docker-compose.yml'), 'utf8'), { merge: true }) as {
     services: Readonly<Record<string, { environment?: unknown }>>;
   };
@@ -158,7 +158,7 @@ interface PodSpec {
   readonly containers: readonly { readonly name: string }[];
 }
 
-/** Without root, token, capabilities and a root file system to write on; watched. */
+/** Expects no root user, token, capabilities or writable root file system; probes and limits are required. */
 function expectHardened(pod: PodSpec): void {
   expect(pod).toMatchObject({
     automountServiceAccountToken: false,

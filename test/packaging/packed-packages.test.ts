@@ -28,7 +28,7 @@ afterAll(async () => {
   await folder?.remove();
 });
 
-/** What packing needs: others use the packages of the repository meanwhile. */
+/** Copies the files that packing needs: other tests use the packages of the repository meanwhile. */
 async function copyRepository(): Promise<void> {
   await mkdir(join(folder.path, 'scripts'));
   await Promise.all([
@@ -58,7 +58,7 @@ async function pack(name: string): Promise<string> {
   return join(own, filename);
 }
 
-/** The npm that belongs to the Node of this test is not always beside it: any version is sufficient. */
+/** Runs npm from PATH: any version is sufficient, and Node of this test may be installed without one. */
 function npm(args: readonly string[], cwd: string): Promise<{ stdout: string }> {
   const env = { ...process.env, npm_config_cache: join(folder.path, 'npm-cache'), npm_config_update_notifier: 'false' };
   return run('npm', [...args], { cwd, env });

@@ -8,7 +8,7 @@ import { expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { dashboard } from '../../deploy/grafana/dashboard.ts';
 
-/** What Prometheus is given is checked by its own tool, from the Debian package `prometheus`. */
+/** The files for Prometheus are checked by its tool promtool, from the Debian package `prometheus`. */
 
 const run = promisify(execFile);
 const deploy = fileURLToPath(new URL('../../deploy', import.meta.url));
@@ -36,7 +36,7 @@ it('dashboard.json is the dashboard that the compiler compares with the schema o
 
 it('the dashboard counts nothing twice where two consoles run', async () => {
   await using folder = await tempFolder('promtool');
-  // What each console reads from Redis; counters and histograms are those of one process.
+  // Gauges that every console reads from Redis; counters and histograms belong to one process.
   const gauges = queries.flatMap((expr) => {
     const names = expr.match(/\bdispatch_[a-z0-9_]+/g) ?? [];
     const [name = ''] = names;
@@ -109,7 +109,7 @@ it('the query that scales dispatchers counts deliveries that may run, up to the 
       input_series: [workers, ...series],
       promql_expr_test: [{ expr, eval_time: '0m', exp_samples: [{ labels: '{}', value }] }],
     })),
-    // A console that is away is an error for KEDA, not an empty queue.
+    // An unavailable console is an error for KEDA, not an empty queue.
     { name: 'no console', interval: '1m', promql_expr_test: [{ expr, eval_time: '0m', exp_samples: [] }] },
   ];
   const file = join(folder.path, 'tests.yaml');

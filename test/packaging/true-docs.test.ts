@@ -33,7 +33,7 @@ function inEachPage(look: (page: string, text: string) => Iterable<string>): str
   return [...pages].flatMap(([page, text]) => [...look(page, text)].map((problem) => `${page}: ${problem}`)).sort();
 }
 
-/** The anchor that a heading gets. */
+/** The anchor of a heading. */
 function slug(heading: string): string {
   return heading
     .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
@@ -101,7 +101,7 @@ it('commands and their options are those of the program', async () => {
       if (line === undefined || /[{…]/.test(line.split(' ')[0] ?? '')) continue;
       const words = line.trim().split(/\s+/);
       const [first = '', second = ''] = words;
-      // The entry script's own.
+      // Commands of the entry script.
       if (first === 'bench' && /^[a-z-]+$/.test(second) && !benches.has(second)) yield `dispatch bench ${second}`;
       if (first === 'chaos' && /^[a-z-]+$/.test(second) && !campaigns.has(second) && second !== 'model')
         yield `dispatch chaos ${second}`;

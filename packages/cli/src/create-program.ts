@@ -27,7 +27,7 @@ export function createProgram(): Command {
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')
     .exitOverride()
-    // A command may have subcommands with the same options.
+    // Subcommands may have options with the same names.
     .enablePositionalOptions()
     .addHelpText(
       'after',

@@ -8,10 +8,10 @@ import type { DispatchError } from '@dicom-dispatch/core';
  * - 0: done
  * - 1: failed, or a service had to be ended by force; the last line contains the reason
  * - 2: the arguments or the configuration cannot be used
- * - 3: `status --check` found a problem that needs an operator, `audit` a problem or an unknown result
- * - 4: a required service does not respond: Redis, a source, a target
+ * - 3: `status --check` found a problem that needs an operator, `audit` a problem or an unknown result, `audit-log verify` a change
+ * - 4: Redis, a source, a target or a service does not respond, or not every service has applied a change of the configuration
  * - 5: the study, delivery, target or source does not exist
- * - 130: stopped by Ctrl-C
+ * - 130: stopped by Ctrl-C, or a service by a second signal
  */
 export const exitCodes = {
   done: 0,
@@ -51,7 +51,7 @@ export function reportFailure(error: unknown): number {
   if (!(error instanceof Error)) return unexpected(error);
   switch (error.name) {
     case 'CommanderError':
-      // It was already reported; the library's error is requested help, or invalid arguments.
+      // Commander has already reported it: requested help, or invalid arguments.
       return (error as Error & { exitCode: number }).exitCode === 0 ? exitCodes.done : exitCodes.usage;
     case 'ConfigError':
       console.error((error as ConfigError).format());

@@ -8,7 +8,7 @@ import { expect, it } from 'vitest';
 it('prints no escape sequence and no bidirectional mark, from any source', async () => {
   await using folder = await tempFolder('terminal');
   const file = join(folder.path, 'hostile.yaml');
-  // JSON is YAML: the escapes are the characters themselves for the reader.
+  // JSON is YAML: the parser turns the escapes into the characters themselves.
   await writeFile(file, '{ "sources": { "a": { "url": "\\u001b]0;owned\\u0007\\u202egpj\\u009b2J" } } }');
   const main = join(import.meta.dirname, 'main.ts');
   const failed = await promisify(execFile)(process.execPath, [main, 'config', 'check', file]).catch(

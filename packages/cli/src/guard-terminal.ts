@@ -2,8 +2,8 @@ import { inspect } from 'node:util';
 import { printable } from '@dicom-dispatch/core/printable';
 
 /**
- * Makes the terminal show text of tags, peers and files literally: from here on the control
- * characters and bidirectional marks of all output are escaped.
+ * Escapes control characters and bidirectional marks in all output from now on, so that a terminal shows the text of tags, peers
+ * and files literally.
  */
 export function guardTerminal(): void {
   for (const name of ['log', 'error'] as const) {

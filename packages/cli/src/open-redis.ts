@@ -13,7 +13,12 @@ import {
 } from '@dicom-dispatch/runtime';
 import { CommandError, exitCodes } from './exit.ts';
 
-/** The embedded Redis; undefined if the configuration names one. */
+/**
+ * Starts the embedded Redis; undefined if the configuration names a Redis.
+ *
+ * @param isWhole - whether this process runs all services
+ * @throws CommandError if it does not: separate processes need a common Redis
+ */
 export async function embeddedRedis(
   config: Config,
   isWhole: boolean,
@@ -42,13 +47,13 @@ export function connectPlace(place: RedisPlace, name: string, log: Logger): Redi
   }
 }
 
-/** Waits for Redis without a time limit, and rejects one that would lose data. */
+/** Waits for Redis without a time limit. @throws CommandError if it would lose data, or the signal is aborted */
 export async function untilFit(redis: Redis, log: Logger, signal: AbortSignal): Promise<void> {
   await untilReady(redis, signal);
-  // A replica that rejects writes is connected to again and again.
+  // Each reconnection repeats the check, e.g. while a replica rejects writes: a message is logged once.
   const logged = new Set<string>();
   await check(redis, log, logged);
-  // After a failover another server answers, which may be set up otherwise.
+  // After a failover another server responds, which may be configured differently.
   redis.on('ready', () => {
     void check(redis, log, logged).catch((error: Error) =>
       log.error({ reason: error.message }, 'Redis does not meet the requirements'),
@@ -56,7 +61,7 @@ export async function untilFit(redis: Redis, log: Logger, signal: AbortSignal): 
   });
 }
 
-/** Brings the data in Redis into the format of this version. */
+/** Migrates the data in Redis to the format of this version. @throws CommandError if they are of a newer format */
 export async function prepareFormat(redis: Redis, prefix: string, log: Logger): Promise<void> {
   try {
     await openFormat(redis, prefix, {
@@ -78,7 +83,7 @@ async function check(redis: Redis, log: Logger, logged: Set<string>): Promise<vo
   }
 }
 
-/** Errors meanwhile do not count: the connection is tried until it is established. */
+/** Waits until the connection is established, regardless of errors. */
 function untilReady(redis: Redis, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const giveUp = (): void => reject(new CommandError('stopped before Redis was available'));

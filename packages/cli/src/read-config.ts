@@ -22,13 +22,13 @@ const connectWithinMs = 5_000;
  * Reads and checks the configuration of a machine with all target types: its file, or with `configuration: redis` that of Redis.
  *
  * @throws ConfigError
- * @throws CommandError when it is in Redis, and that does not answer
+ * @throws CommandError if it is in Redis, and Redis does not respond
  */
 export async function readConfig(file: string): Promise<Config> {
   return withStore(file, (store) => store.load());
 }
 
-/** Does something with the configuration of a machine, its versions and their store. @throws as {@link readConfig} */
+/** Runs a function with the store of the configuration of a machine and its versions. @throws as {@link readConfig} */
 export async function withStore<T>(
   file: string,
   act: (store: ConfigurationStore) => Promise<T>,
@@ -61,7 +61,7 @@ export function openConfiguration(
   });
 }
 
-/** A connection for a command. @throws CommandError when Redis does not answer */
+/** A connection for a command. @throws CommandError if Redis does not respond */
 export async function connectNow(place: RedisPlace): Promise<Redis> {
   try {
     return await openRedis(place, 'cli', connectWithinMs);

@@ -15,12 +15,11 @@ import { openConfiguration } from './read-config.ts';
 import { endOfServicesMs, startServices, type RunningServices, type ServiceName } from './start-services.ts';
 
 /**
- * Runs services in this process until SIGTERM or SIGINT, which may arrive during the start; a second signal ends it
- * immediately.
- * Parts that do not end in time are left behind, and the process is ended by force, with `exitCodes.failed`.
+ * Runs services in this process until SIGTERM or SIGINT, also during the start; a second signal ends it immediately. If parts do
+ * not end in time, the process is ended by force, with `exitCodes.failed`.
  *
- * @param first - a missing file is first created by a page
- * @param givenUpMs - how long to wait for the end of an unannounced change; default that of the keeper
+ * @param first - if set, a missing file is first created on a page
+ * @param givenUpMs - how long to wait for the end of an unannounced change; default that of `keepConfiguration`
  */
 export async function runServices(
   file: string,
@@ -65,9 +64,9 @@ export async function runServices(
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
-    // Above all limits of the parts: for unexpected cases.
+    // Longer than the limits of all parts: for unexpected cases.
     endByForce(endOfServicesMs(current, names), 'a stopped part did not end', log);
-    // First: a reload may wait for a Redis that is away.
+    // First: a reload may wait for an unavailable Redis.
     store.close();
     await endInTime(log, { 'a reload': () => keeper.stop() });
     await running.stop();
@@ -79,12 +78,12 @@ function loggerOf({ logging }: Config, names: readonly ServiceName[]): Logger {
   return createLogger(names.length > 1 ? 'dispatch' : (names[0] ?? 'dispatch'), logging);
 }
 
-/** How long a Redis with the configuration is waited for before the copy on the disk counts. */
+/** How long to wait for the configuration in Redis before the copy on the disk is used. */
 const answerWithinMs = 3_000;
 
 /**
- * The initial configuration. If it is in a Redis that does not respond now, the last one of this host; it is
- * read again when Redis responds.
+ * The initial configuration. If it is in a Redis that does not respond now, the last copy on this host is used; the configuration
+ * is read again when Redis responds.
  *
  * @throws ConfigError
  * @throws the reason of `signal`

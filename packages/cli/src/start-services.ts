@@ -28,7 +28,7 @@ import { connectPlace, embeddedRedis, prepareFormat, untilFit } from './open-red
 
 export type ServiceName = 'router' | 'dispatcher' | 'console';
 
-/** Loaded when they are started: a process that runs one service has no memory for the others. */
+/** Services are loaded when they are started: a process that runs only one saves the memory for the others. */
 const start = {
   dispatcher: async (options: StartOptions) => (await import('@dicom-dispatch/dispatcher')).startDispatcher(options),
   router: async (options: StartOptions) => (await import('@dicom-dispatch/router')).startRouter(options),
@@ -54,19 +54,19 @@ export interface RunningServices {
   readonly connection: Redis;
   readonly log: Logger;
   readonly watch: RedisWatch;
-  /** Those that are running. */
+  /** Running services, and `start` until all services have started. */
   services(): readonly RunningService[];
   /** Services started from now on use this configuration. */
   applied(config: Config): void;
   /** Rejects when the services cannot continue. */
   readonly failed: Promise<never>;
-  /** Ends all services, including starting ones. Those that do not end in time are left behind, and named in the log. */
+  /** Ends all services, including starting ones. Does not wait longer for those that do not end in time, but logs their names. */
   stop(): Promise<void>;
 }
 
 type Part = 'router' | 'dispatcher' | 'front' | 'redis' | 'telemetry';
 
-/** Above the limit of a console for its parts. */
+/** Longer than the limit of a console for its parts. */
 const endOfFrontMs = 8_000;
 /** The embedded Redis has 10 s to write its data, and is killed then. */
 const endOfRedisMs = 13_000;
@@ -79,7 +79,7 @@ export function endOfServicesMs({ dispatcher }: Config, names: readonly ServiceN
 export interface StartOfServices {
   /** A file that gets the log instead of standard output. */
   readonly logFile?: string;
-  /** Gives the start up; what had started is ended then. */
+  /** Aborts the start; parts that have started are ended. */
   readonly signal?: AbortSignal;
   /** Location of the configuration, for the console. */
   readonly configuration?: ConfigurationStore;
@@ -177,9 +177,9 @@ export async function startServices(
 
   async function stop(): Promise<void> {
     stopping.abort(new Error('the services are stopping'));
-    // Whether the start was complete or not: everything started by then is ended below.
+    // The start ends, complete or not: everything that has started is ended below.
     await endInTime(log, { start: () => rest.catch(() => {}) });
-    // Services that accept work stop first; the console responds to the end. A dispatcher has its own timeouts.
+    // Services that accept work stop first; the console responds until they have ended. A dispatcher has its own timeouts.
     await endInTime(log, pick('router', 'dispatcher'), endOfServicesMs(config, names));
     await endInTime(log, pick('front'), endOfFrontMs);
     await endInTime(log, pick('redis', 'telemetry'), endOfRedisMs);
@@ -234,22 +234,22 @@ export async function startServices(
       const service = await start[name](serviceOptions);
       services.push(service);
       ends[name] = () => service.stop();
-      // Read again while it started.
+      // The configuration was reloaded while the service started.
       if (serviceOptions.config !== config) await service.reload?.(config);
     }
-    // Not before: /readyz would not show services that have not started yet.
+    // Only now: until all services have started, `start` makes /readyz report that the process is not ready.
     services.splice(
       services.findIndex(({ name }) => name === 'start'),
       1,
     );
-    // Now instead of at a regular end, which not every process reaches: the next start finds the compiled code.
+    // Now, since a killed process would not write the compiled code, which makes the next start faster.
     flushCompileCache();
   }
 }
 
 const findingsKeptMs = 5_000;
 
-/** Findings that need action in the complete system; read at most every few seconds, and only on request. */
+/** Public findings of the complete system; read at most every few seconds, and only on request. */
 function findingsOf(config: () => Config, redis: Redis): () => Promise<readonly PublicFinding[]> {
   let context: PipelineContext | undefined;
   let last: { readonly at: number; readonly findings: Promise<readonly PublicFinding[]> } | undefined;

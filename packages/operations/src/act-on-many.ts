@@ -27,7 +27,7 @@ const fits: Readonly<Record<BulkAction, readonly DeliveryState[]>> = {
 };
 
 export interface BulkPreview {
-  /** How many the action would reach. */
+  /** Number of deliveries that the action would reach. */
   readonly count: number;
   readonly byTarget: Readonly<Record<string, number>>;
   /** A few of them. */
@@ -60,7 +60,7 @@ export async function previewMany(
   return { count: Object.values(byTarget).reduce((sum, count) => sum + count, 0), byTarget, sample };
 }
 
-/** Also those that are not configured any more. */
+/** Names of all targets, including those that are no longer configured. */
 async function everyTarget({ config, redis, keys }: PipelineContext): Promise<Set<string>> {
   return new Set([...Object.keys(config().targets), ...(await redis.smembers(keys.targets))]);
 }
@@ -80,9 +80,10 @@ async function countOne(context: PipelineContext, action: BulkAction, selection:
 }
 
 /**
- * Applies an action to many deliveries; if it is not possible for one, this is skipped, and the rest continue.
+ * Applies an action to many deliveries; those for which it is not possible are skipped.
  *
  * @param reason - of a `resolve`
+ * @throws OperationError `invalid` if too many deliveries match, or a `resolve` has no reason
  */
 export async function actOnMany(
   context: PipelineContext,
@@ -117,7 +118,7 @@ function statesFor(action: BulkAction, { state }: DeliverySelection): readonly S
   return fits[action].filter((one) => action !== 'retry' || (one !== 'waiting' && one !== 'resolved'));
 }
 
-/** One that failed since it was selected is retried too; what an operator has cancelled or resolved since then is not. */
+/** A delivery that failed since it was selected is retried too; one that an operator has cancelled or resolved since then is not. */
 function retriedFrom(selected: DeliveryState): readonly DeliveryState[] {
   return fits.retry.filter((one) => one === selected || (one !== 'cancelled' && one !== 'resolved'));
 }

@@ -6,7 +6,8 @@ import { z } from 'zod';
  * Sets where unknown sources begin after Redis lost its data. A router applies it within seconds.
  *
  * @param from - `now`, `everything`, a date or a time (UTC, by the clock of the source)
- * @throws OperationError `conflict` if this is not requested
+ * @param source - default `*`: all unknown sources
+ * @throws OperationError `conflict` if no source waits for this choice
  */
 export async function answerLoss(context: PipelineContext, from: string, source = '*'): Promise<void> {
   const { redis, keys } = context;
@@ -25,7 +26,7 @@ const report = z.object({
   /** By Redis TIME (ms since 1970). */
   at: z.number(),
   loss: z.enum(['gone', 'older', 'another']),
-  /** How much older than the loss the notes were; undefined: there were none. */
+  /** Age of the routers' notes at the loss; undefined: there were none. */
   notesAgeMs: z.number().optional(),
   sources: z.record(
     z.string(),

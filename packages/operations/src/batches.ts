@@ -11,16 +11,16 @@ export interface BatchFilter {
   readonly from?: string | undefined;
   readonly until?: string | undefined;
   readonly modality?: string | undefined;
-  /** Part of StudyDescription; `*` and `?` as by C-FIND. */
+  /** Part of StudyDescription; `*` and `?` as in C-FIND. */
   readonly description?: string | undefined;
 }
 
 export interface BatchRequest extends BatchFilter {
   /** Targets; default: the result of the rules. */
   readonly targets?: readonly string[] | undefined;
-  /** By this rule alone. */
+  /** Routes by this rule alone; excludes `targets`. */
   readonly rule?: string | undefined;
-  /** Default: as fast as the source answers. */
+  /** Default: no limit. */
   readonly studiesPerMinute?: number | undefined;
 }
 
@@ -58,10 +58,10 @@ export async function findBatchStudies(
 }
 
 /**
- * Begins to route all matching studies that the source has now. The router that leads the source does this.
+ * Begins to route all matching studies that the source has now, by the router that leads the source.
  *
  * @throws OperationError `not-found` for an unknown source, target or rule; `conflict` for a disabled source; `invalid`
- *   without matches; DispatchError
+ *   without or with too many matches, or with both targets and a rule; DispatchError
  */
 export async function startBatch(
   context: PipelineContext,
@@ -103,7 +103,7 @@ const changes = {
 } as const satisfies Readonly<Record<string, { from: readonly BatchState[]; to: BatchState }>>;
 export type BatchAction = keyof typeof changes;
 
-/** @throws OperationError `not-found`; `conflict` where its state does not allow it */
+/** @throws OperationError `not-found`; `conflict` if its state does not allow the action */
 export async function changeBatch(context: PipelineContext, id: string, action: BatchAction): Promise<Batch> {
   const { from, to } = changes[action];
   const isDone = await batchesOf(context).change(id, from, to);
@@ -112,7 +112,10 @@ export async function changeBatch(context: PipelineContext, id: string, action: 
   return batch;
 }
 
-/** @throws OperationError `not-found`, `invalid` */
+/**
+ * @param studiesPerMinute - at least 1; undefined: no limit
+ * @throws OperationError `not-found`, `invalid`
+ */
 export async function setBatchRate(
   context: PipelineContext,
   id: string,

@@ -5,16 +5,16 @@ import { findDelivery } from './find-delivery.ts';
 const reason = 'cancelled by an operator';
 
 /**
- * Cancels a delivery: a running attempt ends within seconds, even if its dispatcher has no connection to Redis at this
- * moment; a waiting one never starts. Confirmed instances stay at the target and in the ledger. Its job ends as failed,
- * so that its study task continues to wait.
+ * Cancels a delivery: a running attempt ends within seconds, or once its dispatcher is connected to Redis again; a waiting one
+ * never starts. Confirmed instances stay at the target and in the ledger. The job ends as failed, so that its study task
+ * continues to wait.
  *
  * @throws OperationError `not-found`; `conflict` if it has ended already
  */
 export async function cancelDelivery(context: PipelineContext, deliveryId: string, actor: Actor): Promise<void> {
   const { redis, keys, records } = context;
   const { target } = await findDelivery(context, deliveryId);
-  // A delivery may begin or end between two reads; then one act is rejected, and the other one applies.
+  // A delivery may begin or end between the two changes: then the first is rejected, and the second one may apply.
   for (let look = 0; look < 3; look += 1) {
     const ended = await records.change(deliveryId, {
       ...act('cancel'),

@@ -27,7 +27,7 @@ export async function pauseTarget(context: PipelineContext, target: string, acto
 
 export async function resumeTarget(context: PipelineContext, target: string): Promise<void> {
   const queue = context.queues.known(context.config(), target);
-  // A pause that is remembered and not in force is put in force again.
+  // First the record: reconciliation pauses the queue of a target that has one.
   await context.redis.hdel(context.keys.paused, target);
   await queue.resume();
 }
@@ -76,7 +76,7 @@ export async function setTargetRate(
   await setRate(context, target, deliveriesPerMinute);
 }
 
-/** Starts each delivery that waits for its next attempt, except held ones. @returns their number */
+/** Starts the deliveries that wait for their next attempt, at most 10 000, except held ones. @returns their number */
 export async function promoteTarget(context: PipelineContext, target: string): Promise<number> {
   const queue = context.queues.known(context.config(), target);
   const held = new Set(await context.redis.smembers(context.keys.held));

@@ -12,9 +12,9 @@ const lookEveryMs = 50;
 export interface DecidedPlace {
   /** Current address of the target, as text. */
   readonly place: string;
-  /** The ledger of its content. */
+  /** Name of the ledger of its content. */
   readonly ledger: string;
-  /** Deliveries that continue. */
+  /** Number of waiting deliveries that were started. */
   readonly resumed: number;
 }
 
@@ -22,7 +22,8 @@ export interface DecidedPlace {
  * Decides on a target whose configuration has another address: its contents moved too (`same`: the ledger is kept) or it is
  * another place (`new`: a new ledger begins, the former one stays with the former place). Waiting deliveries continue.
  *
- * @throws OperationError `not-found`; `conflict` if there is nothing to decide, or while deliveries to the former place run
+ * @throws OperationError `not-found`; `conflict` if there is nothing to decide, or for `same` while deliveries to the former
+ *   place run
  */
 export async function decidePlace(
   context: PipelineContext,
@@ -48,9 +49,9 @@ export async function decidePlace(
 }
 
 /**
- * Deliveries that a dispatcher has. Those of a killed one wait for another, which checks the place first. One that only
- * checks
- * the place is released within moments: it is waited for.
+ * Number of deliveries that a dispatcher is running. Those of a killed dispatcher are not counted: another dispatcher checks the
+ * place before it continues them. Deliveries for which only the place is being checked are released within moments, so the count
+ * is repeated for some time.
  */
 async function countUnderWay({ redis }: PipelineContext, queue: Queue): Promise<number> {
   const end = performance.now() + maxWaitMs;

@@ -39,7 +39,7 @@ export interface Explanation {
 /** Reads each value once, by its name. */
 export type AskOnce = <T>(name: string, ask: () => Promise<T>) => Promise<T>;
 
-/** For the explanations of one list, which share much: the current state of their targets. */
+/** Shared by the explanations of one list, which need the current state of the same targets. */
 export function askOnce(): AskOnce {
   const answers = new Map<string, Promise<unknown>>();
   return <T>(name: string, ask: () => Promise<T>) => {

@@ -16,7 +16,7 @@ export interface LimitedQuery {
  * Searches a target, unless the result of an equal query is still cached completely. Results contain patient
  * data: they are cached if the cache has a secret.
  *
- * @param options - `fresh` queries in any case, and caches the new result
+ * @param options - `fresh` ignores a cached result, and caches the new one
  * @throws OperationError, DispatchError
  */
 export async function findKeptStudies(
@@ -36,7 +36,7 @@ export async function findKeptStudies(
       },
     },
     cache,
-    // With another address it is another target, under the same name.
+    // With another address it is another target with the same name.
     `found/${target}/${fingerprint(context.config().targets[target])}`,
   );
   const studies = await search.search(asked, options);

@@ -40,7 +40,7 @@ export interface ForeseenDelivery {
   readonly transform?: string;
   readonly hold: boolean;
   readonly scheduled: boolean;
-  /** Instances that are selected; undefined where no study was read. */
+  /** Number of selected instances; undefined if no study was read. */
   readonly instances?: number;
   /** Why it would not be created. */
   readonly omitted?: string;
@@ -95,7 +95,7 @@ export async function foreseeDeliveries(
     };
   }
 
-  /** For a group without a stored choice: only if none of its members may receive the study. */
+  /** Why the study would return to its sender; for a group without a stored choice, only if this applies to all its members. */
   async function wayBack(one: PlannedDelivery, chosen: string | undefined): Promise<string | undefined> {
     const candidates = chosen === undefined ? (one.group?.members ?? [one.to]) : [chosen];
     const reasons = await Promise.all(

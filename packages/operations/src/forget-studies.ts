@@ -10,7 +10,7 @@ export interface ForgetWish {
   readonly source?: string | undefined;
   /** Only these: Study Instance UIDs (all studies that have it) or Orthanc's ids. */
   readonly studies?: readonly string[] | undefined;
-  /** Only those to which nothing has happened since (ms since 1970). */
+  /** Only those without changes since this time (ms since 1970). */
   readonly until?: number | undefined;
   /** Also those with deliveries that have failed. */
   readonly failed?: boolean | undefined;
@@ -19,12 +19,12 @@ export interface ForgetWish {
 export interface ForgetOutcome {
   /** Number of checked studies. */
   readonly studies: number;
-  /** Of these, how many went, or would go. */
+  /** Number of studies that were removed, or would be. */
   readonly forgotten: number;
   readonly deliveries: number;
-  /** About how much of Redis; only foreseen, not counted afterwards. */
+  /** Estimated memory in Redis; 0 unless it is a dry run. */
   readonly bytes: number;
-  /** Why others are kept, and how many. */
+  /** Number of kept studies, by reason. */
   readonly kept: Readonly<Partial<Record<ForgetAnswer | 'in-source', number>>>;
 }
 
@@ -34,11 +34,12 @@ const maxMeasured = 50;
 
 /**
  * Removes studies at the request of an operator: independent of their retention, and also if their source was
- * removed from the configuration. Studies that the source still has are kept: they would be routed, and sent, once more.
+ * removed from the configuration. Studies that the source still has are kept: they would be routed and sent once more.
  *
  * @param client - of a configured source
  * @param dryRun - only a preview
- * @throws OperationError `not-found`; DispatchError if a source cannot be queried
+ * @throws OperationError `not-found` if a named study is unknown, after the others were removed; DispatchError if a source
+ *   cannot be queried
  */
 export async function forgetStudies(
   context: Pick<PipelineContext, 'config' | 'redis' | 'records' | 'keys' | 'ledger' | 'sharedUids'>,
@@ -84,7 +85,7 @@ export async function forgetStudies(
     }
   }
 
-  /** @returns whether it went, or would go */
+  /** @returns whether the study was removed, or would be */
   async function look(source: string, orthancStudyId: string, studyInstanceUid: string | undefined): Promise<boolean> {
     sum.studies += 1;
     if (sources[source] && (await hasStudy(await client(source), source, { orthancStudyId, studyInstanceUid }))) {

@@ -103,7 +103,7 @@ function enqueue(studyInstanceUid: string, { to = ['a'], instances = 2, source =
   });
 }
 
-/** Waits until the jobs are idle, and writes what dispatchers write when deliveries end. */
+/** Waits until the jobs are idle, and ends the deliveries in the records like dispatchers. */
 async function end(enqueued: Enqueued, stateOf: (target: string) => DeliveryState = () => 'delivered'): Promise<void> {
   for (const delivery of enqueued.added) {
     const state = stateOf(delivery.target);
@@ -128,7 +128,7 @@ async function end(enqueued: Enqueued, stateOf: (target: string) => DeliveryStat
 
 type Terms = Partial<Parameters<typeof forgetStudy>[2]>;
 
-/** As if all that has happened had happened long ago. */
+/** Forgets a study as if its last change were long ago. */
 function forget(studyInstanceUid: string, terms: Terms = {}): ReturnType<typeof forgetStudy> {
   return forgetStudy(
     operations,

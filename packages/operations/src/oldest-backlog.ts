@@ -1,14 +1,14 @@
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 
 const batch = 50;
-/** An older version also indexed held ones: at most this number of them is skipped before the search ends. */
+/** The index may contain deliveries that wait intentionally: the search ends after this number of entries. */
 const maxLookedAt = 2_000;
 
 /**
- * Since when the longest-waiting delivery to a target waits that may run (ms since 1970): held ones, and those
- * outside their schedule, wait intentionally.
+ * Since when the oldest delivery to a target has waited that may run (ms since 1970); undefined if there is none. Held
+ * deliveries, and those outside their schedule, wait intentionally and are not considered.
  *
- * @param before - only those that wait since before this time
+ * @param before - only those that have waited since this time or longer
  */
 export async function oldestBacklog(
   { records }: Pick<PipelineContext, 'records'>,

@@ -9,7 +9,7 @@ import { OperationError } from '@dicom-dispatch/pipeline';
 /** What an operator decided, and how many deliveries it concerned. */
 export interface OrphanResult {
   readonly done: number;
-  /** Running at the time of the decision, or ended meanwhile. */
+  /** Deliveries that still run or wait. */
   readonly left: number;
 }
 
@@ -33,8 +33,8 @@ export async function isOrphan(context: PipelineContext, name: string): Promise<
 }
 
 /**
- * Moves the waiting deliveries of a removed target to another one. A study keeps the form in which it was to be sent: an
- * anonymisation is preserved. Held deliveries stay held.
+ * Moves the waiting deliveries of a removed target to another one. A study keeps its transform, e.g. an anonymisation. Held
+ * deliveries stay held.
  *
  * @throws OperationError `not-found` if the orphan or target does not exist
  */
@@ -93,9 +93,9 @@ async function moveOne(context: PipelineContext, record: DeliveryRecord, to: str
   const { records, queues } = context;
   const pipelineContext = { ...context, config: context.config() };
   const data = deliveryData.parse(record);
-  // Whether it is held is known when it is moved.
+  // `replaceDelivery` takes over a hold.
   const { group: _, hold: __, ...alone } = data;
-  // Its own transform goes with it; without one, that of the new target counts, as for every delivery to it.
+  // It keeps its own transform; without one, that of the new target applies, as for every delivery to it.
   const moved = await newDelivery(pipelineContext, alone, to, { keepsTransform: data.transform !== undefined });
   const left = await replaceDelivery(pipelineContext, data, moved, {
     keepsTarget: false,
@@ -105,9 +105,9 @@ async function moveOne(context: PipelineContext, record: DeliveryRecord, to: str
       text: `moved to ${to} by ${actor.name}: ${data.target} was removed from the configuration`,
     },
   });
-  // A dispatcher that still has the target has just taken it: both get the study.
+  // A dispatcher that still has the target has just started it: both targets receive the study.
   if (left.kind === 'refused') return false;
-  // A worker that has just taken its job finds that the delivery has ended.
+  // If a worker has just taken the job, it finds that the delivery has ended.
   const job = await queues.target(data.target).getJob(data.deliveryId);
   await job?.remove().catch(() => {});
   await records.update(

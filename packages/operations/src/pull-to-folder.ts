@@ -7,10 +7,9 @@ import { OperationError, watchedBody, type PullDestination } from '@dicom-dispat
 import { readIdentity } from '@dicom-dispatch/targets';
 
 /**
- * A folder with one file per instance, `STUDY/INSTANCE.dcm`; a second one with the SOP Instance UID, of another series of
- * the study, is
- * `STUDY/INSTANCE_SERIES.dcm`. A file is written as `.NAME.part`, flushed and renamed: a file with its final name is
- * complete.
+ * A folder with one file per instance, `STUDY/INSTANCE.dcm`; a second instance with the same SOP Instance UID, in another series
+ * of the study, is `STUDY/INSTANCE_SERIES.dcm`. A file is written as `.NAME.part`, flushed and renamed: a file with its final
+ * name is complete.
  *
  * @throws OperationError if the folder cannot be used
  */
@@ -24,7 +23,7 @@ export async function pullToFolder(folder: string, studyInstanceUid: string): Pr
       throw cannotWrite(path, error);
     });
   const known = new Set(names);
-  /** Of files that are written, or have been. */
+  /** Series Instance UIDs of files that are being written, or have been read or written, by name. */
   const seriesOf = new Map<string, string | undefined>();
 
   /** Whether the file of a name belongs to the series, as far as this can be determined. */
@@ -44,14 +43,14 @@ export async function pullToFolder(folder: string, studyInstanceUid: string): Pr
 
   return {
     has: async (sopInstanceUid, seriesInstanceUid) => known.has(await nameOf(sopInstanceUid, seriesInstanceUid)),
-    // It becomes the name of a file.
+    // The UID becomes the name of a file.
     canKeep: (sopInstanceUid) => isUid(sopInstanceUid),
     async store(sopInstanceUid, instance, seriesInstanceUid) {
       if (!isUid(sopInstanceUid) || (seriesInstanceUid !== undefined && !isUid(seriesInstanceUid))) {
         throw new OperationError('invalid', 'the target listed an instance with an invalid UID');
       }
       const plain = `${sopInstanceUid}.dcm`;
-      // Immediately: another lane may retrieve the other one.
+      // Before the first await: another lane may retrieve the other instance with this UID.
       if (!known.has(plain) && !seriesOf.has(plain)) seriesOf.set(plain, seriesInstanceUid);
       const name = await nameOf(sopInstanceUid, seriesInstanceUid);
       const partial = join(path, `.${name.slice(0, -4)}.part`);
@@ -64,7 +63,7 @@ export async function pullToFolder(folder: string, studyInstanceUid: string): Pr
       } catch (error) {
         if (!known.has(name)) seriesOf.delete(name);
         await rm(partial, { force: true }).catch(() => {});
-        // The body has its own errors, with which the file ends as well; the others are those of the file.
+        // An error of the body also ends the file; all others are errors of the file.
         throw error === watched.error ? error : cannotWrite(path, error);
       }
     },

@@ -11,9 +11,9 @@ export interface Pace {
   /** Deliveries that end per minute, over the last ten minutes or since the first of them with a transfer; 0: none. */
   readonly deliveriesPerMinute: number;
   readonly bytesPerSecond: number;
-  /** Waiting deliveries that may go, as far as the target can be used. */
+  /** Waiting deliveries that may be sent when the target can be used. */
   readonly ready: number;
-  /** Waiting deliveries that are held, outside their schedule, or wait for a person: no backlog. */
+  /** Waiting deliveries that are held, outside their schedule, or wait for an operator: not part of the backlog. */
   readonly keptBack: number;
   /** Expected end of ready and running deliveries at this rate (ms since 1970); undefined if there are none, or none end. */
   readonly expectedEndAt: number | undefined;

@@ -31,7 +31,7 @@ export interface ReceiptLine {
   readonly place: string;
 }
 
-/** What one target has got of a study, in one shape. */
+/** What one target has received of a study, with one transform or unchanged. */
 export interface TargetReceipt {
   readonly target: string;
   readonly transform: string | undefined;
@@ -44,14 +44,14 @@ export interface TargetReceipt {
   }[];
   readonly delivered: number;
   readonly quarantined: number;
-  /** Confirmed, and sizes and responses are unknown (any more): they are kept for `receipts.keep`. */
+  /** Number of confirmed instances whose details are unknown: they are kept for `receipts.keep`. */
   readonly withoutDetails: number;
   readonly lines: readonly ReceiptLine[];
 }
 
 export interface StudyReceipt extends StudyKey {
   readonly studyInstanceUid: string;
-  /** When it was created. */
+  /** When the receipt was created (ms since 1970). */
   readonly at: number;
   readonly targets: readonly TargetReceipt[];
 }
@@ -60,7 +60,7 @@ export interface StudyReceipt extends StudyKey {
  * Confirmed instances of a study, one by one, as evidence.
  *
  * @param target - only this one
- * @throws OperationError `not-found` if nothing was delivered
+ * @throws OperationError `not-found` if there is no delivery of the study
  */
 export async function readReceipt(context: PipelineContext, study: StudyKey, target?: string): Promise<StudyReceipt> {
   const all = await context.records.deliveriesOf(study);
@@ -80,7 +80,7 @@ export async function readReceipt(context: PipelineContext, study: StudyKey, tar
   };
 }
 
-/** @param deliveries - to one target in one shape, the oldest first */
+/** @param deliveries - to one target with one transform, the oldest first */
 async function receiptOf(context: PipelineContext, deliveries: readonly DeliveryRecord[]): Promise<TargetReceipt> {
   const receipts = openReceipts(context.redis, context.config());
   const ledgers = new Map(deliveries.map((one) => [one.ledger ?? one.target, one]));

@@ -16,20 +16,20 @@ export interface SourceState {
   readonly reachable: boolean;
   /** Version of Orthanc, or why it cannot be queried. */
   readonly detail: string;
-  /** Why it cannot be queried, and what to do. */
+  /** Code of the error if it cannot be queried. */
   readonly code: ErrorCode | undefined;
   readonly remedy: string | undefined;
   /** Whether a router follows it. */
   readonly followed: boolean;
   /** The router that follows it, HOST:PID; others are standbys. */
   readonly leader: string | undefined;
-  /** Number of its database's epoch; undefined before it was first followed. */
+  /** Number of the epoch of its database; undefined before it was first followed. */
   readonly epoch: number | undefined;
   readonly position: number | undefined;
   readonly newest: number | undefined;
   /** Unprocessed changes. */
   readonly lag: number | undefined;
-  /** Studies that could not be read and are tried again later. */
+  /** Number of studies that could not be read and are tried again later. */
   readonly triedLater: number;
   /** The first of them that are due. */
   readonly putOff: readonly PutOffStudy[];

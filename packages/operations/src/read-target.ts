@@ -13,18 +13,18 @@ export interface TargetState {
   readonly type: string;
   readonly description: string | undefined;
   readonly enabled: boolean;
-  /** It is not in the configuration any more, and deliveries wait for it. */
+  /** Whether it is no longer in the configuration, but deliveries wait for it. */
   readonly orphaned: boolean;
   readonly paused: boolean;
   readonly circuit: CircuitState;
   readonly counts: Readonly<Record<DeliveryState, number>>;
-  /** Since when the delivery waits that waits longest although it may go: not held, not outside its schedule (ms since 1970). */
+  /** Since when the oldest delivery has waited that is neither held nor outside its schedule (ms since 1970). */
   readonly oldestWaitingAt: number | undefined;
   /** Current number of parallel deliveries over all dispatchers. */
   readonly concurrency: number;
   /** Current maximum number of deliveries that start per minute; undefined: no limit. */
   readonly deliveriesPerMinute: number | undefined;
-  /** What of it an operator has set, until the configuration is reloaded. */
+  /** Limits that an operator has set, until the configuration is reloaded. */
   readonly setLimits: OperatorLimits;
   readonly attempts: number;
   /** Its address, as text; undefined for a removed one. */
@@ -76,7 +76,7 @@ export async function readTarget(context: PipelineContext, name: string): Promis
   };
 }
 
-/** Those of the configuration, then those that were removed from it and that deliveries still wait for. */
+/** Targets of the configuration, then removed ones for which deliveries still wait. */
 export async function readTargets(context: PipelineContext): Promise<TargetState[]> {
   const names = [...Object.keys(context.config().targets), ...(await listOrphans(context))];
   return Promise.all(names.map((name) => readTarget(context, name)));

@@ -1,7 +1,7 @@
 import { TargetStats, type TargetFlow } from '@dicom-dispatch/state/target-stats';
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 
-/** What went through a target in one stretch of time. */
+/** Throughput of a target in one period. */
 export interface ThroughputPoint {
   /** Its start, ms since 1970. */
   readonly at: number;
@@ -13,7 +13,7 @@ export interface ThroughputPoint {
 
 const minuteMs = 60_000;
 const hourMinutes = 60;
-/** For this time numbers are kept per minute; beyond it per hour. */
+/** Numbers per minute are kept for this time, older ones per hour. */
 const longestByMinute = 2 * 24 * hourMinutes;
 
 /**

@@ -3,7 +3,7 @@ import type { OrthancClient } from '@dicom-dispatch/sources';
 import type { LookedAtPrior, Priors } from '@dicom-dispatch/state/priors';
 import { foreseePriors, foreseePriorsWithinMs, type ForeseenPriors } from './foresee-priors.ts';
 
-/** Earlier studies of the patient that would go to one target with a study that was routed before. */
+/** Earlier studies of the patient that would be sent to one target with a study that was routed before. */
 export interface ReplayedPriors {
   readonly target: string;
   readonly chosen: ForeseenPriors['chosen'];
@@ -11,7 +11,7 @@ export interface ReplayedPriors {
   readonly added: readonly string[];
   /** Study Instance UIDs of those that were chosen then, and would not be now. */
   readonly removed: readonly string[];
-  /** Why there are none, or what was not queried. */
+  /** Why there are none, or which archives were not queried. */
   readonly note?: string;
 }
 
@@ -59,7 +59,7 @@ export function replayPriors({ recorded, studies, withinMs }: PriorsBudget) {
       const found = await foreseePriors({ ...wanted, withinMs: leftMs }, { ...wanted, unfit }, delivery);
       const { chosen = [], note } = found ?? {};
       const [before, after] = [steps.flatMap((step) => uidsOf(step.chosen)), uidsOf(chosen)];
-      // Those of then are unknown until they are chosen.
+      // The earlier choice is unknown while it is still being made.
       const isKnown = steps.every(({ state }) => state !== 'looking');
       return {
         target,

@@ -16,7 +16,7 @@ import { replayPriors, type PriorsBudget, type ReplayedPriors } from './replay-p
 export interface ReplayOptions {
   /** Studies that were routed last at or after this (ms since 1970). */
   readonly since: number;
-  /** … and before this. */
+  /** Studies that were routed last before this (ms since 1970). */
   readonly until?: number | undefined;
   readonly source?: string | undefined;
   readonly signal?: AbortSignal;
@@ -61,9 +61,9 @@ const pageSize = 200;
 const lanes = 4;
 
 /**
- * Iterates over the studies that were routed since a time and returns the result of the current rules for each, with
- * its current content in the source and the time when it was routed. Nothing is sent or written. Deliveries that operators
- * requested, or rules for another study (as a prior), are excluded. In no particular order.
+ * Iterates over the studies that were routed since a time, newest first, and returns the result of the current rules for each,
+ * with its current content in the source and the time when it was routed. Nothing is sent or written. Deliveries that operators
+ * requested, or rules for another study (as a prior), are excluded.
  *
  * @param client - opens a source
  */
@@ -185,7 +185,7 @@ async function replayOne(dependencies: ReplayDependencies, study: StudyRecord): 
   }
 }
 
-/** For a group the member that has the study, whoever selected it. */
+/** For a group the member that has the study, regardless of how it was selected. */
 function targetOf(
   config: Config,
   one: ForeseenDelivery,

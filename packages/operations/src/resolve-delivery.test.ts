@@ -43,7 +43,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** A study to the target, which ended in a state; gives the id of the delivery. */
+/** A delivery to the target that ended in a state; returns its id. */
 async function ended(study: string, state: DeliveryState, more: { nonce?: string } = {}): Promise<string> {
   const { added } = await enqueuer.enqueue({
     source: 'main',

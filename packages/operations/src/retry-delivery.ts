@@ -11,11 +11,12 @@ export interface RetryOptions {
 }
 
 /**
- * Continues an ended delivery, with all its attempts; confirmed instances are not sent again,
- * quarantined ones are. A delivery that waits for its next attempt starts immediately; a held one stays held. A
- * `partial` one can be retried too; a delivered one cannot: route the study again instead.
+ * Continues an ended delivery, with all its attempts; confirmed instances are not sent again, quarantined ones are. A delivery
+ * that waits for its next attempt starts immediately; a held one stays held. A `partial` one can be retried too; a delivered one
+ * cannot: route the study again instead.
  *
- * @throws OperationError `not-found`; `conflict` while an attempt is running, or if it is delivered
+ * @throws OperationError `not-found`; `conflict` while an attempt is running, or if it is delivered, moved or in none of the
+ *   states `from`
  */
 export async function retryDelivery(
   context: PipelineContext,

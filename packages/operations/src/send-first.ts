@@ -3,9 +3,8 @@ import { act } from '@dicom-dispatch/state/records';
 import { findDelivery } from './find-delivery.ts';
 
 /**
- * Moves a waiting delivery before all others of its target, in this attempt and every later one, and ends its pause. A
- * schedule, a circuit
- * and a hold still apply.
+ * Moves a waiting delivery before all others of its target, in this attempt and every later one, and ends the wait for its next
+ * attempt. A schedule, a circuit and a hold still apply.
  *
  * @throws OperationError `not-found`; `conflict` unless it waits
  */

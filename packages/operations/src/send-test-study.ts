@@ -24,7 +24,7 @@ export async function sendTestStudy(
   source: string,
   { modality = 'CT', signal }: { readonly modality?: TestModality; readonly signal?: AbortSignal } = {},
 ): Promise<TestStudy> {
-  // Loaded on demand: processes that do not use it need no memory for it.
+  // Loaded on demand, to save memory in processes that do not use it.
   const { makeStudy } = await import('@dicom-dispatch/samples');
   const seed = randomUUID();
   const study = makeStudy({

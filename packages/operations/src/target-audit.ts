@@ -14,7 +14,7 @@ export interface AuditedTarget {
   readonly audit: TargetAudit | undefined;
   /** What `audit` could not determine, one sentence each; none if it has compared everything. */
   readonly gaps: readonly string[];
-  /** Studies with which something is wrong, the newest finding first. */
+  /** Studies with missing, different or additional instances, the newest finding first. */
   readonly findings: readonly AuditFinding[];
   /** Audits that have ended, the newest first, at most 100. */
   readonly history: readonly TargetAudit[];

@@ -5,9 +5,8 @@ import type { Check } from '@dicom-dispatch/target-kit';
 const longestMs = 20_000;
 
 /**
- * Tests the requests of a router and a dispatcher to a source, check by check, and yields each when it ends. Reads only;
- * ends
- * with the first failure.
+ * Tests the requests of a router and a dispatcher to a source, and yields each check when it ends. Changes nothing; ends with the
+ * first failure.
  */
 export async function* testSource(name: string, config: SourceConfig): AsyncGenerator<Check> {
   const signal = AbortSignal.timeout(longestMs);

@@ -6,8 +6,10 @@ import { createTargetMemory } from '@dicom-dispatch/state/target-memory';
 const longestMs = 60_000;
 
 /**
- * Runs the checks of a target sequentially, and yields each when it ends. With a Redis, data stored with the target
- * are compared too: whether its folder is still the one with which it was set up.
+ * Runs the checks of a target sequentially, and yields each when it ends. With `redis`, the folder of the target is also compared
+ * with the one with which it was set up.
+ *
+ * @throws OperationError `not-found`
  */
 export async function* testTarget(
   context: Pick<PipelineContext, 'config'> & Partial<Pick<PipelineContext, 'redis'>>,

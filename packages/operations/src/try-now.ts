@@ -11,7 +11,7 @@ import { retryDelivery } from './retry-delivery.ts';
 /** Result of an action, as text for the user. */
 export interface Did {
   readonly did: string;
-  /** When its schedule opens (ms since 1970): until then it goes only with `anyway`. */
+  /** When its schedule opens (ms since 1970): before that time it is only sent with `anyway`. */
   readonly opensAt?: number;
 }
 
@@ -51,7 +51,7 @@ export async function tryNow(
   return { did: await untilStarted(context, record) };
 }
 
-/** When the delivery may go, by the schedules of its target and rules; undefined: now. */
+/** When the schedules of its target and rules allow the delivery to be sent (ms since 1970); undefined: now. */
 async function opensLater(
   { redis, config }: PipelineContext,
   { target, schedules }: DeliveryRecord,

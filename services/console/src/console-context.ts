@@ -11,19 +11,19 @@ import type { KnownDevices } from './security/known-device.ts';
 import type { Sessions } from './security/sessions.ts';
 import type { ViewContext } from './views/view-context.ts';
 
-/** What every page and every route of the API needs. */
+/** Dependencies of pages and routes. */
 export interface ConsoleContext extends ViewContext {
-  /** What runs here. */
+  /** Version and build of this program. */
   readonly build: Build;
   readonly log: Logger;
   readonly metrics: Registry;
   /** The services of this process. */
   readonly services: () => readonly RunningService[];
-  /** Where browsers reach the console. */
+  /** URL of the console for browsers. */
   readonly consoleUrl: () => string;
   /** Current findings, most severe first; read at most every two seconds for all callers. */
   readonly health: () => Promise<readonly HealthFinding[]>;
-  /** Of cookies. */
+  /** Keys that sign and encrypt cookies. */
   readonly keys: ConsoleKeys;
   /** Browsers that have signed in before. */
   readonly devices: KnownDevices;
@@ -31,14 +31,14 @@ export interface ConsoleContext extends ViewContext {
   readonly audit: AuditLog;
   readonly refused: RefusedEvents;
   readonly queries: QueryEvents;
-  /** Answers that are being sent. */
+  /** Responses that are being sent. */
   readonly open: OpenAnswers;
   readonly changes: Changes;
-  /** Gets studies from targets. */
+  /** Retrieves studies from targets. */
   readonly fetches: FetchRunner;
   /** Location of the configuration; absent if it was not loaded from a file. */
   readonly configuration?: ConfigurationStore | undefined;
   readonly cookieName: string;
-  /** Whether browsers reach us over TLS. */
+  /** Whether browsers reach the console over TLS. */
   readonly isSecure: boolean;
 }

@@ -27,7 +27,7 @@ export interface ServedRoute {
 }
 
 const maxBodyBytes = 1024 * 1024;
-/** From the first byte of a request to its last one; then the connection is closed. */
+/** Maximum time from the first byte of a request to its last one; after that the connection is closed. */
 const headersMs = 8_000;
 const requestMs = 12_000;
 const idleMs = 30_000;

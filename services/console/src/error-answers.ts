@@ -15,10 +15,10 @@ const statusOf: Readonly<Record<OperationErrorCode, number>> = {
   unavailable: 503,
 };
 
-/** Every error as JSON with `error` (a code) and `message` (for people); what we did not expect is logged, not shown. */
+/** Sends errors as JSON with `error` (a code) and `message` (for users), or as a page. Unexpected errors are logged, not shown. */
 export function addErrorAnswers(server: FastifyInstance, context: ConsoleContext): void {
   answerErrors(server, context.log, (request, reply, { status, error, message }) => {
-    // A browser that opens a page gets a page, and a program JSON.
+    // A browser that opens a page gets a page, everything else JSON.
     const isPage = request.method === 'GET' && (request.headers.accept ?? '').includes('text/html');
     if (!isPage || !request.identity) return sendError(reply, { status, error, message });
     void reply.code(status);
@@ -34,7 +34,7 @@ export interface ErrorAnswer {
   readonly status: number;
   /** A code, for programs. */
   readonly error: string;
-  /** For people. */
+  /** Text for users. */
   readonly message: string;
 }
 
@@ -60,7 +60,7 @@ export function answerErrors(
     if (error instanceof OperationError) {
       return answer(request, reply, statusOf[error.code], error.code, error.message);
     }
-    // The configuration in Redis, which is there for all to mend.
+    // The configuration in Redis cannot be used.
     if (error instanceof ConfigError) return answer(request, reply, 503, 'unavailable', error.format());
     if (hasZodFastifySchemaValidationErrors(error)) {
       const message = error.validation.map(

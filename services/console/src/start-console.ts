@@ -33,11 +33,11 @@ import { SourceLookup } from './source/source-lookup.ts';
 
 export interface ConsoleOptions {
   readonly config: Config;
-  /** The caller closes it. */
+  /** The connection of the process, which the caller closes. */
   readonly redis: Redis;
   readonly log: Logger;
   readonly metrics: Registry;
-  /** Watches the Redis for the whole process. Default: a separate one. */
+  /** Watches Redis for the whole process. Default: a separate one. */
   readonly watch?: RedisWatch;
   /** The services of this process, for `/readyz`. Default: the console alone. */
   readonly services?: () => readonly RunningService[];
@@ -46,9 +46,9 @@ export interface ConsoleOptions {
 }
 
 export interface RunningConsole extends RunningService {
-  /** Where it listens. */
+  /** URL at which it listens. */
   readonly url: string;
-  /** Everything that it serves. */
+  /** All routes that it serves. */
   readonly routes: readonly ServedRoute[];
   /** Applies a new configuration: targets, rules, users. The listening address does not change. */
   reload(config: Config): void;
@@ -57,7 +57,7 @@ export interface RunningConsole extends RunningService {
 /**
  * Starts the console: pages, API, Bull Board, health and metrics.
  *
- * @throws ConsoleError when it would listen off loopback without anybody having to sign in, or cannot listen
+ * @throws ConsoleError if it cannot listen, or would listen on other addresses than loopback without a sign-in
  */
 export async function startConsole(options: ConsoleOptions): Promise<RunningConsole> {
   let { config } = options;

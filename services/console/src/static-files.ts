@@ -25,7 +25,7 @@ const files: ReadonlyMap<string, StaticFile> = new Map(
   }),
 );
 
-/** The address of a file in `static/`, e.g. for a link in a page. */
+/** The URL of a file in `static/`, e.g. for a link in a page. */
 export function staticUrl(name: string): string {
   const file = files.get(name);
   if (!file) throw new Error(`there is no static file ${name}`);

@@ -4,7 +4,7 @@ import type { RunningServer } from './start-server.ts';
 import { startServer } from './start-server.ts';
 
 export interface AzuriteOptions {
-  /** PEM files: with them it uses https, and accepts tokens of Entra, whose signatures it does not verify. */
+  /** PEM files. If set, it uses HTTPS, and accepts tokens of Entra, whose signatures it does not verify. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
 }
 

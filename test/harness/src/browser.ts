@@ -6,8 +6,8 @@ export type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
 let launched = 0;
 
 /**
- * Chromium without its windows (Debian's headless shell: half of the CPU time), with Playwright; sends no requests to the
- * internet by itself. `close()` (or `await using`) ends it; it also ends with this process.
+ * Headless Chromium (Debian's headless shell: half of the CPU time), with Playwright. It sends no requests to the internet by
+ * itself. `close()` (or `await using`) ends it; it also ends with this process.
  */
 export async function launchBrowser(): Promise<Browser & AsyncDisposable> {
   // Loaded only here: it is large, and most tests open no page.
@@ -28,7 +28,7 @@ export async function launchBrowser(): Promise<Browser & AsyncDisposable> {
   const id = `chromium ${launched}`;
   watch('listener', id, 'chromium');
   browser.once('disconnected', () => unwatch('listener', id));
-  // The limit of each test is the only one.
+  // No limit except that of each test.
   const { newPage, newContext } = browser;
   browser.newPage = async (options) => {
     const page = await newPage.call(browser, options);

@@ -54,7 +54,7 @@ async function make(): Promise<Certificates> {
   const { path: folder } = await tempFolder('certificates', { isKept: true });
   const ca = await makeAuthority(folder, 'ca');
   const otherCa = await makeAuthority(folder, 'other-ca');
-  // Making keys is slow, so all leaves share one: it is the certificates that differ.
+  // Generating keys is slow, so all leaf certificates share one.
   const keyFile = join(folder, 'leaf-key.pem');
   await openssl('genrsa', { out: keyFile });
   const server = { names: hosts, usage: 'serverAuth', keyFile } as const;

@@ -4,7 +4,7 @@ import { unwatch, watch } from './watchdog.ts';
 
 export interface CountingDimseProxy extends AsyncDisposable {
   readonly port: number;
-  /** Association requests and DIMSE requests of clients: the time of each, by `performance.now()`. */
+  /** Association requests and DIMSE requests of clients, with their times by `performance.now()`. */
   readonly requests: readonly { readonly at: number }[];
   reset(): void;
 }
@@ -61,7 +61,7 @@ function pduReader(onRequest: () => void): (chunk: Buffer) => void {
   let held = Buffer.alloc(0);
   return (chunk) => {
     held = Buffer.concat([held, chunk]);
-    // Bytes 1: type, 3-6: length (PS3.8 section 9.3.1).
+    // Byte 1: type, bytes 3 to 6: length (PS3.8 section 9.3.1).
     while (held.length >= 6 && held.length >= 6 + held.readUInt32BE(2)) {
       const end = 6 + held.readUInt32BE(2);
       const pdu = held.subarray(0, end);

@@ -12,7 +12,7 @@ const run = promisify(execFile);
 export interface DcmqrscpOptions {
   /** Default `QRSCP`. It rejects any other called AE title. */
   readonly aet?: string;
-  /** Where C-MOVE may send to. */
+  /** Possible destinations of C-MOVE, on 127.0.0.1. */
   readonly moveDestinations?: readonly { readonly aet: string; readonly port: number }[];
   /** Additional arguments of dcmqrscp. */
   readonly args?: readonly string[];
@@ -29,7 +29,7 @@ export interface DcmqrscpServer extends RunningServer {
   received(): Promise<StoredFile[]>;
 }
 
-/** DCMTK's archive: accepts C-STORE, answers C-FIND, C-MOVE and C-GET. Studies of up to 1 GB. */
+/** DCMTK's archive: accepts C-STORE, C-FIND, C-MOVE and C-GET. Stores studies of up to 1 GiB. */
 export async function startDcmqrscp(options: DcmqrscpOptions = {}): Promise<DcmqrscpServer> {
   const aet = options.aet ?? 'QRSCP';
   const server = await startServer({

@@ -4,8 +4,8 @@ import { waitFor } from './wait-for.ts';
 import { watchdogPid, whatIsLeft } from './watchdog.ts';
 
 /**
- * A vitest setup file: a test file fails that leaves a server, a temporary folder or any child process behind. It is a check
- * of the tests and of what they test; clearing up is the watchdog's.
+ * A setup file of Vitest: a test file fails if it leaves a server, a temporary folder or any child process behind. This checks the
+ * tests and the tested code; the watchdog cleans up.
  */
 const before = new Set(descendants(process.pid));
 

@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import { tempFolder } from './temp-folder.ts';
 
 export interface FakeClock extends AsyncDisposable {
-  /** For the process with this clock. */
+  /** Environment variables for a process with this clock. */
   readonly env: Readonly<Record<string, string>>;
   /** Sets the clock ahead by this number of seconds, or back if negative; within a second, also in a running process. */
   set(seconds: number): Promise<void>;
 }
 
 /**
- * A clock for processes that is wrong (libfaketime). Time of day is shifted; the monotonic clock, and with it timers, goes
- * on as it does when an administrator sets a clock.
+ * A wrong clock for processes (libfaketime). The time of day is shifted; the monotonic clock and timers continue, as when an
+ * administrator sets the clock.
  */
 export async function startFakeClock(seconds = 0): Promise<FakeClock> {
   const [library] = globSync('/usr/lib/*/faketime/libfaketimeMT.so.1');
@@ -23,7 +23,7 @@ export async function startFakeClock(seconds = 0): Promise<FakeClock> {
   async function set(ahead: number): Promise<void> {
     const next = `${file}.${(count += 1)}`;
     await writeFile(next, `${ahead < 0 ? '' : '+'}${ahead}\n`);
-    // A process may read it at any moment.
+    // Atomically: a process may read the file at any moment.
     await rename(next, file);
   }
   await set(seconds);

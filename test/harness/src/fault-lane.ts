@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Faults } from './fault-proxy.ts';
 
-/** Maximum buffered data of one direction of one connection. */
+/** Above this amount of buffered data, one direction of one connection stops reading. */
 const heldBytesLimit = 4 * 1024 * 1024;
 
 export interface LaneHooks {
@@ -13,7 +13,7 @@ export interface LaneHooks {
   faults(): Faults;
   /** Resolves as soon as nothing is paused. */
   resumed(): Promise<void>;
-  /** Counts what went through. */
+  /** Counts forwarded bytes. */
   count(bytes: number): void;
   /** Resets both sides of the connection. */
   reset(): void;
@@ -60,7 +60,7 @@ export function openLane(hooks: LaneHooks): void {
     } finally {
       isDraining = false;
     }
-    // Data that arrived while the previous data were being sent.
+    // Data may have arrived while the previous data were being sent.
     if (queue.length > 0 && to.writable) void drain();
   }
 
@@ -91,7 +91,7 @@ export function openLane(hooks: LaneHooks): void {
   }
 }
 
-/** Slices of a twentieth of a second keep a throttled line even. */
+/** Size of a write: a throttled connection gets the data of 50 ms at a time, for an even rate. */
 function sliceBytes({ bytesPerSecond }: Faults): number {
   return bytesPerSecond ? Math.max(1, Math.floor(bytesPerSecond / 20)) : Infinity;
 }

@@ -4,15 +4,15 @@ import { openLane } from './fault-lane.ts';
 import { leasePort } from './port.ts';
 import { unwatch, watch } from './watchdog.ts';
 
-/** What goes wrong between client and server. "Up" is from client to server. */
+/** Simulated faults between client and server. "Up" is from client to server. */
 export interface Faults {
   /** Delay of every byte, in both directions. */
   readonly latencyMs?: number | undefined;
-  /** Each direction of each connection. */
+  /** Rate of each direction of each connection. */
   readonly bytesPerSecond?: number | undefined;
-  /** Resets each connection once so many bytes went up. */
+  /** Resets each connection after this number of sent bytes. */
   readonly resetAfterBytesUp?: number | undefined;
-  /** Resets each connection once after this number of received bytes; 0 loses the first response. */
+  /** Resets each connection after this number of received bytes; 0 loses the first response. */
   readonly resetAfterBytesDown?: number | undefined;
   /** Accepts connections and bytes, and forwards none. */
   readonly blackHole?: boolean | undefined;
@@ -29,7 +29,7 @@ export interface FaultCounters {
   readonly open: number;
   /** Maximum number of simultaneously open connections. */
   readonly maxOpen: number;
-  /** Reset by the proxy. */
+  /** Connections that the proxy has reset. */
   readonly resets: number;
   readonly bytesUp: number;
   readonly bytesDown: number;
@@ -57,7 +57,7 @@ export interface FaultProxyOptions extends Faults {
   readonly port: number;
 }
 
-/** A TCP proxy on 127.0.0.1 that simulates a bad network, switchable at any time. */
+/** A TCP proxy on 127.0.0.1 that simulates a bad network; faults can be changed at any time. */
 export async function startFaultProxy({
   host = '127.0.0.1',
   port: targetPort,

@@ -18,7 +18,7 @@ export interface HttpOptions {
   readonly key?: string | undefined;
 }
 
-/** One HTTP request on a separate connection, returning any status. */
+/** Sends one HTTP request on a separate connection. Any status is returned, not thrown. */
 export function httpRequest(url: string, options: HttpOptions = {}): Promise<HttpAnswer> {
   const start = url.startsWith('https:') ? secureRequest : plainRequest;
   const { method = 'GET', headers = {}, body, ca, cert, key } = options;

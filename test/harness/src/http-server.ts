@@ -12,7 +12,7 @@ export interface RecordedRequest {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;
-  /** The body, or what fits into `keptBodyBytes` of it. */
+  /** The first `keptBodyBytes` of the body. */
   readonly body: Buffer;
   readonly bodyBytes: number;
   readonly bodySha256: string;
@@ -40,7 +40,7 @@ export interface HttpStandIn extends AsyncDisposable {
   readonly url: string;
   /** All requests so far whose bodies are complete. */
   readonly requests: readonly RecordedRequest[];
-  /** Answers by this from now on. */
+  /** Replaces the handler. */
   setHandler(handler: HttpHandler): void;
   /** Resets all connections. */
   cut(): void;
@@ -48,10 +48,8 @@ export interface HttpStandIn extends AsyncDisposable {
 }
 
 /**
- * An HTTP server that responds as a test defines and records the requests: for servers that no package provides. If a
- * handler
- * throws, the response is 500 with the error's text. The handler runs once the body has arrived; destroy `response` to
- * abort.
+ * An HTTP server that responds as a test defines and records the requests: for servers that no package provides. The handler runs
+ * when the body has arrived; if it throws, the response is 500 with the text of the error. Destroy `response` to abort.
  */
 export async function startHttpServer(handler: HttpHandler, options: HttpServerOptions = {}): Promise<HttpStandIn> {
   const requests: RecordedRequest[] = [];

@@ -3,16 +3,16 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { gzipSync } from 'node:zlib';
 
-/** An answer that is not the server's, or not all of it. */
+/** A false response: one that the server has not sent, or only a part of its response. */
 export type Lie =
   /** Only the first bytes, with a length that fits them (`length`), without one (`chunked`), or broken off (`cut`). */
   | { readonly kind: 'short'; readonly bytes: number; readonly framing?: 'length' | 'chunked' | 'cut' }
   /** Additional bytes at the end. */
   | { readonly kind: 'long'; readonly bytes: number; readonly framing?: 'length' | 'chunked' }
-  /** Zeros after the answer until the client leaves. */
+  /** Zeros after the response until the client disconnects. */
   | { readonly kind: 'endless' }
   | { readonly kind: 'empty' }
-  /** The true answer, without a length. */
+  /** The true response, without a length. */
   | { readonly kind: 'chunked' }
   /** The response to another request: like a cache that mixes up responses. */
   | { readonly kind: 'other'; readonly path: string }
@@ -26,23 +26,23 @@ export type Lie =
   | { readonly kind: 'gzip' }
   /** The first bytes as a response to an unrequested range (206). */
   | { readonly kind: 'range'; readonly bytes: number }
-  /** The answer as the part of a multipart body. */
+  /** The response as a part of a multipart body. */
   | { readonly kind: 'wrapped' }
-  /** Sent elsewhere (302): to the answer of another request. */
+  /** A redirect (302) to another path. */
   | { readonly kind: 'redirect'; readonly path: string }
-  /** The connection is reset after so many bytes of the answer. */
+  /** The connection is reset after this number of bytes of the response. */
   | { readonly kind: 'reset'; readonly bytes: number }
-  /** No answer until the client leaves. */
+  /** No response until the client disconnects. */
   | { readonly kind: 'silence' };
 
 export type LieKind = Lie['kind'];
 
 export const loginPage = '<!DOCTYPE html><html><title>Sign in</title><form method="post">Password</form></html>';
 
-/** The change of a false response to that of the server. */
+/** Sends a false response: a changed response of the server, or another one. */
 export async function answerWithLie(
   lie: Lie,
-  /** Queries the server, for the request itself or for another path. */
+  /** Sends the request to the server, optionally with another path. */
   ask: (path?: string) => Promise<IncomingMessage>,
   response: ServerResponse,
 ): Promise<void> {
@@ -113,7 +113,7 @@ interface Answer {
   readonly status: number;
   readonly type: string;
   readonly chunks: AsyncIterable<Buffer> | readonly Buffer[];
-  /** Without one the answer is chunked. */
+  /** Default: the response is chunked. */
   readonly length?: number;
   readonly encoding?: string;
 }

@@ -2,7 +2,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const first = ['/test/chaos/', '/test/e2e/', '/test/'];
 
-/** Starts with the slowest files, so that at the end no worker waits for a late one. */
+/** Starts with the slowest files, so that workers do not wait for one of them at the end. */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const place = ({ moduleId }: TestSpecification): number => {

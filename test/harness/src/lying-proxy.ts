@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { startHttpServer, type HttpStandIn, type RecordedRequest } from './http-server.ts';
 import { answerWithLie, type Lie, type LieKind } from './lie.ts';
 
-/** A request that an answer is decided for. */
+/** A request for which a response is chosen. */
 export interface AskedRequest {
   readonly method: string;
   /** Without the query. */
@@ -12,7 +12,7 @@ export interface AskedRequest {
   readonly times: number;
 }
 
-/** The false response to give; undefined for the true one. */
+/** Chooses a false response; undefined for the true one. */
 export type Liar = (request: AskedRequest) => Lie | undefined;
 
 export interface LieMade {
@@ -27,16 +27,16 @@ export interface LyingProxy extends AsyncDisposable {
   readonly url: string;
   /** All false responses so far. */
   readonly lies: readonly LieMade[];
-  /** Gives false responses by this function from now on. */
+  /** Sends the false responses that this function chooses from now on. */
   lie(liar: Liar): void;
-  /** Gives true responses from now on. */
+  /** Sends true responses from now on. */
   beHonest(): void;
   stop(): Promise<void>;
 }
 
 /**
- * A proxy in front of an HTTP server (an Orthanc) that changes chosen responses:
- * shorter, longer, another file, a login page. The change is chosen for each request, so it can be derived from a seed.
+ * A proxy in front of an HTTP server (an Orthanc) that changes chosen responses: shorter, longer, another file, a login page. The
+ * change is chosen for each request, so it can be derived from a seed.
  */
 export async function startLyingProxy(options: {
   readonly url: string;
@@ -87,7 +87,7 @@ export async function startLyingProxy(options: {
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       await pipeline(answer, response);
     } catch (error) {
-      // A client that has left, or a server that is down: both get a broken connection.
+      // The client has disconnected, or the server is down: the connection is closed, or the response is 500.
       if (response.headersSent) response.destroy();
       else throw error;
     }

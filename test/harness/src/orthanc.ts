@@ -25,15 +25,15 @@ export interface OrthancOptions {
   /** Default false: an instance that is sent again is "AlreadyStored". */
   readonly overwriteInstances?: boolean;
   /**
-   * HTTPS with this certificate (PEM texts), by a TLS proxy: the HTTPS of Debian 12's Orthanc crashes at the first request.
-   * The methods here, and Orthanc for its own requests, trust `ca`.
+   * HTTPS with this certificate (PEM texts), through a TLS proxy: with its own HTTPS, Orthanc of Debian 12 crashes at the first
+   * request. The methods here, and Orthanc for its own requests, trust `ca`.
    */
   readonly tls?: { readonly key: string; readonly cert: string; readonly ca: string };
   /** DICOM TLS; certificates of clients must be signed by `ca`. */
   readonly dicomTls?: { readonly key: string; readonly cert: string; readonly ca: string };
   /** Other options of Orthanc's configuration; override those set here. */
   readonly extraConfig?: Readonly<Record<string, unknown>>;
-  /** Folder of images and index, for a storage that outlives this server. Default its own folder. */
+  /** Folder of images and index, for a storage that is kept after the end of this server. Default its own folder. */
   readonly storageDir?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
@@ -46,16 +46,16 @@ export interface OrthancServer extends RunningServer {
   readonly aet: string;
   readonly username: string | undefined;
   readonly password: string | undefined;
-  /** Stores a DICOM file; gives Orthanc's answer. */
+  /** Stores a DICOM file; returns Orthanc's response. */
   upload(bytes: Buffer): Promise<{ ID: string; ParentStudy: string; ParentSeries: string; Status: string }>;
   /** Orthanc ids of all studies. */
   studies(): Promise<string[]>;
   /** SOP Instance UIDs of all instances. */
   sopInstanceUids(): Promise<string[]>;
-  /** GET of a path, JSON answer; fails unless the status is 2xx. */
+  /** GET of a path; returns the JSON response. @throws unless the status is 2xx */
   get(path: string): Promise<unknown>;
   getBytes(path: string): Promise<Buffer>;
-  /** Any other request with a JSON (or raw) body, JSON answer; fails unless the status is 2xx. */
+  /** Any other request with a JSON (or raw) body; returns the JSON response. @throws unless the status is 2xx */
   send(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
 }
 
@@ -156,7 +156,7 @@ async function configure(
     OrthancPeers: options.peers ?? {},
     StableAge: options.stableAgeSeconds ?? 1,
     OverwriteInstances: options.overwriteInstances ?? false,
-    // No test loses the machine. Benchmarks measure the default.
+    // Tests do not need data after a crash of the machine. Benchmarks measure the default.
     SyncStorageArea: process.env['VITEST'] === undefined,
     Plugins: (options.plugins ?? []).map((plugin) => pluginFiles[plugin]),
     ...(options.pythonScript ? { PythonScript: options.pythonScript } : {}),

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 
-/** The header of a stored DICOM file, and the hash of its content. */
+/** Data of the file meta information of a stored DICOM file, and the hash of its data set. */
 export interface StoredFile {
   readonly path: string;
   readonly sopInstanceUid: string;

@@ -12,8 +12,8 @@ const lowest = 20_000;
 const highest = 31_999;
 
 /**
- * A free TCP port that no other test process gets while the lease lasts: the lease is the UDP
- * port of the same number, which the kernel frees when its owner ends.
+ * A free TCP port that no other test process gets while the lease lasts. The lease is the UDP port of the same number, which the
+ * kernel releases when its process ends.
  */
 export async function leasePort(): Promise<PortLease> {
   for (let attempt = 0; attempt < 500; attempt += 1) {
@@ -43,7 +43,7 @@ function takeLease(port: number): Promise<Socket | undefined> {
   });
 }
 
-/** Free on every address: some servers cannot be limited to one. */
+/** Whether a port is free on every address: some servers listen on all of them. */
 function isFree(port: number): Promise<boolean> {
   const server = createServer();
   return new Promise((resolve) => {

@@ -62,7 +62,7 @@ async function join(members: RedisCluster['members']): Promise<void> {
     const start = Math.ceil((index * slotCount) / members.length);
     const end = Math.ceil(((index + 1) * slotCount) / members.length) - 1;
     await redisCommand(urlOf(port), 'CLUSTER', 'ADDSLOTSRANGE', start, end);
-    // A separate epoch for each, because they would have to resolve a collision first.
+    // A separate epoch for each: equal ones would be a collision, which they would have to resolve first.
     await redisCommand(urlOf(port), 'CLUSTER', 'SET-CONFIG-EPOCH', index + 1);
   }
   for (const { ports } of others) {

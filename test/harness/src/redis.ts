@@ -7,7 +7,7 @@ export interface RedisOptions {
   /** Append-only persistence. Default true. */
   readonly appendonly?: boolean;
   /**
-   * Default `no`: a kill loses nothing acknowledged, since it is written before the response; the loss of the machine would.
+   * Default `no`: acknowledged data survive a kill, since they are written before the response, but not a crash of the machine.
    * With `everysec` a kill may lose the last seconds while the disk is busy.
    */
   readonly appendfsync?: 'always' | 'everysec' | 'no';
@@ -75,7 +75,7 @@ function tlsArguments(tls: RedisOptions['tls'], port: number | undefined): strin
   return ['--tls-port', String(port), ...files, '--tls-auth-clients', 'yes'];
 }
 
-/** One command on a connection that is closed again; fails immediately if nothing listens. */
+/** Runs one command on a separate connection; fails immediately if nothing listens. */
 export async function redisCommand(url: string, name: string, ...args: (string | number)[]): Promise<unknown> {
   const client = new Redis(url, {
     lazyConnect: true,

@@ -24,7 +24,7 @@ export interface RsyncServer extends RunningServer {
   readonly filesFolder: string;
 }
 
-/** An rsync daemon with one module that may be written to. */
+/** An rsync daemon with one module, writable by default. */
 export async function startRsyncd(options: RsyncdOptions = {}): Promise<RsyncServer> {
   const server = await startServer({
     name: 'rsyncd',

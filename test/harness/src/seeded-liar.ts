@@ -4,13 +4,13 @@ import type { Liar } from './lying-proxy.ts';
 
 export interface SeededLiarOptions {
   readonly seed: number;
-  /** Share of the requests that are lied to, from 0 to 1. */
+  /** Share of the requests that get a false response, from 0 to 1. */
   readonly share: number;
-  /** Default: all that fit an instance's file. */
+  /** Default: all kinds that are possible for the file of an instance. */
   readonly kinds?: readonly LieKind[];
-  /** Paths that are lied to. Default: files of instances, and what `modify` and `anonymize` give. */
+  /** Paths that get false responses. Default: files of instances, and results of `modify` and `anonymize`. */
   readonly paths?: RegExp;
-  /** Other paths that a mixed-up cache may answer with, e.g. files of other instances. */
+  /** Other paths whose response may be sent instead, as by a cache that mixes up responses, e.g. files of other instances. */
   readonly others?: readonly string[];
 }
 
@@ -81,7 +81,7 @@ function pick<T>(from: readonly T[], draw: () => number): T {
   return from[Math.min(from.length - 1, Math.floor(draw() * from.length))] as T;
 }
 
-/** Numbers from 0 to 1, drawn from a text. */
+/** Returns a pseudorandom number from 0 to 1 at each call, derived from a text. */
 function drawsOf(text: string): () => number {
   let count = 0;
   return () => {

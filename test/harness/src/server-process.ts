@@ -17,7 +17,7 @@ export interface ServerProcess {
   /** Standard output and error so far, the last 256 KiB. */
   output(): string;
   isRunning(): boolean;
-  /** How it ended, in words. */
+  /** How it ended, as text. */
   ending(): string;
   /** Signals it and its children; after a fatal signal, waits for the end. */
   kill(signal: NodeJS.Signals): Promise<void>;
@@ -51,7 +51,7 @@ export async function spawnServer(name: string, { command, args, env, cwd }: Com
     child.once('exit', () => resolve());
   });
   async function waitForEnd(): Promise<void> {
-    // A running server keeps nothing waiting, but its end is waited for.
+    // A running server does not keep this process running, but waiting for its end does.
     child.ref();
     await ended;
   }

@@ -19,7 +19,7 @@ export interface SshdOptions {
   readonly password?: string;
   /** Files only: no commands, so no rsync either. Default false. */
   readonly sftpOnly?: boolean;
-  /** Where clients shall write: `filesFolder`. Default a new folder; give a `tempDisk()` for a full disk. */
+  /** Folder for the files of clients. Default a new folder; use a `tempDisk()` for a full disk. */
   readonly filesFolder?: string;
   /** Arguments of its SFTP server: `-P stat,lstat` refuses requests. */
   readonly sftpArguments?: string;
@@ -104,8 +104,8 @@ function configure(folder: string, port: number, options: SshdOptions): string {
 }
 
 /**
- * As root, sshd requires /run/sshd, and a user to log in as. Both are provided in a separate mount namespace, so that the
- * machine is unchanged and nothing is left after its end.
+ * As root, sshd requires /run/sshd, and with a password a user to log in. Both are provided in a separate mount namespace, so that
+ * the machine is unchanged and nothing is left after its end.
  */
 async function ownWorld(folder: string, sshdArgs: readonly string[], options: SshdOptions): Promise<string[]> {
   const steps = ['mount -t tmpfs tmpfs /run', 'mkdir /run/sshd'];

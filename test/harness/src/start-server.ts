@@ -16,7 +16,7 @@ export interface RunningServer extends AsyncDisposable {
   /** Its output in this run, for failure messages. */
   output(): string;
   isRunning(): boolean;
-  /** Signals the server and its children. After a deadly signal it has ended when this resolves; `restart()` revives it. */
+  /** Signals the server and its children. After a fatal signal it has ended when this resolves; `restart()` starts it again. */
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Ends it if it runs (SIGTERM), starts it on the same ports and folder, and waits until it responds. */
   restart(): Promise<void>;
@@ -36,7 +36,7 @@ export interface ServerDefinition {
   readonly readyTimeoutMs?: number;
   /** How long it may take to end at `restart()` before it is killed. Default 15 000. */
   readonly graceMs?: number;
-  /** Ends it regularly at `stop()` too, because its data outlive its folder. Default false: it is killed. */
+  /** `stop()` sends SIGTERM first, because data outside of its folder are kept. Default false: it is killed immediately. */
   readonly endsGently?: boolean;
   /** Runs at `stop()`, after the end of the process and before its folder is removed. */
   cleanUp?(): Promise<void>;
@@ -126,7 +126,7 @@ async function waitUntilReady(
   }
 }
 
-/** Whether something listens there. */
+/** Whether the port accepts connections. */
 export function canConnect(port: number, host = '127.0.0.1'): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ port, host });

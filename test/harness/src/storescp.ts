@@ -32,7 +32,7 @@ export interface StorescpServer extends RunningServer {
   readonly aet: string;
   readonly host: string;
   readonly port: number;
-  /** Where it stores. */
+  /** Folder of received files. */
   readonly receivedFolder: string;
   /** Stored instances, in order of SOP Instance UID. A file that is being written may be incomplete. */
   received(): Promise<StoredFile[]>;

@@ -7,7 +7,7 @@ import type { SwiftServer } from './swift.ts';
 
 const sha256 = (text: string | Buffer): string => createHash('sha256').update(text).digest('hex');
 
-/** A request signed with AWS Signature Version 4, by hand: the SDK is for the targets. */
+/** A request signed with AWS Signature Version 4, without the SDK. */
 function ask(server: SwiftServer, method: string, path: string, body = '', secret?: string): Promise<HttpAnswer> {
   const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
   const date = time.slice(0, 8);

@@ -6,7 +6,7 @@ import { startServer } from './start-server.ts';
 import type { RunningServer } from './start-server.ts';
 
 export interface SwiftOptions {
-  /** Default `test:tester`; a colon parts account and user. */
+  /** Default `test:tester`: account and user, separated by a colon. */
   readonly accessKeyId?: string;
   /** Default `testing`. */
   readonly secretAccessKey?: string;
@@ -23,7 +23,7 @@ export interface SwiftServer extends RunningServer {
   readonly secretAccessKey: string;
   /** A user who may read everything and write nothing. */
   readonly reader: { readonly accessKeyId: string; readonly secretAccessKey: string };
-  /** Maximum bytes of a bucket, unlimited without it; set by Swift's API. Takes effect for the next request. */
+  /** Sets the maximum size of a bucket by Swift's API; undefined: unlimited. Takes effect for the next request. */
   setQuota(bucket: string, bytes: number | undefined): Promise<void>;
 }
 
@@ -33,8 +33,8 @@ const reader = { accessKeyId: 'test:reader', secretAccessKey: 'reading' } as con
 const servers = ['account', 'container', 'object', 'proxy'] as const;
 
 /**
- * OpenStack Swift, all in one, with its S3 API: real checks of signatures, ETags, multipart uploads. Ready in about three
- * seconds. It answers 501 to a streamed upload with a checksum after the body (the newer SDKs' default) and to
+ * OpenStack Swift with its S3 API and all its servers: real checks of signatures, ETags and multipart uploads. Ready in about
+ * three seconds. It responds with 501 to a streamed upload with a checksum after the body (the default of newer SDKs) and to
  * `If-None-Match`.
  */
 export async function startSwift(options: SwiftOptions = {}): Promise<SwiftServer> {
@@ -85,7 +85,7 @@ export async function startSwift(options: SwiftOptions = {}): Promise<SwiftServe
   return { ...server, endpoint, port, region, accessKeyId, secretAccessKey, reader, setQuota };
 }
 
-/** The proxy answers before the servers behind it do. */
+/** Whether the servers behind the proxy respond: the proxy responds earlier. */
 async function storageAnswers(ports: readonly number[]): Promise<boolean> {
   for (const port of ports.slice(0, 3)) {
     const answer = await httpRequest(`http://127.0.0.1:${port}/healthcheck`);
@@ -94,7 +94,7 @@ async function storageAnswers(ports: readonly number[]): Promise<boolean> {
   return true;
 }
 
-/** One process for three rings of one device each: the command-line tool would need nine. */
+/** Creates three rings of one device each in one process: the command-line tool would need nine. */
 function ringScript(folder: string, ports: readonly number[]): string {
   const rings = servers.slice(0, 3).map((name, index) => `('${name}', ${ports[index]})`);
   return `

@@ -10,7 +10,8 @@ export interface TempFolder extends AsyncDisposable {
 
 /**
  * A new empty folder, removed with its content by `remove()` (or `await using`), or when this process ends.
- * @param options `isKept`: it stays until the process ends and does not count as left behind
+ *
+ * @param options - `isKept`: it may stay until the process ends, and does not count as left behind
  */
 export async function tempFolder(name = 'test', options: { isKept?: boolean } = {}): Promise<TempFolder> {
   const path = await mkdtemp(join(tmpdir(), `dicom-dispatch-${name}-`));

@@ -3,9 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 export interface WaitOptions {
   /** Default 60 000: far above the usual time, because the machine may be busy. */
   readonly timeoutMs?: number;
-  /** The awaited condition, for the error; a function is called after the timeout. */
+  /** Name of the condition, for the error; a function is called after the timeout. */
   readonly message?: string | (() => string);
-  /** Pause between two checks. Default 15 at first, and increasing: at most 50. */
+  /** Pause between two checks. Default: increases from 15 to 50. */
   readonly intervalMs?: number;
 }
 
@@ -33,7 +33,7 @@ export async function waitFor<T>(
       const text = typeof message === 'function' ? message() : message;
       throw new Error(`waited ${timeoutMs} ms in vain for ${text}`, { cause });
     }
-    // A wait of seconds is not affected by a twentieth of one, but the checked process is.
+    // After seconds, another 50 ms do not matter, but frequent checks would slow down the checked process.
     await delay(intervalMs ?? Math.min(50, Math.max(15, (performance.now() - begin) / 40)));
   }
 }

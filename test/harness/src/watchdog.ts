@@ -2,11 +2,9 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 
 /**
- * Everything that this process started and created, and a watchdog that ends and removes it if this process ends without
- * doing so
- * (a killed test runner runs no hooks). The watchdog is one small awk that reads from a pipe: when this process has ended,
- * for
- * any reason, the pipe ends and it cleans up.
+ * A registry of everything that this process started and created, and a watchdog that ends and removes it if this process does not
+ * (a killed test runner runs no hooks). The watchdog is an awk process that reads from a pipe: the pipe ends when this process has
+ * ended, for any reason, and awk cleans up.
  */
 type Kind = 'group' | 'folder' | 'mount' | 'listener';
 
@@ -25,7 +23,7 @@ const script = `
     for (key in kinds) if (kinds[key] == "folder") system("rm -rf -- \\"" names[key] "\\"")
   }`;
 
-// Vitest may load this module twice (as a setup file and through the package); there must be one registry all the same.
+// Vitest may load this module twice (as a setup file and through the package), but there must be only one registry.
 const place = Symbol.for('dicom-dispatch harness registry');
 
 function registry(): Registry {
@@ -53,7 +51,7 @@ export function watch(kind: Kind, id: string | number, name = String(id), isKept
   if (kind !== 'listener') warn(`+${kind} ${id}`);
 }
 
-/** Removes it from the list: it has been cleaned up. */
+/** Removes a resource from the registry after it was cleaned up. */
 export function unwatch(kind: Kind, id: string | number): void {
   if (registry().entries.delete(`${kind} ${id}`) && kind !== 'listener') warn(`-${kind} ${id}`);
 }

@@ -10,13 +10,13 @@ export interface XnatInstance {
   readonly bytes: Buffer;
 }
 
-/** Path of a session to its content. */
+/** A session in the prearchive. */
 interface XnatSession {
   readonly label: string;
-  /** Study Instance UID of its instances, as its listing in the prearchive names it. */
+  /** Study Instance UID of its instances; `tag` in the listing of the prearchive. */
   readonly tag: string;
   readonly instances: Map<string, XnatInstance>;
-  /** What it lists: the instances as it was built last. */
+  /** The instances that it lists: those of its last build or commit. */
   listed?: Map<string, XnatInstance>;
   /** As in the listing of the prearchive: RECEIVING, READY, CONFLICT, ERROR … */
   status: string;
@@ -24,10 +24,10 @@ interface XnatSession {
 
 /**
  * A simulated XNAT, for tests: no package provides one. It is built from XNAT's REST documentation, strictly checks every
- * request, and answers 418 to unknown ones.
+ * request, and responds with 418 to unknown ones.
  */
 export interface XnatStandIn {
-  /** Its only project, and its users. */
+  /** Its only project, and its only user. */
   readonly project: string;
   readonly username: string;
   readonly password: string;
@@ -37,9 +37,9 @@ export interface XnatStandIn {
   /** Path of a session to its content. */
   readonly prearchive: Map<string, XnatSession>;
   readonly logins: Set<string>;
-  /** Requests that were committed in the prearchive. */
+  /** Paths of the requests that committed a session in the prearchive. */
   readonly committed: string[];
-  /** Replaces the response to one kind of request. */
+  /** Replace the responses to some requests. */
   readonly faults: {
     import?: ((response: ServerResponse, request: RecordedRequest) => boolean) | undefined;
     archive?: number | undefined;
@@ -48,7 +48,7 @@ export interface XnatStandIn {
     /** Leaves the UIDs of scans out, as older versions do. */
     plainScans?: boolean | undefined;
   };
-  /** Unknown requests. */
+  /** Requests that were answered with 418: unknown or malformed ones. */
   readonly mistakes: string[];
 }
 
@@ -159,7 +159,7 @@ function prearchive(xnat: XnatStandIn, request: RecordedRequest, response: Serve
     return unknown(xnat, `${request.path} ${action}`, response);
   }
   const session = xnat.prearchive.get(path);
-  // As XNAT: the two actions answer differently.
+  // Like XNAT: the two actions have different errors.
   if (!session) return void response.writeHead(action === 'build' ? 500 : 404).end();
   session.listed = new Map(session.instances);
   session.status = 'READY';
@@ -230,7 +230,7 @@ function uidIn(file: Buffer, tag: Buffer): string {
   return file.toString('latin1', at + 8, at + 8 + file.readUInt16LE(at + 6)).replace(/\0$/, '');
 }
 
-/** Media Storage SOP Instance UID (0002,0003); undefined when it is no DICOM file. */
+/** Media Storage SOP Instance UID (0002,0003); undefined if it is not a DICOM file. */
 function uidOf(file: Buffer): string | undefined {
   try {
     return readMeta(file, 'the upload').values.get(0x0003);

@@ -3,7 +3,7 @@ import type { AuditTargetOptions } from '../operate/audit-target.ts';
 import type { VerifyAuditOptions } from '../operate/verify-audit.ts';
 import { parseTime, withConfig, withExamples, withJson } from './options.ts';
 
-/** `audit`, of a target, and `audit-log verify`, of the log of what operators did. */
+/** `audit` of a target, and `audit-log verify` of the log of operators' actions. */
 export function addAuditCommands(program: Command): void {
   const audit = program
     .command('audit')

@@ -5,7 +5,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 /** The default configuration file. */
 const usualFile = 'dispatch.yaml';
 
-/** States and stages as words for help and completion: naming them here loads nothing. */
+/** States and stages for help and completion, repeated here so that no package is loaded for them. */
 const states = [
   'waiting',
   'active',
@@ -58,7 +58,7 @@ export function withSelection(command: Command): Command {
     .option('--until <when>', 'changed before: an age or a date', parseTime);
 }
 
-/** Filters by what went wrong last. */
+/** Filters by the last error. */
 export function withErrorSelection(command: Command): Command {
   return command
     .addOption(new Option('--stage <stage>', 'whose last attempt failed in this stage').choices(stages))

@@ -7,7 +7,7 @@ const services = [
   ['console', 'serve the console pages, Bull Board and the HTTP API'],
 ] as const;
 
-/** `up`, and one command a service. */
+/** `up`, and one command for each service. */
 export function addServiceCommands(program: Command): void {
   const up = program
     .command('up')
@@ -19,7 +19,7 @@ export function addServiceCommands(program: Command): void {
     )
     .action(async ({ config, listen }: { config: string; listen?: string }) => {
       const { runServices } = await import('../run-services.ts');
-      // A name that was given is a file that should be there; without one, an empty folder is a first start.
+      // A file named with --config must exist; without the option, a missing file means a first start.
       const isFirst = listen !== undefined || up.getOptionValueSource('config') === 'default';
       await runServices(config, ['console', 'router', 'dispatcher'], isFirst ? { first: { listen } } : {});
     });

@@ -5,12 +5,11 @@ import type { OrthancClient } from '@dicom-dispatch/orthanc';
 import { readPart10 } from 'dicom-dimse';
 
 /**
- * SOP Instance UID to a hash of the stored content: of the data set alone, since a DICOM receiver writes its own file meta
- * information.
+ * SOP Instance UID to a hash of the stored data set; without the file meta information, since a DICOM receiver writes its own.
  */
 export type Arrived = ReadonlyMap<string, string>;
 
-/** The SOP Instance UID of a Part 10 file, and a hash of its dataset: of all behind the file meta (PS3.10 section 7.1). */
+/** The SOP Instance UID of a Part 10 file, and a hash of its data set, which follows the file meta information (PS3.10 section 7.1). */
 export async function datasetHash(bytes: Buffer): Promise<{ sopInstanceUid: string; hash: string }> {
   const { meta } = await readPart10([bytes]);
   // 128 bytes of preamble, "DICM", and the element (0002,0000) with the length of the rest of the file meta information.

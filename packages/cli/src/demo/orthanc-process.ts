@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createOrthancClient, type OrthancClient } from '@dicom-dispatch/orthanc';
 import { CommandError } from '../exit.ts';
 
-/** An Orthanc of the demo's own: its files in a folder, its ports free ones, reachable from this machine only. */
+/** An Orthanc for the demo: its files in one folder, on free ports, reachable from this machine only. */
 export interface OrthancProcess {
   readonly url: string;
   readonly dicomPort: number;
@@ -24,7 +24,7 @@ export async function startOrthancProcess(folder: string, aeTitle: string): Prom
   const [httpPort, dicomPort] = [await freePort(), await freePort()];
   const file = join(folder, 'orthanc.json');
   await writeFile(file, JSON.stringify(settings(folder, aeTitle, httpPort, dicomPort), null, 2));
-  // A separate process group, so that Ctrl-C reaches only us and we end the processes in order.
+  // A separate process group: Ctrl-C reaches only this process, which ends the others in order.
   const child = spawn(program, [file], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const output: string[] = [];
   for (const stream of [child.stdout, child.stderr])

@@ -32,7 +32,7 @@ interface UploadedStudy {
 }
 
 /**
- * The complete system on this machine. Ctrl-C, an error and the end with `--once` remove everything that was started.
+ * Runs the complete system on this machine. Ctrl-C, an error and the end with `--once` remove everything that was started.
  *
  * @returns the exit code: 0 only if every study arrived completely at all its targets
  */

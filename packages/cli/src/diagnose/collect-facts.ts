@@ -20,7 +20,7 @@ export const collectors: Readonly<Record<string, Collector>> = {
 };
 
 const timeoutMs = 3_000;
-/** Deliveries of each state, the latest. */
+/** Maximum number of deliveries per state: the latest ones. */
 const maxFailures = 50;
 const longestTimeline = 40;
 const failureStates: readonly DeliveryState[] = ['failed', 'partial', 'source-gone', 'waiting', 'active'];
@@ -98,7 +98,7 @@ async function readWorkers(system: System): Promise<unknown> {
   );
 }
 
-/** The latest that failed, or wait after a failure, with their timelines. */
+/** The latest deliveries that failed, or wait after a failure, with their timelines. */
 async function readFailures({ operations }: System): Promise<unknown> {
   const failures = await recentFailures(operations.records);
   return Promise.all(

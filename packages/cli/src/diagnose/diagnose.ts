@@ -36,8 +36,8 @@ needs them. Check the bundle before you send it.
 `;
 
 /**
- * Writes the data for a support case into one file, without secrets and patient data. Unreadable parts are omitted
- * and named: that a service does not respond may be the problem.
+ * Writes the data for a support case into one file, without secrets and patient data. Parts that cannot be read are omitted and
+ * named in the file: an unavailable service may be the problem.
  */
 export async function diagnose(options: DiagnoseOptions): Promise<void> {
   const problems: Record<string, string> = {};

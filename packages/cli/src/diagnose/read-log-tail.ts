@@ -3,7 +3,7 @@ import type { Scrubber } from './scrubber.ts';
 
 const maxBytes = 8 * 1024 * 1024;
 
-/** The last lines of a log, scrubbed; lines of JSON by their keys as well. @throws the file system's error */
+/** The last lines of a log, at most its last 8 MiB, scrubbed; JSON lines also by their keys. @throws NodeJS.ErrnoException */
 export async function readLogTail(file: string, lines: number, scrubber: Scrubber): Promise<string> {
   const handle = await open(file);
   try {

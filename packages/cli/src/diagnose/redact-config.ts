@@ -1,6 +1,6 @@
 import { Secret, type Config } from '@dicom-dispatch/core';
 
-/** Data that identify a person, or us at a server. */
+/** Options that identify a person, or this system at a server. */
 const personal = /^(username|user|email|to|from|cc|clientId|subject|headers)$/i;
 /** Sections whose keys are names of persons. */
 const byPerson = new Set(['users', 'tokens']);
@@ -8,7 +8,7 @@ const byPerson = new Set(['users', 'tokens']);
 const namesPatients = /Patient(Name|ID|BirthDate|Address)|OtherPatient|AccessionNumber|Physician/i;
 const quoted = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/g;
 
-/** The configuration as it may be shown to strangers; secrets hide themselves when they become JSON. */
+/** The configuration without secrets and identifying data. */
 export function redactConfig(config: unknown): unknown {
   if (config instanceof Secret) return '[secret]';
   if (Array.isArray(config)) return config.map((item) => redactConfig(item));
@@ -25,7 +25,7 @@ export function redactConfig(config: unknown): unknown {
   );
 }
 
-/** Webhooks by their name: whoever knows the address of one can post there. */
+/** Webhooks without their addresses, which may be secrets. */
 function withoutAddresses(webhooks: unknown): unknown {
   if (typeof webhooks !== 'object' || webhooks === null) return webhooks;
   return Object.fromEntries(
@@ -36,7 +36,10 @@ function withoutAddresses(webhooks: unknown): unknown {
   );
 }
 
-/** All secrets of a configuration, and those from the environment: to be removed from any text. */
+/**
+ * Texts to be removed from a bundle: all secrets of a configuration, and environment variables that configuration texts name, if
+ * their name or length suggests a secret.
+ */
 export function secretsOf(
   texts: readonly string[],
   config: Config | undefined,

@@ -1,10 +1,9 @@
 /*
- * Texts that must be hidden by their form. Each function checks every character a limited number of times: a log of a
- * malicious
- * peer must not block a support case. Runs of characters are found first, and evaluated as a whole.
+ * Texts that must be hidden are found by their form. Each function checks every character a limited number of times, so that
+ * text from a malicious peer cannot block it. Runs of characters are found first, and evaluated as a whole.
  */
 
-/** What can be a UID (PS3.5, section 9.1): numbers with dots, more of them or longer than an IP address has. */
+/** Replaces possible UIDs (PS3.5, section 9.1): numbers with dots, with more parts than an IPv4 address, or longer. */
 export function replaceUids(text: string, alias: (uid: string) => string): string {
   return text.replaceAll(/\d[\d.]*/g, (run) =>
     run
@@ -19,7 +18,7 @@ function isUidLike(part: string): boolean {
   return /^\d/.test(part) && (count >= 5 || (count >= 3 && part.length >= 16));
 }
 
-/** A person name as DICOM writes it (PS3.5, section 6.2.1): components between carets. */
+/** Replaces person names in the notation of DICOM (PS3.5, section 6.2.1): components between carets. */
 export function replacePersonNames(text: string, hidden: string): string {
   return text.replaceAll(/[\p{L}\p{N} '.^-]+/gu, (run) => {
     const lastCaret = run.lastIndexOf('^');
@@ -48,7 +47,7 @@ export function replaceMailAddresses(text: string, hidden: string): string {
   });
 }
 
-/** User and password in a URL: the text between `://` and the last `@` before a slash. */
+/** Replaces user and password in a URL: the text between `://` and the last `@` before a slash. */
 export function replaceCredentials(text: string, hidden: string): string {
   return text.replaceAll(/(?<=[a-z0-9+.-]:\/\/)[^/\s"']+/gi, (authority) => {
     const at = authority.lastIndexOf('@');

@@ -16,7 +16,7 @@ const hiddenKey =
 
 /** A secret encoded as JSON. */
 const secretText = '[secret]';
-/** Words shorter than this would be found in every other word. */
+/** Minimum length of a word that is removed: shorter ones would occur in many other words. */
 const shortest = 3;
 
 /**
@@ -33,7 +33,7 @@ export class Scrubber {
     this.#secrets = [...new Set(secrets)].filter((each) => each.length >= shortest).sort((a, b) => b.length - a.length);
   }
 
-  /** Also removes these words from now on, case-insensitive: names and numbers of patients. */
+  /** Also removes these words from now on, ignoring case: names and numbers of patients. */
   hide(words: Iterable<string>): void {
     const known = [...new Set(words)].filter((word) => word.length >= shortest).sort((a, b) => b.length - a.length);
     if (known.length === 0) return;

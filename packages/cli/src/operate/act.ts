@@ -38,7 +38,7 @@ interface Outcome {
   readonly deliveryId: string;
   readonly target: string;
   readonly done: boolean;
-  /** Why not. */
+  /** Why it was not done. */
   readonly why: string | undefined;
   /** Its result. */
   readonly did?: string;
@@ -178,7 +178,7 @@ function previewText(action: BulkAction, { count, byTarget }: BulkPreview): stri
   return `${action} would affect ${count} ${count === 1 ? 'delivery' : 'deliveries'}${list}`;
 }
 
-/** A delivery that has begun meanwhile needs no place in the queue. */
+/** Ignores the `conflict` of a delivery that has begun meanwhile: it needs no position in the queue. */
 export function unlessBegun(error: unknown): void {
   if (!(error instanceof OperationError) || error.code !== 'conflict') throw error;
 }

@@ -97,7 +97,7 @@ async function send(system: System, target: string, options: AuditTargetOptions)
   if (reason !== undefined) throw new CommandError(reason);
 }
 
-/** Waits for a state of an audit; the audit does not end with this process. */
+/** Waits until `isEnd` applies to the audit of a target; the audit continues when this process ends. */
 async function follow(
   { operations, redis, config }: Pick<System, 'operations' | 'redis' | 'config'>,
   target: string,
@@ -154,7 +154,7 @@ function progress({ studies, instances, missing, different, extra }: AuditCounts
   return `${studies} studies, ${instances} instances: ${missing} missing, ${different} different, ${extra} extra`;
 }
 
-/** Of an audit that has ended; it may have waited meanwhile. */
+/** Average requests per second of an audit, including times of waiting. */
 function perSecond({ startedAt, endedAt, counts }: TargetAudit): string | undefined {
   const seconds = ((endedAt ?? startedAt) - startedAt) / 1_000;
   return seconds > 0 ? (counts.requests / seconds).toFixed(1) : undefined;

@@ -46,7 +46,7 @@ export async function backupNow(file: string, options: BackupCommandOptions): Pr
         makeBackup(system.operations, path, { version: manifest.version, onProgress: showProgress, signal }),
       ),
     );
-    // A backup is also possible of a Redis that no longer accepts writes.
+    // A Redis that no longer accepts writes can also be backed up.
     await system.audited({ action: 'backup', subject: path }, async () => {}).catch(() => {});
     print(options, made, `written to ${path}: ${words(made)}`);
   });
@@ -94,8 +94,7 @@ export async function restoreNow(file: string, options: RestoreCommandOptions): 
 }
 
 /**
- * With `configuration: redis`, a Redis without a configuration first gets that of the backup: it determines what is
- * restored.
+ * With `configuration: redis`, a Redis without a configuration first gets that of the backup, which the restore requires.
  */
 async function bringConfiguration(path: string, file: string): Promise<void> {
   await withStore(file, async (store) => {

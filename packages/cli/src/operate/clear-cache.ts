@@ -9,7 +9,7 @@ export interface ClearOptions {
   readonly yes?: boolean;
 }
 
-/** Removes intermediate results, of one type or all. Files in folders of other machines are swept there. */
+/** Removes intermediate results, of one type or all. Files in folders of other machines are removed there, by their sweep. */
 export async function clearCache(type: string | undefined, { config: file, json, yes }: ClearOptions): Promise<void> {
   await withSystem(file, async (system) => {
     const config = system.config();

@@ -2,9 +2,9 @@ import type { Command, Option } from 'commander';
 
 export type Shell = 'bash' | 'zsh' | 'fish';
 
-/** What may follow the words of one command. */
+/** Possible completions after the words of one command. */
 interface Place {
-  /** `target test`; empty for the program itself. */
+  /** Words of the command, e.g. `target test`; empty for the program itself. */
   readonly path: string;
   readonly subcommands: readonly { readonly name: string; readonly description: string }[];
   readonly options: readonly Option[];
@@ -16,7 +16,7 @@ interface Place {
 const files = new Set(['--config', '--output', '--log', '--keep', '--to-folder']);
 
 /**
- * A script for shell completion of commands and options; generated from the program itself, so that it is always correct.
+ * A script for shell completion of commands and options, generated from the program itself.
  */
 export function completionScript(program: Command, shell: Shell): string {
   const places = placesOf(program, '');

@@ -82,7 +82,7 @@ describe('config import and export', () => {
     expect(done).toContain('Version 2 is in place.');
     expect(done).toContain(`Give each host the key ${config}.key`);
     expect(await printed(() => exportNow({ config }))).toBe(shared);
-    // No error is ignored if the file can be used.
+    // Here the file can be used: no error is ignored.
     const again = await printed(() => importNow(file, { config, replace: true }));
     expect(again).toBe('it is in use already: nothing was changed\n');
   });

@@ -13,7 +13,7 @@ import { CommandError, exitCodes } from '../exit.ts';
 import { withStore } from '../read-config.ts';
 import { openSystem } from './with-system.ts';
 
-/** The options to reach Redis are in the file of each host. */
+/** Options that stay in the file of each host: they locate Redis. */
 const ofHosts = ['configuration', 'redis'] as const;
 
 export interface ImportOptions {
@@ -28,7 +28,7 @@ export async function exportNow(options: { readonly config: string }): Promise<v
   process.stdout.write((await withStore(options.config, (store) => store.current.read())).text);
 }
 
-/** Makes a file the configuration of all hosts: all services use it, or none. */
+/** Makes a file the configuration of all hosts. It is applied by all services, or by none. */
 export async function importNow(file: string, options: ImportOptions): Promise<void> {
   const act = async (store: ConfigurationStore): Promise<void> => {
     if (store.current.kind === 'file') {
@@ -43,7 +43,7 @@ export async function importNow(file: string, options: ImportOptions): Promise<v
     const base = await digestNow(store);
     if (base === configDigest(text)) return void console.log('it is in use already: nothing was changed');
     const config = await store.check(text).catch((error: unknown) => {
-      // Where they are in the file, which has more lines.
+      // Positions of the problems in the file, which has additional lines.
       throw error instanceof ConfigError ? new ConfigError(path, locateProblems(written, error.problems)) : error;
     });
     const system = await openSystem(config);
@@ -65,7 +65,7 @@ export async function importNow(file: string, options: ImportOptions): Promise<v
   await withStore(options.config, act, { replacesUnusable: options.replace });
 }
 
-/** Empty if there is none yet. */
+/** Digest of the configuration in use; empty if there is none yet. */
 async function digestNow(store: ConfigurationStore): Promise<string> {
   return (await store.current.isThere()) ? (await store.current.read()).digest : '';
 }

@@ -41,7 +41,7 @@ export async function showDifference(
   });
 }
 
-/** Applies a former version in all services; if none can be reached, it is in the file for their start. */
+/** Applies a former version in all services; if Redis does not respond, it is written to the file, for their next start. */
 export async function restoreNow(number: number, options: { readonly config: string; readonly reason?: string }) {
   await withStore(options.config, async (store) => {
     const version = await need(store, number);

@@ -19,7 +19,7 @@ export interface FindOptions {
   readonly json?: boolean;
 }
 
-/** Searches a target and prints the results; an equal search is answered from the cache, if it may store patient data. */
+/** Searches a target and prints the results. The result of an equal search is cached, if the cache may store patient data. */
 export async function findAtTarget(options: FindOptions): Promise<void> {
   const config = await readConfig(options.config);
   const { accession, patient, study, date, series, limit } = options;
@@ -61,7 +61,7 @@ function tableOf(studies: readonly FoundStudy[]): string {
   );
 }
 
-/** One line each, with any content of a tag: a patient's name must not control a terminal. */
+/** A short text on one line, without control characters: the content of a tag must not control a terminal. */
 function cut(text: string): string {
   const shown = text.replaceAll(/\p{Cc}/gu, ' ');
   return shown.length > 30 ? `${shown.slice(0, 29)}…` : shown;

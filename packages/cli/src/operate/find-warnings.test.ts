@@ -19,7 +19,7 @@ afterAll(async () => {
   await folder.remove();
 });
 
-/** A configuration of one source, one target and one rule, with sections put in the place of these. */
+/** A configuration of one source, one target and one rule, with some sections replaced. */
 function yaml(sections: Readonly<Record<string, string>> = {}): string {
   const all = {
     sources: '{ main: { url: http://127.0.0.1:8042 } }',
@@ -481,7 +481,7 @@ describe('what every account on this host can change', () => {
         run('umount', at('open'));
       }
     }
-    // As /tmp: others may add to it, but replace nothing.
+    // Like /tmp: other users may add files, but cannot replace existing ones.
     await chmod(at('open'), 0o1777);
     expect(await check(secret('open/in.pw'))).toEqual([]);
     const file = at('dispatch.yaml');

@@ -108,7 +108,7 @@ export function formatDelivery(delivery: DeliveryDetail): string {
   return lines.join('\n');
 }
 
-/** Date and time of day where this machine is. */
+/** Date and time of day in the time zone of this machine. */
 function localTime(at: number): string {
   return new Date(at).toLocaleString('sv-SE');
 }

@@ -30,7 +30,7 @@ export async function liveWarnings(config: Config): Promise<Problem[]> {
   }
 }
 
-/** `startFrom` counts when a source is seen for the first time only. */
+/** `startFrom` is only used when a source is followed for the first time. */
 async function startFromWarnings(redis: Redis, config: Config): Promise<Problem[]> {
   const problems = await Promise.all(
     Object.entries(config.sources).map(async ([name, { startFrom }]): Promise<Problem[]> => {
@@ -46,7 +46,7 @@ async function startFromWarnings(redis: Redis, config: Config): Promise<Problem[
 
 function isAsStarted(startFrom: string, { since }: FeedState): boolean {
   if (startFrom === 'everything') return since === '';
-  // The moment of the first start is what "now" was then.
+  // `since` is the time of the first start.
   if (startFrom === 'now') return since !== '';
   return since.startsWith(startFrom.replaceAll('-', ''));
 }

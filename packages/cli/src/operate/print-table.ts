@@ -17,7 +17,7 @@ export function formatTable(columns: readonly string[], rows: readonly (readonly
   return [line(columns.map((column) => column.toUpperCase())), ...texts.map((row) => line(row))].join('\n');
 }
 
-/** One line, with any content of a tag: a patient's name must not control a terminal. */
+/** Replaces control characters: the content of a tag must not control a terminal. */
 export function plain(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, ' ');
 }

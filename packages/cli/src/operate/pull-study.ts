@@ -16,9 +16,9 @@ export interface PullOptions {
   readonly json?: boolean;
 }
 
-/** Studies of one accession number. */
+/** Maximum number of studies of one accession number. */
 const maxStudies = 50;
-/** Of a long list of problems. */
+/** Maximum number of problems that are listed. */
 const maxShown = 20;
 
 const again = 'run the same command again to retrieve missing instances';
@@ -42,7 +42,7 @@ export async function pullNow(options: PullOptions): Promise<void> {
   if (failed > 0) throw new CommandError(`${target} did not send ${failed} instances; ${again}`);
 }
 
-/** @throws CommandError if the target has none */
+/** @throws CommandError if the target has no study with the accession number */
 async function studiesOf(config: Config, target: string, accession: string): Promise<string[]> {
   const found = await untilInterrupted('stopped', async (signal) => {
     const uids: string[] = [];
@@ -58,7 +58,7 @@ async function studiesOf(config: Config, target: string, accession: string): Pro
   throw new CommandError(`${target} has more than ${maxStudies} studies ${accession}: pull each by --study`);
 }
 
-/** @returns how many instances the target did not give */
+/** @returns the number of instances that the target did not return */
 async function pullOne(config: Config, study: string, options: PullOptions): Promise<number> {
   const { target, series, toFolder, toSource } = options;
   const display = showProgress();
@@ -92,7 +92,7 @@ async function pullOne(config: Config, study: string, options: PullOptions): Pro
   return failed;
 }
 
-/** One line that changes on a terminal, a line every few seconds elsewhere; both on the standard error. */
+/** Shows progress on standard error: one line that changes on a terminal, otherwise a new line every few seconds. */
 function showProgress(): { show(progress: RetrieveProgress): void; end(): void } {
   const isTerminal = process.stderr.isTTY;
   let shownAt = 0;

@@ -14,7 +14,7 @@ export interface FactsOptions {
 const headBytes = 32 * 1024 * 1024;
 const maxJsonBytes = 16 * 1024 * 1024;
 
-/** A map of tags; values that are not text, such as sequences, cannot be used by an expression. */
+/** A map of tags. Values that are not text, such as sequences, are removed: expressions cannot use them. */
 const texts = z
   .record(z.string(), z.unknown())
   .transform((tags) =>
@@ -47,10 +47,10 @@ export async function factsOfFile(file: string, factsOptions: FactsOptions): Pro
 }
 
 /**
- * Tags in JSON: flat, as Orthanc gives them under `/instances/ID/simplified-tags`, for a study with one series; or
- * `{ study, series, origin, source }` as expressions see them.
+ * Tags in JSON: flat, as in Orthanc's `/instances/ID/simplified-tags`, for a study with one series; or
+ * `{ study, series, origin, source }`, as in expressions.
  *
- * @throws CommandError when it cannot be read
+ * @throws CommandError if it cannot be read
  */
 export async function factsOfTags(file: string, factsOptions: FactsOptions): Promise<RuleFacts> {
   const { bytes, isWhole } = await readStart(file, maxJsonBytes);
@@ -109,7 +109,7 @@ function factsOf(
   };
 }
 
-/** Values as Orthanc writes them: several are parted by a backslash. */
+/** Values in the notation of Orthanc: several are separated by a backslash. */
 function asTexts(tags: DataSet): Record<string, string> {
   return Object.fromEntries(
     Object.entries(tags).flatMap(([keyword, value]) => {
@@ -120,7 +120,7 @@ function asTexts(tags: DataSet): Record<string, string> {
   );
 }
 
-/** A value; a person name by its groups (PS3.5 section 6.2.1). Undefined for a sequence or bytes. */
+/** A value as text; a person name with its groups (PS3.5 section 6.2.1). Undefined for a sequence or bytes. */
 function textOf(value: unknown): string | undefined {
   if (typeof value === 'string' || typeof value === 'number') return String(value).trim();
   if (typeof value !== 'object' || value === null) return undefined;

@@ -10,7 +10,7 @@ export interface ReceiptOptions {
   readonly format: 'table' | 'json' | 'csv';
 }
 
-/** What targets have confirmed of a study, instance by instance. */
+/** Prints the instances of a study that targets have confirmed. */
 export async function showReceiptOf(id: string, { config, target, format }: ReceiptOptions): Promise<void> {
   await withSystem(config, async (system) => {
     const study = await findStudy(system, id);

@@ -11,8 +11,7 @@ export interface RecoverOptions {
 }
 
 /**
- * Sets where unknown sources begin after Redis lost its data. Without `from`: shows the last loss, and
- * the recovery.
+ * Sets where unknown sources begin after Redis lost its data. Without `from`: shows the last loss, and the recovery.
  */
 export async function recoverNow(options: RecoverOptions): Promise<void> {
   await withSystem(options.config, async ({ operations, audited }) => {

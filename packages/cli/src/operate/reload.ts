@@ -3,7 +3,7 @@ import { exitCodes } from '../exit.ts';
 import { formatTable } from './print-table.ts';
 import { withSystem } from './with-system.ts';
 
-/** Makes all services load their configuration again: each its own file; all of them apply it, or none. */
+/** Makes all services read their configuration again, each its own file. It is applied by all of them, or by none. */
 export async function reloadNow(options: { readonly config: string; readonly json?: boolean }): Promise<void> {
   await withSystem(options.config, async ({ redis, config, audited }) => {
     const { prefix } = config().redis;

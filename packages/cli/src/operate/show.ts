@@ -9,7 +9,7 @@ export interface ShowOptions {
 
 const watchMs = 2_000;
 
-/** Shows something once as JSON or for people, or again and again until Ctrl-C. */
+/** Prints data once, as JSON or as text, or repeatedly until Ctrl-C. */
 export async function show<T>(
   options: ShowOptions,
   read: (system: System) => Promise<T>,

@@ -21,9 +21,8 @@ const madeBy: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * Transfer syntaxes into which instances are to be transcoded, and that a source does not support: its deliveries would
- * fail. An
- * unavailable source is not reported for a plugin that it may have.
+ * Warns of transfer syntaxes into which instances are to be transcoded, and that a source does not support: its deliveries would
+ * fail. The plugins of an unavailable source are unknown, so a missing plugin is not reported for it.
  */
 export async function sourceWarnings(config: Config): Promise<Problem[]> {
   const wishes = wantedSyntaxes(config);

@@ -9,9 +9,9 @@ import type { System } from './with-system.ts';
 export async function showStatus(options: ShowOptions & { readonly check?: boolean }): Promise<void> {
   await show(options, readStatus, (status) => {
     const { overview, targets, sources, findings } = status;
-    // While Redis has a problem there may be only findings.
+    // While Redis has a problem, the overview may be missing.
     if (!overview) return findings.map(lineOf).join('\n');
-    // Without writes there are no signs of life.
+    // While Redis rejects writes, there are no heartbeats.
     const isUnknown = findings.some(({ kind }) => kind === 'redis-refuses-writes');
     const dispatchers = `${overview.workers} ${overview.workers === 1 ? 'dispatcher' : 'dispatchers'} running`;
     const notFollowed = isUnknown ? 'not known whether it is followed' : 'not followed';

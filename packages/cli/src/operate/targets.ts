@@ -67,7 +67,7 @@ export async function decidePlaceNow(target: string, options: Options, decision:
   });
 }
 
-/** Decides about what waits for a target that was removed from the configuration. @param to - undefined: drop it */
+/** Moves or cancels the deliveries that wait for a target that was removed from the configuration. @param to - undefined: cancels them */
 export async function decideOrphanNow(
   target: string,
   options: Options & { readonly yes?: boolean },

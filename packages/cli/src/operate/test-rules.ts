@@ -19,7 +19,7 @@ export interface RulesTestOptions {
 type Judged = Pick<DryRun, 'source' | 'targets' | 'priority' | 'deliveries' | 'waiting' | 'verdicts'> &
   Partial<Pick<DryRun, 'studyInstanceUid' | 'instanceCount' | 'others'>>;
 
-/** The rules as configured. */
+/** Prints the rules as configured. */
 export async function showRules(options: Pick<RulesTestOptions, 'config' | 'json'>): Promise<void> {
   const { rules } = await readConfig(options.config);
   const rows = rules.map((rule) => [
@@ -115,7 +115,7 @@ function whereTo(run: Judged): string[] {
   });
 }
 
-/** Earlier studies that would go along. */
+/** Earlier studies that would be sent with the study. */
 function priorsOf({ priors }: Judged['deliveries'][number]): string[] {
   if (!priors) return [];
   const lines = priors.chosen.map(
@@ -127,7 +127,7 @@ function priorsOf({ priors }: Judged['deliveries'][number]): string[] {
   ];
 }
 
-/** Each deciding part, with its values. */
+/** A table of the parts of expressions that decided, with their values. */
 function decidedBy(run: Judged): string[] {
   const rows = run.verdicts.flatMap(({ rule, parts }) =>
     parts.map((part) => [

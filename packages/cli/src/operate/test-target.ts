@@ -16,8 +16,8 @@ interface Options {
 const signs = { passed: 'ok', failed: 'FAILED', skipped: 'skipped' } as const;
 
 /**
- * Runs the checks of a target and prints them as a table. Needs neither Redis nor a running service; if Redis responds,
- * data stored with the target are compared as well.
+ * Runs the checks of a target and prints them as a table. Needs neither Redis nor a running service; if Redis responds, the data
+ * that it has about the target are compared as well.
  */
 export async function testTargetNow(target: string, options: Options): Promise<void> {
   const config = await readConfig(options.config);

@@ -3,7 +3,7 @@ import { CommandError, exitCodes } from '../exit.ts';
 /**
  * Runs a function that the first Ctrl-C cancels; a second one ends the process immediately.
  *
- * @param onInterrupt message after a cancellation
+ * @param onInterrupt - message after a cancellation
  * @throws CommandError if it was cancelled, otherwise errors of the function
  */
 export async function untilInterrupted<T>(onInterrupt: string, act: (signal: AbortSignal) => Promise<T>): Promise<T> {

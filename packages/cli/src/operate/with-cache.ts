@@ -13,7 +13,7 @@ export async function withCache<T>(
   const mayKeep = config.cache.enabled && config.cache.secret !== undefined;
   const redis = mayKeep ? await tryRedis(config) : undefined;
   if (!redis) return act(undefined);
-  // A connection that fails later on is the cache's to notice.
+  // The cache handles a connection that fails later.
   redis.on('error', () => {});
   try {
     const { prefix } = config.redis;

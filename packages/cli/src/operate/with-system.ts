@@ -17,15 +17,15 @@ export interface System extends ViewContext {
    * Runs an action that is recorded in the audit log.
    *
    * @param what - action and its object, in the same words as in the console
-   * @param act - returns the result, as far as the log needs it
+   * @param act - performs the action; its error, or that of writing the entry, is thrown
    */
   audited<T>(what: { readonly action: string; readonly subject: string }, act: () => Promise<T>): Promise<T>;
 }
 
 /**
- * Runs a function with a running system, over its Redis; the console need not run.
+ * Runs a function with access to the system through its Redis; the console need not run.
  *
- * @throws CommandError if Redis does not respond, or its data are of another version
+ * @throws CommandError if Redis does not respond, or its data are of another format
  * @throws errors of the function
  */
 export async function withSystem<T>(file: string, act: (system: System) => Promise<T>): Promise<T> {
@@ -38,7 +38,7 @@ export async function withSystem<T>(file: string, act: (system: System) => Promi
   }
 }
 
-/** @throws CommandError when Redis does not respond */
+/** @throws CommandError if Redis does not respond */
 export async function openSystem(config: Config): Promise<System & { close(): Promise<void> }> {
   const redis = await connectNow(namesRedis(config.redis) ? config.redis : await embeddedUrl(config.redis.dataFolder));
   const operations = openPipeline(config, redis);

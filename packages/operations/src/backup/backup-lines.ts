@@ -19,9 +19,9 @@ const head = z.object({
   layout: z.number(),
   /** Format of the data (`packages/state/src/keys/migrate.ts`). */
   format: z.number(),
-  /** By the clock of Redis, when the backup began: it has everything that had happened by then. */
+  /** Start of the backup by the clock of Redis (ms since 1970): it contains everything that had happened by then. */
   madeAt: z.number(),
-  /** Of dicom-dispatch. */
+  /** Version of dicom-dispatch that made the backup. */
   version: z.string(),
   prefix: z.string(),
   pausedTargets: z.array(z.string()),
@@ -31,7 +31,7 @@ export type BackupHead = z.infer<typeof head>;
 const counts = z.object({
   studies: z.number(),
   keys: z.number(),
-  /** By state. */
+  /** Number of deliveries by state. */
   deliveries: z.record(z.string(), z.number()),
 });
 export type BackupCounts = z.infer<typeof counts>;

@@ -35,17 +35,16 @@ export interface BackupOptions {
 }
 
 /**
- * Writes all durable state into a file while everything runs: first, at one point in time, the positions in the sources and
+ * Writes all durable state into a file while everything runs: first, at one point in time, the positions in the sources and the
  * studies waiting to be routed; then the priors; then each study with its deliveries and confirmations, at one point in time
- * each; then the
- * rest. So a study that is routed meanwhile is either in the file, or routed again after a restore
+ * each; then the rest. A study that is routed meanwhile is therefore either in the file, or routed again after a restore
  * (docs/decisions/0023-backup.md).
  *
  * The file gets its name when it is complete and on disk.
  *
  * @throws OperationError `conflict` if Redis has no data, or has lost some
- * @throws FormatError
- * @throws NodeJS.ErrnoException of the file
+ * @throws FormatError if the data are of another format
+ * @throws NodeJS.ErrnoException if the file cannot be written
  */
 export async function makeBackup(context: PipelineContext, file: string, options: BackupOptions): Promise<MadeBackup> {
   const { redis, keys, config } = context;
@@ -81,8 +80,8 @@ export async function makeBackup(context: PipelineContext, file: string, options
 const abandonedAfterMs = 3_600_000;
 
 /**
- * Removes parts of backups whose process was killed: of any name in the folder, since names often contain the date. Only files
- * that begin as a backup, and that nobody has written to for an hour; a part without any data is not removed.
+ * Removes incomplete files of backups whose process was killed, with any name, since names often contain the date: only files
+ * that begin as a backup and have not been written to for an hour. A file without any data is not removed.
  */
 async function removeLeftOvers(folder: string): Promise<void> {
   const names = await readdir(folder).catch(() => []);

@@ -38,17 +38,14 @@ const textsAtOnce = 20_000;
 
 /**
  * Restores a backup into Redis and marks the data as those of an earlier time: routers complete them from their notes, or
- * continue
- * where the backup ends, and sweep (docs/decisions/0015-lost-redis.md). Reconciliation adds the jobs. Until everything is
- * restored no service
- * starts; after an interruption, it can be repeated.
+ * continue where the backup ends, and sweep (docs/decisions/0015-lost-redis.md). Reconciliation adds the jobs. No service
+ * starts until everything is restored; an interrupted restore can be repeated.
  *
  * A configuration in Redis (`configuration: redis`) that differs from that of the backup is kept, with its versions, unless
- * it is to
- * be replaced: it may be the newest one of other hosts.
+ * `replace` is set: it may be the newest one of other hosts.
  *
  * @throws BackupFileError before anything is changed, if the file is damaged or its data are newer than this version
- * @throws OperationError `conflict` if services run, or Redis has data
+ * @throws OperationError `conflict` if services run, or if Redis has data, without `replace` and an interrupted restore
  */
 export async function restoreBackup(
   context: PipelineContext,
@@ -136,7 +133,7 @@ function isConfiguration(name: string): boolean {
   return name === 'configuration' || name.startsWith('configuration-version:');
 }
 
-/** Which configuration Redis has, and which the backup, where that is another one. */
+/** The versions of the configuration in Redis and in the backup; undefined if they are the same, or one of them is missing. */
 async function otherConfiguration(
   { redis, keys }: PipelineContext,
   entries: readonly KeyEntry[],
@@ -164,7 +161,7 @@ async function refuseRunning(context: PipelineContext): Promise<void> {
   );
 }
 
-/** Whether there are data other than derived or secret ones. */
+/** Whether Redis has data that a restore would have to remove. */
 async function hasData({ redis, config }: PipelineContext): Promise<boolean> {
   for await (const names of scanNames(redis, config().redis.prefix))
     if (names.some((name) => !isIdle(name))) return true;
@@ -178,7 +175,7 @@ function isIdle(name: string): boolean {
   );
 }
 
-/** @param configuration - that as well */
+/** @param configuration - whether to remove the configuration too */
 async function removeAll({ redis, config, keys }: PipelineContext, configuration: boolean): Promise<void> {
   const { prefix } = config().redis;
   for await (const names of scanNames(redis, prefix)) {

@@ -28,9 +28,9 @@ export interface AppliedChange {
 /**
  * Applies the draft in all services, or in none.
  *
- * @throws OperationError `not-found` if there is no draft, `conflict` if it is not the one that the user has seen, or the
- *   file
- *   was edited in between; `invalid` if it cannot be used; `unavailable` if a service has not responded
+ * @throws OperationError `not-found` if there is no draft; `conflict` if it is not the one that the user has seen, needs an
+ *   administrator, or the configuration was changed in between; `invalid` if it cannot be used; `unavailable` if a service does
+ *   not respond or cannot apply it, or Redis cannot be reached
  */
 export async function applyDraft(context: DraftContext, wish: ApplyWish): Promise<AppliedChange> {
   const draft = await readDraft(context);
@@ -58,9 +58,9 @@ export async function applyDraft(context: DraftContext, wish: ApplyWish): Promis
 }
 
 /**
- * Applies a former version in all services.
+ * Applies a former version in all services, or in none.
  *
- * @throws OperationError as {@link applyDraft}
+ * @throws OperationError `not-found` if the version does not exist, `conflict` if it is in use; others as {@link applyText}
  */
 export async function restoreVersion(
   context: DraftContext,
@@ -91,7 +91,8 @@ export function appliedWords({ version, answered, silent, notes }: AppliedChange
  * Applies a text in all services, or in none.
  *
  * @param change - `base`: digest of the version that it replaces; empty if there is no configuration yet
- * @throws OperationError as {@link applyDraft}
+ * @throws OperationError `invalid` if it cannot be used; `conflict` if the configuration was changed since `base`, or another
+ *   change is being applied; `unavailable` if a service does not respond or cannot apply it, or Redis cannot be reached
  */
 export async function applyText(
   { redis, store, config }: DraftContext,
@@ -170,7 +171,7 @@ async function settle(context: DraftContext, after: AfterApply, actor: Actor): P
     const what = after.act === 'move' ? `moved to ${after.to}` : 'cancelled';
     return `${target}: ${done} ${what}${left > 0 ? `, ${left} are still under way` : ''}`;
   } catch (error) {
-    // The change is in use: failures about deliveries must not make it look as if it were not.
+    // The change is in use: a failure that concerns deliveries must not be reported as a failure of the change.
     return `${target}: ${(error as Error).message}`;
   }
 }

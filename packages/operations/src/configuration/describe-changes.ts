@@ -16,7 +16,7 @@ export function describeChanges(before: unknown, after: unknown): DescribedChang
   return compare(byName(before), byName(after), []);
 }
 
-/** Rules are identified by their names, whatever their position. */
+/** Rules are identified by their names, independent of their positions. */
 function byName(raw: unknown): unknown {
   const plain = asPlain(raw) ?? {};
   const { rules } = plain;

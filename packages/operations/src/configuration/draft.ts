@@ -41,7 +41,7 @@ export interface DraftContext extends PipelineContext {
 export interface DraftEdit {
   /** Edits, or a function that creates them from the current text of the draft. */
   readonly edits: readonly ConfigEdit[] | ((text: string) => readonly ConfigEdit[]);
-  /** In words, for the list of changes. */
+  /** Description for the list of changes. */
   readonly what: string;
   readonly who: Actor;
   readonly after?: AfterApply;
@@ -125,7 +125,8 @@ export function valueDigest(text: string, path: readonly string[]): string {
 /**
  * Edits the draft; creates one if there is none.
  *
- * @throws OperationError `conflict` if another user has changed the same value, `invalid` if it cannot be edited
+ * @throws OperationError `conflict` if another user has changed the same value, or `judge` rejects the edited text; `invalid` if it
+ *   cannot be edited
  */
 export async function editDraft(context: DraftContext, edit: DraftEdit): Promise<ConfigDraft> {
   return changeDraft(context, (draft) => {
@@ -247,16 +248,16 @@ async function readStored(
   return { stored, draft: { ...draft, base: digest, baseText: text, text: merged, after } };
 }
 
-/** So that no signature of a version is that of a draft. */
+/** Prefix of the signed text: the signature of a version is not valid for a draft. */
 const purpose = 'draft of the configuration\n';
 
-/** A draft as it is kept. Where the configuration is signed in Redis, the draft is as well: it becomes the next version. */
+/** The stored text of a draft. With `configuration: redis` it is signed, like the configuration, since it becomes the next version. */
 async function signedDraft({ current, seal }: ConfigurationStore, draft: ConfigDraft): Promise<string> {
   const json = JSON.stringify(draft);
   return current.kind === 'file' ? json : `${await seal.sign(purpose + json)}\n${json}`;
 }
 
-/** A draft as it was kept; undefined where it has to be signed, and is not signed by us. The next one takes its place. */
+/** The draft of a stored text; undefined if its signature is required and not valid: the next draft then replaces it. */
 async function ownDraft({ current, seal }: ConfigurationStore, stored: string): Promise<ConfigDraft | undefined> {
   const start = stored.indexOf('{');
   const json = stored.slice(start);
@@ -268,7 +269,7 @@ function isSame(one: string, other: string, path: readonly string[]): boolean {
   try {
     return valueDigest(one, path) === valueDigest(other, path);
   } catch {
-    return false; // no YAML: nothing can be said
+    return false; // not YAML: unknown
   }
 }
 

@@ -24,8 +24,8 @@ const harmless: ReadonlySet<string> = new Set(
 );
 
 /**
- * Why a user with the role `editor` may not make a change: sections of administrators, and secrets of others. A secret that
- * an editor enters is their own; an existing one stays where it is, and is sent to no other address.
+ * Why a user with the role `editor` may not make a change: sections of administrators, and secrets of others. Editors may use
+ * secrets that they enter; an existing secret must stay in its option, and must not be sent to another address.
  *
  * @param before - the configuration as written
  * @param after - the new one
@@ -43,7 +43,7 @@ export function editorProblems(before: unknown, after: unknown, typed?: Readonly
     const text = /^\{"sealed":"([^"]+)"\}$/.exec(one)?.[1];
     return text !== undefined && (typed ? typed.has(text) : !sealed.has(one));
   };
-  // With what `targetDefaults` give them: a secret from there must not go to another place either.
+  // With the values of `targetDefaults`: a secret from there must not be sent to another address either.
   const [oldTargets, newTargets] = [targetsOf(before), targetsOf(after)];
   for (const [name, target] of Object.entries(newTargets)) {
     if (isDeepStrictEqual(oldTargets[name], target)) continue;
@@ -106,7 +106,7 @@ const fileOptions: Readonly<Record<string, readonly string[]>> = {
   hostKey: ['knownHosts'],
 };
 
-/** Named files, by their dotted paths: a response would reveal whether one exists, and what it is. */
+/** Options that name files, by their dotted paths: a response would reveal whether such a file exists. */
 function namedFiles(value: unknown, path: readonly string[] = []): Readonly<Record<string, unknown>> {
   const names = fileOptions[path.at(-1) ?? ''] ?? [];
   return Object.assign(
@@ -123,13 +123,13 @@ interface Reference {
   readonly text: string;
 }
 
-/** The references of a value, each at its own place only: elsewhere, its content could be shown. */
+/** Whether a reference is in a value, at the same path: at another path its content could be shown. */
 function knownOf(value: unknown): (one: Reference) => boolean {
   const known = new Set(references(value).map(({ path, text }) => `${path} ${text}`));
   return ({ path, text }) => known.has(`${path} ${text}`);
 }
 
-/** All references to values from elsewhere. */
+/** All references to values that are stored elsewhere. */
 function references(value: unknown, path: readonly string[] = []): Reference[] {
   const at = JSON.stringify(path);
   if (typeof value === 'string') return value.includes('${') ? [{ path: at, text: value }] : [];

@@ -13,7 +13,7 @@ export function maskSecrets({ secretsIn }: OptionField, value: unknown): unknown
   return withoutSealed(others.reduce<unknown>((some, path) => setAt(some, path, hidden), masked));
 }
 
-/** The same for a duplicate, which has no such secrets; undefined if nothing is left. */
+/** The option for a duplicate: without secrets that are not references; undefined if nothing is left. */
 export function omitSecrets({ secretsIn }: OptionField, value: unknown): unknown {
   const paths = secretsIn(value).filter((path) => isHidden(getAt(value, path)));
   // From the end: positions in lists move.
@@ -29,8 +29,7 @@ export interface ReadSecrets {
 }
 
 /**
- * Reads what a form sent for an option that was shown by {@link maskSecrets}: restores masked secrets, and encrypts entered
- * ones.
+ * Reads the value that a form sent for an option shown by {@link maskSecrets}: restores masked secrets, encrypts entered ones.
  *
  * @param was - its value as currently written
  */
@@ -71,7 +70,7 @@ function hiddenIn(value: unknown, paths: readonly Path[]): { listed: Path[]; oth
   return { listed: all.filter(isListed), others: all.filter((path) => !isListed(path)) };
 }
 
-/** Where a secret was that had no number: not in a list. It may have become an element of one: `a` is now `[b, a]`. */
+/** Former path of a secret without a number. It was not in a list, but may now be an element of one: `a` is now `[b, a]`. */
 function singlePath(value: unknown, path: Path): Path {
   const at = listIn(value, path);
   return at < 0 ? path : [...path.slice(0, at), ...path.slice(at + 1)];
@@ -87,7 +86,7 @@ export function placeholderText(name: string, text: string = hidden): string {
   return `${text} is a placeholder for a value that is not known here: enter the value of ${name}`;
 }
 
-/** Whether a secret must not be shown: it is no reference. */
+/** Whether a secret must not be shown: it is not a reference. */
 function isHidden(value: unknown): boolean {
   if (typeof value === 'string') return value !== '' && !value.includes('${');
   return isSealed(value) || typeof value === 'number';

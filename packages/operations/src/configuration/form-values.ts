@@ -18,7 +18,7 @@ export interface ReadForm {
   /** The object as it would be written in the file. */
   readonly value: Plain;
   readonly problems: readonly FormProblem[];
-  /** Secrets that were typed, sealed. */
+  /** Entered secrets, encrypted. */
   readonly typed: ReadonlySet<string>;
 }
 

@@ -17,12 +17,12 @@ export function hideSecrets(value: unknown, path: readonly string[] = []): unkno
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, hideSecrets(one, [...path, key])]));
 }
 
-/** Of an address that is itself a secret, the host only. */
+/** The host of an address that is itself a secret; `otherwise` if it is not a URL. */
 export function hideAddress(text: string, otherwise = hidden): string {
   return URL.canParse(text) ? `${new URL(text).origin}/${hidden}` : otherwise;
 }
 
-/** What an editor may read of the text of a configuration: the sections that they may change, without plain secrets. */
+/** The part of the text of a configuration that an editor may read: the sections that they may change, without plain secrets. */
 export function textForEditors(text: string): string {
   const document = parseDocument(text, { uniqueKeys: false, merge: true });
   const { contents } = document;

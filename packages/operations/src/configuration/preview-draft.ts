@@ -11,23 +11,23 @@ export interface DraftPreview {
   readonly isWhole: boolean;
   readonly same: number;
   readonly differs: number;
-  /** No longer in their source, or not to be read now. */
+  /** Studies that are no longer in their source, or cannot be read now. */
   readonly unknown: number;
-  /** How many studies would go to a target that did not get them, and how many would not. */
+  /** Number of studies that would also be sent to a target, and that would no longer be sent to it. */
   readonly byTarget: readonly { readonly target: string; readonly added: number; readonly removed: number }[];
   /** Earlier studies of the patients that would be sent along, by target, compared with those that were chosen then. */
   readonly priors: readonly PreviewedPriors[];
-  /** Studies with priors that were not searched, since it would have taken too long. */
+  /** Number of studies whose priors were not searched, since it would have taken too long. */
   readonly priorsUnknown: number;
   /** What the search of priors reported, with the number of studies. */
   readonly priorsNotes: readonly { readonly note: string; readonly studies: number }[];
-  /** Studies that would go to other targets, or with other priors; not all. */
+  /** Studies that would be sent to other targets, or with other priors; at most 50. */
   readonly examples: readonly ReplayedStudy[];
 }
 
 export interface PreviewedPriors {
   readonly target: string;
-  /** Studies that at least one prior would go along with, and the number of these priors. */
+  /** Number of studies with which at least one prior would be sent, and number of these priors. */
   readonly studies: number;
   readonly priors: number;
   readonly added: number;
@@ -42,10 +42,10 @@ const maxNotes = 5;
 const maxPriors = { studies: 100, withinMs: 8_000 };
 
 /**
- * Goes through the studies that were routed since a time and counts what other rules would have done with them. Nothing is
- * sent or written.
+ * Applies other rules to the studies that were routed since a time, and counts the differences. Nothing is sent or written.
  *
  * @param client - opens a source
+ * @param since - ms since 1970
  */
 export async function previewDraft(
   context: PipelineContext,

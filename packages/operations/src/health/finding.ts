@@ -11,7 +11,7 @@ import {
 export interface HealthFinding {
   readonly kind: HealthKind;
   readonly severity: HealthSeverity;
-  /** Name of a source or target; of a process for clocks and its configuration; of an option for certificates; empty for the whole system. */
+  /** Name of a source or target; HOST:PID for clocks and configurations; an option for certificates; empty for the whole system. */
   readonly subject: string;
   /** By Redis TIME (ms since 1970), if known. */
   readonly since: number | undefined;
@@ -84,7 +84,7 @@ const withoutName: ReadonlySet<HealthKind> = new Set([
   'notes-not-written',
 ]);
 
-/** The public part of a finding: no texts, and no names of hosts or ids, whose number would grow. */
+/** The public part of a finding: no texts, hosts or ids, which would create ever more time series. */
 export function publicFinding({ kind, severity, subject }: HealthFinding): PublicFinding {
   return { kind, severity, subject: withoutName.has(kind) ? '' : subject };
 }

@@ -97,11 +97,11 @@ export async function lookAtTasks(
   }
   findings.push(...(await lookAtSteps(context, report.problems)));
   for (const { kind, subject, text } of report.problems) {
-    // These are reported elsewhere.
+    // Reported with the targets, and by `lookAtSteps`.
     if (kind === 'target-unknown' || kind === 'after-success') continue;
     findings.push(finding('reconcile', { subject, words: text, path: '/deliveries?state=waiting' }));
   }
-  // A process that has just started has not run yet.
+  // A process that has just started has not compared them yet.
   const since = Math.max(report.at ?? 0, runsSince ?? now);
   if (now - since > lateMs) {
     findings.push(

@@ -24,14 +24,13 @@ export async function lookAtRedis({ redis, config, keys }: PipelineContext): Pro
   }
   const replication = await readInfo(redis, prefix, 'replication');
   try {
-    // When a write is rejected, a connection of a service searches for the primary, again and again: it is not used for this
-    // test.
+    // A write that a replica rejects makes the connection of a service search for the primary: the role is read instead.
     if (replication?.get('slave_read_only') === '1') throw new Error('READONLY');
-    // It would change nothing; Redis nevertheless rejects it if it accepts no writes.
+    // XX on a missing member changes nothing; Redis nevertheless rejects the command if it accepts no writes.
     await redis.zadd(keys.processes, 'XX', 0, 'nobody');
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    // Only a read-only user is rejected.
+    // NOPERM: only this user may not write.
     if (!message.startsWith('NOPERM')) findings.push(refusal(message));
   }
   return [...findings, ...(await lookAtDisk(redis, prefix)), ...(await lookAtMemory(redis, prefix))];
@@ -74,7 +73,7 @@ async function lookAtMemory(redis: PipelineContext['redis'], prefix: string): Pr
   const used = Number(info?.get('used_memory') ?? 0);
   if (max === 0) return [];
   const findings: HealthFinding[] = [];
-  // A service rejects such a Redis at its start; it may be set later.
+  // A service does not start with another policy, but the policy may change later.
   const policy = info?.get('maxmemory_policy') ?? 'noeviction';
   if (policy !== 'noeviction') {
     const words = `Redis may delete queues and confirmations when its memory is full (maxmemory-policy ${policy})`;

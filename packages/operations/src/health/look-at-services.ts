@@ -50,7 +50,7 @@ export async function lookAtServices(context: PipelineContext, now: number): Pro
 const forbidden =
   'Start one. If it is running, its user of Redis may not write (NOPERM), and its heartbeat is then missing: see the ACL in docs/redis.md.';
 
-/** Services with the same user then leave no heartbeat. */
+/** Whether the user of Redis may not write: services with the same user then have no heartbeat. */
 async function isForbiddenToWrite({ redis, keys }: PipelineContext): Promise<boolean> {
   // XX: never adds a member.
   return redis.zadd(keys.processes, 'XX', 0, 'nobody').then(
@@ -59,7 +59,7 @@ async function isForbiddenToWrite({ redis, keys }: PipelineContext): Promise<boo
   );
 }
 
-/** Each option once: services of several hosts use the same. */
+/** Certificates that are invalid or expire soon, each option once: services of several hosts use the same ones. */
 function lookAtCertificates(processes: readonly AboutProcess[], now: number): HealthFinding[] {
   const found = new Map<string, HealthFinding>();
   for (const { host, certificates = [] } of processes) {
@@ -90,7 +90,7 @@ async function lookAtStandby({ redis, keys }: PipelineContext, now: number): Pro
   return [finding('standby-gone', { words, since: since === undefined ? undefined : Number(since) })];
 }
 
-/** Our running processes; those of an earlier version report less. */
+/** All running processes; those of an earlier version report less. */
 export async function readProcesses({ redis, keys }: PipelineContext, now: number): Promise<AboutProcess[]> {
   const ids = await redis.zrangebyscore(keys.processes, now - goneAfterMs, '+inf');
   const texts = ids.length > 0 ? await redis.mget(ids.map((id) => keys.process(id))) : [];

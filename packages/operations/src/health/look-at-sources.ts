@@ -12,10 +12,11 @@ export type AskedSource = Pick<SourceState, 'name' | 'reachable' | 'detail'> &
 
 /** How long the cursor may stay at its position while there are changes. */
 const stuckMs = 120_000;
-/** A router that got on with a source so lately has got its answers. */
+/** A router that has made progress with a source within this time receives its responses. */
 const answeredLatelyMs = 15_000;
-/** How long a sweep may take for its next page, and be late. */
+/** How long a sweep may take for its next page, and how late the next sweep may be. */
 const sweepMs = 600_000;
+/** How long a clock jump is reported. */
 const jumpMs = 3_600_000;
 
 /**

@@ -5,7 +5,7 @@ import { readPause } from '../change-target.ts';
 import type { TargetState } from '../read-target.ts';
 import { count, finding, type HealthFinding } from './finding.ts';
 
-/** How long a delivery may wait that could go. */
+/** How long a delivery may wait although it could be sent. */
 export const oldBacklogMs = 3_600_000;
 
 /** Whether a target can be used, and whether its waiting deliveries continue. */

@@ -52,7 +52,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** A system in which all is well: a router, a dispatcher, a source that is followed. */
+/** A system without problems: a router, a dispatcher, a source that is followed. */
 beforeEach(async () => {
   await redis.flushall();
   config = configOf({ a: { type: 'dummy' }, b: { type: 'dummy' } });
@@ -85,7 +85,7 @@ async function status(more: Partial<SourceStatus>): Promise<void> {
   await writeSourceStatus(redis, prefix, 'main', { ...good, sameAs: undefined, ...more });
 }
 
-/** Routes a study to `a`; gives the id of its delivery. */
+/** Routes a study to `a`; returns the id of its delivery. */
 async function route(to = ['a']): Promise<string> {
   count += 1;
   const studyInstanceUid = `1.2.3.${count}`;
@@ -112,7 +112,7 @@ async function end(state: 'failed' | 'partial' | 'source-gone'): Promise<void> {
   await context.records.change(id, { ...act('end'), patch: { state, endedAt: fromNow() } });
 }
 
-/** As if it had been routed long ago. */
+/** Changes the delivery as if it had been routed two hours ago. */
 async function routedLongAgo(id: string): Promise<void> {
   const at = Date.now() - 2 * hour;
   await redis.zadd(`${prefix}:index:waiting:a`, at, id);
@@ -120,7 +120,7 @@ async function routedLongAgo(id: string): Promise<void> {
   await redis.hset(keys.delivery(id), { since: at, data: JSON.stringify({ ...data, routedAt: at }) });
 }
 
-/** A delivery whose last attempt found no free file; gives its id. */
+/** A delivery whose last attempt failed because of a shortage on the host; returns its id. */
 async function runShort(wake: WakeKind = 'due'): Promise<string> {
   const id = await route();
   const patch = { wake, error: { code: 'local-resources', ...error, stage: 'transfer' } } as const;

@@ -35,7 +35,7 @@ const reason = z.string().trim().max(200).default('');
 const seen = z.string().max(64).describe('`seen` of the change that was looked at');
 const maxTextLength = 2 * 1024 * 1024;
 
-/** The configuration as it is written, its versions, and the change that is being prepared. */
+/** The configuration as written, its versions, and the change that is being prepared. */
 export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleContext): void {
   server.get(
     '/api/configuration',

@@ -43,7 +43,7 @@ const form = z.object({
 });
 const done = answers(z.object({}));
 
-/** Sources, groups, transforms, users, notifications and the sections that are there once, in the prepared configuration. */
+/** Sources, groups, transforms, users, notifications and single sections of the configuration that is being prepared. */
 export function addConfigurationEntryRoutes(server: ApiServer, context: ConsoleContext): void {
   server.post(
     '/api/configuration/entries/:kind/:name/check',

@@ -27,7 +27,7 @@ export function addConfigurationRoutes(server: ApiServer, context: ConsoleContex
   );
 }
 
-/** What went wrong, process by process. */
+/** Why a reload failed, one line for each process. */
 function whyNot({ outcome, answers: given, missing }: ReloadResult): string {
   const lines = given.flatMap(({ process, services, reasons }) =>
     reasons.map((reason) => `${services.join(', ')} (${process}): ${reason}`),

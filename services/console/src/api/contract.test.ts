@@ -137,7 +137,7 @@ describe('the API and its document', () => {
       ['get', '/api/studies', '/api/studies?limit=100000', undefined, 400],
       ['post', '/api/rules/dry-run', '/api/rules/dry-run', { search: 'NOT-THERE' }, 404],
       ['post', '/api/route', '/api/route', { source: 'none', orthancStudyId: 'x' }, 404],
-      // A misspelt field would mean more than was asked for.
+      // If a misspelt field were ignored, the request would affect more than intended.
       ['post', '/api/route', '/api/route', { source: 'main', orthancStudyId: 'x', target: ['b'] }, 400],
       ['post', '/api/bulk', '/api/bulk', { action: 'cancel', filter: { stat: 'failed' } }, 400],
       ['post', '/api/batches', '/api/batches', { source: 'main', til: '2026-01-01' }, 400],
@@ -149,7 +149,7 @@ describe('the API and its document', () => {
       ['post', '/api/targets/{target}/move', '/api/targets/a/move', { to: 'b' }, 404],
       ['post', '/api/targets/{target}/drop', '/api/targets/a/drop', undefined, 404],
       ['post', '/api/targets/{target}/place', '/api/targets/a/place', { decision: 'new' }, 409],
-      // No service listens here.
+      // No service is running.
       ['post', '/api/configuration/reload', '/api/configuration/reload', undefined, 503],
       ['get', '/api/configuration/versions/{version}', '/api/configuration/versions/9', undefined, 404],
       ['post', '/api/configuration/versions/{version}/restore', '/api/configuration/versions/1/restore', {}, 409],
@@ -238,10 +238,9 @@ describe('the API and its document', () => {
         .filter((method) => method !== 'get')
         .map((method) => `${method} ${path}`),
     );
-    // A token has no session to end: the sign-out is tested with a session in sign-in.test.ts. Sending missing instances
-    // requires an audit
-    // with findings: test/e2e/target-audit.test.ts. After success: health-page.test.ts. Those of the
-    // configuration and the last three require running services: test/e2e/reload.test.ts and configure.test.ts.
+    // A token has no session to end: the sign-out is tested with a session in sign-in.test.ts. Sending missing instances requires
+    // an audit with findings: test/e2e/target-audit.test.ts. After success: health-page.test.ts. Those of the configuration and
+    // the last three require running services: test/e2e/reload.test.ts and configure.test.ts.
     expect(all.filter((name) => !tried.has(name)).toSorted()).toEqual([
       'post /api/configuration/draft/apply',
       // Not for sources: entries.test.ts.

@@ -131,7 +131,7 @@ export function addFetchRoutes(server: ApiServer, context: ConsoleContext): void
   );
 }
 
-/** The audit log also records how much of a study was downloaded. */
+/** Records in the audit log how much of a study was downloaded. */
 async function noteEnd(
   context: ConsoleContext,
   request: FastifyRequest,

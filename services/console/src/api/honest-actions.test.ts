@@ -103,7 +103,7 @@ describe('a button reports its result', () => {
     const tried = await post(`/api/deliveries/${a}/retry`);
     expect(tried.did).toMatch(/^It can start after its release\./);
     expect((await post(held.undo?.path ?? '')).did).toMatch(/^Released\. /);
-    // Another operator was faster.
+    // Another operator has released it before.
     expect((await post(held.undo?.path ?? '')).did).toMatch(/^It was not held: nothing has changed\. /);
   });
 

@@ -16,8 +16,7 @@ const atOnce = 200;
 const labelWaitMs = 30_000;
 
 /**
- * The lists of studies and deliveries as files, with the filters of their pages. Times are UTC (ISO 8601). An incomplete
- * file ends
+ * The lists of studies and deliveries as files, with the filters of their pages. Times are UTC (ISO 8601). An incomplete file ends
  * with a line `# incomplete: …`.
  */
 export function addListFiles(server: ApiServer, context: ConsoleContext): void {
@@ -127,7 +126,7 @@ async function* deliveryLines(
   yield* lastLine(cursor !== undefined, labelWait.silent);
 }
 
-/** Describes what is missing in the file; nothing if it is complete. */
+/** The line that describes missing data of the file; none if it is complete. */
 function* lastLine(isCut: boolean, silent: ReadonlySet<string>, missing: Iterable<string> = []): Generator<string> {
   const notes = [
     ...(isCut ? [`There are more than ${maxLines}: choose a shorter time.`] : []),

@@ -15,7 +15,7 @@ const params = z.object({
 });
 const querystring = z.object({ target: z.string().max(64).optional().describe('only this target') });
 
-/** Receipts of what targets have confirmed of a study, as JSON and as a file. */
+/** Receipts of the instances of a study that targets have confirmed, as JSON and as a file. */
 export function addReceiptRoutes(server: ApiServer, context: ConsoleContext): void {
   server.get(
     '/api/studies/:source/:study/receipt',

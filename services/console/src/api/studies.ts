@@ -231,7 +231,7 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
   );
 }
 
-/** What routing did: where the study is sent, and where not, with the reason. */
+/** Result of routing as text: the targets of the study, and omitted ones with the reason. */
 function routedTo({ added, deliveries, omitted }: Enqueued): string {
   const names = (of: readonly { readonly target: string }[]): string => of.map(({ target }) => target).join(', ');
   const sent =
@@ -243,7 +243,7 @@ function routedTo({ added, deliveries, omitted }: Enqueued): string {
   return [sent, ...omitted.map(({ target, why }) => `Not sent to ${target}: ${why}.`)].join(' ');
 }
 
-/** @returns how many are first now; started ones need no place in the queue */
+/** @returns the number of deliveries that are first now; started ones need no position in the queue */
 async function sendAllFirst(
   { operations }: ConsoleContext,
   deliveries: readonly { readonly deliveryId: string }[],

@@ -3,7 +3,7 @@ import type { DeliveryDetail, DeliveryDone } from '../views/schemas.ts';
 type Done = Pick<DeliveryDone, 'did' | 'undo'>;
 
 /**
- * What an act on a delivery has done, in words, and what undoes it.
+ * The result of an action on a delivery as text, and the action that undoes it.
  *
  * @param hasChanged - false if the delivery was like this before
  */

@@ -12,8 +12,8 @@ declare module 'fastify' {
 }
 
 /**
- * Records every request to a route that has an `action`, with its result, before the response: every
- * acknowledged action is in the audit log. The guard records rejections.
+ * Records every request to a route that has an `action`, with its result, before the response: an acknowledged action is in the
+ * audit log, or in the log of the console if the former cannot be written. `guardAccess` records rejections.
  */
 export function auditActions(server: FastifyInstance, context: ConsoleContext): void {
   server.decorateRequest('auditSubject', undefined);
@@ -33,7 +33,7 @@ export function isRefused(statusCode: number): boolean {
   return statusCode === 401 || statusCode === 403 || statusCode === 429;
 }
 
-/** A completed action is not undone if it cannot be recorded: then the log of the console shows it. */
+/** Records an action. If this fails, the completed action is not undone, and the log of the console contains it. */
 export async function writeAction(
   context: ConsoleContext,
   request: FastifyRequest,

@@ -14,7 +14,7 @@ export interface AuditEntry {
   readonly outcome: 'done' | 'refused' | 'failed';
   readonly detail: string;
   readonly address: string;
-  /** SHA-256 over the entry and the hash of the one before; empty in entries of versions without. */
+  /** SHA-256 of the entry and the hash of the previous one; empty in entries of versions without hashes. */
   readonly hash: string;
 }
 
@@ -33,7 +33,7 @@ export function bounded(facts: AuditFacts): AuditFacts {
   return Object.fromEntries(entries) as unknown as AuditFacts;
 }
 
-/** Ties an entry to the one before it. */
+/** The hash of an entry, which includes that of the previous entry. */
 export function chainHash(before: string, { at, ...facts }: AuditFacts & { readonly at: number }): string {
   const { who, role, action, subject, outcome, detail, address } = facts;
   const text = JSON.stringify([before, at, who, role, action, subject, outcome, detail, address]);

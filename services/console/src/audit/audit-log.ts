@@ -7,9 +7,9 @@ import { bounded, chainHash, type AuditEntry, type AuditFacts } from './audit-en
 type Settings = ConsoleConfig['audit'];
 
 /**
- * KEYS: entries, head. ARGV: hash of the head as it was read, hash of the new entry, oldest id that is kept, maximum
- * entries,
- * then its fields. Adds the entry; if another one was added in between, returns the hash of that one instead.
+ * KEYS: entries, head. ARGV: hash of the head as it was read, hash of the new entry, oldest id that is kept, maximum number of
+ * entries, then the fields of the new entry. Adds the entry; if another one was added in between, returns the hash of that one
+ * instead.
  */
 const appendScript = `
 local head = redis.call('HGET', KEYS[2], 'hash') or ''
@@ -55,7 +55,7 @@ export class AuditLog {
     await written;
   }
 
-  /** The newest first. `before` is the id of the last entry of the page before. */
+  /** Entries, the newest first. `before` is the id of the last entry of the previous page. */
   async read(options: { readonly before?: string; readonly limit: number }): Promise<AuditEntry[]> {
     const end = options.before === undefined ? '+' : `(${options.before}`;
     const found = await this.#redis.xrevrange(this.#key, end, '-', 'COUNT', options.limit);
@@ -102,7 +102,7 @@ export class AuditLog {
       );
       if (!Array.isArray(answer)) return;
       before = String(answer[0]);
-      // Consoles that write at the same moment must not do so again and again.
+      // A random pause, so that consoles that write at the same time do not conflict repeatedly.
       if (attempt > 2) await setTimeout(Math.random() * maxPauseMs);
     }
     throw new Error('the audit log could not be written: other consoles write continuously');

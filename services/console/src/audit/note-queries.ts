@@ -10,13 +10,13 @@ export function noteQueries(server: FastifyInstance, context: ConsoleContext): v
   });
 }
 
-/** A list as a file, without any search, names patients as well. */
+/** An export of a list, which contains names of patients also without a search. */
 function exportOf(request: FastifyRequest): string | undefined {
   const list = /^export (studies|deliveries)$/.exec(request.routeOptions.config.action ?? '')?.[1];
   return list && `all ${list}, as CSV`;
 }
 
-/** All that was searched for. */
+/** All search terms of a request. */
 function searchOf(request: FastifyRequest): string | undefined {
   const texts = [request.query, request.body].flatMap((part) => {
     if (typeof part !== 'object' || part === null) return [];

@@ -18,8 +18,8 @@ export interface QueryEvent {
 }
 
 /**
- * Searches for an audit record repository, until they are sent. A search may name a patient:
- * it is encrypted.
+ * Searches for an audit record repository, in a Redis stream of limited length. A search may name a patient: it is encrypted, and
+ * can be decrypted for 30 days.
  */
 export class QueryEvents {
   readonly #redis: Redis;

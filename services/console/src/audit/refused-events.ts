@@ -3,7 +3,7 @@ import { redisKeys } from '@dicom-dispatch/state/keys';
 import { Counter } from 'prom-client';
 import { bounded, type AuditFacts } from './audit-entry.ts';
 
-/** A rejected request, with its number within a minute. */
+/** A rejected request, with the number of equal requests that the event represents. */
 export interface RefusedEvent extends AuditFacts {
   readonly id: string;
   readonly at: number;
@@ -11,16 +11,16 @@ export interface RefusedEvent extends AuditFacts {
 }
 
 const windowMs = 60_000;
-/** Maximum number of different events per minute; further ones are counted together. */
+/** Maximum number of different events per minute; further ones are counted as one. */
 const maxKinds = 60;
 const keptEvents = 20_000;
 
 type Reason = 'not signed in' | 'forbidden' | 'too many' | 'sign-in failed';
 
 /**
- * Rejections, and requests of unknown callers. Stored separately from the audit log and never one by one: an event is
- * recorded when it is first seen, and once more each minute with its count. So the audit log contains performed actions,
- * however many requests are rejected, and Redis does not grow with requests of strangers.
+ * Rejections, and requests of unknown callers, stored separately from the audit log. An event is recorded when it first occurs,
+ * and after a minute with the number of repetitions. So rejected requests neither displace entries of the audit log, nor fill
+ * Redis.
  */
 export class RefusedEvents {
   readonly #redis: Redis;
@@ -65,7 +65,7 @@ export class RefusedEvents {
     void this.#write(facts, 1);
   }
 
-  /** Writes down how often events were seen since they were written down first. */
+  /** Records the number of repetitions of the events since they were first recorded. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -5,9 +5,9 @@ export interface AuditVerdict {
   readonly entries: number;
   /** Entries of versions without hashes, at the beginning. */
   readonly unchained: number;
-  /** The entries that do not fit the one before: changed, or something is missing before them. */
+  /** Entries that do not match the previous one: one of the two was changed, or entries between them are missing. At most 20. */
   readonly broken: readonly { readonly id: string; readonly at: number; readonly reason: string }[];
-  /** The hash of the newest entry: if it is stored elsewhere, a truncated end can be detected later. */
+  /** Hash of the newest entry: if it is stored elsewhere, a missing end of the log can be detected later. */
   readonly head: string | undefined;
 }
 
@@ -16,7 +16,7 @@ const maxBroken = 20;
 /**
  * Checks that each entry matches the previous one.
  *
- * @param expected - the expected newest entry, stored by Redis or an operator
+ * @param expected - an entry that must be present, as stored in Redis or by an operator
  */
 export async function verifyAudit(
   entries: AsyncIterable<AuditEntry> | Iterable<AuditEntry>,

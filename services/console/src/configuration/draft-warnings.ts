@@ -53,7 +53,7 @@ export async function draftWarnings(
   return warnings;
 }
 
-/** What `config check` warns of. */
+/** Warnings of `config check`; for an editor those of their sections. */
 function linesOf(config: Config, isEditor: boolean): string[] {
   return [...configWarnings(config), ...transformWarnings(config)]
     .filter(({ path }) => !isEditor || editableSections.has(String(path[0])))
@@ -76,7 +76,7 @@ function newNames(now: Readonly<Record<string, unknown>>, next: Readonly<Record<
   return Object.keys(next).filter((name) => !Object.hasOwn(now, name));
 }
 
-/** A type without an address has no information about its place. */
+/** Whether a target has the same address as before. False for a type without an address: its place is unknown. */
 function isSamePlace(one: TargetConfig, other: TargetConfig | undefined): boolean {
   if (!other) return false;
   const [was, is] = [targetPlace(one), targetPlace(other)];

@@ -26,7 +26,7 @@ export function needEditing(context: Pick<ConsoleContext, 'config'>): void {
   if (why !== undefined) throw new OperationError('conflict', why);
 }
 
-/** Who may prepare changes of targets, groups and rules only: editors, and users who have not signed in. */
+/** Whether the user may prepare changes of targets, groups and rules only: editors, and users if no sign-in is configured. */
 export function isEditor(request: Pick<FastifyRequest, 'identity'>): boolean {
   const { identity } = request;
   return identity?.role === 'editor' || identity?.by === 'local';

@@ -29,7 +29,7 @@ const env = { ADA: 'ada has a bicycle', TOKEN: testToken.administrator };
 
 let test: TestConsole;
 beforeAll(async () => {
-  // The one in use: nothing goes to b.
+  // In the configuration in use, no rule sends to b.
   test = await startTestConsole({ console: signIn, file, env, rules: [{ name: 'one', targets: ['a'] }] });
 });
 afterAll(() => test?.[Symbol.asyncDispose]());

@@ -27,14 +27,14 @@ type Plain = Readonly<Record<string, unknown>>;
 export interface EntrySpec {
   /** Keys of the map that contains it, e.g. `console`, `users`. */
   readonly above: readonly string[];
-  /** What one is called, e.g. `target`. */
+  /** Noun for an entry in messages, e.g. `target`. */
   readonly noun: string;
   readonly fields: readonly OptionField[];
   /** Options that are not in the form. */
   readonly fixed?: Plain;
   /** A section that exists once: its name is its key, and it is removed if it has no options. */
   readonly isSingle?: boolean;
-  /** Problems in other places that concern it. */
+  /** Fields for problems at other paths that concern the entry. */
   readonly elsewhere?: (problem: Pick<LocatedProblem, 'path'>) => FieldProblem[];
   /** The stored value of a valid form. Default: the checked value. @throws OperationError */
   readonly keep?: (value: Plain, values: FormValues, name: string) => Promise<Plain>;
@@ -58,13 +58,13 @@ export interface JudgedEntry {
   readonly value: Plain;
   /** The text of the configuration with it. */
   readonly text: string;
-  /** Of the entry itself; problems elsewhere in the draft are shown with the draft. */
+  /** Problems of the entry itself; others are shown with the draft. */
   readonly problems: readonly FieldProblem[];
-  /** The configuration that it would be, if all of it is good. */
+  /** The resulting configuration, if it is valid. */
   readonly config?: Config | undefined;
 }
 
-/** The map of a text that contains entries of a kind, as written. What is no map counts as empty. */
+/** The map of a text that contains entries of a kind, as written. Another value counts as an empty map. */
 export function entriesOf(text: string, above: readonly string[]): Readonly<Record<string, Plain>> {
   let at: unknown = configValue(text);
   for (const key of above) at = asPlain(at)[key];
@@ -116,7 +116,7 @@ export async function judgeEntry(
   return { value, text, problems: found, config: judged.config };
 }
 
-/** The text after edits; without them if they are not possible, e.g. since a section is no map. */
+/** The text after edits; the unchanged text if they are not possible, e.g. since a section is not a map. */
 export function editedText(
   text: string,
   edits: readonly ConfigEdit[],
@@ -128,7 +128,7 @@ export function editedText(
   }
 }
 
-/** Options that are not in the form are preserved. */
+/** Options that are not in the form, which are preserved. */
 function notAsked({ fields, fixed = {} }: EntrySpec, present: Plain = {}): Plain {
   const asked = new Set([...fields.map(({ name }) => name), ...Object.keys(fixed)]);
   return Object.fromEntries(Object.entries(present).filter(([name]) => !asked.has(name)));
@@ -150,7 +150,7 @@ function entryEdits(spec: EntrySpec, form: EntryForm, text: string, value: Plain
   return edits;
 }
 
-/** References in a text to an entry that is renamed. */
+/** References in a text to an entry that is renamed, and why some of them cannot be changed. */
 function referencesOf(
   text: string,
   { above }: EntrySpec,
@@ -162,7 +162,7 @@ function referencesOf(
   return renameReferences(configValue(text), kind as ReferredKind, was, name);
 }
 
-/** A problem of the configuration for the form at a path; undefined if it concerns something else. */
+/** A problem of the configuration for the form at a path; empty if it concerns another path. */
 export function problemOf(
   { path, message }: Pick<LocatedProblem, 'path' | 'message'>,
   own: readonly (string | number)[],
@@ -205,7 +205,7 @@ export async function saveEntry(
   const what =
     form.was === undefined && !isSingle ? `${noun} ${form.name} added` : `${noun} ${form.was ?? form.name} changed`;
   return editDraft(context, {
-    // From the text as it is then: others may have named it in the meantime.
+    // Based on the text at that moment: other users may have added references to the entry.
     edits: (text) => entryEdits(spec, form, text, kept),
     what: form.was !== undefined && form.was !== form.name ? `${noun} ${form.was} renamed to ${form.name}` : what,
     who: wish.who,

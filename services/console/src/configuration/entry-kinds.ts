@@ -11,7 +11,7 @@ type Plain = Readonly<Record<string, unknown>>;
 
 /** Named parts of the configuration that have a list and a form each; targets and rules have their own pages. */
 export const entryKinds = ['groups', 'sources', 'transforms', 'users', 'tokens', 'webhooks', 'emails'] as const;
-/** Sections that are there once. */
+/** Sections that exist once. */
 export const singleKinds = [
   'notifications',
   'pseudonyms',
@@ -23,11 +23,11 @@ export const singleKinds = [
   'logging',
   'reload',
 ] as const;
-/** Kinds whose entries can be disabled without their removal; targets and rules can, too. */
+/** Kinds whose entries can be disabled without removing them. The same applies to targets and rules, which have their own routes. */
 export const disablableKinds = ['sources', 'users', 'tokens', 'webhooks', 'emails'] as const;
-/** Kinds of which all of one kind have the same options. */
+/** Kinds whose entries all have the same options. */
 export const formKinds = [...entryKinds, ...singleKinds] as const;
-/** Kinds that are read and changed by the routes of entries; the options of `targetDefaults` are those of the type that it names. */
+/** Kinds that the routes of entries read and change. The options of `targetDefaults` depend on the type of target. */
 export const routeKinds = [...formKinds, 'targetDefaults'] as const;
 export type FormKind = (typeof routeKinds)[number];
 
@@ -117,7 +117,7 @@ export function kindFields(kind: (typeof formKinds)[number]): readonly OptionFie
 }
 
 /**
- * How an entry of a kind is read from its form and put into the configuration.
+ * The specification by which a form is read and an entry is written to the configuration.
  *
  * @param name - for `targetDefaults` the type of target
  * @throws OperationError `invalid` if the type does not exist
@@ -154,7 +154,7 @@ export function needKind(request: Pick<FastifyRequest, 'identity'>, kind: FormKi
     throw new OperationError('conflict', `only an administrator may read and change ${section}`);
 }
 
-/** One line on an entry, for the list; nothing secret. */
+/** A summary of an entry on one line, for the list; without secrets. */
 export function summarize(kind: FormKind, value: Plain): string {
   const text = (name: string): string => {
     const one = value[name];

@@ -7,7 +7,7 @@ interface Change {
   readonly text: string;
   /** Whether the user may change targets, groups and rules only. */
   readonly isEditor: boolean;
-  /** Sealed secrets that were typed just now. */
+  /** Encrypted secrets that were just entered. */
   readonly typed?: ReadonlySet<string>;
 }
 

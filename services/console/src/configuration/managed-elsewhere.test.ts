@@ -11,7 +11,7 @@ groups:
 rules:
   - { name: all, targets: [g] }
 `;
-/** A handler of somebody else. */
+/** An external handler. */
 const handler = `export const createHandler = (kit) => ({
   contractVersion: kit.contractVersion,
   type: 'gateway',

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { signIn, startTestConsole, testToken, type TestConsole } from '../testing/start-test-console.ts';
 
-/** A file that was edited by hand, and cannot be used: pages and forms report this, and none fails. */
+/* For a manually edited file that cannot be used, pages and forms show the problem, and none of them fails. */
 
 const sources = `sources: { main: { url: 'http://127.0.0.1:1' } }\n`;
 const good = `${sources}targets: { a: { type: dummy } }\nrules: [{ name: one, targets: [a] }]\n`;

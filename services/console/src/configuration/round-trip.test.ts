@@ -10,14 +10,14 @@ import { formFields } from '../pages/configuration/form-field.ts';
 import { aboutKind, entryKinds, kindFields, singleKinds } from './entry-kinds.ts';
 
 /*
- * The form of a valid configuration, submitted unchanged, gives the same configuration: for every option of every
+ * The form of a valid configuration, submitted unchanged, results in the same configuration: for every option of every
  * part that has a form, with values that the schema accepts.
  */
 
 type Plain = Readonly<Record<string, unknown>>;
 type Schema = z.core.$ZodType;
 
-/** A value of every form that an option may have; the schema shows which of them it accepts. */
+/** Values of all forms that an option may have; the schema decides which of them it accepts. */
 // prettier-ignore
 const offers: readonly unknown[] = [
   'x', 'a b', "it's", '"q"', 'a: b # c', '- x', '${NAME}', '# x', 'true', '007', '1e3', '~', 'ä€😀',
@@ -94,7 +94,7 @@ const parts: readonly Part[] = [
   },
 ];
 
-/** A configuration with a value at a path; what others refer to is there. */
+/** A configuration with a value at a path, and with the entries to which values refer. */
 function around({ path }: Part, value: unknown): Plain {
   const base: Record<string, unknown> = {
     sources: { main: { url: 'http://127.0.0.1:1' } },
@@ -109,7 +109,7 @@ function around({ path }: Part, value: unknown): Plain {
 }
 
 /**
- * As the loader passes it to the schema: a placeholder of a secret becomes a secret, and names in other text are resolved.
+ * A value as the loader passes it to the schema: secrets are `Secret` objects, and names in other texts are resolved.
  */
 function placed(value: unknown, secrets: ReadonlySet<string>, path: readonly string[] = []): unknown {
   if (secrets.has(path.join('.'))) return new Secret('a secret of more than 20 characters');
@@ -150,7 +150,7 @@ function setIn(into: Plain, [key = '', ...rest]: readonly string[], value: unkno
   return { ...into, [key]: rest.length === 0 ? value : setIn(below, rest, value) };
 }
 
-/** Options of sections too, each with the values that it may have. */
+/** All options, including those of sections, each with its possible values. */
 function choicesOf(part: Part, fields: readonly OptionField[], path: readonly string[]): fc.Arbitrary<Edit>[] {
   return fields.flatMap((field) => {
     if (field.kind === 'section') return choicesOf(part, field.fields, [...path, field.name]);
@@ -185,7 +185,7 @@ const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>',
 const unescape = (text: string): string =>
   text.replaceAll(/&(amp|lt|gt|quot|#39);/g, (_, name) => entities[name] ?? '');
 
-/** A form as a browser submits it: the values of its controls. An input has no line ends; a text area loses the first. */
+/** A form as a browser submits it: the values of its controls. An input has no line ends; a text area loses a leading one. */
 function sent(markup: string): FormValues {
   const values: Record<string, string> = {};
   for (const [, name = '', attributes = ''] of markup.matchAll(
@@ -230,7 +230,7 @@ describe('a valid configuration', () => {
         const kept = await readForm(part.fields, shown, value, seal);
         expect(kept.problems).toEqual([]);
         expect({ ...fixed, ...kept.value }).toEqual(value);
-        // Put into a file and read again.
+        // Written to a file and read again.
         const text = stringify(around(part, { ...fixed, ...part.least }), { lineWidth: 0 });
         const written = editConfig(text, [{ kind: 'set', path: part.path, value: { ...fixed, ...kept.value } }]);
         expect(configValue(written)).toEqual(around(part, value));
@@ -257,7 +257,7 @@ function withSecrets(shown: FormValues, part: Part, value: Plain): FormValues {
   return { ...shown, ...Object.fromEntries([...secrets, ...inYaml]) };
 }
 
-/** A value as it is typed: encrypted secrets in plain text. */
+/** A value as it is entered: with plain text instead of encrypted secrets. */
 function entered(value: unknown): unknown {
   if (isSealed(value)) return 'a word';
   if (Array.isArray(value)) return value.map(entered);

@@ -26,7 +26,7 @@ export interface RuleForm {
 /** The options of a rule, except its name, which has a separate field. */
 export const ruleFields = optionFields(ruleConfig).filter(({ name }) => name !== 'name');
 
-/** The rules of a text, as they are written. What is no map counts as empty. */
+/** The rules of a text, as written. A rule that is not a map counts as an empty one. */
 export function rulesOf(text: string): readonly Plain[] {
   const { rules } = asPlain(configValue(text));
   return Array.isArray(rules) ? rules.map(asPlain) : [];
@@ -92,7 +92,7 @@ export async function saveRuleForm(
     );
   const digest = form.was === undefined ? absentDigest : wish.seen;
   return editDraft(context, {
-    // The place of the rule in the text as it is then: others may have added or removed rules since.
+    // Based on the text at that moment: other users may have added or removed rules.
     edits: (text) => ruleEdits(text, form.was, rule),
     what: form.was === undefined ? `rule ${form.name} added` : `rule ${form.was} changed`,
     who: wish.who,

@@ -14,7 +14,7 @@ import { isEditor as isEditorOf } from './edit-context.ts';
 import { judgeAs } from './judge-as.ts';
 import { lockOut } from './lock-out.ts';
 
-/** The prepared change, in words and as YAML, with its problems for the user. */
+/** The prepared change as a description and as YAML, with its problems for the user. */
 export async function showDraft(
   context: DraftContext,
   request: Pick<FastifyRequest, 'identity'>,

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { signIn, startTestConsole, testToken, type TestConsole } from '../testing/start-test-console.ts';
 
-/** Defaults of a type, merge keys and `x-` keys are preserved when a target is edited in its form. */
+/** A file with defaults of a type, merge keys and `x-` keys, which are preserved when a target is edited in its form. */
 const file = `sources: { main: { url: 'http://127.0.0.1:1' } }
 x-quick: &quick { attempts: 2 }
 targetDefaults:

@@ -32,7 +32,7 @@ export async function judgeTargetForm(
 /**
  * Puts a target into the draft.
  *
- * @throws OperationError `invalid` with its problems
+ * @throws OperationError `invalid` with its problems, `conflict` if another user has changed it
  */
 export async function saveTargetForm(context: DraftContext, form: TargetForm, wish: SaveWish): Promise<ConfigDraft> {
   return saveEntry(context, await targetSpec(context, form, wish.isEditor), form, wish);
@@ -51,7 +51,7 @@ async function targetSpec(
     noun: 'target',
     fields,
     fixed: { type },
-    // A problem of the defaults of its type is its problem. The text may contain values that editors do not see.
+    // A problem of the defaults of its type concerns the target. Its message may contain values that editors must not see.
     elsewhere({ path }) {
       if (path[0] !== 'targetDefaults' || path[1] !== type) return [];
       const message = `${path.join('.')} cannot be used: an administrator must correct it`;
@@ -60,7 +60,7 @@ async function targetSpec(
   };
 }
 
-/** The configuration of one target alone, for a test of its connection. @throws OperationError `invalid` */
+/** The configuration of one target without the others, for a connection test. @throws OperationError `invalid` */
 export async function targetOfForm(
   context: DraftContext,
   form: TargetForm,
@@ -68,7 +68,7 @@ export async function targetOfForm(
 ): Promise<Config['targets'][string]> {
   const { value: target, text, problems } = await judgeTargetForm(context, form, isEditor);
   refuseProblems(problems, form.name);
-  // Problems elsewhere do not matter here: it is checked alone, with the sources, which are required.
+  // Problems of other sections do not matter here: only the target is checked, with a source, which is required.
   const alone = editConfig('', [
     { kind: 'set', path: ['sources'], value: { test: { url: 'http://127.0.0.1:1' } } },
     {

@@ -15,7 +15,7 @@ export interface TargetType {
 /**
  * Reads the description and options of a target type; an external one is loaded, which runs its code.
  *
- * @param present - types in the current configuration: other external ones are loaded for administrators only
+ * @param present - types in the current configuration: other external types are loaded for administrators only
  * @throws OperationError `invalid` if the type does not exist
  */
 export async function targetType(

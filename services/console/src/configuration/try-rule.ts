@@ -37,7 +37,7 @@ const maxStudies = 200;
 const maxMs = 6_000;
 const lanes = 4;
 
-/** The studies that a custom expression matches reveal their tags. */
+/** Message without patient data: the studies that a custom expression matches would reveal their tags. */
 export const untried =
   'Studies are not tried while console.patientData is false. On the command line: ./dispatch rules replay -c draft.yaml';
 
@@ -56,7 +56,7 @@ interface StudyToTry {
   readonly routedAt: number;
 }
 
-/** Judges the studies that were routed last by one expression, as many as can be read in a few seconds. */
+/** Evaluates an expression for the latest routed studies, as many as can be read in a few seconds. */
 export function tryRule(context: ConsoleContext, when: string): Promise<TriedRule> {
   if (!context.lookup.showsPatientData) return tryExpression(when, untried);
   return tryExpression(when, {

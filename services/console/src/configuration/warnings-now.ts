@@ -10,7 +10,7 @@ export interface PresentWarning {
   readonly message: string;
 }
 
-/** What `config check` warns of in the configuration that is in use, on the machine of the console. */
+/** Warnings of `config check` about the configuration that is in use, on the machine of the console. */
 export async function warningsNow(
   { config }: Pick<ConsoleContext, 'config'>,
   isEditor: boolean,

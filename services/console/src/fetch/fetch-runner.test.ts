@@ -15,11 +15,11 @@ interface Fetched {
 let remote: OrthancServer;
 let source: OrthancServer;
 let lying: LyingProxy;
-/** Accepts and never answers. */
+/** Accepts connections and never responds. */
 let silent: Server;
 let test: TestConsole;
 const study = makeStudy({ seed: 'fetched', instancesPerSeries: 2 });
-/** Its instances are larger than the part that is inspected before it is passed on. */
+/** A study whose instances are larger than the part that is inspected before an instance is forwarded. */
 const big = makeStudy({ seed: 'big', instancesPerSeries: 1, rows: 1000, columns: 1000, quick: true });
 
 beforeAll(async () => {

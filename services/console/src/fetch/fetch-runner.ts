@@ -7,10 +7,10 @@ import type { Logger } from '@dicom-dispatch/runtime';
 import { Fetches, type FetchOrder, type FetchProgress, type FetchRecord } from '@dicom-dispatch/state/fetches';
 import { ZipDestination } from './zip-destination.ts';
 
-/** Studies that one console gets at the same time. */
+/** Maximum number of studies that one console retrieves at the same time. */
 const maxAtOnce = 4;
 const reportMs = 1_000;
-/** A download that is not read for this time is ended. */
+/** A download from which the client does not read for this time is aborted. */
 const unreadMs = 120_000;
 
 class Cancelled extends Error {}
@@ -21,8 +21,10 @@ interface Sink {
   /** Called every second. @throws OperationError if it cannot continue */
   look?(): void;
   /**
+   * Called when the retrieval has ended.
+   *
    * @param missing - instances that the target did not return, as text
-   * @throws OperationError if these are all
+   * @throws OperationError if no instance was received
    */
   whole?(missing: string | undefined): void;
   broken?(error: Error): void;
@@ -36,7 +38,7 @@ export interface Download {
   readonly ended: Promise<FetchRecord>;
 }
 
-/** Gets studies from targets, into sources and for downloads, in this process, and writes down how far each is. */
+/** Retrieves studies from targets, into sources and as downloads, in this process, and stores their progress in Redis. */
 export class FetchRunner {
   readonly #context: PipelineContext;
   readonly #fetches: Fetches;
@@ -76,7 +78,7 @@ export class FetchRunner {
     let movedAt = Date.now();
     const failed = Promise.withResolvers<never>();
     failed.promise.catch(() => {});
-    // Without a listener an error of the file would end the process.
+    // Without a listener, an error of the stream would end the process.
     zip.output.on('error', () => {});
     const { id, stop, ended } = await this.#begin({ ...order, source: undefined }, actor, {
       open: async () => zip,
@@ -132,7 +134,7 @@ export class FetchRunner {
       );
     }
     const id = `f-${randomBytes(6).toString('hex')}`;
-    // Immediately: others may begin while this one is being stored.
+    // Before the first await: other fetches may begin while this one is being stored.
     this.#begun += 1;
     try {
       await this.#fetches.begin(id, { ...order, by: actor.name });

@@ -5,8 +5,8 @@ import type { PullDestination } from '@dicom-dispatch/operations/pull';
 import { ZipFile } from 'yazl';
 
 /**
- * A ZIP file that is written while it is read, with an entry per instance, `INSTANCE.dcm`; only data in transit are held. An
- * interrupted file has no end, so that its reader detects this.
+ * A ZIP file that is created while it is read, with an entry per instance, `INSTANCE.dcm`; only data in transit are held in memory.
+ * An interrupted file has no central directory, so that its reader detects this.
  */
 export class ZipDestination implements PullDestination {
   readonly #zip = new ZipFile();
@@ -31,12 +31,12 @@ export class ZipDestination implements PullDestination {
     return this.#begun.promise;
   }
 
-  /** Of instances, so far. */
+  /** Bytes of instances that were written so far. */
   get movedBytes(): number {
     return this.#movedBytes;
   }
 
-  /** Why it was aborted here; undefined if it was not, and if its reader has gone. */
+  /** Why it was aborted by `break()`; undefined if it was not, or if its reader has disconnected. */
   get brokenBy(): Error | undefined {
     return this.#brokenBy;
   }
@@ -55,7 +55,7 @@ export class ZipDestination implements PullDestination {
     return this.#names.has(sopInstanceUid);
   }
 
-  /** It becomes the name of a file. */
+  /** The UID becomes the name of a file. */
   canKeep(sopInstanceUid: string): boolean {
     return isUid(sopInstanceUid);
   }
@@ -76,7 +76,7 @@ export class ZipDestination implements PullDestination {
     this.#zip.end();
   }
 
-  /** Breaks the file off. */
+  /** Aborts the file. */
   break(error: Error): void {
     this.#brokenBy ??= error;
     this.output.destroy(error);

@@ -6,7 +6,7 @@ import { listSources } from '../views/show-system.ts';
 const keptMs = 2_000;
 const answerWithinMs = 3_000;
 
-/** Reads the health once for simultaneous callers: pages, banner, metrics, notifications. */
+/** Reads the health at most every two seconds for all callers: pages, banner, metrics, notifications. */
 export function shareHealth(context: () => ViewContext): () => Promise<readonly HealthFinding[]> {
   let last: { readonly at: number; readonly findings: Promise<readonly HealthFinding[]> } | undefined;
   return () => {

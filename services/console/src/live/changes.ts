@@ -20,8 +20,7 @@ export class Changes {
   }
 
   /**
-   * @returns a function that ends it, and a promise that resolves when no change is missed any more; while Redis is
-   *   unavailable it stays pending
+   * @returns `ready` resolves when the subscription has begun, not while Redis is unavailable; `stop` removes the listener
    */
   listen(listener: (change: Change) => void): { readonly ready: Promise<void>; stop(): void } {
     this.#listeners.add(listener);

@@ -11,8 +11,7 @@ interface OpenAnswer {
 }
 
 /**
- * Responses that are being sent. When a session ends, here or at another console, or when its user is removed or gets a
- * lower
+ * Responses that are being sent. When a session ends, here or at another console, or when its user is removed or gets a lower
  * role, responses in progress (streams of events, exports) end too.
  */
 export class OpenAnswers {

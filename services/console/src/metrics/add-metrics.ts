@@ -16,7 +16,7 @@ import { readCacheStats } from '../views/show-cache.ts';
 
 const jobStates = ['waiting', 'prioritized', 'active', 'delayed', 'failed', 'completed'] as const;
 
-/** Data that one scrape reads once, for several metrics. */
+/** How long data are shared by the metrics of one scrape. */
 const keptMs = 1_000;
 
 type Set = (labels: Record<string, string>, value: number) => void;
@@ -94,7 +94,7 @@ export function addMetrics(context: ConsoleContext): void {
       }),
     );
   });
-  // Also while Redis is away: that is a finding too.
+  // Also while Redis is unavailable, which is a finding too.
   const health: Gauge = new Gauge({
     name: 'dispatch_health_findings',
     help: 'Findings that need an operator, by kind and by source or target',
@@ -103,7 +103,7 @@ export function addMetrics(context: ConsoleContext): void {
     async collect() {
       this.reset();
       for (const kind of healthKinds) this.set({ kind, severity: healthTable[kind].severity, subject: '' }, 0);
-      // Processes come and go, and each would leave a series behind.
+      // Public findings have no names of processes: each process would leave a time series behind.
       for (const one of await context.health()) this.inc({ ...publicFinding(one) });
     },
   });
@@ -115,7 +115,7 @@ export function addMetrics(context: ConsoleContext): void {
     });
   perType('dispatch_cache_entries', 'Cached intermediate results', ({ entries }) => entries);
   perType('dispatch_cache_bytes', 'Their size in Redis', ({ bytes }) => bytes);
-  /** Counted in Redis by all processes: every console reports the same, so that sums over consoles count twice. */
+  /** Counters in Redis of all processes: every console reports the same values, so a sum over consoles counts them repeatedly. */
   const countPerType = (name: string, help: string, value: (stats: TypeStats) => number): void => {
     const counter: Counter = new Counter({
       name,
@@ -141,7 +141,7 @@ export function addMetrics(context: ConsoleContext): void {
   });
 }
 
-/** Shares one read among simultaneous callers. */
+/** Shares one read among the callers of one scrape. */
 function remembered<T>(read: () => Promise<T>): () => Promise<T> {
   let last: { readonly at: number; readonly value: Promise<T> } | undefined;
   return () => {

@@ -16,30 +16,30 @@ export interface EventGroup {
   /** ms since 1970 */
   readonly firstAt: number;
   readonly lastAt: number;
-  /** One line on all of it, such as `12 deliveries failed (target-full)`. */
+  /** Summary on one line, such as `12 deliveries failed (target-full)`. */
   readonly summary: string;
-  /** Of the newest. */
+  /** Error message of the newest event. */
   readonly message?: string;
   readonly remedy?: string;
-  /** Page of the console with all of them. */
+  /** URL of the page of the console that lists the events. */
   readonly url: string;
 }
 
-/** The sent message: one about one event or about many. */
+/** A message about one or more events. */
 export interface Message {
-  /** The same for every try to send it: the receiver can detect a repetition by it. */
+  /** The same for every attempt to send the message, so that the receiver can detect a repetition. */
   readonly id: string;
-  /** One line on all of it. */
+  /** Summary of all groups on one line. */
   readonly summary: string;
   readonly count: number;
   readonly groups: readonly EventGroup[];
   readonly events: readonly Event[];
-  /** How many more there are that the message does not list. */
+  /** Number of events that are counted, but not in `events`. */
   readonly more: number;
 }
 
 const maxListed = 100;
-/** Examples of a group in a text. */
+/** Maximum number of examples of a group. */
 const maxExamples = 5;
 
 const words: Readonly<Record<Notification['kind'], (count: number) => string>> = {

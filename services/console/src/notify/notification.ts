@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 /** A notification. No patient data: they are read from the source when a message is sent. */
 export const notification = z.object({
-  /** Identical for the same event, however often it is seen: each is sent once to each receiver. */
+  /** Identical for the same event, even if it is detected repeatedly: each event is sent once to each receiver. */
   id: z.string(),
   kind: z.string() as unknown as z.ZodType<NotificationKind | 'test'>,
   /** ms since 1970 */

@@ -194,7 +194,7 @@ describe('notifications', () => {
         },
       },
     });
-    // The first check reports nothing of the past: it must have run.
+    // The first check reports no earlier events: it must have run.
     const seen = `${test.config.redis.prefix}:notify:seen`;
     await waitFor(async () => (await test.redis.hlen(seen)) === 8, { message: 'the first look' });
   });
@@ -209,7 +209,7 @@ describe('notifications', () => {
     const reason = state === 'delivered' ? {} : { failStage: 'transfer' as const, error };
     await test.operations.records.update(id, { state, endedAt: Date.now(), ...reason });
   }
-  /** The message of one event that a receiver without digest got. */
+  /** The message about one event, as a receiver without digest received it. */
   async function notified(kind: string, target: string, deliveryId?: string): Promise<Message> {
     return waitFor(
       () =>
@@ -261,7 +261,7 @@ describe('notifications', () => {
       },
       { timeoutMs: 45_000, message: 'all of them' },
     );
-    // The check may happen between two of them; never one message each.
+    // A check may run between two of the events, but must not send a message for each.
     expect(found.length).toBeLessThanOrEqual(3);
     expect(found.map(({ summary }) => summary).join()).toContain('cannot be reached (target-unreachable)');
     expect((await notified('circuit-opened', 'a')).summary).toBe('a: cannot be reached (target-unreachable)');
@@ -269,7 +269,7 @@ describe('notifications', () => {
     expect((await notified('circuit-closed', 'a')).summary).toBe('a: can be reached again');
   });
 
-  // Those below wait for the same checks: together.
+  // Concurrently, since these tests wait for the same checks.
   it.concurrent.each(['delivered', 'partial', 'failed', 'source-gone'] as const)(
     'reports that a delivery is %s, once',
     async (state) => {
@@ -277,7 +277,7 @@ describe('notifications', () => {
       await end(b, state);
       const { events } = await notified(state, 'b', b);
       expect(events).toMatchObject([{ kind: state, target: 'b', deliveryId: b, studyInstanceUid }]);
-      // Its record changes again, its end does not.
+      // The record changes again, but not the end of the delivery.
       await test.operations.records.update(b, {}, { kind: 'operator', text: 'looked at' });
       const { b: next } = await test.route();
       await end(next, state);
@@ -319,7 +319,7 @@ describe('notifications', () => {
       expect(others).not.toContain(word);
       expect((await mail.messages()).join()).not.toContain(word);
     }
-    // Nor is it stored: pending notifications are in Redis without it.
+    // It is not stored either: pending notifications in Redis do not contain it.
     expect(JSON.stringify(await test.operations.queues.study().getJobs())).not.toContain(accession);
 
     async function orthancUid(): Promise<string> {
@@ -380,10 +380,10 @@ describe('notifications', () => {
       { kind: 'source-down', source: 'main', code: 'source-silent', path: '/sources' },
     ]);
     expect(await look()).toEqual([]);
-    // Another problem now: it is still down.
+    // The source has another problem now: it is still down.
     findings = [finding('source-refuses', { subject: 'main', words: 'source main: HTTP 401' })];
     expect(await look()).toEqual([]);
-    // While a part of the health cannot be read, nothing is over; what can be read is reported.
+    // While a part of the health cannot be read, no end is reported, but new findings are.
     await test.redis.hset(key, 'seen no-dispatcher ', Date.now() - 61_000);
     const noDispatcher = finding('no-dispatcher', { words: 'no dispatcher is running: nothing is sent' });
     findings = [noDispatcher, finding('unread', { words: 'audits could not be read' })];
@@ -392,7 +392,7 @@ describe('notifications', () => {
     expect(await look()).toMatchObject([{ kind: 'source-up', source: 'main', since: expect.any(Number) }]);
     findings = [];
     expect(await look()).toMatchObject([{ kind: 'problem-over', code: 'no-dispatcher' }]);
-    // One that is disabled while it is down is not available again.
+    // A source that is disabled while it is down is not reported as available again.
     findings = [down];
     await test.redis.hset(key, 'seen source main', Date.now() - 61_000);
     expect(await look()).toMatchObject([{ kind: 'source-down', source: 'main' }]);
@@ -461,7 +461,7 @@ describe('notifications', () => {
     );
   });
 
-  // The last: it changes the receivers.
+  // The last test: it changes the receivers.
   it('drops the failure of a receiver that is removed, and of no other', async () => {
     const failures = new OutgoingFailures(test.redis, test.config.redis.prefix);
     for (const name of ['webhook:each', 'email:desk', 'audit-file']) await failures.failed(name, 'no answer');

@@ -26,7 +26,7 @@ test.each([
   { receiver: 'webhook:each', digestMs: 0, bundles: 3 },
 ])('an event that is seen again is told once: $receiver', async ({ receiver, digestMs, bundles }) => {
   await outbox.gather(receiver, [event('a'), event('b')], digestMs);
-  // A console that crashed before it stored the state of its check sees the same again, and more.
+  // A console that crashed before it stored the state of its check detects the same events again, and new ones.
   await outbox.gather(receiver, [event('a'), event('b'), event('c')], digestMs);
   const jobs = (await outbox.queue.getJobs(['waiting', 'delayed'])).filter(({ data }) => data.receiver === receiver);
   expect(jobs).toHaveLength(bundles);

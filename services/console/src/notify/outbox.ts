@@ -13,15 +13,14 @@ const attempts = 12;
 const firstRetryMs = 5_000;
 const maxBuffered = 10_000;
 
-/** How long sent events are remembered; a check goes back by a minute. */
+/** How long ids of gathered events are kept; a check detects events of the preceding minute again. */
 const notifiedForMs = 600_000;
-/** Longer than a failed job is kept. */
+/** How long notifications of a bundle are kept: longer than a failed job. */
 const takenForMs = 8 * 86_400_000;
 
 /**
- * KEYS: collected notifications, number of the bundle, sent events. ARGV: longest list, now, receiver, then id and
- * notification.
- * Collects new events, and returns the number of the waiting bundle, 0 if there is none.
+ * KEYS: collected notifications, number of the bundle, ids of gathered events. ARGV: maximum length of the list, now, receiver,
+ * then id and notification of each event. Collects new events, and returns the number of the waiting bundle, 0 if there is none.
  */
 const gatherScript = `
 for i = 4, #ARGV, 2 do
@@ -49,7 +48,7 @@ export class Outbox {
   }
 
   /**
-   * Adds notifications for a receiver, each event once; the first of a bundle determines its due time. It may be repeated
+   * Adds notifications for a receiver, each event once; the first of a bundle determines its due time. The call may be repeated
    * after a crash.
    */
   async gather(receiver: string, notifications: readonly Notification[], digestMs: number): Promise<void> {
@@ -69,12 +68,12 @@ export class Outbox {
     if (bundle !== 0) await this.#add(receiver, String(bundle), digestMs);
   }
 
-  /** To be called when no event of that age can be seen again. */
+  /** Removes ids of old events. Call this after a check, which cannot detect events of that age again. */
   async forgetNotified(): Promise<void> {
     await this.#redis.zremrangebyscore(this.#notifiedKey, '-inf', Date.now() - notifiedForMs);
   }
 
-  /** Without a digest each is a separate bundle, already closed. */
+  /** Without a digest, each notification is a separate bundle, which is due immediately. */
   async #tellEach(receiver: string, notifications: readonly Notification[]): Promise<void> {
     const members = notifications.map(({ id }) => `${receiver} ${id}`);
     const notified = await this.#redis.zmscore(this.#notifiedKey, ...members);
@@ -102,7 +101,7 @@ export class Outbox {
     );
   }
 
-  /** Notifications of a bundle. They stay until {@link done}, so that the next try finds them again. */
+  /** Notifications of a bundle. They are kept until {@link done}, so that the next attempt finds them again. */
   async take(receiver: string, bundle: string): Promise<Notification[]> {
     const taken = this.#taken(receiver, bundle);
     if ((await this.#redis.exists(taken)) === 0) {

@@ -9,7 +9,7 @@ export interface Receiver {
   /** `webhook:NAME` or `email:NAME`. */
   readonly name: string;
   readonly wanted: Pick<WebhookConfig, 'on' | 'targets' | 'digest' | 'patientData'>;
-  /** @param id - the same for every try to send these */
+  /** @param id - the same for every attempt to send these notifications */
   send(id: string, notifications: readonly Notification[]): Promise<void>;
 }
 

@@ -5,7 +5,7 @@ import { createTransport, type SendMailOptions } from 'nodemailer';
 import { lines, type Message } from './compose.ts';
 
 const timeoutMs = 20_000;
-/** For the complete dialogue: a server that sends a byte within each timeout would never time out. */
+/** Limit for the complete dialogue: a server that sends a byte within each timeout would never time out. */
 const maxMs = 120_000;
 
 const standardText = `{summary}
@@ -15,7 +15,7 @@ const standardText = `{summary}
 {console}
 `;
 
-/** Sends a message by e-mail to all its recipients, as one. */
+/** Sends a message as one e-mail to all recipients. */
 export async function sendEmail(
   email: EmailConfig,
   smtp: NotificationsConfig['smtp'],
@@ -50,7 +50,7 @@ export async function sendEmail(
         .replaceAll(/[\r\n]+/g, ' ')
         .slice(0, 200),
       text: fill(email.text ?? standardText, values),
-      // The same at each try, so that mail servers can detect a repetition.
+      // The same at each attempt, so that mail servers can detect a repetition.
       messageId: `<${message.id}@dicom-dispatch>`,
       headers: { 'Auto-Submitted': 'auto-generated' },
       signal: AbortSignal.timeout(limitMs),

@@ -4,7 +4,7 @@ import { OperationError } from '@dicom-dispatch/pipeline';
 import { receiversOf } from './receivers.ts';
 
 /**
- * Sends one receiver a test message, now and once.
+ * Sends one receiver a test message immediately, without retries.
  *
  * @param name - `webhook:NAME` or `email:NAME`
  * @throws OperationError `not-found`; `unavailable`, with the response of the receiver or mail server

@@ -5,12 +5,12 @@ import { request } from 'undici';
 import type { Message } from './compose.ts';
 import { webhookBody } from './webhook-body.ts';
 
-/** Responses that mean "later", not "never". */
+/** Client errors after which the request is repeated. */
 const later = new Set([408, 425, 429]);
 
 /**
  * Sends a message to an HTTP endpoint. `X-Dispatch-Signature` is `t=SECONDS,v1=HMAC`: the HMAC-SHA256, in hexadecimal, of
- * `SECONDS.BODY` with the shared secret. `Idempotency-Key` is the same at each try.
+ * `SECONDS.BODY` with the shared secret. `Idempotency-Key` is the same at each attempt.
  *
  * @throws UnrecoverableError if the response shows that the endpoint will never accept it
  */

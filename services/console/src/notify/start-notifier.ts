@@ -14,7 +14,7 @@ import { watchHealth } from './watch-health.ts';
 import { watchTargets } from './watch-targets.ts';
 import { watchWeek } from './weekly-summary.ts';
 
-/** Interval of checks, and how long a checking console excludes the others. */
+/** Interval of checks, and duration of the lease of the console that checks. */
 const lookMs = 2_000;
 const leaseMs = 15_000;
 const lockTimeMs = 30_000;
@@ -43,7 +43,7 @@ export function startNotifier(context: ConsoleContext): Notifier {
     ),
   );
   void worker.run().catch((error: unknown) => log.error({ err: error }, 'notifications ended'));
-  /** Names of the receivers at the last look; undefined before the first. */
+  /** Names of the receivers at the last check; undefined before the first. */
   let known: string | undefined;
   let isStopped = false;
   let timer = setTimeout(runOnce, 0);
@@ -71,7 +71,7 @@ export function startNotifier(context: ConsoleContext): Notifier {
     const all = receivers();
     const names = all.map(({ name }) => name);
     if (names.join() !== known) {
-      // Those of the audit log are noted elsewhere.
+      // Failures of the audit log are managed by its forwarding.
       await failures.drop((name) => !name.startsWith('audit-') && !names.includes(name));
       known = names.join();
     }
@@ -94,7 +94,7 @@ export function startNotifier(context: ConsoleContext): Notifier {
       );
       await outbox.gather(name, meant, digest);
     }
-    // Only now: a console that crashes before sees it all again, and the outbox detects duplicates.
+    // Only now: after a crash before this, a console detects all events again, and the outbox ignores duplicates.
     for (const { remember } of looks) await remember();
     await outbox.forgetNotified();
   }
@@ -121,7 +121,7 @@ export function startNotifier(context: ConsoleContext): Notifier {
     }
     await outbox.done(name, bundle);
     if (notifications.length === 0) return;
-    // The job does not fail for it: they would be sent again.
+    // An error here does not fail the job: the notifications would be sent again.
     await failures.succeeded(name).catch((error: unknown) => {
       log.warn({ receiver: name, err: error }, 'a noted failure was not cleared');
     });

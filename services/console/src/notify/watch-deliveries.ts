@@ -5,7 +5,7 @@ import type { News, Notification } from './notification.ts';
 
 const notified: readonly (DeliveryState & Notification['kind'])[] = ['delivered', 'partial', 'failed', 'source-gone'];
 
-/** Clocks of machines differ: deliveries that ended this long before the last check are checked once more. */
+/** Clocks of machines differ: deliveries that ended within this time before the last check are checked once more. */
 const overlapMs = 60_000;
 
 /**
@@ -24,7 +24,7 @@ export async function watchDeliveries(
   for (const state of notified) {
     const now = Date.now();
     looked[state] = now;
-    // The very first check reports nothing of the past.
+    // The first check of a state reports no earlier deliveries.
     const begin = Number(seen[`since ${state}`] ?? 0);
     if (begin === 0 || !wanted.has(state)) {
       looked[`since ${state}`] = now;

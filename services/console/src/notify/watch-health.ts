@@ -10,10 +10,9 @@ const isOfTarget = (kind: HealthKind): boolean => kind.startsWith('target-');
 const isOfSource = (kind: HealthKind): boolean => kind.startsWith('source-') || kind === 'feed-stuck';
 
 /**
- * Critical findings about sources and the whole system that have lasted for a minute, and ended ones; stored in
- * Redis. A source has one state for all its findings: it is down from the first finding to the end of the last. While a part
- * of the
- * health cannot be read, no end is reported.
+ * Critical findings about sources and the whole system that have lasted for a minute, and the ends of reported ones; the state is
+ * stored in Redis. A source has one state for all its findings: it is down from the first finding to the end of the last. While a
+ * part of the health cannot be read, no end is reported.
  */
 export async function watchHealth(
   operations: PipelineContext,
@@ -64,7 +63,7 @@ export async function watchHealth(
     over.push(name, `told ${state}`);
     if (disabled.has(state)) continue;
     const kind = before[`told ${state}`];
-    // A kind of an earlier version has no meaning any more.
+    // Not reported, or a kind of an earlier version.
     if (kind === undefined || !Object.hasOwn(healthTable, kind)) continue;
     const known = kind as HealthKind;
     notifications.push({

@@ -6,7 +6,7 @@ import type { News, Notification } from './notification.ts';
 /** A backlog is cleared when the oldest delivery has waited for less than this part of the limit. */
 const clearedBelow = 0.8;
 
-/** Circuits that opened or closed, and backlogs that became too old, since the last check; stored in Redis. */
+/** Circuits that opened or closed, and backlogs that became too old or were cleared, since the last check; the state is in Redis. */
 export async function watchTargets(operations: PipelineContext, backlogOlderThanMs: number): Promise<News> {
   const { redis } = operations;
   const key = `${operations.config().redis.prefix}:notify:targets`;
@@ -57,7 +57,7 @@ export async function watchTargets(operations: PipelineContext, backlogOlderThan
     if (backlogOlderThanMs === 0) return;
     const field = `backlog ${name}`;
     const ageMs = oldestWaitingAt === undefined ? 0 : Date.now() - oldestWaitingAt;
-    // Where deliveries start one by one, the oldest is now older than the limit and now younger: it is cleared well below.
+    // If deliveries start one by one, the age of the oldest varies around the limit: the backlog is cleared well below it.
     const wasOld = before[field] !== undefined;
     const isOld = ageMs > backlogOlderThanMs * (wasOld ? clearedBelow : 1);
     if (isOld === wasOld) return;

@@ -4,7 +4,7 @@ import { lines, type Message } from './compose.ts';
 /** Slack cuts texts at 40,000 characters, Teams rejects messages over 28 kB. */
 const maxTextLength = 8_000;
 
-/** The body of a webhook, as its receiver expects it. */
+/** The body of a webhook in the format of its receiver. */
 export function webhookBody(format: WebhookConfig['format'], message: Message, console: string): string {
   if (format === 'json') return JSON.stringify(message);
   const text = lines(message, console).slice(0, maxTextLength);

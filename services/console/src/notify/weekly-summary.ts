@@ -6,10 +6,10 @@ import type { News } from './notification.ts';
 const dayMs = 86_400_000;
 const weekMs = 7 * dayMs;
 const weekMinutes = 7 * 24 * 60;
-/** 1970 began on a Thursday: the first Monday at 06:00 UTC. */
+/** The first Monday of 1970, at 06:00 UTC: 1 January was a Thursday. */
 const firstMondayMs = 4 * dayMs + 6 * 3_600_000;
 
-/** The summary of the last seven days, due once a week, on Monday at 06:00 UTC. The first week only sets the start. */
+/** The summary of the last seven days, due on Monday at 06:00 UTC. The first check only stores the current week. */
 export async function watchWeek(operations: PipelineContext, now = Date.now()): Promise<News> {
   const { redis } = operations;
   const key = `${operations.config().redis.prefix}:notify:seen`;

@@ -20,7 +20,7 @@ import { addTargetsPages } from './targets-pages.ts';
 import { addTestStudyPage } from './test-study-page.ts';
 import { addWorkersPage } from './workers-page.ts';
 
-/** Every page, except Bull Board's. */
+/** All pages except those of Bull Board. */
 export function addPages(server: FastifyInstance, context: ConsoleContext): void {
   const pages = server.withTypeProvider<ZodTypeProvider>();
   addHealthPage(pages, context);

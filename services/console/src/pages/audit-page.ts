@@ -52,7 +52,7 @@ export function addAuditPage(server: ApiServer, context: ConsoleContext): void {
   });
 }
 
-/** Rejections are not listed among performed actions: they are counted. */
+/** Rejections and failed sign-ins, with their numbers. They are not in the audit log. */
 function refusedTable(events: readonly RefusedEvent[]): Html {
   return html`<h2>Refused, and sign-ins that failed</h2>
     ${table(

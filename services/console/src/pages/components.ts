@@ -3,7 +3,7 @@ import type { SelectableState } from '@dicom-dispatch/state/records';
 import type { Delivery } from '../views/schemas.ts';
 import { html, type Html } from './html.ts';
 
-/** Words and signs for the states of deliveries: never colour alone. */
+/** Texts and signs for the states of deliveries, since a colour alone is not sufficient. */
 const states: Readonly<Record<Delivery['state'], { readonly sign: string; readonly text: string }>> = {
   waiting: { sign: '…', text: 'waiting' },
   active: { sign: '▶', text: 'sending' },
@@ -20,14 +20,14 @@ export function stateText(state: SelectableState): string {
   return state === 'held' ? 'held' : states[state].text;
 }
 
-/** What became of a delivery, as a small label. */
+/** The state of a delivery as a small label. */
 export function stateChip(delivery: Pick<Delivery, 'state' | 'held'>): Html {
   if (delivery.held) return html`<span class="chip held"><span aria-hidden="true">‖</span> held</span>`;
   const { sign, text } = states[delivery.state];
   return html`<span class="chip ${delivery.state}"><span aria-hidden="true">${sign}</span> ${text}</span>`;
 }
 
-/** A target's part of a row in the list of studies: its name, what became of the delivery, and how far it is. */
+/** A target in a row of the list of studies: its name, and state and progress of the delivery. */
 export function targetChip(delivery: Delivery): Html {
   const { sign, text } = states[delivery.state];
   const isUnderWay = delivery.state === 'active' || (delivery.state === 'waiting' && delivery.confirmed > 0);
@@ -38,7 +38,7 @@ export function targetChip(delivery: Delivery): Html {
   >`;
 }
 
-/** A time that the page's script writes in the reader's own time zone. */
+/** A time that the script of the page converts to the time zone of the user. */
 export function time(at: number | undefined, kind: 'ago' | 'at' = 'ago'): Html {
   if (at === undefined) return html`<span class="none">–</span>`;
   const iso = new Date(at).toISOString();
@@ -120,7 +120,7 @@ export function empty(title: string, text: string): Html {
   </div>`;
 }
 
-/** A column that narrow pages leave out; its cells need the class `opt` too. */
+/** A column that narrow pages omit; its cells need the class `opt` too. */
 export function optional(label: string): ClassedColumn {
   return { label, className: 'opt' };
 }
@@ -178,7 +178,7 @@ export function select(
   >`;
 }
 
-/** The addresses of a page in an address: encoded parts. */
+/** Path of the page of a study. */
 export function studyPath(study: { readonly source: string; readonly orthancStudyId: string }): string {
   return `/studies/${encodeURIComponent(study.source)}/${encodeURIComponent(study.orthancStudyId)}`;
 }

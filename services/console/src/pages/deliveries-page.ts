@@ -126,7 +126,7 @@ function row(delivery: Delivery, label: StudyLabel | undefined, identity: Identi
   </tr>`;
 }
 
-/** Of one that waits the sentence of its page, with what went wrong last; of one that has ended the error. */
+/** Why a delivery waits, with its last error; for an ended delivery its error. */
 function why({ why: waits, error }: Delivery): Html {
   const failed = error && html`<b>${error.code}</b> in ${error.stage}`;
   if (waits !== undefined) return html`${waits}${failed && html`<span class="second">${failed}</span>`}`;

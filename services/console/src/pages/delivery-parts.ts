@@ -28,7 +28,7 @@ export function deliveryButtons(delivery: Delivery, identity: Identity | undefin
 
 type Label = Pick<StudyLabel, 'patientName' | 'accessionNumber'>;
 
-/** Names a delivery by patient, accession and target; labels are there only where patient data may be shown. */
+/** Names a delivery by patient, accession number and target; a label is only available if patient data may be shown. */
 function namedBy({ patientName, accessionNumber }: Label, target: string): string {
   const accession = accessionNumber === '' ? '' : ` (accession ${accessionNumber})`;
   return `the delivery of ${patientName || 'a study'}${accession} to ${target}`;

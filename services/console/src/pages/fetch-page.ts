@@ -12,7 +12,7 @@ import { emptyAsMissing } from './query.ts';
 const query = targetSearch.partial({ target: true });
 type Query = ReturnType<typeof query.parse>;
 
-/** Find a study at a target, and get it into a source. */
+/** Finds studies at a target, and retrieves them into a source or as a download. */
 export function addFetchPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/fetch', { config: { access: 'operator' } }, async (request, reply) => {
     const asked = query.parse(emptyAsMissing(request.query));

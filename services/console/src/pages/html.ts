@@ -13,7 +13,7 @@ export class Html {
 
 type Value = Html | string | number | boolean | null | undefined | readonly Value[];
 
-/** A piece of HTML. Values are escaped, also inside quoted attributes; `undefined`, `null` and `false` give nothing. */
+/** A piece of HTML. Values are escaped, also inside quoted attributes; `undefined`, `null` and booleans are omitted. */
 export function html(parts: TemplateStringsArray, ...values: readonly Value[]): Html {
   let text = parts[0] ?? '';
   for (const [index, value] of values.entries()) text += render(value) + (parts[index + 1] ?? '');

@@ -35,7 +35,7 @@ describe('a double click', () => {
     await page.locator('.chip.held').waitFor();
     await page.mouse.down({ clickCount: 2 });
     await page.mouse.up({ clickCount: 2 });
-    // A single click on each button still acts.
+    // A single click on each button still sends its request.
     await page
       .getByRole('button', { name: /^Release/ })
       .first()
@@ -105,7 +105,7 @@ it('rows keep their places while the pointer is among them, and follow the list 
   await first.hover();
   const after = await test.route();
   await test.ask('POST', `/api/deliveries/${before.a}/hold`);
-  // What the rows show is up to date.
+  // The content of the rows is up to date.
   await page.locator(`tr[data-key="${before.a}"] .chip.held`).waitFor();
   expect(await first.getAttribute('data-key')).toBe(key);
   await page.getByRole('heading', { name: 'Deliveries' }).hover();
@@ -118,7 +118,7 @@ it('pages report a lost network, Redis or console, and recover by themselves', a
   const page = await browser.newPage();
   await page.goto(`${test.url}/studies`);
   const banner = page.getByRole('alert');
-  /** The page looks every five seconds, and when it is shown again. */
+  /** Triggers a check: the page checks every five seconds, and when it becomes visible. */
   const look = () => page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
   await page.context().setOffline(true);
   await banner.getByText(/^This computer has no network\. The data shown is from \d/).waitFor();

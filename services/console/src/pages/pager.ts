@@ -1,7 +1,7 @@
 import { empty, time, withQuery } from './components.ts';
 import { html, type Html } from './html.ts';
 
-/** Whether a list has more entries, and how far a slow search came. */
+/** Whether a list has more entries, and the time back to which a slow search got. */
 interface Listed {
   readonly next?: string | undefined;
   readonly searchedTo?: number | undefined;
@@ -34,7 +34,7 @@ export function pager(
   </div>`;
 }
 
-/** How far the search came, if it was ended early; otherwise an additional text. */
+/** The time back to which the search got, if it was ended early; otherwise another text. */
 export function searchedText({ searchedTo }: Listed, otherwise: Html = html``): Html {
   return searchedTo === undefined ? otherwise : html`Searched back to ${time(searchedTo, 'at')} so far.`;
 }
@@ -46,7 +46,7 @@ export function nothingFound({ searchedTo }: Listed, title: string, text: string
     : empty('Nothing found so far', 'The history is long. “Search on” continues the search.');
 }
 
-/** Filters that are seldom used: shut, unless one of them is set. */
+/** Less common filters: collapsed unless one of them is set. */
 export function moreFilters(isSet: boolean, fields: Html): Html {
   return html`<details class="more" ${isSet && html` open`}>
     <summary>More filters</summary>

@@ -3,14 +3,14 @@ import type { Throughput } from '../views/schemas.ts';
 import { number, right, table, time } from './components.ts';
 import { html, type Html } from './html.ts';
 
-/** Pixels from the top: the lane of bytes, the lane of failures below it, and the words below both. */
+/** Pixels from the top: the area of bytes, the area of failures below it, and the texts of the axis below both. */
 const sent = { top: 14, height: 100 };
 const bad = { top: 126, height: 22 };
 const axisText = 164;
 const plotHeight = 170;
 
 export interface PlotOptions {
-  /** Of the element, so that it stays open when the page is reloaded. */
+  /** Id of the element, so that it stays expanded when the page is reloaded. */
   readonly id: string;
   readonly title: string;
   readonly stepMinutes: number;
@@ -21,8 +21,7 @@ export interface PlotOptions {
 }
 
 /**
- * Throughput of a target over time: bytes per second, and below them unsuccessful deliveries, each with a separate axis.
- * Each
+ * Throughput of a target over time: bytes per second, and below them unsuccessful deliveries, each with a separate axis. Each
  * point shows its numbers on hover; a table has them for screen readers.
  */
 export function plot(points: Throughput, { id, title, stepMinutes, axis, every }: PlotOptions): Html {
@@ -75,7 +74,7 @@ export function plot(points: Throughput, { id, title, stepMinutes, axis, every }
   </figure>`;
 }
 
-/** The last hour in a line of a list. */
+/** A small plot of the last hour, for a row of a list. */
 export function smallPlot(title: string, points: Throughput): Html {
   const max = Math.max(1, ...points.map(({ bytes }) => bytes));
   const wide = 100 / points.length;
@@ -112,14 +111,14 @@ function y(share: number): number {
   return sent.top + Math.round(sent.height * (1 - share));
 }
 
-/** The next of 1, 2, 5, 10, 20 … */
+/** The smallest of 1, 2, 5, 10, 20 … that is not below the value. */
 function niceTop(max: number): number {
   if (max <= 1) return 1;
   const power = 10 ** Math.floor(Math.log10(max));
   return ([1, 2, 5].find((step) => step * power >= max) ?? 10) * power;
 }
 
-/** The page's script writes the time of the reader. */
+/** A time on the axis, which the script of the page converts to the time zone of the user. */
 function axisMark(at: number | undefined, x: number, axis: PlotOptions['axis']): Html {
   if (at === undefined) return html``;
   const iso = new Date(at).toISOString();

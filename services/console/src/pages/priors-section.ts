@@ -2,7 +2,7 @@ import type { LookedAtPriorView, PriorsOfStudy, StudyDetail } from '../views/sch
 import { dicomDate, number, stateChip, studyPath, table, time, withCode } from './components.ts';
 import { html, type Html } from './html.ts';
 
-/** The earlier studies of the patient that go along with a study, and those that do not. */
+/** The earlier studies of the patient that are sent with a study, and those that are not. */
 export function priorsSection({ source, priors }: StudyDetail): Html {
   if (priors.length === 0) return html``;
   return html`<h2>Earlier studies of the patient</h2>

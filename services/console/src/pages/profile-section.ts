@@ -3,7 +3,7 @@ import { deidentifyingRules, optionsNotDone, profileEdition } from '@dicom-dispa
 import { table } from './components.ts';
 import { html, type Html } from './html.ts';
 
-/** What leaves de-identified, by rule, and which options of PS3.15 annex E that meets; nothing where nothing does. */
+/** Rules that send de-identified studies, and the options of PS3.15 annex E that they meet; false if there are none. */
 export function profileSection(config: Config): Html | false {
   const rules = deidentifyingRules(config);
   if (rules.length === 0) return false;

@@ -21,11 +21,11 @@ it('interprets days in the time zone of the reader: each from its beginning, the
 it.each([
   ['Europe/Berlin', '2026-03-29', '2026-03-28T23:00Z', 23],
   ['Europe/Berlin', '2026-10-25', '2026-10-24T22:00Z', 25],
-  // Midnight does not exist, west and east of Greenwich.
+  // Midnight does not exist on these days, west and east of Greenwich.
   ['America/Havana', '2026-03-08', '2026-03-08T05:00Z', 23],
   ['America/Santiago', '2026-09-06', '2026-09-06T04:00Z', 23],
   ['Africa/Cairo', '2026-04-24', '2026-04-23T22:00Z', 23],
-  // Midnight comes twice; or the hour before it.
+  // Midnight, or the hour before it, occurs twice on these days.
   ['America/Havana', '2026-11-01', '2026-11-01T04:00Z', 25],
   ['Africa/Cairo', '2026-10-29', '2026-10-28T21:00Z', 25],
   ['Australia/Lord_Howe', '2026-04-05', '2026-04-04T13:00Z', 24.5],

@@ -15,7 +15,7 @@ const zone = z
   .default('UTC')
   .refine((name) => isZone(name), 'a time zone such as Europe/Berlin');
 
-/** Days of a form, in the time zone of the reader, which the page's script adds; without a script UTC. */
+/** Days of a form in the time zone of the user, which the script of the page adds; without the script in UTC. */
 const dayRange = z.object({ from: day, to: day, zone });
 export type DayRange = z.infer<typeof dayRange>;
 
@@ -46,7 +46,7 @@ export function daysInLinks({ from, to, zone: name }: DayRange): Record<string, 
   };
 }
 
-/** Two days for a form that filters; the page's script writes the reader's time zone. */
+/** Fields for two days in a filter; the script of the page adds the time zone of the user. */
 export function dayFields(label: string, { from, to, zone: name }: DayRange): Html {
   return html`<label class="field"><span>${label} from</span><input type="date" name="from" value="${from}" /></label>
     <label class="field"><span>until</span><input type="date" name="to" value="${to}" /></label>
@@ -56,7 +56,7 @@ export function dayFields(label: string, { from, to, zone: name }: DayRange): Ht
 /** When a day (YYYY-MM-DD) begins in a time zone, ms since 1970. */
 export function startOfDay(date: string, timeZone: string): number {
   const local = Date.parse(`${date}T00:00:00Z`);
-  // Before and after a change of the clock: it may leave out midnight, or repeat it.
+  // The offsets before and after a change of the clock, which may skip or repeat midnight.
   const offsets = [local - dayMs, local + dayMs].map((at) => offsetMs(at, timeZone));
   const starts = offsets.map((offset) => local - offset).toSorted((one, other) => one - other);
   return starts.find((at) => at + offsetMs(at, timeZone) >= local) ?? local;

@@ -8,10 +8,10 @@ import { empty, number, right, studyPath, table, time, withQuery } from './compo
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
 
-/** Lines of one target that a page shows; the files have all. */
+/** Maximum number of lines of one target on the page; the files have all lines. */
 const maxLines = 500;
 
-/** Evidence for an administrator if somebody claims that a study never arrived. */
+/** The instances of a study that targets have confirmed, as evidence of the delivery. */
 export function addReceiptPage(server: ApiServer, context: ConsoleContext): void {
   server.get(
     '/studies/:source/:study/receipt',

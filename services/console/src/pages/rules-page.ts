@@ -13,7 +13,7 @@ import { emptyAsMissing } from './query.ts';
 
 const query = z.object({ search: z.string().max(200).optional(), source: z.string().max(64).optional() });
 
-/** The rules in their order, and what they would do with a study. */
+/** The rules in their order, and their result for a study. */
 export function addRulesPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/rules', { config: { access: 'viewer' } }, async (request, reply) => {
     const { search, source } = query.parse(emptyAsMissing(request.query));

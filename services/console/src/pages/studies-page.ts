@@ -25,7 +25,7 @@ import { dayFields, daysInLinks, emptyAsMissing, readDays, type DayRange } from 
 
 type Query = ReturnType<typeof studyQuery.parse>;
 
-/** The list of studies: what arrives where, as it happens. */
+/** The list of studies with the states of their deliveries, updated live. */
 export function addStudiesPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/studies', { config: { access: 'viewer' } }, async (request, reply) => {
     const asked = emptyAsMissing(request.query);

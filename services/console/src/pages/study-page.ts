@@ -77,7 +77,7 @@ export function addStudyPage(server: ApiServer, context: ConsoleContext): void {
   );
 }
 
-/** Deliveries are sorted newest first. */
+/** The latest delivery to each target. The given deliveries are sorted, newest first. */
 function latestByTarget(deliveries: readonly DeliveryDetail[]): DeliveryDetail[] {
   const seen = new Set<string>();
   return deliveries.filter(({ target }) => !seen.has(target) && seen.add(target));

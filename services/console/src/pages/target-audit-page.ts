@@ -9,12 +9,12 @@ import { sendPage } from './layout/page.ts';
 
 type Audit = NonNullable<AuditedTarget['audit']>;
 
-/** Studies that the page shows; the API gives all. */
+/** Maximum number of studies on the page; the API returns all. */
 const maxStudies = 200;
 const maxNames = 10;
 const maxDifferences = 5;
 
-/** The current content of a target, beside its confirmations. */
+/** Audits of a target: comparisons of its content with its confirmations. */
 export function addTargetAuditPage(server: ApiServer, context: ConsoleContext): void {
   server.get(
     '/targets/:target/audit',

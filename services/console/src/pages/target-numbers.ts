@@ -29,7 +29,7 @@ export function targetNumbers(target: TargetDetail): Html {
     </div>`;
 }
 
-/** Deliveries and bytes that go through now; empty where nothing does. */
+/** Current rates of deliveries and bytes as text. */
 export function rateText({ pace }: Target): Html {
   if (pace.deliveriesPerMinute === 0 && pace.bytesPerSecond === 0)
     return html`No delivery ended in the last ten minutes.`;
@@ -57,7 +57,7 @@ function stopsBy(target: Target): string | undefined {
   return target.circuit.state === 'closed' ? undefined : 'cannot be reached';
 }
 
-/** What waits and is no backlog. */
+/** Number of waiting deliveries that are not part of the backlog. */
 function apartText({ pace: { keptBack } }: Target): Html {
   if (keptBack === 0) return html``;
   return html`<p class="muted">

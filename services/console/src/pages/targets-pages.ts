@@ -155,7 +155,7 @@ function fact(target: Target, state: string, count: number, name: string, kind =
   </li>`;
 }
 
-/** What an administrator can decide on a target that has a new address. */
+/** Buttons for the decision on a target that has a new address. */
 function moved(target: TargetDetail, identity: Identity | undefined): Html {
   if (!target.moved) return html``;
   const path = `/api/targets/${encodeURIComponent(target.name)}/place`;

@@ -5,7 +5,7 @@ import { select } from './components.ts';
 import { html } from './html.ts';
 import { sendPage } from './layout/page.ts';
 
-/** Sends a synthetic study like all others: the last step of the first start, and a test for later. */
+/** Sends a synthetic study through the complete system: the last step of the first start, and a test at any time. */
 export function addTestStudyPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/test-study', { config: { access: 'administrator' } }, (request, reply) => {
     const sources = Object.entries(context.config().sources).flatMap(([name, { enabled }]) => (enabled ? name : []));

@@ -3,7 +3,7 @@ import type { Actor } from '@dicom-dispatch/pipeline';
 
 const storage = new AsyncLocalStorage<Actor>();
 
-/** Runs a function on behalf of a user: Bull Board does not pass the user to its adapters. */
+/** Runs a function on behalf of a user, since Bull Board does not pass the user to its adapters. */
 export function actingAs<T>(actor: Actor, act: () => T): T {
   return storage.run(actor, act);
 }

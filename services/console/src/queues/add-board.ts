@@ -10,12 +10,12 @@ import { boardVerdict } from './board-access.ts';
 import { boardPage } from './board-page.ts';
 import { DeliveryQueueAdapter } from './delivery-queue-adapter.ts';
 
-/** Bull Board, with every queue of the configuration. @returns a function that applies the queues of a new configuration */
+/** Adds Bull Board with all queues. @returns a function that applies the queues of a new configuration */
 export async function addBoard(server: FastifyInstance, context: ConsoleContext): Promise<() => void> {
   const adapter = new FastifyAdapter();
   const board = createBullBoard({
     queues: boardQueues(context, []),
-    // Two patch versions of the same package meet here; their types differ in name only.
+    // The types come from two patch versions of the same package, and differ in name only.
     serverAdapter: adapter as unknown as Parameters<typeof createBullBoard>[0]['serverAdapter'],
     options: {
       uiConfig: {
@@ -57,7 +57,7 @@ export async function addBoard(server: FastifyInstance, context: ConsoleContext)
   });
   const refresh = (): void => {
     board.replaceQueues(boardQueues(context, []));
-    // Redis may be away now, and nothing waits for it here.
+    // Not awaited: Redis may be unavailable now.
     void removedTargets(context)
       .then((removed) => board.replaceQueues(boardQueues(context, removed)))
       .catch(() => {});

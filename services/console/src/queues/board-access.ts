@@ -1,6 +1,6 @@
 import type { Role } from '@dicom-dispatch/core';
 
-/** What of Bull Board may be read by viewers: its routes without the prefix. */
+/** Routes of Bull Board, without its prefix, that viewers may read. */
 const readable: ReadonlySet<string> = new Set([
   '/',
   '/metrics-history',
@@ -19,7 +19,7 @@ const readable: ReadonlySet<string> = new Set([
   '/api/queues/:queueName/:jobId/flow',
 ]);
 
-/** What may be done, by whom, and how the audit log calls it. */
+/** Routes for actions, with the required role and the name of the action in the audit log. */
 const allowed: Readonly<Record<string, { readonly role: Role; readonly action: string }>> = {
   'PUT /api/queues/:queueName/:jobId/retry': { role: 'operator', action: 'retry' },
   'PUT /api/queues/:queueName/:jobId/promote': { role: 'operator', action: 'promote' },

@@ -5,7 +5,7 @@ import { footer } from '../pages/layout/footer.ts';
 import { navigation } from '../pages/layout/navigation.ts';
 import { staticUrl } from '../static-files.ts';
 
-/** Bull Board's page inside our navigation, and without the font that it would fetch from another host. */
+/** The page of Bull Board with the navigation bar of the console, without the font that it would load from another host. */
 export function boardPage(page: string, context: ConsoleContext, request: FastifyRequest): string {
   const { csrf } = request.identity ?? {};
   const head = html`${csrf !== undefined && html`<meta name="csrf-token" content="${csrf}" />`}

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => test[Symbol.asyncDispose]());
 
-/** Fails every delivery to the target that is in its queue, as a dispatcher would with all attempts used up. */
+/** Fails every delivery in the queue of the target, like a dispatcher after the last attempt. */
 async function failAll(target: string): Promise<void> {
   const { prefix } = test.config.redis;
   const worker = new Worker(
@@ -190,7 +190,7 @@ describe('Bull Board', () => {
     const press = async (path: string, body?: unknown, method = 'PUT') =>
       (await test.ask(method, `/queues/api/queues/${path}`, { body })).status;
     const { studyTaskId = '' } = (await operations.records.delivery(a)) ?? {};
-    // A study task with unfinished deliveries: they would lose their parent.
+    // The study task has unfinished deliveries, which would lose their parent.
     expect(await press(`study/${studyTaskId}/clean`)).toBe(409);
     expect(await (await operations.queues.study().getJob(studyTaskId))?.getState()).toBe('waiting-children');
     // A running attempt.
@@ -203,7 +203,7 @@ describe('Bull Board', () => {
     expect(await press(`target-a/${a}/retry`)).not.toBe(204);
     await redis.del(lock);
     await operations.records.change(a, { ...act('lose'), patch: { state: 'waiting', wake: 'job' } });
-    // A hold stays.
+    // The hold is kept.
     await holdDelivery(operations, a, { name: 'tester' });
     await redis.zrem(queue.toKey('prioritized'), a);
     await redis.zadd(queue.toKey('delayed'), (Date.now() + 3_600_000) * 4096, a);
@@ -211,7 +211,7 @@ describe('Bull Board', () => {
     await press('target-a/promote');
     expect(await (await queue.getJob(a))?.getState()).toBe('delayed');
     expect(await operations.records.look(a)).toMatchObject({ isHeld: true });
-    // If postponed, it waits as long as in the record, too.
+    // A postponed delivery also waits as long as its record defines.
     await releaseDelivery(operations, a, { name: 'tester' });
     await (await queue.getJob(a))?.remove();
     await queue.add('delivery', {}, { jobId: a, priority: 30, delay: 60_000 });

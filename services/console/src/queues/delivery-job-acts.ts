@@ -5,7 +5,7 @@ import type { Job, Queue } from 'bullmq';
 import { currentActor } from './acting.ts';
 import { orRefused, Refused } from './refused.ts';
 
-/** The job of a delivery, whose actions begin with the record of the delivery. */
+/** The job of a delivery, whose actions first change the record of the delivery. */
 export function asDeliveryJob(job: Job, queue: Queue, context: PipelineContext): Job {
   const id = job.id ?? '';
   const removeJob = job.remove.bind(job);
@@ -29,7 +29,7 @@ export function asDeliveryJob(job: Job, queue: Queue, context: PipelineContext):
     if (changed.kind === 'refused') throw new Refused('it is no longer waiting');
     const record = await context.records.delivery(id);
     if (record) await callDelivery(pipelineContext, record, changed.now);
-    // Later than it was: nothing else does this.
+    // `callDelivery` only makes a job due earlier, not later.
     const found = await queue.getJob(id);
     if ((await found?.getState()) === 'delayed') await found?.changeDelay(delayMs);
   };
@@ -38,7 +38,7 @@ export function asDeliveryJob(job: Job, queue: Queue, context: PipelineContext):
     if (looked?.record.state === 'active') {
       throw new Refused('an attempt is in progress: cancel the delivery, or wait until it ends');
     }
-    // First the delivery, then its job: without it, it could only wait.
+    // First the delivery, then its job: without the job, the delivery would wait forever.
     if (looked && !endStates.includes(looked.record.state)) {
       await orRefused(() => cancelDelivery(context, id, currentActor()));
     }

@@ -14,15 +14,14 @@ import { orRefused, Refused } from './refused.ts';
 import { asStudyJob } from './study-job-acts.ts';
 
 const minuteMs = 60_000;
-/** Ids of deliveries and study tasks. BullMQ keeps more under a queue's name (`meta`, `events`), which is no job. */
+/** Ids of deliveries and study tasks. BullMQ stores other keys with the name of a queue (`meta`, `events`), which are not jobs. */
 const jobId = /^[ds]-[0-9a-f]{20}$/;
 
 type BoardJob = Awaited<ReturnType<BullMQAdapter['getJob']>>;
 
 /**
- * A queue as Bull Board sees it, whose buttons execute our own actions: the records of deliveries and study tasks decide,
- * and
- * an action that does not fit them is rejected or executed completely.
+ * A queue for Bull Board, whose buttons execute actions of this system: the records of deliveries and study tasks decide, and an
+ * action is either rejected or executed completely.
  */
 export class DeliveryQueueAdapter extends BullMQAdapter {
   readonly #context: PipelineContext;
@@ -84,7 +83,7 @@ export class DeliveryQueueAdapter extends BullMQAdapter {
     await orRefused(() => setTargetConcurrency(this.#context, target, concurrency));
   }
 
-  /** As our own limit: per minute, at least one. A rate of zero would be an invisible pause. */
+  /** Sets the rate of the target, per minute and at least one: a rate of zero would be an invisible pause. */
   override async setConfiguredRateLimit({ max, duration }: { max: number; duration: number }): Promise<void> {
     await this.#setRate((max * minuteMs) / duration);
   }

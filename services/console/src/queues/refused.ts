@@ -1,6 +1,6 @@
 import { OperationError } from '@dicom-dispatch/pipeline';
 
-/** Why a button of Bull Board does nothing; Bull Board answers with its status and shows its text. */
+/** Why an action of Bull Board is rejected; Bull Board responds with its status and shows its text. */
 export class Refused extends Error {
   override readonly name = 'Refused';
   readonly statusCode: number;
@@ -11,7 +11,7 @@ export class Refused extends Error {
   }
 }
 
-/** Reports why one of our actions was not executed. */
+/** Runs an action, and converts its OperationError to {@link Refused}. */
 export async function orRefused<T>(act: () => Promise<T>): Promise<T> {
   try {
     return await act();

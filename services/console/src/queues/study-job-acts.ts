@@ -3,7 +3,7 @@ import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import type { Job, Queue } from 'bullmq';
 import { Refused } from './refused.ts';
 
-/** The job of a study task, whose actions begin with the remaining actions for the study. */
+/** The job of a study task, whose actions first check or change the record of the task. */
 export function asStudyJob(job: Job, queue: Queue, context: PipelineContext): Job {
   const id = job.id ?? '';
   const tasks = new TaskRecords(context.redis, context.config().redis.prefix);
@@ -31,7 +31,7 @@ export function asStudyJob(job: Job, queue: Queue, context: PipelineContext): Jo
     if (step && step.state !== 'done') {
       throw new Refused('the actions in the source are not done yet: they are retried automatically');
     }
-    // Only itself: its deliveries have separate jobs.
+    // Without its children: deliveries have separate jobs.
     await removeJob({ removeChildren: false });
   };
   return job;

@@ -11,14 +11,14 @@ import { changesSomething, foreignOrigin, namesLoopback } from './same-origin.ts
 import { TokenBuckets } from './token-bucket.ts';
 import { outsideOfScope } from './token-scope.ts';
 
-/** Where Bull Board is. */
+/** Path of Bull Board. */
 export const boardPrefix = '/queues';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Who may use the route. A route without this is rejected for everybody. */
     access?: Role | 'public';
-    /** Name of the action in the audit log; only for routes that change something. */
+    /** Name of the action in the audit log, for routes that are recorded: changes, exports, downloads and searches of targets. */
     action?: string;
   }
   interface FastifyRequest {
@@ -35,10 +35,10 @@ const notedReads = { perSecond: 0.5, burst: 300 };
 /** The same for reading the audit log, which a program may request every second. */
 const auditReads = { perSecond: 1, burst: 300 };
 
-/** Requests of a browser in which a user has signed in before. */
+/** Requests without a session, per second, of a browser in which a user has signed in before. */
 const ofKnownDevice = { perSecond: 10, burst: 100 };
 
-/** Why a request is rejected. */
+/** The response to a rejected request. */
 interface Refusal {
   readonly status: 401 | 403 | 429;
   readonly text: string;
@@ -47,8 +47,8 @@ interface Refusal {
 }
 
 /**
- * Checks every request first: who sends it, are they allowed, and is it intended. A route defines
- * in its `config.access` who may use it; a route without it is rejected.
+ * Checks every request first: its sender, their permission, and whether it comes from a page of this console. A route defines in
+ * its `config.access` who may use it; a route without it is rejected.
  */
 export function guardAccess(server: FastifyInstance, context: ConsoleContext): void {
   const pace = new AnonymousPace();
@@ -124,7 +124,7 @@ async function verdict(request: FastifyRequest, context: ConsoleContext): Promis
   return undefined;
 }
 
-/** Whether a browser that has signed in before sends it: floods of others do not slow it down. */
+/** Whether a request skips the limit for unknown callers: its browser has signed in before, and has not used up its own limit. */
 function mayHurry(request: FastifyRequest, context: ConsoleContext, known: TokenBuckets): boolean {
   const device = context.devices.findAny(request);
   const budget = device && known.of(device.id);
@@ -133,7 +133,7 @@ function mayHurry(request: FastifyRequest, context: ConsoleContext, known: Token
   return true;
 }
 
-/** The audit log keeps a number of entries: nobody may fill it until those of others are gone. */
+/** Limits requests that are recorded: the audit log has a maximum size, and nobody may displace the entries of others. */
 function tooMany(
   request: FastifyRequest,
   budgets: Readonly<Record<'changes' | 'notedReads' | 'auditReads', TokenBuckets>>,
@@ -157,7 +157,7 @@ function tooMany(
   return { status: 429, text, retryAfter: kind === 'auditReads' ? 1 : 60 };
 }
 
-/** For answers that are still being sent: whether the same person would get them now. */
+/** Whether the user would still be allowed to send a request whose response is being sent. */
 async function isStillAllowed(request: FastifyRequest, context: ConsoleContext): Promise<boolean> {
   if (doorVerdict(request, context)) return false;
   const needs = neededFor(request, context);

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { FairQueue } from './fair-queue.ts';
 import { TokenBucket, TokenBuckets } from './token-bucket.ts';
 
-/** Requests per second of one client, and the burst before this counts. */
+/** Requests per second of one client, and the burst before this limit applies. */
 const perClient = { perSecond: 20, burst: 200 };
 const overall = { perSecond: 200, burst: 1000 };
 const maxWaiting = 2_000;
@@ -11,8 +11,8 @@ const maxClients = 10_000;
 const tickMs = 50;
 
 /**
- * Slows down requests of unknown callers: each client may send some per second, the rest wait. A client that sends the next
- * request after the response is slowed down by this alone, which costs less than a response. Clients take turns.
+ * Slows down requests of unknown callers: each client may send some per second, the others wait. Waiting requests are admitted
+ * client by client. To let a request wait costs less than a response, and slows down clients that wait for the response.
  */
 export class AnonymousPace {
   readonly #clients = new TokenBuckets(perClient, maxClients);

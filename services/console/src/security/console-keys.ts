@@ -17,11 +17,9 @@ const nonceBytes = 12;
 const tagBytes = 16;
 
 /**
- * The keys for data stored in browsers. They are derived from `console.secret`, of which the first signs and all are
- * accepted; otherwise
- * from the other secrets of the console, so that all consoles with one configuration share them; otherwise they are
- * generated for
- * this process.
+ * The keys for data stored in browsers. They are derived from the values of `console.secret`: the first one signs and encrypts, and
+ * all are accepted. Without it they are derived from the other secrets of the console, so that all consoles with one configuration
+ * share them; without secrets they are generated for this process.
  */
 export class ConsoleKeys {
   readonly #settings: () => Settings;
@@ -45,7 +43,7 @@ export class ConsoleKeys {
     });
   }
 
-  /** Encrypts a value, for one purpose and a while (AES-256-GCM). */
+  /** Encrypts a value for one purpose, with a maximum age (AES-256-GCM). */
   seal(purpose: string, value: unknown, lifetimeMs: number): string {
     const nonce = randomBytes(nonceBytes);
     const cipher = createCipheriv('aes-256-gcm', this.#cipherKey(this.#keys()[0] ?? this.#random, purpose), nonce);
@@ -70,7 +68,7 @@ export class ConsoleKeys {
         const { value, until } = JSON.parse(text.toString()) as { value: unknown; until: number };
         return until > Date.now() ? value : undefined;
       } catch {
-        // Sealed with another key, or not by us.
+        // Encrypted with another key, or invalid.
       }
     }
     return undefined;

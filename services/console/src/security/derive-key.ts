@@ -10,7 +10,7 @@ let timer: NodeJS.Timeout | undefined;
 const waiting = new Map<number, (key: Buffer | undefined) => void>();
 
 /**
- * scrypt in a separate thread, which ends when nobody signs in: in Node's thread pool it would wait for the files of
+ * Runs scrypt in a separate thread, which ends when nobody signs in: in Node's thread pool it would wait for file operations of
  * deliveries, and vice versa.
  *
  * @returns undefined if the parameters cannot be used

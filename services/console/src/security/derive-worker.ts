@@ -1,7 +1,7 @@
 import { scryptSync, type ScryptOptions } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
 
-/** Request to a thread for passwords. */
+/** Request to the thread that hashes passwords. */
 export interface DeriveRequest {
   readonly id: number;
   readonly password: string;
@@ -12,7 +12,7 @@ export interface DeriveRequest {
 
 export interface DeriveAnswer {
   readonly id: number;
-  /** undefined when the parameters cannot be used. */
+  /** Undefined if the parameters cannot be used. */
   readonly key: Uint8Array | undefined;
 }
 

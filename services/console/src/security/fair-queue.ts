@@ -1,7 +1,6 @@
 /**
- * Waiting requests, by key (the address of a client): served in turn by key, so that a client with many requests does not
- * block the
- * others.
+ * Waiting requests by key (the address of a client). Keys are served in rotation, so that a client with many requests does not
+ * block the others.
  */
 export class FairQueue<T> {
   readonly #waiting = new Map<string, Set<T>>();
@@ -18,7 +17,7 @@ export class FairQueue<T> {
     return this.#size;
   }
 
-  /** @returns false if there is no free place */
+  /** @returns false if the queue, or the part of the key, is full */
   push(key: string, item: T): boolean {
     const own = this.#waiting.get(key);
     if (this.#size >= this.#maxWaiting || (own?.size ?? 0) >= this.#maxPerKey) return false;
@@ -43,7 +42,7 @@ export class FairQueue<T> {
       const [item] = items;
       if (item === undefined) continue;
       this.remove(key, item);
-      // Moves it to the end.
+      // Moves the key to the end.
       if (this.#waiting.delete(key)) this.#waiting.set(key, items);
       return item;
     }

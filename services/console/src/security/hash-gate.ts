@@ -5,7 +5,7 @@ export type Lane = 'known' | 'unknown';
 
 const maxWaiting = 64;
 const maxWaitingPerClient = 16;
-/** After a wrong password its client waits for this multiple of the duration of the hash, and all others for once. */
+/** After a wrong password its client waits for this multiple of the duration of the hash, and all clients for the duration. */
 const restFactor = 9;
 const maxRestMs = 2_000;
 const maxRestOfAllMs = 100;
@@ -15,8 +15,8 @@ interface Task {
 }
 
 /**
- * Limits the number of passwords that are hashed at a time: one per lane. Wrong guesses have to wait, and others go
- * first: one client uses at most a tenth of a core, all together a half.
+ * Limits the number of passwords that are hashed at a time: one per lane. Clients wait after a wrong password, and requests of
+ * others are served first: in each lane, one client uses about a tenth of a core, and all clients use about a half.
  */
 export class HashGate {
   readonly #lanes: Readonly<Record<Lane, LaneState>> = { known: new LaneState(), unknown: new LaneState() };

@@ -15,7 +15,7 @@ const own = {
   'frame-ancestors': ["'none'"],
 };
 
-// Bull Board's page names its base, and its components write their own style elements.
+// The page of Bull Board has a base element, and its components add style elements.
 const board = {
   ...own,
   'base-uri': ["'self'"],
@@ -23,10 +23,10 @@ const board = {
   'manifest-src': ["'self'"],
 };
 
-/** Routes whose responses depend on their URL only. */
+/** Routes whose responses browsers may cache, since they depend on the URL only. */
 const keptByBrowsers: ReadonlySet<string> = new Set(['/static/:version/:name', `${boardPrefix}/static/*`]);
 
-/** Headers that prevent browsers from doing what our pages never need; nothing may be loaded from another host. */
+/** Headers that forbid browsers everything that the pages do not need, such as loading resources from another host. */
 export async function addSecurityHeaders(
   server: FastifyInstance,
   context: Pick<ConsoleContext, 'isSecure'>,

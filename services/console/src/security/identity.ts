@@ -6,7 +6,7 @@ export interface Identity {
   readonly role: Role;
   /** How the identity was verified. `local`: no verification was needed, the console serves this machine only. */
   readonly by: 'local' | 'password' | 'oidc' | 'token';
-  /** Must be sent back with every request that changes something; only sessions have one. */
+  /** Token that must be sent with every request that changes something; only sessions have one. */
   readonly csrf?: string;
   /** The key under which the session is stored. */
   readonly session?: string;
@@ -14,10 +14,10 @@ export interface Identity {
   readonly targets?: readonly string[];
 }
 
-/** The identity where no sign-in is configured, and only loopback is served. */
+/** The identity if no sign-in is configured, and only loopback is served. */
 export const localIdentity: Identity = { name: 'local', role: 'administrator', by: 'local' };
 
-/** Whether someone with the role `has` may do what needs the role `needs`. */
+/** Whether the role `has` includes the permissions of the role `needs`. */
 export function isAllowed(has: Role, needs: Role): boolean {
   return roles.indexOf(has) >= roles.indexOf(needs);
 }

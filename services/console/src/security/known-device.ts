@@ -17,8 +17,8 @@ export interface KnownDevice {
 }
 
 /**
- * Marks browsers that have signed in: guesses of others with the same name do not lock them out, and floods do not slow
- * them down. The cookie is encrypted, bound to the name and its password, and does not sign in.
+ * Marks browsers that have signed in: failed attempts of others with the same name do not lock them out, and requests of others do
+ * not slow them down. The cookie is encrypted, bound to the name and the password of the user, and does not sign in.
  */
 export class KnownDevices {
   readonly #keys: ConsoleKeys;
@@ -76,7 +76,7 @@ export class KnownDevices {
   }
 }
 
-/** Several people may use one browser. */
+/** Name of the cookie of a user: several users may share a browser. */
 function cookieName(name: string): string {
   return prefix + createHash('sha256').update(name).digest('hex').slice(0, 8);
 }

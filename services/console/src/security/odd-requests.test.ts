@@ -23,7 +23,7 @@ describe('names that every object has', () => {
         const path = url.replaceAll(/:\w+/g, name);
         const body = method === 'GET' ? undefined : { to: name, concurrency: 2, deliveriesPerMinute: 2 };
         const { status } = await test.ask(method, path, { headers, body });
-        // This console has no file that it could change.
+        // 503: this console has no configuration file that it could change.
         const isRefused = status >= 400 && (status < 500 || (status === 503 && path.startsWith('/api/configuration')));
         expect([method, path, isRefused]).toEqual([method, path, true]);
       }
@@ -168,7 +168,7 @@ describe('connections', () => {
     socket.on('error', () => {}).on('drain', () => setImmediate(send));
     socket.on('data', (data) => (answer += data.toString())).once('close', resolve);
     socket.write(`${head}\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n`);
-    // It has its response, and would continue.
+    // The client has its response, and would continue to send.
     await waitFor(() => answer !== '');
     send();
     await promise;

@@ -8,7 +8,7 @@ export function roleOf(oidc: Pick<Oidc, 'roles'>, values: readonly unknown[]): R
   return roles.findLast((one) => oidc.roles[one].some((value) => given.has(value)));
 }
 
-/** Values of the claim that are mapped here. */
+/** Values of the claim that are mapped to a role. */
 export function knownValues(oidc: Pick<Oidc, 'roles'>, claim: unknown): string[] {
   const given = new Set<unknown>(Array.isArray(claim) ? claim : [claim]);
   return [...new Set(roles.flatMap((role) => oidc.roles[role]))].filter((value) => given.has(value));

@@ -14,9 +14,9 @@ interface Provider extends AsyncDisposable {
   /** Replaces the requested nonce. */
   nonce: string | undefined;
   forgesSignature: boolean;
-  /** Makes the next ID tokens, in the place of the right way. */
+  /** Creates the next ID tokens. */
   sign: (claims: Record<string, unknown>) => string;
-  /** What the provider publishes. */
+  /** Keys that the provider publishes. */
   published: readonly Published[];
 }
 
@@ -25,7 +25,7 @@ interface Published {
   readonly key: KeyObject;
 }
 
-/** An OpenID Connect provider that signs every user in, and checks what the Standard allows it to check. */
+/** An OpenID Connect provider that signs every user in, and checks the requests of the client. */
 async function startProvider(): Promise<Provider> {
   const codes = new Map<string, { challenge: string; nonce: string }>();
   const server: HttpStandIn = await startHttpServer((request, response) => {
@@ -164,7 +164,7 @@ describe('sign-in with OpenID Connect', () => {
   });
 
   it('stores nothing of unfinished sign-ins', async () => {
-    // Of each key: what expires meanwhile may go.
+    // By key, since keys may expire meanwhile.
     const bytesByKey = async () =>
       new Map(
         await Promise.all(
@@ -246,7 +246,7 @@ describe('sign-in with OpenID Connect', () => {
     provider.claims = { preferred_username: 'anna', groups: ['pacs-team'] };
     let used: URL | undefined;
     expect((await goThrough((callback) => (used = new URL(callback)))).status).toBe(303);
-    // The same browser with its old answer, and another sign-in with the answer of this one.
+    // The same browser repeats its callback, and another sign-in uses the callback of this one.
     expect((await fetch(used!, { redirect: 'manual' })).headers.get('location')).toBe('/sign-in');
     expect((await goThrough((callback) => (callback.search = used!.search))).status).toBe(401);
   });

@@ -118,7 +118,7 @@ export function addOidc(server: ApiServer, context: ConsoleContext): void {
     const of = fingerprint([oidc.issuer, oidc.clientId, oidc.clientSecret]);
     if (discovered?.of === of) return discovered.config;
     const issuer = new URL(oidc.issuer);
-    // Tokens in the clear are for a provider on this machine only.
+    // Unencrypted connections are allowed for a provider on this machine only.
     const execute = issuer.protocol === 'http:' && isLoopback(issuer.hostname) ? [client.allowInsecureRequests] : [];
     // ID tokens are received over TLS from the provider itself; their signatures are verified nevertheless.
     const config = client.discovery(issuer, oidc.clientId, oidc.clientSecret?.reveal(), undefined, {
@@ -142,12 +142,12 @@ export function addOidc(server: ApiServer, context: ConsoleContext): void {
   }
 }
 
-/** Names that the audit log has for others: tokens, and what no person did. */
+/** Names in the audit log that do not belong to users: tokens, and the system itself. */
 const othersNames = /^(local|unknown|orthanc plugin|(token|oidc):.*)$/is;
 
 /**
- * Name and role of the user: the highest role that a value of the claim gives. Where users choose their name at the
- * provider, no one can take that of another: a name of a user of the configuration, or not of a person, gets the prefix `oidc:`.
+ * Name and role of the user: the highest role that a value of the claim gives. Users may be able to choose their name at the
+ * provider: a name of a user of the configuration, or one that is reserved, gets the prefix `oidc:`.
  *
  * @param users - names of the users of the configuration
  * @throws ConsoleError `sign-in-failed` for a user without a role

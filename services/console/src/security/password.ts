@@ -17,7 +17,7 @@ export async function hashPassword(password: string): Promise<string> {
   return `scrypt:${cost.N}:${cost.r}:${cost.p}:${salt.toString('base64url')}:${key.toString('base64url')}`;
 }
 
-/** Whether the password is the stored one, as a hash or as plain text. Takes the same time in both cases. */
+/** Whether a password is the stored one, which is a hash or plain text. Compares in constant time. */
 export async function checkPassword(password: string, kept: string): Promise<boolean> {
   if (password.length === 0 || password.length > longestPassword) return false;
   const match = pattern.exec(kept);
@@ -28,7 +28,7 @@ export async function checkPassword(password: string, kept: string): Promise<boo
   return derived !== undefined && timingSafeEqual(derived, Buffer.from(key, 'base64url'));
 }
 
-/** The same characters, however a keyboard composes them (NIST SP 800-63B-4, section 3.1.1.2). */
+/** Normalizes characters, which keyboards compose differently (NIST SP 800-63B-4, section 3.1.1.2). */
 function normal(password: string): string {
   return password.normalize('NFKC');
 }

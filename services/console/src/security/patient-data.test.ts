@@ -68,7 +68,7 @@ function ask(
   return test.ask(method, path, { body, headers: { authorization: `Bearer ${testToken.administrator}`, ...headers } });
 }
 
-/** What every route that reads answers, for all ways to name the two studies, with each of the searches and without any. */
+/** The responses of all routes that read, for all ways to name the two studies, with each search and without a search. */
 async function everything({ test, uids }: Scene, searches: readonly string[]): Promise<Map<string, string>> {
   const delivery = (await test.operations.records.deliveriesOfUid(uids[0]!, 'main'))[0]!;
   const answers = new Map<string, string>();

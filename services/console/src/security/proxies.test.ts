@@ -16,7 +16,7 @@ function status(test: TestConsole, path: string, headers: Record<string, string>
   });
 }
 
-/** Bytes as they are; gives the first line of the answer. */
+/** Sends raw bytes; returns the first line of the response. */
 function rawStatus(test: TestConsole, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(Number(new URL(test.url).port), '127.0.0.1', () => socket.write(text));

@@ -7,15 +7,15 @@ import { html } from '../pages/html.ts';
 import { sendPage } from '../pages/layout/page.ts';
 
 const waitMs = 2_000;
-/** A connected Redis that has not answered for so long does not respond: it is frozen, or the network drops its packets. */
+/** A connected Redis that does not respond within this time is unavailable: it is frozen, or the network drops its packets. */
 const answerWithinMs = 5_000;
-/** How long an answer counts. */
+/** How long a result is reused. */
 const keptMs = 1_000;
 const withoutRedis = new Set(['/healthz', '/readyz', '/metrics', '/static/:version/:name']);
 
 /**
- * While Redis is unavailable its commands wait, and pages would too: they report it instead. A request during the
- * recovery waits a moment.
+ * While Redis is unavailable, commands wait for it. Pages and routes report this with 503 instead of waiting, except for two
+ * seconds in which Redis may recover.
  */
 export function requireRedis(server: FastifyInstance, context: ConsoleContext): void {
   const { redis } = context;
@@ -36,12 +36,12 @@ export function requireRedis(server: FastifyInstance, context: ConsoleContext): 
   });
 }
 
-/** Asks Redis for a sign of life, once for all requests of a second. */
+/** Whether Redis responds to a PING, sent once for all requests of a second. */
 function shareAnswer(redis: Redis): () => Promise<boolean> {
   let last: { readonly at: number; readonly answered: Promise<boolean> } | undefined;
   return () => {
     if (!last || performance.now() - last.at > keptMs) {
-      // A refusal is an answer, too.
+      // An error reply is a response, too.
       const ping = withDeadline(
         redis.ping().catch(() => undefined),
         answerWithinMs,

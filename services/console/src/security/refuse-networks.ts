@@ -8,9 +8,8 @@ import { clientKey } from './client-key.ts';
 const maxConnectionsOfOne = 600;
 
 /**
- * Closes connections from networks outside of `console.allowFrom`, and excessive ones of one client, before they cost
- * anything. Behind a
- * proxy the address of the client is in the request, and `guardAccess` checks it.
+ * Closes connections from networks outside of `console.allowFrom`, and excessive ones of one client, before a request is read.
+ * Behind a proxy the address of the client is in the request, and `guardAccess` checks it.
  */
 export function refuseNetworks(server: FastifyInstance, context: ConsoleContext): void {
   const open = new Map<string, number>();

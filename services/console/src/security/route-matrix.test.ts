@@ -5,9 +5,8 @@ import { boardVerdict } from '../queues/board-access.ts';
 import { passwordOf, signIn, startTestConsole, testToken, type TestConsole } from '../testing/start-test-console.ts';
 
 /*
- * Every route of the console, as registered by the server itself, for every kind of caller. The permissions of a
- * route of the API come from the OpenAPI document, of Bull Board from our list of its routes, of pages from here. The test
- * fails for a
+ * Every route of the console, as registered by the server itself, for every kind of caller. The expected permissions of a route
+ * of the API come from the OpenAPI document, of Bull Board from `board-access.ts`, of pages from this file. The test fails for a
  * route that none of them contains, and for one that nobody may use although it should be usable.
  */
 
@@ -154,7 +153,7 @@ async function session(name: string): Promise<{ cookie: string; csrf: string }> 
 
 const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` });
 
-/** Traces of a change of any kind. */
+/** A snapshot of the state, to detect changes of any kind. */
 async function picture(): Promise<unknown> {
   const { queues, records, redis, keys } = test.operations;
   const queue = queues.target('a');
@@ -239,10 +238,10 @@ describe('every route', () => {
     }
   });
 
-  // The last: it executes every action.
+  // The last test: it executes every action.
   it.each(roles)('accessible with the role %s accepts it', async (role) => {
     const found = await statuses(
-      // The sign-in answers 401 itself.
+      // Except the sign-in, which itself responds with 401.
       ({ name, needs }) => name !== 'POST /sign-in' && needs !== 'nobody' && rank(needs) <= roles.indexOf(role),
       bearer(testToken[role]),
     );

@@ -8,8 +8,8 @@ export function changesSomething(request: FastifyRequest): boolean {
 }
 
 /**
- * Why a request may come from a foreign page; undefined if it does not. Browsers send `Sec-Fetch-Site` or
- * `Origin` with requests of pages; programs send neither and are checked by their token alone.
+ * Why a request may come from a foreign page; undefined if it does not. Browsers send `Sec-Fetch-Site` or `Origin` with requests
+ * of pages; programs send neither, and are checked by their token alone.
  */
 export function foreignOrigin(request: FastifyRequest, publicUrl: string | undefined): string | undefined {
   const site = request.headers['sec-fetch-site'];

@@ -37,7 +37,7 @@ async function csrfOf(headers: Record<string, string>): Promise<string> {
   return /name="csrf-token" content="([^"]+)"/.exec(page.text)?.[1] ?? '';
 }
 
-/** Opens the stream of events; returns when it ends. */
+/** Opens the stream of events; `ended` resolves when it ends. */
 async function listen(headers: Record<string, string>, url = test.url): Promise<{ readonly ended: Promise<string> }> {
   const answer = await fetch(`${url}/api/events`, { headers });
   expect(answer.status).toBe(200);

@@ -11,7 +11,7 @@ const sessionData = z.object({
   by: z.enum(['password', 'oidc']),
   csrf: z.string(),
   createdAt: z.number(),
-  /** The credential of the sign-in; without it (sessions of older versions) the session has ended. */
+  /** Keyed hash of the credential of the sign-in; a session without it (of an older version) is invalid. */
   proof: z.string(),
   /** Values of the role claim that give a role, for users of OpenID Connect. */
   values: z.array(z.string()).default([]),
@@ -24,9 +24,9 @@ export type Proved =
   | { readonly name: string; readonly by: 'oidc'; readonly values: readonly string[] };
 
 /**
- * Sessions, in Redis so that several consoles share them and they survive a restart. The key is a hash of
- * the cookie: read access to Redis does not allow taking a session over. Permissions are not stored: each request checks the
- * current configuration, so that a changed password, another role or a removal applies immediately.
+ * Sessions in Redis, which several consoles share, and which survive a restart. The key is a hash of the cookie: read access to
+ * Redis does not allow taking over a session. Permissions are not stored: each request checks the current configuration, so that
+ * a changed password, another role or a removal applies immediately.
  */
 export class Sessions {
   readonly #redis: Redis;
@@ -107,7 +107,7 @@ export class Sessions {
     return role && roles.includes(role) ? { name, role, by, csrf, session: this.#key(id) } : undefined;
   }
 
-  /** Changes with the password, or with the provider. Keyed with the cookie, which is not in Redis. */
+  /** A hash that changes with the password, or with the provider. It is keyed with the cookie, which is not in Redis. */
   #proof(id: string, who: Proved): string | undefined {
     const { users, oidc } = this.#console();
     const rests =

@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto';
 import type { Redis } from '@dicom-dispatch/runtime';
 import { redisKeys, type RedisKeys } from '@dicom-dispatch/state/keys';
 
-/** Failures count in windows of this length; those of this and the one before count. */
+/** Failures are counted in windows of this length; those of the current and the previous window are added. */
 const windowMs = 8 * 60_000;
-/** Counters of one byte each, in one string: for any number of names, Redis stores 16 kB per window. */
+/** Number of counters of one byte, in one string per kind and window: Redis stores at most 16 kB for each, for any number of names. */
 const counters = 16_384;
 const limits = { name: 20, device: 10 } as const;
 
-/** KEYS: this window, the one before. ARGV: counter, limit, ms. Counts an attempt unless there were too many: then gives 0. */
+/** KEYS: current window, previous window. ARGV: counter, limit, lifetime in ms. Counts an attempt; returns 0 if there were too many. */
 const beginScript = `
 local now = redis.call('BITFIELD', KEYS[1], 'GET', 'u8', ARGV[1])[1]
 local past = redis.call('BITFIELD', KEYS[2], 'GET', 'u8', ARGV[1])[1]
@@ -18,7 +18,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
 `;
 
-/** What an attempt counts against: the name, or, on a browser that has signed in under it before, that browser. */
+/** The counter of an attempt: of the name, or of the browser if the user has signed in there before. */
 export interface Attempt {
   readonly kind: keyof typeof limits;
   readonly value: string;

@@ -99,7 +99,7 @@ describe('sign-in', () => {
     const guess = (count: number) => attempt('ada', `guess-${count}`);
     const answers = await Promise.all(Array.from({ length: 120 }, (_, count) => guess(count)));
     for (let count = 0; count < 20; count += 1) answers.push(await guess(count));
-    // 503: it was not checked, and does not count.
+    // 503: the password was not checked, and the attempt does not count.
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([401, 429, 503]));
     expect(answers.filter(({ status }) => status === 401).length).toBe(20);
     expect((await attempt('ada', passwordOf('ada'))).status).toBe(429);

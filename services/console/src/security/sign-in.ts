@@ -43,7 +43,7 @@ export function addSignIn(server: ApiServer, context: ConsoleContext): void {
       context.refused.count('sign-in failed');
       return refuse(request, reply, 429, 'Too many failed attempts: wait a quarter of an hour.', destination);
     }
-    // An unknown name takes as long as a wrong password.
+    // For an unknown name another password is checked: it takes as long as a wrong password.
     const kept = (user ?? Object.values(users)[0])?.password.reveal();
     const right = await gate.check(
       device === undefined ? 'unknown' : 'known',

@@ -29,7 +29,7 @@ export async function endSession(context: ConsoleContext, reply: FastifyReply, i
   void reply.clearCookie(boardTokenCookie, { path: boardPrefix });
 }
 
-/** Destination after the sign-in: only one of our pages. */
+/** Destination after the sign-in: only pages of this console. */
 export function safeDestination(to: unknown): string {
   if (typeof to !== 'string' || to.length > maxDestinationLength) return '/';
   if (!/^\/(?![/\\])[\x21-\x7e]*$/.test(to) || to.includes('\\')) return '/';

@@ -6,8 +6,8 @@ import type { Identity } from './identity.ts';
 const neutral: ReadonlySet<string> = new Set(['GET /api/me', 'GET /api/openapi.json']);
 
 /**
- * Why a token that is limited to some targets may not send a request; undefined if it may. It may use routes of one of
- * its targets, of a delivery to one of them, and lists with a filter by one of them; nothing else.
+ * Why a token that is limited to some targets may not send a request; undefined if it may. It may use neutral routes, routes of
+ * one of its targets or of a delivery to one of them, and the list of deliveries with a filter by one of them; nothing else.
  */
 export async function outsideOfScope(
   request: FastifyRequest,

@@ -3,8 +3,8 @@ import { networkMatcher, type ConsoleConfig } from '@dicom-dispatch/core';
 import type { FastifyInstance } from 'fastify';
 
 /**
- * Which addresses of a request are trusted proxies, counted from us: only their headers are trusted. The
- * first other address is that of the client; its own headers are ignored.
+ * Which addresses of a request are trusted proxies; hop 0 is the peer of the connection. The first address that is not trusted is
+ * that of the client; entries before it are ignored.
  */
 export function trustedProxies(
   trustProxy: () => ConsoleConfig['trustProxy'],
@@ -20,8 +20,8 @@ export function trustedProxies(
 const header = 'x-forwarded-for';
 
 /**
- * Reads `X-Forwarded-For` as proxies write it, some with ports (`203.0.113.9:51234`, `[2001:db8::9]:443`): with its port a
- * client would be another one for each connection. What is no address is `unknown`.
+ * Removes the ports that some proxies write in `X-Forwarded-For` (`203.0.113.9:51234`, `[2001:db8::9]:443`): with its port, each
+ * connection of a client would count as another client. A value that is not an address becomes `unknown`.
  */
 export function readForwardedAddresses(server: FastifyInstance): void {
   server.addHook('onRequest', async ({ raw: { headers } }) => {

@@ -7,13 +7,13 @@ import { changesSomething, foreignOrigin, namesLoopback } from '../security/same
 const cookieName = 'dispatch-setup';
 
 /**
- * Admits the browser that opens the printed link first, and no other: the answers of the first start
- * determine which programs the services run, and who signs in.
+ * Admits only the browser that opens the printed link first: the answers of the first start determine which programs the services
+ * run, and who can sign in.
  */
 export class SetupAccess {
   /** Part of the printed link. */
   readonly token = randomBytes(24).toString('base64url');
-  /** Sent back with every request that changes something. */
+  /** Token that must be sent with every request that changes something. */
   readonly csrf = randomBytes(24).toString('base64url');
   readonly #session = randomBytes(24).toString('base64url');
   readonly #onLoopback: boolean;
@@ -39,7 +39,7 @@ export class SetupAccess {
     });
   }
 
-  /** Exchanges the token for a cookie, once. @returns why not */
+  /** Exchanges the token for a cookie, once. @returns why this is not possible; undefined if it is */
   enter(request: FastifyRequest, reply: FastifyReply, token: string): string | undefined {
     if (this.#isIn(request)) return undefined;
     if (!same(token, this.token)) return 'This is not the latest link that "dispatch up" printed.';

@@ -28,7 +28,7 @@ export type SetupAnswers = Partial<Record<SetupStep, SetupAnswer>>;
 
 export interface StepForm {
   readonly name: string;
-  /** Of a target. */
+  /** Type of a target. */
   readonly type?: string | undefined;
   readonly values: FormValues;
 }
@@ -36,7 +36,7 @@ export interface StepForm {
 export interface JudgedStep {
   readonly answer: SetupAnswer;
   readonly problems: readonly FieldProblem[];
-  /** The configuration so far, when all of it is good. */
+  /** The configuration so far, if it is valid. */
   readonly config?: Config | undefined;
 }
 
@@ -46,10 +46,10 @@ export interface SetupPlace {
   readonly listen: string;
 }
 
-/** The address of the console that needs not be written. */
+/** The default address of the console, which is not written to the file. */
 export const usualListen = '127.0.0.1:8080';
 export const sourceFields: readonly OptionField[] = optionFields(sourceConfig);
-/** Of a rule: its target is the one of the step before. */
+/** Options of a rule in this step; its target is that of the previous step. */
 export const setupRuleFields: readonly OptionField[] = optionFields(ruleConfig).filter(
   ({ name }) => name === 'description' || name === 'when',
 );
@@ -105,7 +105,7 @@ async function stepFields(
   return { fields: (await targetType({ store }, type, true)).fields, fixed: { type } };
 }
 
-/** The shape of a hash: judging a name needs no password. */
+/** A placeholder in the form of a hash: to check a name, no password is needed. */
 const anyHash = `scrypt:32768:8:1:${'A'.repeat(22)}:${'A'.repeat(43)}`;
 
 async function judgeAdministrator(place: SetupPlace, answers: SetupAnswers, form: StepForm): Promise<JudgedStep> {

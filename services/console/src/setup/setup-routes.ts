@@ -32,7 +32,7 @@ export interface SetupState extends SetupPlace {
   answers: SetupAnswers;
 }
 
-/** Checks, tests and stores the answers of the first start; before its end only the key file of secrets is written. */
+/** Checks, tests and stores the answers of the first start. Before its end, only the key file of secrets is written. */
 export function addSetupRoutes(server: ApiServer, state: SetupState): void {
   const judge = (step: SetupStep, name: string, form: z.infer<typeof body>): Promise<JudgedStep> =>
     judgeStep(state, state.answers, step, { ...form, name });
@@ -65,7 +65,7 @@ export function addSetupRoutes(server: ApiServer, state: SetupState): void {
   });
 }
 
-/** @throws OperationError `invalid` for what cannot be tested, because it is wrong */
+/** @throws OperationError `invalid` if the answer, or an earlier one, is invalid and cannot be tested */
 async function test(
   step: SetupStep,
   { answer: { name }, problems, config }: JudgedStep,

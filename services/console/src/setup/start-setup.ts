@@ -24,12 +24,12 @@ import { sendSetupRefusal, sendStepPage } from './setup-page.ts';
 import { addSetupRoutes, type SetupState } from './setup-routes.ts';
 import { administratorBody, ruleBody, sourceBody, startBody, targetBody } from './step-bodies.ts';
 
-/** From the first byte of a request to its last one. */
+/** Maximum time from the first byte of a request to its last one. */
 const requestMs = 12_000;
 const maxConnections = 200;
 
 export interface SetupOptions {
-  /** Of a configuration file that does not exist yet. */
+  /** Store of a configuration file that does not exist yet. */
   readonly store: ConfigurationStore;
   /** The address of the page, and of the console afterwards. */
   readonly listen: string;
@@ -37,7 +37,7 @@ export interface SetupOptions {
 }
 
 export interface RunningSetup {
-  /** The link to open; its token lets one browser in. */
+  /** The link to open; its token admits one browser. */
   readonly link: string;
   /** Resolves when the file is written. */
   readonly written: Promise<void>;
@@ -45,8 +45,7 @@ export interface RunningSetup {
 }
 
 /**
- * Serves the page of the first start: it requests a source, a target, a rule and an administrator, tests each, and writes
- * the
+ * Serves the page of the first start: it requests a source, a target, a rule and an administrator, tests each, and writes the
  * configuration file.
  *
  * @throws ConsoleError if it cannot listen, or the folder of the file is not writable
@@ -93,7 +92,7 @@ export async function startSetup({ store, listen, log }: SetupOptions): Promise<
       const why = door.enter(request, reply, token);
       if (why !== undefined) return sendSetupRefusal(request, reply, why);
       if (token !== '') return reply.redirect('/setup');
-      // A type from outside is a program that is loaded: by our own pages only.
+      // An external type is loaded as a program: only on request of pages of this process.
       const foreign = type === undefined ? undefined : foreignOrigin(request, undefined);
       if (foreign !== undefined) return sendSetupRefusal(request, reply, `The request was ${foreign}.`);
       const { answers } = state;
@@ -158,7 +157,7 @@ async function needFolder(file: string): Promise<void> {
 async function writeNew(path: string, text: string): Promise<void> {
   const made = `${path}.new`;
   try {
-    // Files of a killed attempt; never through a link that somebody has created there.
+    // Removes the file of a killed process. `wx` does not follow a link that another user has created.
     await rm(made, { force: true });
     const file = await open(made, 'wx', 0o600);
     try {

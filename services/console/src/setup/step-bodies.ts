@@ -22,7 +22,7 @@ type Plain = Readonly<Record<string, unknown>>;
 
 const usualOrthanc = 'http://127.0.0.1:8042';
 const lookMs = 1_500;
-/** Asked directly; the other options of a source are advanced. */
+/** Options of a source that are always shown; the others are advanced. */
 const basicOfSource: ReadonlySet<string> = new Set(['url', 'username', 'password']);
 
 /** Orthanc: its address and credentials. */
@@ -47,7 +47,7 @@ export async function sourceBody({ source }: SetupAnswers): Promise<Html> {
     )}`;
 }
 
-/** What answers at the usual address of Orthanc, in words. */
+/** Text about a server that responds at the default address of Orthanc; undefined if none does. */
 async function lookForOrthanc(): Promise<string | undefined> {
   const orthanc = createOrthancClient({ url: usualOrthanc, timeoutMs: lookMs });
   try {

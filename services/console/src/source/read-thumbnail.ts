@@ -6,7 +6,7 @@ export interface Thumbnail {
 }
 
 const maxImageBytes = 2 * 1024 * 1024;
-/** Pixels. */
+/** Maximum width and height, in pixels. */
 const longestSide = 480;
 /** Maximum number of series to check: the first of them may have no image. */
 const maxSeries = 3;
@@ -50,7 +50,7 @@ async function readMiddle(orthanc: OrthancClient, series: Series): Promise<Thumb
     }
     return contentType?.startsWith('image/') ? { bytes: Buffer.concat(chunks), type: contentType } : undefined;
   } catch (error) {
-    // A report or a presentation state has no picture.
+    // The instance has no image, e.g. a report or a presentation state.
     if (error instanceof OrthancError && error.code === 'bad-request') return undefined;
     throw error;
   }

@@ -5,7 +5,7 @@ import { openSource, type OrthancClient } from '@dicom-dispatch/sources';
 import { ExpiringMap } from './expiring-map.ts';
 import { readThumbnail, type Thumbnail } from './read-thumbnail.ts';
 
-/** Values by which a person recognises a study. Patient data: shown to signed-in users, never stored. */
+/** Values by which users recognise a study. Patient data: shown to signed-in users, never stored. */
 export interface StudyLabel {
   readonly orthancStudyId: string;
   readonly studyInstanceUid: string;
@@ -35,7 +35,7 @@ export interface FoundStudies {
 
 const labelTtlMs = 30_000;
 const thumbnailTtlMs = 10 * 60_000;
-/** Of a search at a source. */
+/** Maximum number of results of a search of one source. */
 export const maxFound = 100;
 
 /** Orthanc's id of a study: a SHA-1 in five groups. */
@@ -44,10 +44,9 @@ export function isOrthancId(text: string): boolean {
 }
 
 /**
- * Reads the patient data of studies from the sources: live, in memory for a moment, never in Redis or a log. The only way of
- * patient
- * data into pages and responses: if `console.patientData` is off, it returns none, and searches find complete numbers only,
- * because a match of a part of a name would reveal the name.
+ * Reads patient data of studies from the sources, and keeps them in memory for a short time, never in Redis or a log. Pages and
+ * responses get patient data of sources only from here: if `console.patientData` is off, none are returned, and searches find
+ * complete numbers only, because a match of a part of a name would reveal the name.
  */
 export class SourceLookup {
   readonly #config: () => Config;
@@ -59,17 +58,17 @@ export class SourceLookup {
     this.#config = config;
   }
 
-  /** The client for what operations read of a source. */
+  /** The client of a source. @throws OperationError `not-found` */
   client(source: string): Promise<OrthancClient> {
     return remember(this.#clients, source, () => openSource(this.#sourceConfig(source)));
   }
 
-  /** Whether pages and answers may have patient data, values of tags in rules included. */
+  /** Whether pages and responses may contain patient data, including values of tags in rules. */
   get showsPatientData(): boolean {
     return this.#config().console.patientData;
   }
 
-  /** Labels for pages and answers; see {@link readLabels}. */
+  /** Labels for pages and responses; see {@link readLabels}. */
   async labels(source: string, ids: readonly string[]): Promise<Map<string, StudyLabel>> {
     return this.showsPatientData ? this.readLabels(source, ids) : new Map();
   }
@@ -123,7 +122,7 @@ export class SourceLookup {
     return { found: lists.flat(), silent, cut };
   }
 
-  /** Which of these studies a source has; undefined when it cannot be queried. */
+  /** Which of these studies a source has; undefined if it cannot be queried. */
   async present(source: string, ids: readonly string[]): Promise<ReadonlySet<string> | undefined> {
     try {
       const orthanc = await this.client(source);
@@ -144,14 +143,14 @@ export class SourceLookup {
     return image;
   }
 
-  /** Forgets connections: the configuration has changed. */
+  /** Closes all connections, after a change of the configuration. */
   async reset(): Promise<void> {
     const clients = [...this.#clients.values()];
     this.#clients.clear();
     await Promise.allSettled(clients.map(async (client) => (await client).close()));
   }
 
-  /** One more than the maximum, if there are more. */
+  /** Matching studies; more than `maxFound` if there are more. */
   async #find(source: string, text: string): Promise<StudyLabel[]> {
     const orthanc = await this.client(source);
     if (isOrthancId(text)) return (await orthanc.studies.many([text])).map((study) => toLabel(study));
@@ -192,13 +191,13 @@ function queriesFor(text: string): Record<string, string>[] {
   ];
 }
 
-/** More words are searched in the order in which they were entered, beginning with any of them. */
+/** Up to this number of words is searched in any order; more words in the entered order, beginning with any of them. */
 const maxPermuted = 3;
 const maxRotated = 8;
-/** A name that is written without a space between family name and given name. */
+/** Names that are written without a space between family name and given name. */
 const oneWordName = /^[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}ー々]{2,8}$/u;
 
-/** Words of a name in any order, as the pages write them and as people do; the value has carets (PS3.5, section 6.2.1). */
+/** Wildcard queries for the words of a name in any order; in the value, components are separated by carets (PS3.5, section 6.2.1). */
 function namesFor(text: string): string[] {
   const words = text.split(/[\s,^=・·]+/).filter((word) => word !== '');
   const [first = ''] = words;
@@ -245,8 +244,8 @@ function toLabel(answer: Study): StudyLabel {
 }
 
 /**
- * A person name (PS3.5, section 6.2.1) as people write it, in each of its writings: alphabetic with the family name first, then
- * ideographic and phonetic.
+ * A person name (PS3.5, section 6.2.1) as text, with its component groups: alphabetic with the family name first, then ideographic
+ * and phonetic.
  */
 export function personName(value: string): string {
   const [alphabetic = '', ...others] = value.split('=').map((group, index) => writing(group, index === 0 ? ', ' : ' '));

@@ -1,6 +1,6 @@
-// What Bull Board lacks here: names for its buttons that are only icons, and no buttons for what this console refuses.
+// Changes the page of Bull Board: adds names to buttons that are only icons, and hides buttons that this console rejects.
 
-/** Icons by the beginning of their first drawn part; those that are refused have no name. */
+/** Names of icons, by the beginning of their first path; undefined for actions that are rejected. */
 const icons = new Map([
   ['M8 3H5a2', 'Full screen'],
   ['M9.671 4.136', 'Settings'],
@@ -28,7 +28,7 @@ function tidy() {
   for (const item of document.querySelectorAll('[role="menuitem"], [role="menu"] button, #root li > button')) {
     if (refused.has(item.textContent.trim())) item.hidden = true;
   }
-  // The banner of the page is ours.
+  // The banner landmark of the page is the header of the console.
   for (const bar of document.querySelectorAll('#root header:not([role])')) bar.setAttribute('role', 'presentation');
   for (const image of document.querySelectorAll('#root img[src$="logo.svg"]:not([alt=""])')) image.alt = '';
 }

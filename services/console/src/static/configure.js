@@ -1,4 +1,4 @@
-// Pages that change the configuration: messages at the fields while one types, a test before saving, apply.
+// Pages that change the configuration: messages at the fields during input, a test before saving, apply.
 
 const consoleScript = document.querySelector('script[src*="/console.js"]').src;
 const { ask, notice, noticeAfterLoad, showChecks } = await import(consoleScript);
@@ -8,7 +8,7 @@ const form = document.querySelector('form[data-entry-form]');
 const nameOf = () => form.querySelector('[data-name]').value.trim();
 const address = (act) => `${form.dataset.entryForm}/${encodeURIComponent(nameOf() || 'new')}${act}`;
 
-/** What the form says: text by dotted path. */
+/** Values of the form: text by dotted path. */
 function read() {
   const values = {};
   for (const field of form.elements) {
@@ -22,13 +22,13 @@ function read() {
 
 const wordsOf = ({ field, message }, shownAt) => (field === shownAt ? message : `${field}: ${message}`);
 
-/** The field that shows a problem: its field, or the one with the map in which it is, e.g. `set` for `set.PatientNam`. */
+/** The field that shows a problem: its own field, or that of the map that contains it, e.g. `set` for `set.PatientNam`. */
 function fieldOf(problem, fields) {
   const inside = fields.filter((field) => problem.field === field || problem.field.startsWith(`${field}.`));
   return inside.sort((a, b) => b.length - a.length)[0] ?? '';
 }
 
-/** Shows what is wrong at the fields; what belongs to none is shown above the buttons. */
+/** Shows problems at their fields; those without a field are shown above the buttons. */
 function showProblems(problems) {
   const places = [...form.querySelectorAll('[data-error-of]')];
   const fields = places.map((place) => place.dataset.errorOf).filter((field) => field !== '');
@@ -92,7 +92,7 @@ if (form) {
 
 const textOf = (other, name) => other.elements[name]?.value;
 
-/** Forms that end on another page. */
+/** Forms that open another page after they were sent. */
 document.addEventListener('submit', async (event) => {
   const other = event.target;
   const { apply, remove, yaml } = other.dataset;
@@ -146,7 +146,7 @@ function exampleLines({ studyInstanceUid, before, after, priors = [] }) {
   ];
 }
 
-/** What the changed rules would have done with the studies of the last 7 days. */
+/** Shows the result of the changed rules for the studies of the last 7 days. */
 document.addEventListener('click', async (event) => {
   const button = event.target.closest('button[data-preview]');
   if (!button) return;

@@ -1,10 +1,10 @@
-// The little that our pages do by themselves: ask the API for something, stay up to date, show times as the reader has them.
+// The script of all pages: sends requests to the API, keeps pages up to date, shows times in the time zone of the user.
 
 const csrf = document.querySelector('meta[name="csrf-token"]')?.getAttribute('content');
 const notices = document.getElementById('notices');
 const dialog = document.getElementById('ask');
 
-/** Asks the API; gives what it answered, or throws with a text for people. */
+/** Sends a request to the API; returns its response, or throws an error with a text for users. */
 export async function ask(method, path, body) {
   const headers = { accept: 'application/json' };
   if (csrf) headers['x-xsrf-token'] = csrf;
@@ -33,7 +33,7 @@ export function notice(text, { isBad = false, undo } = {}) {
   setTimeout(() => box.remove(), isBad || undo ? 15_000 : 8_000);
 }
 
-/** Asks the reader; true for yes. */
+/** Asks the user for confirmation; resolves to true for yes. */
 function confirmed(text) {
   return new Promise((resolve) => {
     dialog.querySelector('#ask-text').textContent = text;
@@ -43,10 +43,10 @@ function confirmed(text) {
   });
 }
 
-// No submit button: it would be the one that Enter presses in the field of the reason.
+// Not a submit button: Enter in the field of the reason would press it.
 dialog?.querySelector('[data-close]')?.addEventListener('click', () => dialog.close('no'));
 
-/** Asks the reader for a reason; undefined when there is to be none of it. */
+/** Asks the user for a reason; resolves to undefined if the user cancels. */
 async function reasonFor(text) {
   const field = dialog.querySelector('#ask-reason');
   const input = field.querySelector('input');
@@ -61,14 +61,14 @@ async function reasonFor(text) {
   }
 }
 
-// What has to be seen again after the page was loaded anew.
+// A notice of the previous page.
 const kept = sessionStorage.getItem('notice');
 if (kept) {
   sessionStorage.removeItem('notice');
   notice(kept);
 }
 
-/** A notice on the page that is loaded next. */
+/** Shows a notice on the page that is loaded next. */
 export function noticeAfterLoad(text) {
   sessionStorage.setItem('notice', text);
 }
@@ -83,14 +83,14 @@ async function act(element, method, path, body, done) {
     if (told?.asks && (await confirmed(told.asks.text))) await act(element, method, path, { anyway: true }, done);
   } catch (error) {
     notice(error.message, { isBad: true });
-    // Another operator may have been faster.
+    // Another operator may have changed the state before.
     await refresh(true);
   } finally {
     element.disabled = false;
   }
 }
 
-/** The second click of a double click: what it hits may have taken the place of what was meant. */
+/** Ignores the second click of a double click on these: another button may have taken the place of the first. */
 const actionButtons = 'button[data-path], button[data-bulk], form[data-path] button, dialog button';
 document.addEventListener(
   'click',
@@ -127,7 +127,7 @@ document.addEventListener('click', async (event) => {
   }
 });
 
-/** Forms that wait for an answer: a second Enter sends nothing. */
+/** Forms that wait for a response: they are not sent a second time. */
 const sending = new WeakSet();
 
 /** Forms whose fields are sent as JSON. */
@@ -163,7 +163,7 @@ async function sendForm(form, button) {
   );
 }
 
-/** Says how many studies are meant, and asks. */
+/** Shows the number of matching studies, and asks for confirmation. */
 async function counted(path, body) {
   try {
     const { count } = await ask('POST', path, body);
@@ -182,8 +182,8 @@ async function counted(path, body) {
 }
 
 /**
- * Shows what the targets have confirmed already. Asks if the form has a question, and before something is sent that its targets
- * have completely; then all of it is sent again.
+ * Shows what the targets have already confirmed. Asks for confirmation if the form has a question, or if the targets have
+ * confirmed everything: then all instances are sent again.
  */
 async function previewed({ preview, confirm }, body) {
   if (body.everything && !confirm) return true;
@@ -205,7 +205,7 @@ async function previewed({ preview, confirm }, body) {
   }
 }
 
-/** Shows what an action on many would reach, asks, and does it. */
+/** Shows which deliveries an action on many would reach, asks for confirmation, and executes it. */
 async function actOnMany(button) {
   const action = button.dataset.bulk;
   const filter = JSON.parse(button.dataset.filter);
@@ -277,13 +277,13 @@ function paragraph(text) {
   return made;
 }
 
-// Live pages: on news, the page is loaded again behind the scenes, and what changed is put in its place.
+// Live pages: after changes, the page is loaded again in the background, and its changed parts are replaced.
 const main = document.getElementById('main');
 const isLive = main?.dataset.live !== undefined;
 let refreshing = false;
 let again = false;
 let last = 0;
-/** A button that is being pressed must not be taken away under the pointer. */
+/** Whether the pointer is pressed: a button must not be replaced meanwhile. */
 let pressed = false;
 for (const name of ['pointerdown', 'pointerup', 'pointercancel']) {
   addEventListener(name, () => (pressed = name === 'pointerdown'), { capture: true });
@@ -306,7 +306,7 @@ async function refresh(now = false) {
       return;
     }
     const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-    // It may have been pressed while the page was on its way.
+    // The pointer may have been pressed during the request.
     if (pressed) {
       again = true;
       return;
@@ -328,7 +328,7 @@ async function refresh(now = false) {
 function replacePart(fresh) {
   const old = document.getElementById(fresh.id);
   if (!old || old.innerHTML === fresh.innerHTML) return;
-  // Nothing moves under the hands of somebody who is writing.
+  // A part is not replaced while the user types in it.
   if (old.contains(document.activeElement) && document.activeElement.matches('input, select, textarea')) return;
   if (old.querySelector('tr:hover[data-key]') && fresh.querySelector('tr[data-key]'))
     return void updateRows(old, fresh);
@@ -341,7 +341,7 @@ function replacePart(fresh) {
 
 const waitsForPointer = new Set();
 
-/** While the pointer is among rows they keep their places: what they say changes, and what is new comes when it has left. */
+/** While the pointer is over rows, they keep their positions: only their content changes. New rows appear when the pointer leaves. */
 function updateRows(old, fresh) {
   const rows = new Map([...fresh.querySelectorAll('tr[data-key]')].map((row) => [row.dataset.key, row]));
   for (const row of old.querySelectorAll('tr[data-key]')) {
@@ -376,12 +376,12 @@ if (isLive) {
     clearTimeout(timer);
     timer = setTimeout(refresh, Math.max(0, 1_000 - (Date.now() - last)));
   });
-  // Back-offs run out and workers die without a word.
+  // Some changes cause no event, e.g. the end of a back-off or of a dispatcher.
   setInterval(() => (again || Date.now() - last > 15_000) && refresh(), 5_000);
   document.addEventListener('visibilitychange', () => !document.hidden && again && refresh());
 }
 
-// What is wrong with the page itself, or so wrong that nothing on it can be relied on.
+// A banner for problems of the page itself, or that make its data unreliable.
 const banner = document.createElement('div');
 banner.id = 'banner';
 banner.className = 'banner';
@@ -460,7 +460,7 @@ function showTimes() {
   }
 }
 
-/** Times of plots: on their axis, and in what a point says of itself. */
+/** Times of plots: on the axis, and in the texts of points. */
 function showPlotTimes() {
   for (const mark of document.querySelectorAll('svg [data-axis]')) {
     const at = new Date(mark.dataset.at);
@@ -490,7 +490,7 @@ function ago(at) {
   return ms < 0 ? `in ${text}` : `${text} ago`;
 }
 
-// One rule for times: all are those of the reader's own time zone, which each page names; days that are sent are meant so, too.
+// All times, and days in forms, are in the time zone of the user, which each page names.
 const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
 for (const place of document.querySelectorAll('[data-zone]')) place.textContent = `${timeZone} (of this browser)`;
 for (const field of document.querySelectorAll('[data-zone-field]')) field.value = timeZone;

@@ -1,4 +1,4 @@
-// The builder of a rule: conditions and expression say the same, and both are tried on the last studies.
+// The builder of a rule: keeps conditions and expression equivalent, and evaluates them for the last studies.
 
 const { ask } = await import(document.querySelector('script[src*="/console.js"]').src);
 
@@ -39,7 +39,7 @@ function show(read) {
   for (const one of read.conditions) addRow(one);
 }
 
-/** Asks what an expression, or conditions, say of the last studies. */
+/** Requests the result of an expression, or of conditions, for the last studies. */
 async function tryIt(body, showsRows) {
   asked += 1;
   const mine = asked;
@@ -73,7 +73,7 @@ function showResult({ problem, untried, studies, matches, examples }) {
   place.replaceChildren(head, ...markOf(problem), ...(examples.length > 0 ? [list] : []));
 }
 
-/** The line of the expression at which a problem is, with a mark below its column. */
+/** The line of the expression that has a problem, with a mark below its column. */
 function markOf(problem) {
   const [, line, column] = /^line (\d+), column (\d+): /.exec(problem ?? '') ?? [];
   const text = line === undefined ? undefined : expression.value.split('\n')[line - 1];

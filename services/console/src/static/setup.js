@@ -1,4 +1,4 @@
-// The end of the first start: the file is written, then the services start where this page was served.
+// The end of the first start: the file is written, then the services start at the address of this page.
 
 const { ask } = await import(document.querySelector('script[src*="/console.js"]').src);
 

@@ -1,4 +1,4 @@
-// Stores a synthetic study in a source, and shows what becomes of it on the page of the study.
+// Stores a synthetic study in a source, and opens the page of the study, which shows its deliveries.
 
 const { ask, notice, noticeAfterLoad } = await import(document.querySelector('script[src*="/console.js"]').src);
 

@@ -22,11 +22,11 @@ export interface TestConsole extends AsyncDisposable {
   readonly redis: Redis;
   readonly server: RedisServer;
   readonly operations: PipelineContext;
-  /** Location of the settings file; undefined without one. */
+  /** Store of the configuration file; undefined without one. */
   readonly store: ConfigurationStore | undefined;
   /** Routes a separate study to both targets, like the router; returns the ids of its deliveries by target. */
   route(options?: RouteOptions): Promise<{ studyInstanceUid: string; a: string; b: string }>;
-  /** A request with JSON; gives status and body. */
+  /** Sends a request with a JSON body. */
   ask(
     method: string,
     path: string,
@@ -42,7 +42,7 @@ export interface TestConsoleOptions {
   readonly records?: Record<string, unknown>;
   readonly targets?: Record<string, unknown>;
   readonly rules?: readonly Record<string, unknown>[];
-  /** Text of a configuration file that the console can change; no service listens that would apply it. */
+  /** Text of a configuration file that the console can change; no service is running that would apply it. */
   readonly file?: string;
   /** Environment variables that the file may refer to. */
   readonly env?: Readonly<Record<string, string>>;
@@ -70,7 +70,7 @@ export function passwordOf(name: string): string {
   return `${name} has a bicycle`;
 }
 
-/** Sign-in as a configuration has it: one user and one token a role. */
+/** Options for the sign-in: one user and one token for each role. */
 export const signIn = {
   users: {
     vera: { password: new Secret(passwordOf('vera')), role: 'viewer' },

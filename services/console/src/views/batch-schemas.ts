@@ -2,7 +2,7 @@ import { batchStates } from '@dicom-dispatch/state/batches';
 import { z } from 'zod';
 import { label, time } from './delivery-schemas.ts';
 
-/** Shapes of routings of many studies. */
+/** Schemas of batches. */
 
 const dicomDate = z
   .string()

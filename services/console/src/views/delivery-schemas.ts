@@ -4,7 +4,7 @@ import { bulkActions, maxReasonLength } from '@dicom-dispatch/operations';
 import { z } from 'zod';
 import { priorsOfStudy } from './prior-schemas.ts';
 
-/** Shapes of studies and deliveries, for the API and the pages. Times are ms since 1970. */
+/** Schemas of studies and deliveries, for the API and the pages. Times are ms since 1970. */
 
 export const time = z.number().int().describe('ms since 1970');
 

@@ -25,7 +25,7 @@ export interface StudyWanted {
   /** Accession number, patient id, UID … */
   readonly search: string;
   readonly source?: string | undefined;
-  /** With the values that expressions used: patient data. Default as the console is configured. */
+  /** Whether to return the values that expressions used: patient data. Default: `console.patientData`. */
   readonly withValues?: boolean;
   /** The time that `now` is; default the present. */
   readonly now?: Date | undefined;

@@ -45,9 +45,8 @@ const withinMs = 10_000;
 /**
  * Searches a target.
  *
- * @throws OperationError `not-found` for an unknown target; `invalid` for one without search, a search without keys, and
- *   wildcards if
- *   patient data are not shown; DispatchError
+ * @throws OperationError `not-found` for an unknown target; `invalid` for a target without search, a search without keys, and
+ *   wildcards if patient data are not shown; DispatchError
  */
 export async function findAtTarget(
   { config, lookup }: ViewContext,

@@ -15,7 +15,7 @@ export async function toDeliveries(
   return records.map((record) => toDelivery(record, held.has(record.deliveryId)));
 }
 
-/** The same, and of those that wait: why. For lists. */
+/** Deliveries for lists; waiting ones with the reason. */
 export async function toExplained(
   operations: PipelineContext,
   records: readonly DeliveryRecord[],

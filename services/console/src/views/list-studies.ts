@@ -34,7 +34,7 @@ export interface StudyQuery {
 /** How long a page searches before it shows the results so far. */
 export const pageBudgetMs = 300;
 
-/** Studies with the latest delivery to each target; without a search or filter by state, as they were routed. */
+/** Studies with the latest delivery to each target; without a search or a filter by state or target, by the time of routing. */
 export async function listStudies(context: ViewContext, query: StudyQuery): Promise<StudyList> {
   const total = await context.operations.records.studyCount();
   const search = query.search?.trim() ?? '';
@@ -57,7 +57,7 @@ function cursorOf({ cursor }: StudyQuery): Place | undefined {
   return cursor === undefined ? undefined : placeOf(cursor);
 }
 
-/** Filters by state list deliveries, latest change first; each study is at the position of its latest matching delivery. */
+/** For filters by state or target: each study is at the position of its latest matching delivery, latest change first. */
 async function studiesByDelivery(context: ViewContext, query: StudyQuery): Promise<Found<StudyRecord>> {
   const { records } = context.operations;
   const { state, target, rule, source, since, until, limit, budgetMs } = query;
@@ -79,7 +79,7 @@ async function studiesByDelivery(context: ViewContext, query: StudyQuery): Promi
   );
 }
 
-/** Whether one of these is in the list: of what waits, not all is held. */
+/** Whether one of these deliveries is in the list; for the state `held`, it must be held. */
 async function isAnyMeant(
   { operations }: ViewContext,
   deliveries: readonly DeliveryRecord[],

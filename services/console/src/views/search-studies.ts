@@ -7,12 +7,12 @@ import type { StudyList, StudySummary } from './schemas.ts';
 import { keyOf, summarize, withoutIds } from './summarize-studies.ts';
 import type { ViewContext } from './view-context.ts';
 
-/** Studies found by a keyed hash, for example those of one patient. */
+/** Maximum number of studies found by a keyed hash, for example those of one patient. */
 const maxByHash = 200;
 
 /**
- * Studies that match a text. The sources are searched, and our own records by UIDs and by keyed hashes of accession
- * number, Patient ID and series UIDs. So a study is found after it has left its source, and while its source is unavailable.
+ * Studies that match a text. The sources are searched, and the records by UIDs and by keyed hashes of accession number, Patient ID
+ * and series UIDs. So a study is also found after it has left its source, and while its source is unavailable.
  */
 export async function searchStudies(
   context: ViewContext,

@@ -48,7 +48,7 @@ function inDays(ms: number): string {
   return days >= 2 ? `${Math.round(days)} days` : formatDuration(ms);
 }
 
-/** How much the cache of intermediate results helps; undefined when Redis does not respond. */
+/** Statistics of the cache of intermediate results; undefined if Redis does not respond. */
 export async function readCacheStats({
   redis,
   config,

@@ -4,7 +4,7 @@ import type { LookedAtPriorView, PriorsOfStudy } from './schemas.ts';
 import { keyOf, labelsOf } from './summarize-studies.ts';
 import type { ViewContext } from './view-context.ts';
 
-/** Which earlier studies go along with a study, to which targets, why those, and what became of them. */
+/** Earlier studies that are sent with a study, by target, with the reason of the choice and the states of their deliveries. */
 export async function showPriors(
   context: ViewContext,
   study: { readonly source: string; readonly orthancStudyId: string },

@@ -54,7 +54,7 @@ export async function showStudy(context: ViewContext, source: string, id: string
   };
 }
 
-/** @throws OperationError `conflict` when several studies of the source have the UID */
+/** @throws OperationError `conflict` if several studies of the source have the UID */
 export async function findRecord(context: ViewContext, source: string, id: string): Promise<StudyRecord | undefined> {
   const { records } = context.operations;
   return (

@@ -5,7 +5,7 @@ import type { StudySummary } from './schemas.ts';
 import { toExplained } from './list-deliveries.ts';
 import type { ViewContext } from './view-context.ts';
 
-/** How long labels are waited for; a source that does not return them in time is noted, and not queried again. */
+/** How long to wait for labels; a source that does not return them in time is added to `silent`, and not queried again. */
 export interface LabelWait {
   readonly ms: number;
   readonly silent: Set<string>;
@@ -47,7 +47,7 @@ export function keyOf({ source, orthancStudyId }: StudyKey): string {
   return `${source} ${orthancStudyId}`;
 }
 
-/** By source and Orthanc id. Queries each source once; studies that cannot be queried now have no label. */
+/** Labels by source and Orthanc id. Queries each source once; studies that cannot be read now have no label. */
 export async function labelsOf(
   context: ViewContext,
   studies: readonly StudyKey[],
@@ -75,7 +75,7 @@ export async function labelsOf(
   return labels;
 }
 
-/** Notes sources that do not return the labels of studies they may have; studies deleted from a source have none. */
+/** Adds to `silent` the sources that have not returned labels of studies, unless all of these studies are deleted there. */
 export async function noteSilent(
   context: ViewContext,
   studies: readonly StudyKey[],
@@ -93,7 +93,7 @@ export async function noteSilent(
   );
 }
 
-/** A page is shown without names rather than late. */
+/** After this time a page is shown without names. */
 const labelWaitMs = 700;
 
 async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {

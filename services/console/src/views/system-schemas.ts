@@ -4,7 +4,7 @@ import { healthKinds, healthSeverities, type HealthKind } from '@dicom-dispatch/
 import { z } from 'zod';
 import { delivery, deliveryError, ruleVerdict, time } from './delivery-schemas.ts';
 
-/** Shapes of targets, sources, workers and the rest of the system. Times are ms since 1970. */
+/** Schemas of targets, sources, dispatchers and the rest of the system. Times are ms since 1970. */
 
 const counts = z.object(
   Object.fromEntries(deliveryStates.map((state) => [state, z.number().int()])) as Record<

@@ -9,7 +9,7 @@ const fileTypes: ReadonlySet<string> = new Set(['azure', 'folder', 'sftp', 'rsyn
 
 const outcomes: Readonly<Partial<Record<DeliveryRecord['state'], Outcome>>> = { delivered: 0, partial: 4 };
 
-/** A delivery that has ended, as a transfer (PS3.15 A.5.3.7) or an export. */
+/** The message of an ended delivery: a transfer (PS3.15 A.5.3.7) or an export (PS3.15 A.5.3.4). */
 export function messageOfDelivery(
   record: DeliveryRecord,
   target: TargetConfig | undefined,

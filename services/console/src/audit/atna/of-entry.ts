@@ -3,7 +3,7 @@ import type { AuditEntry } from '../audit-entry.ts';
 import type { RefusedEvent } from '../refused-events.ts';
 import { codes, type AuditMessage, type Participant } from './audit-message.ts';
 
-/** Name of reading or exporting the audit log in the audit log. */
+/** Names of actions of the audit log that use the audit log itself. */
 export const auditLogActions: readonly string[] = ['read audit log', 'export audit log'];
 
 /** Sign-in, sign-out, download of a study, or use of the audit log; undefined for actions without a message in PS3.15. */
@@ -34,7 +34,7 @@ export function messageOfEntry(entry: Omit<AuditEntry, 'hash' | 'id'>): AuditMes
   };
 }
 
-/** A study of a target that left in a file, as an export (PS3.15 A.5.3.4). No configured source has its patient. */
+/** The download of a study of a target, as an export (PS3.15 A.5.3.4). Its patient is unknown: the study need not be in a source. */
 function messageOfDownload(
   entry: Omit<AuditEntry, 'hash' | 'id'>,
   common: Pick<AuditMessage, 'at' | 'outcome'>,
@@ -65,7 +65,7 @@ function messageOfDownload(
   };
 }
 
-/** A sign-in that failed: a minor failure, as it may be tried again. */
+/** A failed sign-in: a minor failure, since it can be repeated. Undefined for other events. */
 export function messageOfRefusal(event: RefusedEvent): AuditMessage | undefined {
   if (event.action !== 'sign-in') return undefined;
   const often = event.count > 1 ? `, ${event.count} times within a minute` : '';
@@ -120,7 +120,7 @@ function person({ who, address }: { readonly who: string; readonly address: stri
   };
 }
 
-/** This console. */
+/** This process as a participant of an audit message. */
 export function ourProcess(isRequestor: boolean): Participant {
   return { userId: String(process.pid), userName: 'dicom-dispatch console', isRequestor, accessPoint: hostname() };
 }

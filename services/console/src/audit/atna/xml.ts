@@ -12,7 +12,7 @@ export function element(name: string, attributes: Attributes, ...content: readon
   return inner === '' ? `<${name}${list}/>` : `<${name}${list}>${inner}</${name}>`;
 }
 
-/** Per value: a message then stays below the 32 kB that every receiver accepts (PS3.15 A.6). */
+/** Maximum length of a value: a message then stays below the 32 kB that every receiver accepts (PS3.15 A.6). */
 const maxLength = 500;
 
 /** Text that is valid in XML 1.0: no control characters, on one line, of limited length. */

@@ -21,7 +21,7 @@ export class Cursors {
     return start;
   }
 
-  /** For data that are not in a stream: a time. */
+  /** The same for data that are not in a stream: a time (ms since 1970), initially now. */
   async getTime(destination: string, what: string): Promise<number> {
     const field = `${destination} ${what}`;
     await this.#redis.hsetnx(this.#key, field, Date.now());

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 
-/** Appends lines to a file, synced to disk; opened again each time, so that it may be rotated. */
+/** Appends lines to a file, and syncs it to disk. The file is opened again each time, so that it may be rotated. */
 export async function appendLines(path: string, lines: readonly string[]): Promise<void> {
   const file = await open(path, 'a', 0o640);
   try {

@@ -29,7 +29,7 @@ import {
 const schema = join(import.meta.dirname, '../../../../../test/fixtures/atna/audit-message.rng');
 const run = promisify(execFile);
 
-/** What xmllint has against messages, by the schema of PS3.15 A.5.1. */
+/** Errors of messages by the schema of PS3.15 A.5.1, found by xmllint. */
 async function faults(messages: readonly SyslogMessage[]): Promise<string[]> {
   await using folder = await tempFolder('atna');
   const files = await Promise.all(
@@ -173,13 +173,13 @@ describe('audit messages', () => {
   it('wait for an unavailable receiver, and then arrive, without loss', async () => {
     await rsyslog.kill('SIGTERM');
     for (const name of ['vera', 'otto']) expect((await attempt(name, passwordOf(name))).status).toBe(303);
-    // Some passes happen meanwhile.
+    // Long enough for some passes.
     await new Promise((resolve) => void setTimeout(resolve, 2_500));
     await rsyslog.restart();
     for (const name of ['vera', 'otto']) await arrived('User Authentication', `UserName="${name}"`);
   });
 
-  // The last: of all that has arrived.
+  // The last test: it checks all messages that have arrived.
   it('keep to the schema, each of them', async () => {
     const messages = await rsyslog.messages();
     expect(new Set(messages.map((one) => eventOf(one)))).toEqual(
@@ -226,7 +226,7 @@ describe('the file of the audit log', () => {
     await waitFor(async () => (await actions()).join() === 'audit resume');
     expect((await lines())[0]?.hash).toMatch(/^[0-9a-f]{64}$/);
 
-    // Another console led meanwhile, noted a failure and ended: the next success clears the note.
+    // Another console held the lease meanwhile, noted a failure and ended: the next success clears the note.
     const failures = new OutgoingFailures(test.redis, prefix);
     await failures.failed('audit-file', 'ENOSPC');
     await test.redis.del(redisKeys(prefix).auditLeader);

@@ -61,7 +61,7 @@ export function startAuditForwarding(context: ConsoleContext): { stop(): Promise
     }
   }
 
-  /** Reports when a destination begins to fail and when it works again; the entries wait in Redis meanwhile. */
+  /** Logs when a destination begins to fail and when it works again; the entries stay in Redis meanwhile. */
   async function attempt(name: string, where: object, act: () => Promise<void>): Promise<void> {
     const since = failing.get(name);
     if (since !== undefined && Date.now() < since) return;
@@ -82,7 +82,7 @@ export function startAuditForwarding(context: ConsoleContext): { stop(): Promise
 
   async function lead(): Promise<boolean> {
     if ((await redis.set(keys.auditLeader, token, 'PX', leaseMs, 'NX')) === 'OK') {
-      // Another console may have led since, and noted a failure.
+      // Another console may have held the lease since, and noted a failure.
       worked.clear();
       return true;
     }

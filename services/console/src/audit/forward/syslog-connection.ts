@@ -10,7 +10,7 @@ const writeMs = 10_000;
 const priority = 85;
 const messageId = 'DICOM+RFC3881';
 
-/** A syslog message (RFC 5424) with its length in front (RFC 5425, octet counting). */
+/** A syslog message (RFC 5424) preceded by its length (RFC 5425, octet counting). */
 export function syslogFrame(text: string, at: number, appName = 'dicom-dispatch'): Buffer {
   const header = `<${priority}>1 ${new Date(at).toISOString()} ${hostname()} ${appName} ${process.pid} ${messageId} -`;
   // The byte order mark shows that the text is UTF-8 (RFC 5424, section 6.4).
@@ -27,7 +27,7 @@ export class SyslogConnection {
     this.#socket = socket;
     socket.on('error', (error) => (this.#failure = error));
     socket.on('close', () => (this.#failure ??= new Error('the receiver has closed the connection')));
-    // No data are expected from there.
+    // No data are expected from the server.
     socket.resume();
   }
 
@@ -57,7 +57,7 @@ export class SyslogConnection {
     }
   }
 
-  /** Whether there was no error so far. The protocol has no acknowledgements. */
+  /** Whether there was no error so far: the protocol has no acknowledgements. */
   get isAlive(): boolean {
     return this.#failure === undefined && this.#socket.writable;
   }

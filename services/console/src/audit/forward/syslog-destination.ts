@@ -14,14 +14,13 @@ import { SyslogConnection } from './syslog-connection.ts';
 const name = 'syslog';
 const batch = 200;
 const deliveriesEveryMs = 4_000;
-/** Clocks of machines differ: deliveries that ended this long before the last check are checked once more. */
+/** Clocks of machines differ: deliveries that ended within this time before the last check are checked once more. */
 const overlapMs = 60_000;
 const rememberedMs = 10 * 60_000;
 const ended: readonly DeliveryState[] = ['delivered', 'partial', 'failed', 'source-gone'];
 
 /**
- * Sends audit messages to an audit record repository. Syslog has no acknowledgements: a sent message counts as delivered if
- * the
+ * Sends audit messages to an audit record repository. Syslog has no acknowledgements: a sent message counts as delivered if the
  * connection still exists at the next pass; otherwise it is sent again.
  */
 export class SyslogDestination {

@@ -79,7 +79,7 @@ function sections(request: FastifyRequest): Html {
   </nav>`;
 }
 
-/** What `config check` warns of in the configuration that is in use. */
+/** Warnings of `config check` about the configuration that is in use. */
 function presentWarnings(warnings: readonly PresentWarning[]): Html {
   if (warnings.length === 0) return html``;
   return html`<section class="note warn" aria-label="Warnings">

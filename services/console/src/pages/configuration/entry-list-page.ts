@@ -16,7 +16,7 @@ import { actionButton, empty, table, withQuery } from '../components.ts';
 import { html, type Html } from '../html.ts';
 import { sendPage } from '../layout/page.ts';
 
-/** Sources, groups, transforms, users and others as they are in the change that is being prepared. */
+/** Sources, groups, transforms, users and others in the change that is being prepared. */
 export function addEntryListPage(server: ApiServer, context: ConsoleContext): void {
   server.get(
     '/configuration/entries',

@@ -59,7 +59,7 @@ function secretPreset(value: unknown, inherited: unknown): string {
   return given === undefined ? 'not set; enter a value, ${NAME} or file:PATH' : `from targetDefaults: ${given}`;
 }
 
-/** What counts where nothing is typed. */
+/** Text for an empty field: the value that then applies. */
 function presetOf(field: OptionField, inherited: unknown): string {
   if (inherited !== undefined) return `from targetDefaults: ${fieldText(field, hideSecrets(inherited))}`;
   return field.defaultText === undefined ? 'not set' : `default: ${field.defaultText}`;

@@ -24,9 +24,9 @@ export function exampleValues({ about, fields }: TargetType): Plain {
 }
 
 /**
- * The options of a target type in their groups, those that most people need open.
+ * The options of a target type in their groups; those of the most common options are expanded.
  *
- * @param inherited - what `targetDefaults` give the type
+ * @param inherited - values of `targetDefaults` for the type
  */
 export function optionSections(type: TargetType, values: Plain, inherited: Plain = {}): Html[] {
   return optionGroups.map((group) => section(group, type, values, inherited));
@@ -43,7 +43,7 @@ function section(group: OptionGroup, { about, fields }: TargetType, values: Plai
     group === 'basic' || sorted.some(({ isRequired, name: option }) => isRequired || values[option] !== undefined);
   const set = sorted.filter(({ name: option }) => values[option] !== undefined).length;
   const isOpen = needs && group !== 'advanced';
-  // Set values are not overlooked if the group is collapsed.
+  // A collapsed group shows the number of its set options, so that they are not overlooked.
   const title = isOpen || set === 0 ? titles[group] : `${titles[group]} (${set} set)`;
   return fieldGroup(title, formFields(sorted, values, inherited), isOpen);
 }

@@ -25,18 +25,19 @@ const operators = [
   ['below', 'is below'],
 ] as const;
 
-/** Where an expression is tried on studies. */
+/** How an expression is tried on studies. */
 export interface TryOn {
+  /** Path of the API that evaluates it. */
   readonly path: string;
   /** The studies as text; `#` is replaced with their number. */
   readonly studies: string;
   /** Whether each has a page here. */
   readonly hasPages: boolean;
-  /** Where words are completed; undefined: they are not. */
+  /** Path of the API for completions; undefined: none. */
   readonly complete?: string;
 }
 
-/** The conditions that most rules consist of; the script of the page writes and reads the expression with them. */
+/** Form for common conditions of rules; the script of the page converts between them and the expression. */
 export function ruleBuilder({ path, studies, hasPages, complete }: TryOn): Html {
   return html`<fieldset
     data-builder

@@ -7,7 +7,7 @@ import { actionButton, empty, table } from '../components.ts';
 import { html, type Html } from '../html.ts';
 import { sendPage } from '../layout/page.ts';
 
-/** Rules as they are in the change that is being prepared. */
+/** Rules in the change that is being prepared. */
 export function addRuleListPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/configuration/rules', { config: { access: 'editor' } }, async (request, reply) => {
     const rules = rulesOf(await draftText(editContext(context)));

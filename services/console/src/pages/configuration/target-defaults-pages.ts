@@ -19,7 +19,7 @@ type Plain = Readonly<Record<string, unknown>>;
 const kind = 'targetDefaults';
 const path = '/configuration/target-defaults';
 
-/** What targets of each type have where they give nothing themselves: all types, and the form of each. */
+/** Default options of the targets of each type: the list of types, and a form for each. */
 export function addTargetDefaultsPages(server: ApiServer, context: ConsoleContext): void {
   server.get(path, { config: { access: 'editor' } }, async (request, reply) => {
     needKind(request, kind);
@@ -53,7 +53,7 @@ export function addTargetDefaultsPages(server: ApiServer, context: ConsoleContex
       const edit = editContext(context);
       const { type } = request.query;
       const text = await draftText(edit);
-      // A type from outside is a program that is loaded: one that the configuration names already only.
+      // An external type is loaded as a program: only if the configuration already names it.
       if (!typesOf(text).includes(type)) throw new OperationError('not-found', `There is no target type "${type}".`);
       const present = entriesOf(text, [kind])[type];
       const [{ about }, { fields }] = await Promise.all([targetType(edit, type, true), kindSpec(kind, edit, type)]);

@@ -37,7 +37,7 @@ export function addTargetFormPage(server: ApiServer, context: ConsoleContext): v
       const present = from === undefined ? undefined : targets[from];
       if (from !== undefined && !present) throw new OperationError('not-found', `There is no target "${from}".`);
       if (!present && wanted.type !== undefined) {
-        // A type from outside is a program that is loaded: by our own pages only.
+        // An external type is loaded as a program: only on request of pages of this console.
         const foreign = foreignOrigin(request, context.config().console.publicUrl);
         if (foreign !== undefined) throw new OperationError('invalid', `The request was ${foreign}.`);
       }

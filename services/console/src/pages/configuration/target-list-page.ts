@@ -11,7 +11,7 @@ import { sendPage } from '../layout/page.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
-/** Targets as they are in the change that is being prepared, and the choice of a type for a new one. */
+/** Targets in the change that is being prepared, and the types for a new one. */
 export function addTargetListPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/configuration/targets', { config: { access: 'editor' } }, async (request, reply) => {
     const edit = editContext(context);

@@ -10,7 +10,7 @@ import { time } from '../components.ts';
 import { html } from '../html.ts';
 import { sendPage } from '../layout/page.ts';
 
-/** One version of the configuration, and the button that brings it back. */
+/** One version of the configuration, and the button that restores it. */
 export function addVersionPage(server: ApiServer, context: ConsoleContext): void {
   server.get(
     '/configuration/versions/:version',

@@ -3,7 +3,7 @@ import { omitSecrets } from '@dicom-dispatch/operations';
 
 type Plain = Readonly<Record<string, unknown>>;
 
-/** Initial values of a duplicate: its secrets must be entered again, and none is shown as stored that is not. */
+/** Initial values of a duplicate, without its secrets, which must be entered again. */
 export function withoutSecrets(fields: readonly OptionField[], values: Plain): Plain {
   const left: Record<string, unknown> = { ...values };
   for (const field of fields) {

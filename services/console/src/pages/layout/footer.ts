@@ -1,7 +1,7 @@
 import { buildText, type Build } from '@dicom-dispatch/runtime';
 import { html, type Html } from '../html.ts';
 
-/** Version and build, and the time zone of the times on the page: the script of the page converts them to the reader's. */
+/** Version and build, and the time zone of the times on the page, which the script of the page converts to that of the user. */
 export function footer(build: Build): Html {
   return html`<footer class="foot">
     <span>dicom-dispatch ${buildText(build)}</span>

@@ -19,7 +19,7 @@ const entries = [
 
 export type PageId = (typeof entries)[number]['id'] | 'fetch' | 'configuration' | 'audit' | 'sign-in';
 
-/** The bar above every page, Bull Board's included. */
+/** The navigation bar above every page, also above Bull Board. */
 export function navigation(context: ConsoleContext, request: FastifyRequest, current: PageId): Html {
   const { identity } = request;
   const fetch =

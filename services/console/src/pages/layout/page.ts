@@ -31,13 +31,13 @@ export function sendPage(
 
 export interface BarePage extends Omit<PageParts, 'id'> {
   readonly build: Build;
-  /** Sent back with every request that changes something. */
+  /** Token that must be sent with every request that changes something. */
   readonly csrf: string | undefined;
-  /** The bar above the page. */
+  /** Content above the page, such as the navigation bar. */
   readonly header: Html;
 }
 
-/** A page with its own bar. */
+/** A complete page with the given header. */
 export function sendHtml(reply: FastifyReply, parts: BarePage): FastifyReply {
   const { csrf } = parts;
   const page = html`<!doctype html>
