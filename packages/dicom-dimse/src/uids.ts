@@ -45,8 +45,7 @@ export const TRANSFER_SYNTAX = {
 
 /**
  * Our implementation identification (PS3.7 annex D.3.3.2). The class UID is derived from a UUID that was generated once for
- * this
- * implementation (PS3.5 section B.2).
+ * this implementation (PS3.5 section B.2).
  */
 export const IMPLEMENTATION = {
   classUid: '2.25.339823848523370936182308628790189992798',

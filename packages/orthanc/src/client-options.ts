@@ -8,7 +8,7 @@ export interface OrthancTlsOptions {
   cert?: string | Buffer;
   /** Private key of `cert`. */
   key?: string | Buffer;
-  /** Of `key`. */
+  /** Passphrase of `key`. */
   passphrase?: string;
   /** Server name to request and to expect in the certificate, if it is not the host of `url`. */
   servername?: string;
@@ -29,22 +29,22 @@ export interface OrthancClientOptions {
   tls?: OrthancTlsOptions;
   /** Maximum time without data from the server: before a response begins, and between two parts of it. Default 60 000 ms. */
   timeoutMs?: number;
-  /** Longest time to connect, TLS included. Default 10 000 ms. */
+  /** Maximum time to connect, including TLS. Default 10 000 ms. */
   connectTimeoutMs?: number;
   /**
    * Minimum bytes per second, in either direction, while we wait for the server; measured over each `timeoutMs`. 0 = no
    * limit. Default 1 000.
    */
   minBytesPerSecond?: number;
-  /** Maximum connections for instance files, and the same number for all other calls. Default 8. */
+  /** Maximum connections for files; the same number each for other reads, for further repeatable calls, and for all others. Default 8. */
   maxConnections?: number;
-  /** Largest JSON answer that is read. Default 64 MiB. */
+  /** Maximum size of a JSON response. Default 64 MiB. */
   maxJsonBytes?: number;
-  /** Most bytes of one instance held in memory while its reader is slow. Default 4 MiB. */
+  /** Maximum bytes of one instance held in memory while its reader is slow. Default 4 MiB. */
   maxBufferedBytes?: number;
   /** An instance of up to this size is returned as one chunk. Default 1 MiB. */
   wholeBytes?: number;
-  /** Maximum accepted `Retry-After` of the server for an idempotent read; 0 never waits. Default 5 000 ms. */
+  /** Maximum accepted `Retry-After` of the server for an idempotent call; 0 never waits. Default 5 000 ms. */
   maxRetryAfterMs?: number;
 }
 

@@ -27,9 +27,9 @@ export interface Features {
   countResources: boolean;
   /** C-GET as requestor, `/modalities/{name}/get` (1.12.6 [27]). */
   dicomGet: boolean;
-  /** Are writes checked against the revision (`If-Match`); `CheckRevisions` in the configuration. */
+  /** Whether writes are checked against the revision (`If-Match`): `CheckRevisions` in the configuration. */
   checksRevisions: boolean;
-  /** Answers 403 or 405 to every change (`ReadOnly`, 1.12.5). */
+  /** Responds with 403 or 405 to every change (`ReadOnly`, 1.12.5). */
   readOnly: boolean;
 }
 

@@ -30,7 +30,7 @@ describe('what is not there', () => {
   it('is distinguished from a 404 of a proxy', async () => {
     const { client } = filled;
     expect((await failureOf(client.instanceFile(noResource))).isOrthancAnswer).toBe(true);
-    // Orthanc answers this with an empty 404, as a proxy could.
+    // Orthanc responds with an empty 404, as a proxy could.
     expect(await failureOf(client.study(noResource))).toMatchObject({ code: 'not-found', isOrthancAnswer: false });
     expect(await client.studies.exists(noResource)).toBe(false);
     expect(await client.studies.exists(filled.studyId)).toBe(true);
@@ -248,7 +248,7 @@ describe('a study whose list is long', () => {
       Type: 'Instance',
       FileSize: 1000,
       ParentSeries: series.ID,
-      // As 1.12 gives them, some of them sequences.
+      // As in responses of 1.12; some are sequences.
       MainDicomTags: {
         SOPInstanceUID: `1.2.${index}`,
         ImageComments: 'x'.repeat(300),

@@ -100,7 +100,10 @@ export class OrthancClient {
     return readNow(this.#context, options);
   }
 
-  /** A page of the change feed; see {@link ChangesQuery} and its warnings. */
+  /**
+   * A page of the change feed. The feed has gaps (deleting a study deletes its changes); `Last` of an empty page is the
+   * requested `since`, not the last change of the server.
+   */
   async changes(query: ChangesQuery = {}, options?: CallOptions): Promise<Changes> {
     return readChanges(this.#context, query, options);
   }
@@ -120,7 +123,7 @@ export class OrthancClient {
     return this[level].metadata(id, options);
   }
 
-  /** All instances of a study with the data for sending them, in two requests. */
+  /** All instances of a study with the data for sending them, usually in two requests. */
   async studyInstances(studyId: string, options?: CallOptions): Promise<StudyInstance[]> {
     return listStudyInstances(this.#context, studyId, options);
   }
@@ -155,17 +158,17 @@ export class OrthancClient {
     return uploadZip(this.#context, body, options);
   }
 
-  /** What matches, expanded (`/tools/find`). */
+  /** Matching resources, expanded (`/tools/find`). */
   async find<L extends Level>(query: FindQuery<L>, options?: CallOptions): Promise<ResourceOf[L][]> {
     return findResources(this.#context, query, options);
   }
 
-  /** Orthanc's identifiers of what matches (`/tools/find`). */
+  /** Orthanc's identifiers of matching resources (`/tools/find`). */
   async findIds(query: FindQuery<Level>, options?: CallOptions): Promise<string[]> {
     return findIds(this.#context, query, options);
   }
 
-  /** How many match (`/tools/count-resources`, or by listing on servers before 1.12.5). */
+  /** Number of matching resources (`/tools/count-resources`, or by listing on servers before 1.12.5). */
   async count(
     query: Omit<FindQuery<Level>, 'since' | 'limit' | 'orderBy' | 'requestedTags'>,
     options?: CallOptions,

@@ -91,7 +91,7 @@ export const changesSchema = z.object({
   Done: z.boolean(),
   Last: z.number().int(),
 });
-/** A page of the change feed. `Last` of an empty page is not the feed's last: see {@link ChangesQuery}. */
+/** A page of the change feed. `Last` of an empty page is the requested `since`, not the last change of the server. */
 export type Changes = z.output<typeof changesSchema>;
 
 export const systemSchema = z.looseObject({

@@ -110,13 +110,13 @@ function foreignCode(error: unknown): string | undefined {
   return undefined;
 }
 
-/** The answer of a peer is more specific than that an address of another kind cannot be used on this host. */
+/** An error of the server is preferred to one about an address that this host cannot use. */
 function ofOneAddress(errors: readonly unknown[]): unknown {
   const notHere = new Set<unknown>(['EADDRNOTAVAIL', 'ENETUNREACH', 'EAFNOSUPPORT']);
   return errors.find((one) => !(one instanceof Error && 'code' in one && notHere.has(one.code))) ?? errors[0];
 }
 
-/** V8 has no code for it. */
+/** V8's error for a failed allocation has no code. */
 function isOutOfMemory(error: unknown): boolean {
   const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return inner instanceof RangeError && inner.message === 'Array buffer allocation failed';

@@ -10,7 +10,7 @@ export interface ScriptedServer extends AsyncDisposable {
 }
 
 /**
- * A server that answers GET requests byte by byte as defined by the test: for responses that no real HTTP server would send.
+ * A server that responds to GET requests byte by byte as defined by the test: for responses that no real HTTP server would send.
  *
  * @param answer called with the socket, the number of the request on its connection, and that of the connection, from 0
  */
@@ -54,7 +54,7 @@ export async function startScriptedServer(
   };
 }
 
-/** An answer of status 200 with a length. */
+/** A response of status 200 with a length. */
 export function okAnswer(body: string | Buffer, fields = 'Keep-Alive: timeout=1'): Buffer {
   const head = `HTTP/1.1 200 OK\r\n${fields}\r\nContent-Length: ${body.length}\r\n\r\n`;
   return Buffer.concat([Buffer.from(head, 'latin1'), Buffer.from(body)]);

@@ -36,7 +36,7 @@ export interface StudyEncoding {
   readonly characterSet: CharacterSet;
 }
 
-/** The UIDs follow from the seed alone, so that two parts of a test can name the same study. */
+/** UIDs that are derived from the seed alone, so that two parts of a test can name the same study. */
 export const studyUid = (seed: string): string => makeUid(seed, 'study');
 export const seriesUid = (seed: string, seriesNumber: number): string => makeUid(seed, 'series', seriesNumber);
 export const instanceUid = (seed: string, seriesNumber: number, instanceNumber: number): string =>
@@ -70,7 +70,7 @@ function buildInstance(
   encoding: StudyEncoding,
 ): SampleInstance {
   const { sopClassUid, attributes, pixels } = series.makeInstance(index);
-  // Compressed pixels need pixels; a document is written as explicit little endian instead.
+  // A document has no pixels to compress; it is written as explicit little endian instead.
   const transferSyntax = encoding.transferSyntax === 'rle' && !pixels ? 'explicit-le' : encoding.transferSyntax;
   const sopInstanceUid = instanceUid(plan.seed, seriesNumber, index + 1);
   const studyInstanceUid = text(plan.attributes.StudyInstanceUID) || studyUid(plan.seed);

@@ -13,13 +13,13 @@ import { reportSeries } from './series/report.ts';
 import { ultrasoundSeries } from './series/ultrasound.ts';
 
 export interface DemoOptions {
-  /** Another seed, other patients and UIDs. Default `demo`. */
+  /** Another seed gives other patients and UIDs. Default `demo`. */
   readonly seed?: number | string;
-  /** Slices of the longest series; the others have fewer. Default 28. */
+  /** Slices of the longest series, and frames of the echocardiogram; other series have at most as many. Default 28. */
   readonly slices?: number;
-  /** Rows and columns of a CT slice; the others follow. Default 256. */
+  /** Rows and columns of a CT slice; the sizes of other images are derived from it. Default 256. */
   readonly size?: number;
-  /** Date of the examinations, YYYYMMDD. Default: one in 2024 that the seed decides. */
+  /** Date of the examinations, YYYYMMDD. Default: one in 2024 that depends on the seed. */
   readonly date?: string;
 }
 

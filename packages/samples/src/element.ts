@@ -15,7 +15,7 @@ export interface Element {
 /** Elements in the order of their tags. */
 export type Dataset = readonly Element[];
 
-/** Elements by keyword, as a sample's maker writes them. `undefined` leaves one out. */
+/** Elements by keyword, as the generators of samples write them. `undefined` omits one. */
 export type Attributes = { readonly [key in Keyword]?: Value | undefined };
 
 /** An element by its keyword, or by tag and VR for private and unusual ones. */

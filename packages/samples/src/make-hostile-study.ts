@@ -26,7 +26,7 @@ function everywhere(text: string, short = text): Attributes {
 const long = 'x'.repeat(300);
 
 const hostilities = {
-  /** Ways out of a folder. */
+  /** Paths that lead out of a folder. */
   traversal: { attributes: everywhere('../../../../tmp/escaped', '../..') },
   'absolute-path': { attributes: everywhere('/etc/passwd') },
   'dot-names': { attributes: everywhere('..', '.') },
@@ -43,7 +43,7 @@ const hostilities = {
   query: { attributes: everywhere("' OR '1'='1' --;*?[a-z]", '*') },
   'reserved-names': { attributes: everywhere('CON', 'NUL.txt') },
   spaces: { attributes: everywhere('   ', ' ') },
-  /** Type 2 attributes that are there and empty. */
+  /** Type 2 attributes that are present and empty. */
   empty: { attributes: everywhere('') },
   /** Absent. */
   missing: {
@@ -101,7 +101,7 @@ export interface HostileOptions {
   readonly instances?: number;
 }
 
-/** A study with the worst possible attributes in readable files. */
+/** A study of readable files with attributes that are difficult or dangerous to process. */
 export function makeHostileStudy({ kind, seed = 1, instances = 2 }: HostileOptions): SampleStudy {
   return makeStudy({
     ...hostilities[kind],

@@ -14,7 +14,7 @@ import { ultrasoundSeries } from './series/ultrasound.ts';
 import type { TransferSyntax } from './transfer-syntax.ts';
 
 export interface StudyOptions {
-  /** Everything follows from it: UIDs, names, noise. Default 1. */
+  /** UIDs, names and noise are derived from it. Default 1. */
   readonly seed?: number | string;
   /** Default `CT`. */
   readonly modality?: Modality;

@@ -19,7 +19,7 @@ const makers = {
 
 export type Modality = keyof typeof makers;
 
-/** Patient, study and equipment of an invented examination; all of it follows from the seed. */
+/** Patient, study and equipment of an invented examination; all of it is derived from the seed. */
 export function inventExamination(seed: string, modality: Modality): Attributes & { readonly StudyDate: string } {
   const random = createRandom(seed, 'examination');
   const digits = (count: number): string => String(random.below(10 ** count)).padStart(count, '0');

@@ -42,7 +42,7 @@ export interface Plane {
 
 export type Reading = 'axial' | 'coronal' | 'sagittal';
 
-/** A plane through the body at a position along the axis that its reading leaves over. */
+/** A plane through the body in a direction, at a position along the axis perpendicular to it. */
 export function makePlane(reading: Reading, positionMm: number, rows: number, columns: number, fieldMm: number): Plane {
   const spacingMm = fieldMm / Math.max(rows, columns);
   const left = (-(columns - 1) / 2) * spacingMm;
@@ -58,7 +58,7 @@ export function makePlane(reading: Reading, positionMm: number, rows: number, co
   }
 }
 
-/** The value of a body at every pixel of a plane, a little smoothed so that edges are not stairs. */
+/** The value of a body at every pixel of a plane, slightly smoothed so that edges are not jagged. */
 export function samplePlane(plane: Plane, body: (x: number, y: number, z: number) => number): Float32Array {
   const { rows, columns, spacingMm, origin, rowDirection: across, columnDirection: down } = plane;
   const values = new Float32Array(rows * columns);
@@ -87,7 +87,7 @@ function smooth(values: Float32Array, rows: number, columns: number): Float32Arr
   return smoothed;
 }
 
-/** Values as unsigned 16-bit words, cut to what fits. */
+/** Values as unsigned 16-bit words, limited to the range of `bitsStored`. */
 export function toWords(values: Float32Array, bitsStored: number): Buffer {
   const highest = 2 ** bitsStored - 1;
   const bytes = Buffer.alloc(values.length * 2);

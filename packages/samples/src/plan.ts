@@ -31,8 +31,8 @@ export interface SeriesShape {
   readonly rows: number;
   readonly columns: number;
   readonly frames: number;
-  /** Noise instead of a picture. */
+  /** Noise instead of an image. */
   readonly isQuick: boolean;
-  /** UIDs of the study, for what must be the same in all its series. */
+  /** For values that must be the same in all series of the study. */
   readonly studyInstanceUid: string;
 }

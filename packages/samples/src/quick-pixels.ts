@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { SeriesShape } from './plan.ts';
 import { createRandom } from './random.ts';
 
-// The last one only: a study's instances are all of one size.
+// Only the last noise is kept: all instances of a study have one size.
 let noise: Buffer | undefined;
 
 /** Noise instead of an image, hundreds of times faster; different in each instance. */

@@ -36,7 +36,7 @@ function open(maxSize = '20MB', path = folder.path): Promise<IntermediateCache> 
 async function* pixels(chunks: number, length = 100_000): AsyncGenerator<Uint8Array> {
   const reused = Buffer.alloc(length);
   for (let chunk = 0; chunk < chunks; chunk += 1) {
-    // One buffer for all, as a reader of sockets may do.
+    // One buffer for all chunks, as when reading from a socket.
     reused.fill(chunk);
     yield reused;
   }

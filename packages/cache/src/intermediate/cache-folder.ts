@@ -17,7 +17,7 @@ export interface WrittenFile {
 
 const idFile = 'folder-id';
 const chunkBytes = 256 * 1024;
-/** A file that is this old and unknown to Redis is not about to be announced any more. */
+/** A file older than this that Redis does not know is an orphan: no process is about to add it to the catalog. */
 const orphanAgeMs = 3_600_000;
 
 /**

@@ -64,7 +64,7 @@ export async function invalidate(parts: CacheParts, type: string, key: string): 
   return (await settleRemoval(parts, await parts.store.run(invalidateScript, [addressOf(type, key)]))) > 0;
 }
 
-/** Removes what could not be read, with a warning. */
+/** Removes a result that could not be read, with a warning. */
 export async function reportCorrupt(
   parts: CacheParts,
   type: string,

@@ -2,8 +2,8 @@ import { defineScript } from '@dicom-dispatch/state/redis';
 
 /*
  * The catalog (a hash) is the basis of the accounting; damaged or lost values do not affect it.
- * A line of it: type, retention (t, c, p), bytes, bytes in a file, time of expiry (0 = none), folder, file, use, stamp;
- * `-` if there is none. Keys that a script computes share the hash tag of its arguments.
+ * An entry in it is one line: type, retention (t, c, p), bytes, bytes in a file, time of expiry (0 = none), folder, file, use,
+ * stamp; `-` stands for none. Keys that a script computes share the hash tag of its arguments.
  */
 const common = `
 local base, totals, catalog, expiry = ARGV[1], KEYS[1], KEYS[2], KEYS[3]
@@ -194,7 +194,7 @@ end
 return {removed, files}
 `);
 
-/** KEYS: totals, catalog, expiry. ARGV: base, use. Removes what belongs to the use. */
+/** KEYS: totals, catalog, expiry. ARGV: base, use. Removes the transient results of the use. */
 export const releaseScript = defineScript(`${common}
 local removed = 0
 for _, member in ipairs(redis.call('SMEMBERS', base .. 'use:' .. ARGV[2])) do

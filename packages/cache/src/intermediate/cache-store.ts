@@ -30,7 +30,7 @@ export class CacheStore {
     this.base = `${options.prefix}:cache:`;
   }
 
-  /** The keys that every script of the cache is given: totals, catalog, expiry. */
+  /** The keys that every script of the cache receives: totals, catalog, expiry. */
   get keys(): string[] {
     return ['totals', 'catalog', 'expiry'].map((name) => this.base + name);
   }

@@ -22,9 +22,9 @@ export interface CachedStream extends CacheEntry {
 }
 
 /**
- * - `miss`: not there
- * - `expired`: was there until now, and was too old
- * - `corrupt`: was there and could not be read; it is removed, and a warning was given
+ * - `miss`: not cached; or, with a warning, too large to be held in memory, or the folder failed
+ * - `expired`: cached until now, but too old
+ * - `corrupt`: cached, but unreadable; it was removed, and a warning was emitted
  * - `unavailable`: the cache is off, or Redis does not respond
  */
 export type Lookup<T> = { readonly state: 'hit'; readonly value: T } | { readonly state: Absence };
@@ -33,10 +33,10 @@ export type Absence = 'miss' | 'expired' | 'corrupt' | 'unavailable';
 export interface PutOptions {
   /**
    * It contains patient data: in Redis only encrypted, with the configured secret. Without one it is stored in the folder,
-   * whatever its size, and without a folder it is not stored.
+   * regardless of its size, and without a folder it is not stored.
    */
   readonly confidential?: boolean;
-  /** Metadata of up to 4 KB beside the value, as JSON. No patient data: it has no more protection than a log. */
+  /** Metadata of up to 4 KB beside the value, as JSON. No patient data: it is protected no better than a log. */
   readonly metadata?: Readonly<Record<string, unknown>>;
   /** The use to which a `transient` result belongs (the id of an attempt); without one, such a result is not stored. */
   readonly use?: string;
@@ -52,7 +52,7 @@ export interface PutOptions {
  * - `stored`
  * - `over-budget`: stored, but persistent results alone now exceed the budget
  * - `changed`: not stored, because the entry has changed
- * - `dropped`: not stored; a warning contained the reason, unless the policy requires it
+ * - `dropped`: not stored; a warning reports the reason, unless the configuration does not store such results
  */
 export type PutResult = 'stored' | 'over-budget' | 'changed' | 'dropped';
 

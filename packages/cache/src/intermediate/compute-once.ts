@@ -11,13 +11,13 @@ export interface ComputeSteps<T> {
 }
 
 export interface ComputeOptions {
-  /** A worker without a heartbeat for this time has crashed, and another computes instead. */
+  /** A worker that does not renew its lock for this time counts as crashed, and another computes instead. */
   readonly leaseMs: number;
   readonly signal?: AbortSignal | undefined;
 }
 
 const uncached = 'uncached';
-/** How long others know that a value cannot be stored, so that they need not wait for one another. */
+/** How long the lock shows that a value cannot be stored: other workers then compute it without waiting. */
 const uncachedMs = 10_000;
 
 /**

@@ -42,13 +42,13 @@ import { putFile, putValue } from './write-value.ts';
 export interface CacheOptions {
   /** First part of every key, with one hash tag. Default `{dicom-dispatch}`. */
   readonly prefix?: string;
-  /** How long an answer of Redis is waited for. Default 2,000 ms. */
+  /** Maximum time to wait for a response of Redis. Default 2,000 ms. */
   readonly timeoutMs?: number;
   /** Largest value in Redis, and in memory. Default 8 MB. */
   readonly maxValueBytes?: number;
   /** With a folder, larger values go there. Default 64 kB. */
   readonly fileAboveBytes?: number;
-  /** A worker that computes renews its claim three times in this time; without, another computes. Default 30,000 ms. */
+  /** A worker that computes renews its lock three times in this time; if it does not, another computes. Default 30,000 ms. */
   readonly computeLeaseMs?: number;
   readonly onWarning?: (warning: CacheWarning) => void;
   /** Called by `close()`. */
@@ -167,7 +167,7 @@ export class IntermediateCache {
     return (await findEntry(this.#parts, type, key, 'none', 'without value')).state === 'hit';
   }
 
-  /** @returns whether there was something */
+  /** Removes a result, in Redis and from all folders. @returns whether there was one */
   invalidate(type: string, key: string): Promise<boolean> {
     return invalidate(this.#parts, type, key);
   }
@@ -177,14 +177,14 @@ export class IntermediateCache {
     return settleRemoval(this.#parts, await this.#parts.store.run(releaseScript, [use]));
   }
 
-  /** Removes all results of a type, or all there are, the persistent included. @returns how many */
+  /** Removes all results of a type, or of all types, including persistent ones. @returns how many */
   async clear(type?: string): Promise<number> {
     const { removed, files } = await clearEntries(this.#parts.store, type);
     await removeFiles(this.#parts.folder, files);
     return removed;
   }
 
-  /** Removes expired entries, and unknown files of our folder. Call it periodically. */
+  /** Removes expired entries, and files of our folder that Redis does not know. Call it periodically. @returns how many entries */
   async prune(): Promise<number> {
     const { store, folder } = this.#parts;
     let total = 0;
@@ -209,7 +209,7 @@ export class IntermediateCache {
     return readStats(this.#parts.store, this.#parts.config.maxMemory);
   }
 
-  /** Counts the entries again, for comparison with `stats`. */
+  /** Counts the entries again, for comparison with `stats`. @returns undefined when Redis does not respond */
   audit(): Promise<CacheAudit | undefined> {
     return auditEntries(this.#parts.store);
   }
@@ -250,9 +250,8 @@ export class IntermediateCache {
   }
 
   /**
-   * The stream of a value of any size, produced by one worker of all processes. It is returned when it is stored completely;
-   * if it
-   * cannot be stored it is returned as it arrives.
+   * The stream of a value of any size, produced by one worker of all processes. It is returned once it is stored completely, or
+   * as it arrives if it cannot be stored.
    *
    * @throws errors of `produce` or its stream
    */

@@ -7,7 +7,7 @@ export interface CachePolicy {
   readonly compression: boolean;
 }
 
-/** Differences from the configured defaults for types that are not in the configuration. */
+/** Defaults of built-in types, for what the configuration of the type does not set. They precede the general defaults. */
 const usual: Readonly<Record<string, Partial<Omit<CachePolicy, 'retention'>>>> = {
   study: { maxAgeMs: 3_600_000 },
   query: { maxAgeMs: 600_000 },

@@ -79,7 +79,7 @@ export async function lookupValue(
     const bytes = chunks.length === 1 ? asBuffer(chunks[0]!) : Buffer.concat(chunks);
     if (bytes.byteLength === entry.sizeBytes) return { state: 'hit', value: { ...entry, bytes } };
   } catch {
-    // Fell apart while it was read: treated like any other corruption.
+    // It could not be read to its end: treated like any other corruption.
   }
   return reportCorrupt(parts, type, key);
 }

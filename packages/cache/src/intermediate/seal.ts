@@ -9,8 +9,8 @@ export function sealKey(secret: string): Buffer {
 }
 
 /**
- * With the first of the keys. AES-256-GCM: nonce, encrypted bytes, tag. It can only be decrypted at its own address, so
- * values cannot be exchanged.
+ * Encrypts with the first of the keys, by AES-256-GCM: nonce, encrypted bytes, tag. The result can only be decrypted for the
+ * same address, so values cannot be exchanged.
  */
 export function seal(keys: readonly Buffer[] | undefined, address: string, bytes: Uint8Array): Buffer {
   const key = keys?.[0];
@@ -20,7 +20,7 @@ export function seal(keys: readonly Buffer[] | undefined, address: string, bytes
   return Buffer.concat([nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
 }
 
-/** With any of the keys. @returns undefined when it was sealed with another key, for another address, or damaged since */
+/** Decrypts with any of the keys. @returns undefined if it was encrypted with another key or for another address, or is damaged */
 export function unseal(keys: readonly Buffer[] | undefined, address: string, sealed: Buffer): Buffer | undefined {
   if (sealed.byteLength < nonceBytes + tagBytes) return undefined;
   for (const key of keys ?? []) {

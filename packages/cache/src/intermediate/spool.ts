@@ -1,4 +1,4 @@
-/** The beginning of a stream: all of it, or so much that the rest must be stored elsewhere. */
+/** The beginning of a stream: `whole` if it was within the limit, otherwise `more`. */
 export type Spooled =
   | { readonly kind: 'whole'; readonly bytes: Buffer }
   | { readonly kind: 'more'; readonly all: AsyncIterable<Uint8Array> };

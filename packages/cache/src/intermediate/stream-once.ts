@@ -6,15 +6,15 @@ import { spool } from './spool.ts';
 
 /** A result for the caller, stored or not. Read `body` to its end, or call `close`. */
 export interface ComputedStream {
-  /** Unknown if it could not be stored and is too long to be held. */
+  /** Undefined if the stream is not stored but passed on as it arrives. */
   readonly sizeBytes: number | undefined;
   readonly body: AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 }
 
 /**
- * Produces a stream, stores it, and returns it. If it cannot be stored it is returned nevertheless; only if a folder fails
- * during the write it is produced a second time.
+ * Produces a stream, stores it, and returns it. If it cannot be stored it is returned nevertheless. If that is only known
+ * after it was written to the folder (the folder fails, or the budget is exceeded), it is produced a second time.
  *
  * @throws errors of `produce` or its stream
  */

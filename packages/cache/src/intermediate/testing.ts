@@ -25,7 +25,7 @@ export function killChildren(): void {
   for (const child of running) child.kill('SIGKILL');
 }
 
-/** Several processes of the same program start in half the time. */
+/** With a compile cache, several processes of the same program start in half the time. */
 const compileCache = join(import.meta.dirname, '../../node_modules/.cache/compile');
 
 /** Runs a program beside this file in a separate process, with the same node. */
@@ -45,7 +45,7 @@ export function runChild(name: string, args: readonly string[]): Child {
     return printed;
   }
   const output = untilEnd();
-  // Later callers get the result then.
+  // Callers may await the output later: until then a failure must not be an unhandled rejection.
   output.catch(() => {});
   return { process: child, output };
 }

@@ -12,7 +12,7 @@ export interface StudyBranch {
   readonly expiresAt: number;
 }
 
-/** A series with its instances. They are small and many: together they cost a tenth of what each alone would. */
+/** A series with its instances. They are small and many: stored together they take a tenth of the memory of single entries. */
 export interface SeriesBranch {
   readonly attributes: Attributes;
   readonly instances: Readonly<Record<string, Attributes>>;
@@ -37,7 +37,7 @@ function checkedCodec<T extends { readonly attributes: Attributes }>(isOne: (bra
   };
 }
 
-/** New values replace known ones; others are preserved, no longer than before. */
+/** New values replace known ones; others are preserved, but expire no later than before. */
 export function mergeStudy(
   old: StudyBranch | undefined,
   study: StudyObject,

@@ -31,7 +31,7 @@ export type FoundObject =
 export type NotFound = { readonly state: 'absent' | 'expired' };
 
 const type = 'study';
-/** How often another process may be first before a branch is given up: none is better than an outdated one. */
+/** Attempts to write a branch that other processes change, too; then it is removed: no branch is better than an outdated one. */
 const tries = 8;
 
 /**
@@ -73,7 +73,7 @@ export class DicomObjectCache {
     ]);
   }
 
-  /** Sets attributes of an object that is there, without making it younger. @returns false when it is not there */
+  /** Replaces the attributes of a cached object, which expires as before. @returns false when it is not cached */
   async update(address: DicomAddress, attributes: Attributes): Promise<boolean> {
     const { studyInstanceUid, seriesInstanceUid, sopInstanceUid } = address;
     if (seriesInstanceUid === undefined) {
@@ -110,7 +110,7 @@ export class DicomObjectCache {
     return found.state === 'found' ? { studyInstanceUid, attributes: found.branch.attributes } : undefined;
   }
 
-  /** A series with certain of its instances, or without any; undefined when one of them is not there. */
+  /** A series with certain of its instances, or without any; undefined if one of them is not cached. */
   async getSome(
     studyInstanceUid: string,
     seriesInstanceUid: string,
@@ -235,7 +235,7 @@ function seriesOf(seriesInstanceUid: string, branch: SeriesBranch): SeriesObject
   return { seriesInstanceUid, attributes, instances };
 }
 
-/** What another version wrote is as good as absent. */
+/** The branch; undefined if another version of this package wrote it in another form. */
 function decoded<T>(codec: Codec<T>, bytes: Buffer): T | undefined {
   try {
     return codec.decode(bytes);

@@ -6,7 +6,7 @@ export interface InstanceObject {
   readonly attributes: Attributes;
 }
 
-/** `instances` omitted: unknown; given: as many as the caller's documentation states. */
+/** Without `instances` they are unknown; whether given ones are all of the series depends on the function that returns them. */
 export interface SeriesObject {
   readonly seriesInstanceUid: string;
   readonly attributes: Attributes;

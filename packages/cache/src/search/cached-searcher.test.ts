@@ -141,7 +141,7 @@ test('a query for the state since a time gets no earlier result', async () => {
   expect(await search.search({ modality: 'CT' })).toHaveLength(2);
   expect(await search.search({ modality: 'CT' }, { since: since! })).toHaveLength(1);
   expect(asked).toHaveLength(2);
-  // Queried since then: it may be shared, by another process as well.
+  // The stored result was queried after `since`: it may be used, also if another process queried it.
   expect(await cached().search({ modality: 'CT' }, { since: since! })).toHaveLength(1);
   expect(asked).toHaveLength(2);
   await search.search({ modality: 'CT' }, { since: (await search.now())! });

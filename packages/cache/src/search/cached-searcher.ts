@@ -8,7 +8,7 @@ export interface Searcher<Query> extends StudySearcher<Query>, StudyFinder {}
 
 /** Search by queries. */
 export interface StudySearcher<Query> {
-  /** The studies that match, each with those of its series and instances that the query is about. */
+  /** The studies that match, each with those of its series and instances that the query matches. */
   search(query: Query, options?: SearchOptions): Promise<readonly StudyObject[]>;
 }
 
@@ -20,7 +20,7 @@ export interface StudyFinder {
 
 export interface SearchOptions {
   readonly signal?: AbortSignal;
-  /** Query in any case, and store the new result: for callers that need the current state. */
+  /** Always query the server, and store the new result: for callers that need the current state. */
   readonly fresh?: boolean;
   /**
    * From `now()`: of the stored results, only one that was queried later is used. For callers that need the state
@@ -35,7 +35,7 @@ export interface CachedFinder extends StudyFinder {
 
 export interface CachedSearch<Query> extends StudySearcher<Query> {
   readonly objects: DicomObjectCache;
-  /** This moment in the order of all questions, of all processes, for `since`; undefined when Redis does not respond. */
+  /** The current position in the common order of the queries of all processes, for `since`; undefined when Redis does not respond. */
   now(): Promise<number | undefined>;
 }
 
@@ -64,7 +64,7 @@ export function createCachedSearcher<Query>(
   };
 }
 
-/** The part of it that queries: an equal query is answered from the cache while every object of its answer is there. */
+/** The part that searches: the result of an equal query is taken from the cache as long as every object of it is cached. */
 export function createCachedSearch<Query>(
   searcher: StudySearcher<Query>,
   cache: IntermediateCache,
@@ -88,7 +88,7 @@ export function createCachedSearch<Query>(
   };
 }
 
-/** The part that finds a study by its UID: answered from the tree if it has children down to the level. */
+/** The part that finds a study by its UID: taken from the cached tree if it has all children down to the level. */
 export function createCachedFinder(
   finder: StudyFinder,
   cache: IntermediateCache,

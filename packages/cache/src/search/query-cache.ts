@@ -8,7 +8,7 @@ const type = 'query';
 /** A result with more objects is not stored: looking each of them up would cost more than a query. */
 const maxObjects = 1_000;
 
-/** The objects of an answer: study, and those of its series and instances that the answer has. */
+/** The objects of a result: a study, and those of its series and instances that the result contains. */
 type Pointer = readonly [study: string, series?: readonly (readonly [series: string, instances?: readonly string[]])[]];
 
 /**
@@ -86,7 +86,7 @@ function pointerTo({ studyInstanceUid, series }: StudyObject): Pointer {
   ];
 }
 
-/** @returns undefined for what another version wrote */
+/** @returns undefined if another version of this package wrote it in another form */
 function pointersIn(bytes: Buffer): Pointer[] | undefined {
   try {
     const pointers: unknown = JSON.parse(bytes.toString());

@@ -14,7 +14,7 @@ export interface PlainCacheOptions extends CacheOptions {
   readonly maxAgeMs?: number;
   /** Compress results if this makes them smaller. Default true. */
   readonly compression?: boolean;
-  /** What differs for one type of results. */
+  /** Deviations for single types of results. */
   readonly types?: Readonly<Record<string, Partial<CachePolicy>>>;
   /** Folder for large results, on this machine or shared: its path, or with a maximum size (default 20 GB). */
   readonly folder?: string | { readonly path: string; readonly maxSizeBytes?: number };
@@ -24,8 +24,7 @@ export interface PlainCacheOptions extends CacheOptions {
 
 /**
  * Opens a cache without a configuration. A connection that it creates itself is closed by `close()`. Warnings are passed to
- * `onWarning`, by
- * default to `process.emitWarning`.
+ * `onWarning`, by default to `process.emitWarning`.
  *
  * @throws {TypeError} naming the option, its value and the expected one
  */

@@ -71,7 +71,7 @@ export class AssociationCore implements QueuePort {
   /** Bytes of data sets that belong to responses to our requests. */
   #answerBytes = 0;
   #isAnswer = false;
-  /** Bytes of our responses: that the peer accepts them is no progress of our requests. */
+  /** Bytes of our responses: accepting them does not count as progress of our requests. */
   #responseBytes = 0;
 
   constructor(transport: Transport, options: CoreOptions, events: CoreEvents) {
@@ -152,17 +152,17 @@ export class AssociationCore implements QueuePort {
     this.options.observer?.({ type: 'early-byte-sent' });
   }
 
-  /** While we do not read, or perform a request of the peer, its silence is our doing. */
+  /** While we do not read, or perform a request of the peer, the peer waits for us: its silence does not count. */
   get isBusy(): boolean {
     return this.transport.isPaused || this.#performing > 0;
   }
 
-  /** A request of the peer that must be answered has arrived. */
+  /** A request of the peer that needs a response has arrived. */
   beginPerforming(): void {
     this.#performing += 1;
   }
 
-  /** Its last response has been given. */
+  /** The last response to a request of the peer is being sent. */
   endPerforming(): void {
     this.#performing = Math.max(0, this.#performing - 1);
   }
@@ -193,7 +193,7 @@ export class AssociationCore implements QueuePort {
     else callback(this.#end.error);
   }
 
-  /** Writes a command set (with a small data set) now; only from within an operation's turn or a control. */
+  /** Writes a command set (with a small data set) now; only for the operation that is being sent, or from `OperationQueue.control`. */
   writeMessage(contextId: number, command: Buffer, dataSet?: Buffer): void {
     this.observeMessage('message-sent', command);
     if (!this.upper.canSendData) return;
@@ -203,7 +203,7 @@ export class AssociationCore implements QueuePort {
     this.transport.uncork();
   }
 
-  /** Like `writeMessage`, for what answers a request of the peer. */
+  /** Like `writeMessage`, for a response to a request of the peer. */
   writeResponse(contextId: number, command: Buffer, dataSet?: Buffer): void {
     this.#responseBytes += command.length + (dataSet?.length ?? 0);
     this.writeMessage(contextId, command, dataSet);
@@ -222,7 +222,7 @@ export class AssociationCore implements QueuePort {
     this.upper.abort(error ?? new DimseError('association-ended', 'aborted locally', { abort: ABORTS.user }));
   }
 
-  /** Requests a release once all queued requests have been answered. */
+  /** Requests a release once the responses to all queued requests have arrived. */
   async release(): Promise<void> {
     if (this.#isReleasing || this.#end !== undefined) {
       await this.ended;
@@ -282,7 +282,7 @@ export class AssociationCore implements QueuePort {
   }
 
   #onReleaseRq(): void {
-    // Our outstanding requests will not be answered any more.
+    // The peer will not respond to our outstanding requests any more.
     this.upper.answerRelease();
   }
 

@@ -20,8 +20,9 @@ export interface OperationOptions {
 }
 
 /**
- * An established association. Operations may be called without waiting for one another: they queue, and go out in
- * their order as the peer's operations window allows (nearly always one at a time).
+ * An established association. Operations may be called without waiting for one another: they are queued, and sent as the
+ * peer's operations window allows (nearly always one at a time). Among the first `prepareAhead` in the queue, the first
+ * whose source is ready is sent first.
  */
 export class Association {
   readonly #core: AssociationCore;
@@ -57,7 +58,7 @@ export class Association {
 
   /**
    * C-STORE of a Part 10 file (PS3.7 section 9.1.1). Its length need not be known. A failure status is a result, not an
-   * error. Call it for the next instance before this one is answered: only then can the early byte be sent.
+   * error. Call it for the next instance before the response to this one: only then can the early byte be sent.
    *
    * @throws DimseError `no-presentation-context`, `source-not-dicom`, `source-failed` (before the first byte is sent the
    * association stays open, afterwards it is aborted), `cancelled`, and errors that ended the association.
@@ -73,27 +74,35 @@ export class Association {
     return echo(this.#core, options.signal);
   }
 
-  /** C-FIND (PS3.7 section 9.1.2): one item a match. Leaving the loop sends a C-CANCEL. */
+  /**
+   * C-FIND (PS3.7 section 9.1.2): one item a match. Leaving the loop sends a C-CANCEL.
+   *
+   * @throws DimseError `no-presentation-context`, `cancelled`, `limit-exceeded`, and errors that ended the association.
+   */
   find(request: FindRequest): AsyncGenerator<FindMatch, DimseStatus, void> {
     return find(this.#core, request);
   }
 
-  /** C-GET (PS3.7 section 9.1.3): instances arrive on this association; needs the SCP role for their SOP classes. */
+  /**
+   * C-GET (PS3.7 section 9.1.3): instances arrive on this association; needs the SCP role for their SOP classes.
+   *
+   * @throws DimseError `no-presentation-context`, `cancelled`, `response-timeout`, and errors that ended the association.
+   */
   async get(request: GetRequest): Promise<RetrieveResult> {
     return getInstances(this.#core, request);
   }
 
-  /** C-MOVE (PS3.7 section 9.1.4): the peer sends instances to the AE title named. */
+  /** C-MOVE (PS3.7 section 9.1.4): the peer sends instances to the AE title named. @throws DimseError as `get`, `invalid-argument`. */
   async move(request: MoveRequest): Promise<RetrieveResult> {
     return moveInstances(this.#core, request);
   }
 
-  /** N-ACTION (PS3.7 section 10.1.4). */
+  /** N-ACTION (PS3.7 section 10.1.4). @throws DimseError `no-presentation-context`, `cancelled`. */
   async action(request: ActionRequest): Promise<NResult> {
     return nAction(this.#core, request);
   }
 
-  /** N-EVENT-REPORT (PS3.7 section 10.1.1). */
+  /** N-EVENT-REPORT (PS3.7 section 10.1.1). @throws DimseError `no-presentation-context`, `cancelled`. */
   async eventReport(request: EventReportRequest): Promise<NResult> {
     return nEventReport(this.#core, request);
   }

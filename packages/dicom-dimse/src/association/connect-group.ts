@@ -8,18 +8,22 @@ import type { ConnectOptions } from './connect.ts';
 import { MAX_CONTEXTS } from './contexts.ts';
 import type { PresentationContextRequest } from './contexts.ts';
 
-/** Several associations with one peer, for more presentation contexts than one can have. */
+/** Several associations with one peer, for more presentation contexts than one association can have. */
 export interface AssociationGroup {
-  /** Those that are open now. */
+  /** The associations that are open now. */
   readonly associations: readonly Association[];
-  /** Sends an instance over the association that has its context, which is opened on first use. */
+  /**
+   * Sends an instance over the association that has its context, which is opened on first use.
+   *
+   * @throws DimseError as `connect` and `Association.store`; `association-ended` after `release` or `abort`.
+   */
   store(source: ByteSource, options?: StoreOptions): Promise<StoreResult>;
   release(): Promise<void>;
   abort(): void;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Cuts a list of contexts into lists of at most 128, contexts of one abstract syntax side by side where they were. */
+/** Splits a list of contexts into lists of at most 128, in the same order. */
 export function splitPresentationContexts(
   contexts: readonly PresentationContextRequest[],
 ): PresentationContextRequest[][] {

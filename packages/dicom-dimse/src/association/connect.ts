@@ -21,28 +21,27 @@ export interface ConnectOptions extends Omit<ProposalOptions, 'maxPduLengthBytes
   readonly maxSentPduBytes?: number | undefined;
   /** For name resolution, TCP and TLS. Default 10000. */
   readonly connectTimeoutMs?: number | undefined;
-  /** For the answer to the A-ASSOCIATE-RQ. Default 30000. */
+  /** For the response to the A-ASSOCIATE-RQ. Default 30000. */
   readonly associationTimeoutMs?: number | undefined;
   /** Maximum time without progress while a response is due, or while the peer accepts no data; 0 never. Default 60000. */
   readonly responseTimeoutMs?: number | undefined;
   /**
    * A peer that accepts data, or sends its response, more slowly than this is treated as stalled; 0: any byte counts.
-   * Default 1000. A
-   * match of a C-FIND counts as 5 seconds.
+   * Default 1000. A match of a C-FIND counts as 5 seconds.
    */
   readonly minBytesPerSecond?: number | undefined;
-  /** PS3.8 section 9.1.5: how long to wait for the peer to close, and for the answer to a release. Default 30000. */
+  /** PS3.8 section 9.1.5: how long to wait for the peer to close, and for the response to a release. Default 30000. */
   readonly artimTimeoutMs?: number | undefined;
   /** Set for DICOM TLS (PS3.15 annex B). */
   readonly tls?: TlsClientOptions | undefined;
-  /** Gives up connecting. Once connected each operation has its own signal. */
+  /** Cancels connecting. Afterwards each operation has its own signal. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Write the first byte of the next P-DATA-TF when a part of a response is here: saves about 44 ms an instance against
+   * Write the first byte of the next P-DATA-TF when a part of a response has arrived: saves about 44 ms an instance with
    * peers that do not set TCP_NODELAY. Default true.
    */
   readonly earlyByte?: boolean | undefined;
-  /** How many queued operations are prepared (their sources opened) ahead of their turn. Default 2. */
+  /** How many queued operations are prepared (their sources opened) before they can be sent. Default 2. */
   readonly prepareAhead?: number | undefined;
   /** The longest identifier or other small data set to accept from the peer. Default 16 MiB. */
   readonly maxDataSetBytes?: number | undefined;
@@ -65,8 +64,9 @@ export const DEFAULTS = {
 /**
  * Opens an association (PS3.8 section 7.1).
  *
- * @throws DimseError `connect-*`, `name-not-resolved`, `tls-*`, `association-rejected`, `association-timeout`, `aborted`,
- * `connection-closed`, `cancelled`, `protocol-error`, `invalid-argument`, `too-many-presentation-contexts`.
+ * @throws DimseError `connect-*`, `name-not-resolved`, `local-resources`, `tls-*`, `association-rejected`,
+ * `association-timeout`, `association-ended`, `aborted`, `connection-closed`, `cancelled`, `protocol-error`,
+ * `limit-exceeded`, `invalid-argument`, `too-many-presentation-contexts`.
  */
 export async function connect(options: ConnectOptions): Promise<Association> {
   const maxPduLengthBytes = options.maxPduLengthBytes ?? DEFAULTS.maxPduLengthBytes;

@@ -70,7 +70,7 @@ export function checkUid(uid: string, field: string): void {
   }
 }
 
-/** The accepted contexts of an association, by id and by what they are for. */
+/** The accepted contexts of an association, by id and by their syntaxes. */
 export class ContextTable {
   readonly accepted: readonly AcceptedContext[];
   readonly rejected: readonly RejectedContext[];
@@ -95,12 +95,12 @@ export class ContextTable {
     return this.#byId.get(id);
   }
 
-  /** For sending an instance in the syntax it is in. */
+  /** For sending an instance in its own transfer syntax; a context in which this end is SCU. */
   find(abstractSyntax: string, transferSyntax: string): AcceptedContext | undefined {
     return this.#bySyntaxes.get(abstractSyntax)?.get(transferSyntax);
   }
 
-  /** For a service whose data sets we can encode in any transfer syntax. */
+  /** For a service whose data sets we can encode in any transfer syntax; a context in which this end is SCU. */
   findAny(abstractSyntax: string): AcceptedContext | undefined {
     return this.#bySyntaxes.get(abstractSyntax)?.values().next().value;
   }

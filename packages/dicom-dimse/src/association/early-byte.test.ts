@@ -41,7 +41,7 @@ async function against(
   }
 }
 
-/** Reads a C-STORE and answers with the first half of a response; gives the other half. */
+/** Reads a C-STORE and sends the first half of a response; returns the other half. */
 async function answerHalf(peer: PeerConnection, status = 0): Promise<Buffer> {
   const { contextId, command } = await peer.nextMessage();
   const response = responseTo(contextId, command, status);

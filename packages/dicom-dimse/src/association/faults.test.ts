@@ -82,7 +82,7 @@ describe('failures of a peer', () => {
       }
     }
     await expect(association.store(endless())).rejects.toMatchObject({ code: 'send-timeout' });
-    // The content of the socket buffers of two kernels, and no more: the source was held back.
+    // Only the content of the socket buffers of two kernels: the source was held back.
     expect(pulledBytes).toBeLessThan(64 * MB);
   });
 
@@ -435,7 +435,7 @@ describe('failures of a peer of our server', () => {
     async function* large(): AsyncGenerator<Buffer> {
       yield opaqueFile(1000).file;
       for (let count = 0; count < 100; count += 1) {
-        // Once nothing is transferred any more the gate is opened: with back-pressure this is long before the end.
+        // Once no data is transferred any more the reader starts: with back-pressure this is long before the end.
         const timer = setTimeout(go, 200);
         pulledBytes += MB;
         yield Buffer.alloc(MB);

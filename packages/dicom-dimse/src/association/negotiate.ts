@@ -11,7 +11,7 @@ export interface RoleSelection {
   readonly scp: boolean;
 }
 
-/** SOP class extended negotiation: PS3.7 annex D.3.3.5. The bytes are the service class's own. */
+/** SOP class extended negotiation: PS3.7 annex D.3.3.5. The service class defines the bytes. */
 export interface ExtendedNegotiation {
   readonly sopClassUid: string;
   readonly applicationInformation: Uint8Array;
@@ -79,7 +79,7 @@ export function checkAeTitle(title: string, field: string): void {
   }
 }
 
-/** Maximum length, implementation and version: PS3.7 annex D.3.3.1 and D.3.3.2. */
+/** Maximum length and implementation class UID: PS3.7 annex D.3.3.1 and D.3.3.2. */
 export function baseUserItems(maxPduLengthBytes: number): UserItem[] {
   return [
     { type: 'maximum-length', maximumLengthBytes: maxPduLengthBytes },
@@ -165,7 +165,7 @@ export interface PeerInformation {
   readonly extendedNegotiation: readonly ExtendedNegotiation[];
   /** The acceptor's response to our role selection; for an acceptor: the proposal of the requestor. */
   readonly roles: readonly RoleSelection[];
-  /** Set if the acceptor answered a user identity. */
+  /** Set if the acceptor responded to a user identity. */
   readonly userIdentityResponse: Uint8Array | undefined;
 }
 
@@ -205,7 +205,7 @@ export function readAnswer(request: AssociateRqPdu, answer: AssociateAcPdu, assu
     peer: {
       ...readPeer(answer.userItems),
       aeTitle: request.calledAeTitle,
-      // Without an answer the window is 1 (PS3.7 annex D.3.3.3).
+      // Without a response the window is 1 (PS3.7 annex D.3.3.3).
       operationsWindow: { invoked: window?.operationsInvoked ?? 1, performed: window?.operationsPerformed ?? 1 },
     },
   };

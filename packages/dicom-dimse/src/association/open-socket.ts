@@ -19,7 +19,11 @@ export interface SocketOptions {
 /** Bytes that may wait in the socket before its source is paused: 1 MB keeps a link busy, and memory small. */
 export const WRITE_BUFFER_BYTES = 1024 * 1024;
 
-/** Opens a TCP or TLS connection. @throws DimseError `connect-*`, `name-not-resolved`, `tls-*`, `cancelled`. */
+/**
+ * Opens a TCP or TLS connection.
+ *
+ * @throws DimseError `connect-*`, `name-not-resolved`, `connection-closed`, `local-resources`, `tls-*`, `cancelled`.
+ */
 export function openSocket(options: SocketOptions): Promise<Socket> {
   const { host, port, connectTimeoutMs, signal } = options;
   const peer = `${host}:${port}`;

@@ -42,18 +42,18 @@ export interface QueueOptions {
   /** How many of our requests may be unanswered (PS3.7 annex D.3.3.3). */
   readonly window: number;
   readonly earlyByte: boolean;
-  /** How many of the queued operations are prepared ahead of their turn. */
+  /** How many of the queued operations are prepared before they can be sent. */
   readonly prepareAhead: number;
-  /** Silence after which a peer that owes something is given up. */
+  /** Maximum time without progress of a peer that must respond or accept data; 0 = no limit. */
   readonly responseTimeoutMs: number;
-  /** A peer slower than this is as good as silent. */
+  /** A peer slower than this is treated as silent. */
   readonly minBytesPerSecond: number;
 }
 
-/** Value of a C-FIND match, in seconds at the minimum rate: few bytes, but found among many. */
+/** A C-FIND match counts as this many seconds at the minimum rate: it has few bytes, but the peer has to search for it. */
 const MATCH_WORTH_SECONDS = 5;
 
-/** The send queue of an association. One request is written at a time, `window` may be unanswered. */
+/** The send queue of an association. One request is written at a time; up to `window` may be without a response. */
 export class OperationQueue {
   readonly #port: QueuePort;
   readonly #options: QueueOptions;
@@ -108,13 +108,13 @@ export class OperationQueue {
     return this.#sending === operation;
   }
 
-  /** Whether something outstanding is answered by requests of the peer. */
+  /** Whether an outstanding request causes requests of the peer. */
   get isServedByRequests(): boolean {
     for (const operation of this.#outstanding.values()) if (operation.isServedByRequests) return true;
     return false;
   }
 
-  /** The last response to it is here: the next operation starts before its promise is heard of. */
+  /** The last response to an operation has arrived: the next one starts before the caller sees the result. */
   finish(messageId: number): void {
     this.#outstanding.delete(messageId);
     if (this.#outstanding.size > 0) this.#progressTimeout.start();
@@ -168,7 +168,7 @@ export class OperationQueue {
     this.#noteIdle();
   }
 
-  /** Whether to go round again. */
+  /** @returns whether to call it again */
   #step(): boolean {
     const ready = this.#nextReady();
     if (ready === undefined || this.#sending !== undefined || !this.#port.canSendData) return false;
@@ -190,7 +190,7 @@ export class OperationQueue {
         this.#pending.splice(index, 1);
         index -= 1;
       } else if (operation.isReady) {
-        // Those behind it get ready while it is sent.
+        // The next ones are prepared while it is sent.
         if (index === 0) this.#prepareNext();
         return operation;
       }
@@ -238,7 +238,7 @@ export class OperationQueue {
     for (const write of controls) write();
   }
 
-  /** Half a request was sent: this association cannot continue (PS3.7 has no cancel of a C-STORE). */
+  /** A request was sent incompletely: this association cannot continue (PS3.7 has no cancel of a C-STORE). */
   #sendFailed(operation: Operation, thrown: unknown): void {
     if (this.#end !== undefined) return;
     const error =
@@ -264,7 +264,7 @@ export class OperationQueue {
     return this.#lastMessageId;
   }
 
-  /** An outstanding request is not answered, or a sent one not accepted, in time. */
+  /** The peer did not respond to an outstanding request, or did not accept its data, in time. */
   #exhausted(): void {
     if (this.#outstanding.size === 0) return;
     const { responseTimeoutMs, minBytesPerSecond } = this.#options;

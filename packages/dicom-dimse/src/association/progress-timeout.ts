@@ -1,7 +1,7 @@
 export interface ProgressTimeoutOptions {
-  /** Silence after which it is exhausted. */
+  /** Time without progress after which `onExhausted` is called; 0 = never. */
   readonly graceMs: number;
-  /** Slower than this, over more than the grace, is as good as silence; 0: every byte counts as enough. */
+  /** A slower rate, over more than the grace period, counts as silence; 0: every byte is sufficient. */
   readonly minBytesPerSecond: number;
   /** Bytes that the other side has moved so far. */
   readonly moved: () => number;
@@ -11,12 +11,10 @@ export interface ProgressTimeoutOptions {
 }
 
 /**
- * How long to wait for the peer. A bucket of time: it holds `graceMs`, time empties it, and each transferred byte
- * adds the time that it may take at `minBytesPerSecond`, never beyond the grace period. So a stall ends after the grace
- * period, occasional
- * single bytes extend it only slightly, and a peer that is at least as fast as the minimum may continue forever. It is
- * checked
- * only when the time may be over: bytes only cost a counter.
+ * How long to wait for the peer: `graceMs`, extended by each transferred byte by the time that it may take at
+ * `minBytesPerSecond`, but never beyond `graceMs` from now. A stall ends after the grace period, occasional single bytes
+ * extend it only slightly, and a peer that is at least as fast as the minimum may continue forever. The deadline is computed
+ * only when the time may be over: a byte only increments a counter.
  */
 export class ProgressTimeout {
   readonly #options: ProgressTimeoutOptions;

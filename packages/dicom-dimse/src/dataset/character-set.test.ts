@@ -40,7 +40,7 @@ describe('texts of a data set', () => {
     ['GBK', 'Wang^XiaoDong=\xcd\xf5^\xd0\xa1\xb6\xab=', 'Wang^XiaoDong=王^小东='],
     ['ISO_IR 192', 'Wang=\xe7\x8e\x8b', 'Wang=王'],
     ['ISO 2022 IR 100\\ISO 2022 IR 144', 'J\xe9\x1b-L\xbb\xee^\xe9', 'JéЛю^é'],
-    // Against the Standard, but seen.
+    // Not allowed by the Standard, but used by devices.
     ['ISO-8859-1', 'J\xe9', 'Jé'],
     ['ISO 8859-2', '\xb3', 'ł'],
     ['ISO-IR 100', 'J\xe9', 'Jé'],

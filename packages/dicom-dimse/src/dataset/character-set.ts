@@ -14,7 +14,7 @@ const SINGLE_BYTE: Readonly<Record<number, string>> = {
   166: 'windows-874',
   203: 'iso-8859-15',
 };
-/** Of the parts of ISO 8859. */
+/** Number of the ISO registration, by part of ISO 8859. */
 const REGISTRATIONS: ReadonlyMap<number, number> = new Map([
   [1, 100],
   [2, 101],
@@ -111,7 +111,7 @@ export function characterSetOf(terms: readonly string[]): CharacterSet {
   if (whole !== undefined) return { kind: 'whole', decoder: whole };
   const initial = registersOf(first);
   if (initial !== undefined) return { kind: 'registers', initial };
-  // With code extensions the first may be empty, and is then ASCII.
+  // An unknown first term with code extensions: ASCII, until an escape sequence.
   return more.length > 0 ? DEFAULT_CHARACTER_SET : { kind: 'unknown' };
 }
 
@@ -128,10 +128,10 @@ function registersOf(term: string): Registers | undefined {
 }
 
 /**
- * Decodes a text. Bytes that no known character set defines become U+FFFD. If the character set is unknown, valid UTF-8
- * is decoded as UTF-8.
+ * Decodes a text. Bytes that no known character set defines become U+FFFD. If the character set is unknown, or ASCII without
+ * escape sequences in the text, valid UTF-8 is decoded as UTF-8.
  *
- * @param isName whether `^` and `=` end a text, too: those of a person name (PS3.5 section 6.1.2.5.3)
+ * @param isName whether `^` and `=`, the delimiters of a person name, end code extensions, too (PS3.5 section 6.1.2.5.3)
  */
 export function decodeText(bytes: Buffer, set: CharacterSet, isName: boolean): string {
   if (set.kind === 'whole') return decoderFor(set.decoder).decode(bytes);
@@ -170,7 +170,7 @@ class Iso2022 {
   readonly #resets: ReadonlySet<number>;
   #now: Registers;
   #text = '';
-  /** Bytes for the same decoder. */
+  /** Bytes gathered for `#runDecoder`. */
   #run: number[] = [];
   #runDecoder = '';
 

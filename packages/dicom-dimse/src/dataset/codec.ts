@@ -9,7 +9,7 @@ import { parseTolerantly } from '../part10/tolerant-meta.ts';
 import { TRANSFER_SYNTAX } from '../uids.ts';
 
 /**
- * A small data set by keyword (PS3.6), as dcmjs has it: numbers and texts, lists where there are several values, lists of
+ * A small data set by keyword (PS3.6), in the form of dcmjs: numbers and texts, lists where there are several values, lists of
  * data sets for sequences, person names as `[{ Alphabetic: 'Doe^Jane' }]` or as a text.
  */
 export type DataSet = Readonly<Record<string, unknown>>;
@@ -20,13 +20,14 @@ const PIXEL_DATA = 0x7fe00010;
 
 /**
  * Creates an identifier for `find`, `get`, `move` and similar: encoded once the transfer syntax of its context is known.
- * Text is written in UTF-8; Specific Character Set is set if the data set contains non-ASCII characters.
+ * Text is written in UTF-8; Specific Character Set is set if the data set contains non-ASCII characters, and a given one is
+ * replaced.
  */
 export function dataSet(values: DataSet): DataSetInput {
   return (transferSyntaxUid) => encodeDataSet(values, transferSyntaxUid);
 }
 
-/** @throws DimseError `dataset-invalid`. */
+/** @throws DimseError `dataset-invalid`; `invalid-argument` if dcmjs is not installed. */
 export function encodeDataSet(values: DataSet, transferSyntaxUid: string): Uint8Array {
   const isDeflated = transferSyntaxUid === TRANSFER_SYNTAX.deflatedExplicitVrLittleEndian;
   const written = isDeflated ? TRANSFER_SYNTAX.explicitVrLittleEndian : transferSyntaxUid;
@@ -46,7 +47,7 @@ export function encodeDataSet(values: DataSet, transferSyntaxUid: string): Uint8
 
 /**
  * Texts are decoded by the Specific Character Set of the data set or item, including code extensions (ISO 2022). An unknown
- * one only affects its own texts.
+ * character set only affects the texts in it.
  *
  * @param options - `isLenient`: for a broken data set, the part before the error
  * @throws DimseError `dataset-invalid`.

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { DimseError } from '../errors/dimse-error.ts';
 
-/** dcmjs brings no types: this is the little that is used of it. */
+/** dcmjs has no types: these are the parts of it that are used. */
 interface Dcmjs {
   readonly DicomDict: new (meta: Record<string, unknown>) => {
     dict: Record<string, unknown>;

@@ -16,12 +16,10 @@ export interface FindDataSetsRequest {
 
 /**
  * C-FIND with data sets by keyword; each match as it arrives. Of a broken match, the elements before the error are returned,
- * so that it
- * does not hide the others. When it returns, these are all matches.
+ * so that it does not hide the others. If it returns without an error, it has returned all matches.
  *
- * @throws DimseError `answer-cut` after the last match if the final status is neither success nor failure: FE00H without a
- *   cancel
- * request, as from archives that limit their results; `unexpected-response` for a failure; and errors of
+ * @throws DimseError `answer-cut` after the last match if the final status is neither success nor failure (for example FE00H
+ * without a cancel request, from archives that limit their results); `unexpected-response` for a failure; and errors of
  * `Association.find`.
  */
 export async function* findDataSets(

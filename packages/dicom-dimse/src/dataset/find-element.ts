@@ -3,7 +3,7 @@ import { dcmjsData } from './dcmjs.ts';
 export interface ElementName {
   /** `ggggeeee`, in lower case. */
   readonly tag: string;
-  /** As in PS3.6; undefined if it allows several. */
+  /** As in PS3.6; undefined if PS3.6 allows several. */
   readonly vr: string | undefined;
 }
 

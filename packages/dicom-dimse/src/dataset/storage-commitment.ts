@@ -86,13 +86,13 @@ export function reportStorageCommitment(
   });
 }
 
-/** Reads the N-ACTION that a `handlers.action` got. @throws DimseError `dataset-invalid`. */
+/** Reads the N-ACTION that `handlers.action` received. @throws DimseError `dataset-invalid`. */
 export async function readCommitmentRequest(request: IncomingNRequest): Promise<CommitmentRequest> {
   const values = await decode(request);
   return { transactionUid: text(values['TransactionUID']), references: references(values['ReferencedSOPSequence']) };
 }
 
-/** Reads the N-EVENT-REPORT that a `handlers.eventReport` got. @throws DimseError `dataset-invalid`. */
+/** Reads the N-EVENT-REPORT that `handlers.eventReport` received. @throws DimseError `dataset-invalid`. */
 export async function readCommitmentReport(request: IncomingNRequest): Promise<CommitmentReport> {
   const values = await decode(request);
   return {
@@ -130,7 +130,7 @@ function reference(item: Readonly<Record<string, unknown>>): SopReference {
   };
 }
 
-/** A sequence of one item is an item to some readers. */
+/** The items of a sequence; some decoders represent a sequence of one item as that item. */
 function items(value: unknown): Readonly<Record<string, unknown>>[] {
   if (value === undefined || value === null || value === '') return [];
   return [...(Array.isArray(value) ? value : [value])] as Readonly<Record<string, unknown>>[];

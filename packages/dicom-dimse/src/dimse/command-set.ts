@@ -143,7 +143,8 @@ export class CommandSet {
 /**
  * Decodes a command set.
  *
- * @throws DimseError `protocol-error` if a length exceeds the available bytes, or an element is not in group 0000.
+ * @throws DimseError `protocol-error` if a length exceeds the available bytes, an element is duplicated or not in group 0000,
+ * or Command Field is missing.
  */
 export function decodeCommandSet(bytes: Buffer): CommandSet {
   const elements = new Map<number, Buffer>();

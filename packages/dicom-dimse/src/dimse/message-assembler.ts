@@ -11,11 +11,11 @@ export interface DataSetSink {
 }
 
 export interface MessageUser {
-  /** A message without a data set, or the first part of one with it: then the result receives its data set. */
+  /** The command set of a message is complete. If a data set follows, the result receives it. */
   onCommand(contextId: number, command: CommandSet): DataSetSink | undefined;
 }
 
-/** The longest command set taken. Real ones hold a few hundred bytes; the longest hold a list of attribute tags. */
+/** Longer command sets are rejected. Real ones have a few hundred bytes; the longest contain a list of attribute tags. */
 export const MAX_COMMAND_BYTES = 64 * 1024;
 
 const COMMAND_BIT = 1;

@@ -37,7 +37,7 @@ export class PDataWriter {
   readonly #transport: Transport;
   readonly #fragmentBytes: number;
   readonly #onPdu: ((lengthBytes: number) => void) | undefined;
-  /** The header of a full fragment that is not the last, for each context used: written over and over, never changed. */
+  /** The header of a full fragment that is not the last, for each context used: reused, and never changed. */
   readonly #fullHeaders = new Map<number, Buffer>();
 
   constructor(transport: Transport, peerFragmentBytes: number, onPdu?: (lengthBytes: number) => void) {
@@ -84,7 +84,7 @@ export class DataSetFragmenter {
   readonly #fullHeader: Buffer;
   readonly #onPdu: ((lengthBytes: number) => void) | undefined;
   #held: Buffer[] = [];
-  /** For each of `#held`, whom to tell once the socket is done with it. */
+  /** For each of `#held`, the callback for when the socket no longer refers to it. */
   #heldDone: (Done | undefined)[] = [];
   /** For each of `#held`, the length of the chunk that it is the end of. */
   #heldOf: number[] = [];
@@ -145,18 +145,18 @@ export class DataSetFragmenter {
       if (taken > 0) this.#transport.write(chunk.subarray(at, at + taken));
       at += taken;
     }
-    // More than a fragment was here, so that something of this chunk is always left.
+    // At least one byte of this chunk is left: a fragment is written only if more than one is available.
     this.#held.push(at === 0 ? chunk : chunk.subarray(at));
     this.#heldDone.push(done);
     this.#heldOf.push(chunk.length);
     this.#heldBytes += chunk.length - at;
   }
 
-  /** @param after called with the last of them. */
+  /** @param after called when the socket no longer refers to the last of them. */
   #writeHeld(after?: Done): void {
     for (let index = 0; index < this.#held.length; index += 1) {
       const given = this.#heldDone[index];
-      // From here on only the socket refers to it: what is held back would never be given back by waiting.
+      // Lent only now: waiting for the socket could never release a chunk that is still held back here.
       const done = given && this.#transport.lend(this.#heldOf[index] as number, given);
       const isLast = after !== undefined && index === this.#held.length - 1;
       this.#transport.write(this.#held[index] as Buffer, isLast ? both(done, after) : done);
@@ -170,7 +170,7 @@ export class DataSetFragmenter {
   /**
    * Writes the last fragment. A data set of odd length, which a deflated one may have, is padded (PS3.5 section A.5).
    *
-   * @param onTaken called when the system has taken all of it.
+   * @param onTaken called when the system has accepted all of it.
    */
   end(onTaken?: Done): void {
     this.#flushSmall();

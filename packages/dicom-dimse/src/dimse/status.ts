@@ -5,7 +5,7 @@ export type StatusClass = 'success' | 'warning' | 'failure' | 'cancel' | 'pendin
 export type StatusService = 'store' | 'find' | 'get' | 'move' | 'echo' | 'action' | 'event-report';
 
 export interface DimseStatus {
-  /** 16 bits, as it came. */
+  /** 16 bits, as received. */
   readonly status: number;
   readonly class: StatusClass;
   readonly text: string;
@@ -16,7 +16,7 @@ interface Row {
   readonly to: number;
   readonly class: StatusClass;
   readonly text: string;
-  /** All services, where not given. */
+  /** Undefined: all services. */
   readonly services?: readonly StatusService[];
 }
 
@@ -36,7 +36,7 @@ const STORE = ['store'] as const;
 const QUERY = ['find', 'get', 'move'] as const;
 const RETRIEVE = ['get', 'move'] as const;
 
-/** The first row that fits counts. PS3.7 annex C for all services; PS3.4 where services are named. */
+/** The first matching row counts. PS3.7 annex C for all services; PS3.4 where services are named. */
 export const STATUS_TABLE: readonly Row[] = [
   row(0x0000, 0x0000, 'success', 'Success'),
   row(0x0001, 0x0001, 'warning', 'Requested optional attributes are not supported'),

@@ -9,7 +9,7 @@ import type { AbortReason, RejectReason } from '../pdu/reasons.ts';
  * - TLS: `tls-*`; `tls-not-spoken` means that the port does not use TLS, `tls-expected` that it requires TLS,
  *   `tls-closed` that the peer closed the connection during the handshake: it does not use TLS there, or is not available.
  * - Association: `association-timeout`, `association-rejected`, `aborted`, `connection-closed`, `association-ended`
- *   (used after its end), `idle-timeout`, `protocol-error` (the peer violated the Standard), `limit-exceeded`.
+ *   (ended locally, or used after its end), `idle-timeout`, `protocol-error` (the peer violated the Standard), `limit-exceeded`.
  * - Operations: `no-presentation-context`, `response-timeout`, `send-timeout`, `cancelled`, `unexpected-response`,
  *   `answer-cut` (an incomplete list of matches).
  * - Data: `source-failed`, `source-not-dicom`, `dataset-invalid`, `handler-failed`.
@@ -61,7 +61,7 @@ export interface DimseErrorDetails {
   readonly cause?: unknown;
   /** Set with `association-rejected`: PS3.8 table 9-21. */
   readonly rejection?: RejectReason;
-  /** Set for `aborted`, and for `protocol-error` as the reason sent to the peer: PS3.8 table 9-26. */
+  /** For `aborted` the received reason, for other codes the reason to send to the peer: PS3.8 table 9-26. */
   readonly abort?: AbortReason;
 }
 

@@ -93,14 +93,14 @@ const KNOWN: Readonly<Record<string, readonly [DimseErrorCode, string]>> = {
   ERR_SSL_NO_CIPHER_MATCH: ['tls-material', 'none of the requested cipher suites is supported here'],
 };
 
-/** An address of a kind that this host does not have. */
+/** Errors about an address of a family that this host does not have. */
 const NOT_HERE: ReadonlySet<string> = new Set(['EADDRNOTAVAIL', 'ENETUNREACH', 'EAFNOSUPPORT']);
 
 /** OpenSSL names an alert by the version that introduced it, and newer releases by no version. */
 const ALERT = /^ERR_SSL_(?:SSLV3|TLSV1|TLSV13|SSL\/TLS)_ALERT_/;
 
 /**
- * Translates what node reports about a socket.
+ * Translates an error of a socket of node.
  *
  * @param fallback the code for anything not listed: `connect-failed` while connecting, `connection-closed` after that.
  */
@@ -123,7 +123,7 @@ export function translateSocketError(cause: Error, peer: string, fallback: Dimse
   return new DimseError(fallback, `${peer}: connection failed${code === '' ? '' : ` (${code})`}`, { cause });
 }
 
-/** If several addresses were tried, the answer of a peer is more specific than that one does not fit this host. */
+/** If several addresses were tried, an error of a peer is preferred to one about an address that this host cannot use. */
 function codeOf(cause: Error): string {
   const all: readonly SystemError[] =
     cause instanceof AggregateError && cause.errors.length > 0 ? cause.errors : [cause];

@@ -18,7 +18,7 @@ export interface FindRequest {
   readonly priority?: Priority | undefined;
   /** Sends a C-CANCEL; the loop then throws `cancelled` once the peer has confirmed. */
   readonly signal?: AbortSignal | undefined;
-  /** More than these abort the association with `limit-exceeded`. Default 1,000,000. */
+  /** If the peer sends more, the association is aborted with `limit-exceeded`. Default 1,000,000. */
   readonly maxMatches?: number | undefined;
 }
 
@@ -27,7 +27,7 @@ export interface FindMatch extends EncodedDataSet {
   readonly status: DimseStatus;
 }
 
-/** Matches that may wait for the caller before the peer is held. */
+/** Matches that may wait for the caller before reading from the peer is paused. */
 const MAX_WAITING = 256;
 const DEFAULT_MAX_MATCHES = 1_000_000;
 

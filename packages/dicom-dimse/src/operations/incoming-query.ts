@@ -25,7 +25,7 @@ export interface IncomingMove extends IncomingQuery {
   readonly destinationAeTitle: string;
 }
 
-/** The matches; the return value of a generator is the final status (default 0000). */
+/** The matches. The final status is 0000, FE00 after a cancel of the peer, or C000 if the iteration throws an error. */
 export type FindAnswer = Iterable<DataSetInput> | AsyncIterable<DataSetInput>;
 
 /** Part 10 files to send. */
@@ -35,7 +35,8 @@ export interface GetAnswer {
 }
 
 /**
- * The same, with the association to send them over, which is released at the end; without one: A801, destination unknown.
+ * As `GetAnswer`, with the association to send the files over, which is released at the end. For an unknown destination the
+ * handler returns undefined: the status is then A801.
  */
 export interface MoveAnswer extends GetAnswer {
   readonly destination: Association;
@@ -200,7 +201,7 @@ export class IncomingQueries {
     }
     const dataSet = encodeFailedList(failedUids, context.transferSyntax);
     if (query.signal.aborted) return { status: CANCELLED, fields: fields(), dataSet };
-    // The number of remaining sub-operations is only sent if there are any, or after a cancel.
+    // A final response has the number of remaining sub-operations only after a cancel.
     const [, ...done] = fields();
     const isClean = counts.failed + counts.warning === 0;
     const status = isClean ? 0 : counts.completed + counts.warning === 0 ? ALL_FAILED : SOME_FAILED;

@@ -15,7 +15,7 @@ import type { QueryHandlers } from './incoming-query.ts';
 import { classFields, respond } from './respond.ts';
 import type { DataSetInput, EncodedDataSet } from './data-set-input.ts';
 
-/** A C-STORE of the peer. Its data set streams in as it is read, and is held back while it is not. */
+/** A C-STORE of the peer. Its data set arrives as it is read; while it is not read, the peer is held back. */
 export interface IncomingInstance {
   readonly sopClassUid: string;
   /** Digits and dots, at most 64: anything else was rejected with 0117. */
@@ -51,12 +51,12 @@ export interface NAnswer {
 
 /** Handlers for requests of the peer. Without a handler they are rejected; a C-ECHO is always answered. */
 export interface IncomingHandlers extends QueryHandlers {
-  /** The response is sent when the data set has arrived completely. An error is answered with 0110, processing failure. */
+  /** The response is sent when the data set has arrived completely. After an error its status is 0110, processing failure. */
   readonly store?: ((instance: IncomingInstance) => Promise<StoreAnswer> | StoreAnswer) | undefined;
   readonly echo?: ((association: Association) => Promise<number> | number) | undefined;
   readonly action?: ((request: IncomingNRequest) => Promise<NAnswer> | NAnswer) | undefined;
   readonly eventReport?: ((request: IncomingNRequest) => Promise<NAnswer> | NAnswer) | undefined;
-  /** Errors thrown by handlers, which the peer gets as a status only. */
+  /** Called with errors thrown by handlers, and of the C-STOREs for `get` and `move`. The peer receives only a status. */
   readonly onHandlerError?: ((error: unknown) => void) | undefined;
 }
 
@@ -88,7 +88,7 @@ export function incomingRequests(
     return {
       write: (piece) => sink?.write(piece),
       end() {
-        // Until the request is complete we wait for the peer.
+        // Only now: until the request is complete we wait for the peer.
         core.beginPerforming();
         sink?.end();
       },
@@ -153,7 +153,7 @@ function onStore(
     );
   }
   const sopInstanceUid = command.text(COMMAND_ELEMENT.affectedSopInstanceUid) ?? '';
-  // Handlers use it in file names.
+  // Handlers may use the UID in file names.
   if (!isUid(sopInstanceUid)) {
     return answerAfterDataSet(command, () =>
       respond(core, context, command, INVALID_SOP_INSTANCE, classFields(command)),

@@ -92,7 +92,7 @@ export class RequestOperation implements Operation {
   }
 }
 
-/** Runs a request that has one response, to a promise. */
+/** Sends a request that has one response. @returns the result of `read` @throws DimseError `cancelled`, or why the association ended */
 export function requestOnce<T>(
   core: AssociationCore,
   parts: Pick<RequestParts, 'context' | 'commandField' | 'encode' | 'dataSet'>,
@@ -101,7 +101,7 @@ export function requestOnce<T>(
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const onAbort = (): void => {
-      // A sent request is answered, and the response dropped: see `isSettled` in the response's path.
+      // The peer still responds to a request that was sent; the response then has no effect on the rejected promise.
       reject(cancelled(signal));
       if (operation.messageId === 0) {
         operation.fail(cancelled(signal));

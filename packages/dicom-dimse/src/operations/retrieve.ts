@@ -28,7 +28,7 @@ interface RetrieveRequest {
 
 const DEFAULT_MAX_STALL_MS = 30 * 60_000;
 
-/** C-GET. What arrives goes to the `store` handler given to `connect`. */
+/** C-GET. The instances are passed to the `store` handler given to `connect`. */
 export type GetRequest = RetrieveRequest;
 
 export interface MoveRequest extends RetrieveRequest {

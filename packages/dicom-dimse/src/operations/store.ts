@@ -20,7 +20,7 @@ const NOTHING = Buffer.alloc(0);
 /** More than this after a C-STORE-RSP, which has no data set, ends the association. */
 const MAX_RESPONSE_DATA_SET_BYTES = 64 * 1024;
 
-/** A C-STORE request: PS3.7 section 9.1.1, PS3.4 annex B. Dataset bytes pass through untouched. */
+/** A C-STORE request: PS3.7 section 9.1.1, PS3.4 annex B. The bytes of the data set are not changed. */
 export class StoreOperation implements Operation {
   readonly result: Promise<StoreResult>;
   readonly #core: AssociationCore;
@@ -36,7 +36,7 @@ export class StoreOperation implements Operation {
   #messageId = 0;
   #dataSetBytes = 0;
   #hasBegun = false;
-  /** The last fragment is in the socket; then: accepted by the system. */
+  /** Whether the last fragment was passed to the socket, and whether the system has accepted it. */
   #isWritten = false;
   #isTaken = false;
   /** A failure that arrived before the last fragment was written. */
@@ -113,7 +113,7 @@ export class StoreOperation implements Operation {
     if (!this.#isSettled) this.#core.queue.pump();
   }
 
-  /** The first bytes of the data set, and to whom their memory is released. */
+  /** The first bytes of the data set; sets the callback that releases their memory. */
   #firstBytes(opened: OpenedPart10): Buffer | undefined | Promise<Buffer | undefined> {
     const { head, taken, rest } = opened;
     const { releaseChunk } = this.#options;
@@ -168,7 +168,7 @@ export class StoreOperation implements Operation {
     this.#context = context;
   }
 
-  /** A data set in another transfer syntax than that of its context is garbage to the peer. */
+  /** The peer cannot read a data set in another transfer syntax than that of its context. */
   #checkSyntax(ofFile: string): void {
     const expected = this.#options.transferSyntaxUid;
     if (expected === undefined || ofFile === '' || ofFile === expected) return;
@@ -251,7 +251,7 @@ export class StoreOperation implements Operation {
     ]);
   }
 
-  /** PS3.7 section 9.1.1.2: only what names our instance, with a final status, is the answer. */
+  /** PS3.7 section 9.1.1.2: accepts only a response with a final status, and with no UIDs or those of our instance. */
   onResponse(command: CommandSet): DataSetSink | undefined {
     const status = describeStatus(command.require(COMMAND_ELEMENT.status), 'store');
     if (status.class === 'pending' || status.class === 'cancel') {
@@ -278,7 +278,7 @@ export class StoreOperation implements Operation {
   #answered(command: CommandSet): void {
     const status = describeStatus(command.require(COMMAND_ELEMENT.status), 'store');
     if (!this.#isWritten) {
-      // The rest goes out, or the association would be of no use; then it counts.
+      // The rest is sent first, because the association could not continue without it; then the response counts.
       this.#early = command;
       return;
     }

@@ -91,7 +91,7 @@ function asyncCursor(iterator: AsyncIterator<Uint8Array>): ByteCursor {
       try {
         await iterator.return?.();
       } catch {
-        // As above.
+        // The source is no longer needed.
       }
     },
   };

@@ -9,7 +9,7 @@ export class ByteStream {
   readonly #cursor: ByteCursor;
   #chunk: Buffer;
   #at = 0;
-  /** Of the chunks before this one. */
+  /** Bytes of the chunks before this one. */
   #before = 0;
 
   constructor(head: Buffer, rest: ByteCursor) {

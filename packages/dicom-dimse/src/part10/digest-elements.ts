@@ -28,16 +28,16 @@ export interface DigestElementsOptions extends OpenPart10Options {
   readonly vrOf: (tag: number) => string | undefined;
 }
 
-/** What a data set holds, without its values. */
+/** What a data set contains, without its values. */
 export interface ElementDigests {
   readonly meta: FileMeta;
   /**
-   * SHA-256 (base64) of each top-level element by its tag (0xGGGGEEEE). Two are equal when their values are, whatever the
+   * SHA-256 (base64) of each top-level element by its tag (0xGGGGEEEE). Two are equal when their values are, regardless of the
    * transfer syntax, the VRs, the way in which lengths of sequences and items are encoded, and the division of encapsulated pixel
    * data into fragments; the pixels of two compressed syntaxes are compared as they are encoded.
    */
   readonly elements: ReadonlyMap<number, string>;
-  /** Why it could not be read to its end, with the tag of the element in which that was; `elements` are those before. */
+  /** Why it could not be read to its end, with the tag of the last element that was begun; `elements` are the complete ones. */
   readonly broken: { readonly tag: number; readonly reason: string } | undefined;
 }
 
@@ -59,9 +59,9 @@ const itemTag = Buffer.from([0xfe, 0xff, 0x00, 0xe0]);
 const texts: ReadonlySet<string> = new Set('AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT'.split(' '));
 
 /**
- * Makes a digest of each element of an instance as it streams by: memory does not grow with its size.
+ * Makes a digest of each element of an instance while reading it: memory does not grow with its size.
  *
- * @throws DimseError `source-not-dicom` when it is no Part 10 file, `source-failed` when the source throws
+ * @throws DimseError `source-not-dicom` when it is not a Part 10 file, `source-failed` when the source throws
  */
 export async function digestElements(source: ByteSource, options: DigestElementsOptions): Promise<ElementDigests> {
   const peeked = await peekPart10(source, options);
@@ -103,7 +103,7 @@ class Walk {
     this.#vrOf = vrOf;
   }
 
-  /** Digest of a value. A sequence without items is as an empty value. */
+  /** Digest of a value. A sequence without items has that of an empty value. */
   async value({ tag, vr, length }: ElementHead, syntax: ElementSyntax, depth: number): Promise<Buffer> {
     if (depth > MAX_DEPTH) throw notDicom(`sequences are nested deeper than ${MAX_DEPTH}`);
     if (length === UNDEFINED_LENGTH) {
@@ -113,15 +113,15 @@ class Walk {
     }
     if (vr === 'SQ') return this.#items(this.#stream.position + length, syntax, depth);
     if (length < 8 || tag >>> 16 === pixelGroup) return this.#leaf(tag, length);
-    // Implicit VR and UN do not show what is a sequence; it begins with an item. Other VRs are read likewise: the same value
-    // may be in Implicit VR elsewhere.
+    // Implicit VR and UN do not show whether a value is a sequence: a sequence begins with an item. Other VRs are read likewise,
+    // because the same value may be in Implicit VR elsewhere.
     const first = await this.#stream.take(4);
     return first.equals(itemTag)
       ? this.#itemsOrBytes(length, first, depth)
       : this.#leaf(tag, length - 4, Buffer.from(first));
   }
 
-  /** Items in Implicit VR Little Endian; the bytes, where the value only begins like an item. */
+  /** Digest of items in Implicit VR Little Endian; that of the bytes if the value only begins like an item. */
   async #itemsOrBytes(length: number, first: Buffer, depth: number): Promise<Buffer> {
     const value = new ValueStream(this.#stream, length, first);
     try {

@@ -5,16 +5,14 @@ export interface FileMeta {
   readonly sopClassUid: string;
   readonly sopInstanceUid: string;
   readonly transferSyntaxUid: string;
-  /** Values by element number of group 0002, padding and all. */
+  /** Values by element number of group 0002, with padding; without the group length. */
   readonly elements: ReadonlyMap<number, Buffer>;
 }
 
 /**
  * Values of a file that are known from elsewhere, such as a manifest. With them, files are read that PS3.10 does not allow
- * but that
- * archives store and forward: without preamble, with a wrong group length (0002,0000), without any file meta information.
- * The values of the
- * file itself take precedence.
+ * but that archives store and forward: without preamble, with a wrong group length (0002,0000), without any file meta
+ * information. The values of the file itself take precedence.
  */
 export interface KnownFile {
   readonly sopClassUid?: string | undefined;

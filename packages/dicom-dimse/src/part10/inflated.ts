@@ -32,7 +32,7 @@ export function inflated(head: Buffer, rest: ByteCursor): ByteStream {
   });
 }
 
-/** Errors of the source are passed on in the same way. */
+/** Distinguishes errors of the compressed data from those of the source, which `inflate` passes on. */
 function isZlibError(error: unknown): boolean {
   return error instanceof Error && 'code' in error && String(error.code).startsWith('Z_');
 }

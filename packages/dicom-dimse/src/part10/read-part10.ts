@@ -24,8 +24,7 @@ export interface Part10Head {
 }
 
 /**
- * Reads the data for routing from a Part 10 file, and no more: the file meta information and chosen top-level elements, in
- * Implicit VR,
+ * Reads only the data for routing from a Part 10 file: the file meta information and chosen top-level elements, in Implicit VR,
  * Explicit VR, Explicit VR Big Endian (retired) and Deflated. The source is closed when enough has been read.
  *
  * @throws DimseError `source-not-dicom`, `source-failed`, `cancelled`, `limit-exceeded` if a wanted value is longer than

@@ -22,7 +22,7 @@ export function parseTolerantly(bytes: Buffer, isComplete: boolean, known: Known
   }
   if (isMetaAt(bytes, 0)) return walk(bytes, 0, isComplete, known);
   if (isDataSet(bytes, known.transferSyntaxUid)) return { meta: metaOf(EMPTY, known), dataSetOffset: 0 };
-  // A preamble and nothing of group 0002 behind it.
+  // A preamble that is not followed by file meta information.
   if (bytes.toString('latin1', 128, PREAMBLE_BYTES) === 'DICM') {
     if (isDataSet(bytes.subarray(PREAMBLE_BYTES), known.transferSyntaxUid)) {
       return { meta: metaOf(EMPTY, known), dataSetOffset: PREAMBLE_BYTES };

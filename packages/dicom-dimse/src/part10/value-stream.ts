@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { DimseError } from '../errors/dimse-error.ts';
 import type { ElementStream } from './byte-stream.ts';
 
-/** The value of one element: nothing is read beyond its end, and all its bytes are digested. Holds what its stream holds. */
+/** The value of one element: nothing is read beyond its end, and all its bytes are digested. Needs no more memory than its stream. */
 export class ValueStream implements ElementStream {
   readonly #stream: ElementStream;
   readonly #end: number;

@@ -1,7 +1,7 @@
 import { DimseError } from '../errors/dimse-error.ts';
 import { ABORTS } from './reasons.ts';
 
-/** What a peer sent that the Standard does not allow; the A-ABORT names an invalid parameter value. */
+/** The error for a PDU that the Standard does not allow; the reason in the A-ABORT is an invalid parameter value. */
 export function invalidPdu(message: string): DimseError {
   return new DimseError('protocol-error', message, { abort: ABORTS['invalid-pdu-parameter-value'] });
 }

@@ -14,7 +14,7 @@ export const ITEM = {
   userInformation: 0x50,
 } as const;
 
-/** Encodes any PDU, header and all (PS3.8 section 9.3). */
+/** Encodes any PDU, with its header (PS3.8 section 9.3). @throws DimseError `invalid-argument` if the user information is too long */
 export function encodePdu(pdu: Pdu): Buffer {
   switch (pdu.type) {
     case 'associate-rq':

@@ -14,7 +14,7 @@ export const USER_ITEM = {
   userIdentityAc: 0x59,
 } as const;
 
-/** Writes one sub-item. Its content is at most 65,535 bytes (the caller checks what users give). */
+/** Writes one sub-item. Its content is at most 65,535 bytes (the caller checks values of the application). */
 export function encodeUserItem(into: ByteWriter, item: UserItem): void {
   const content = new ByteWriter();
   switch (item.type) {

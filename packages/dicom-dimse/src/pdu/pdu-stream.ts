@@ -7,9 +7,9 @@ import { ABORTS } from './reasons.ts';
 export interface PduSink {
   /** A complete PDU other than P-DATA-TF; `body` follows the 6 header bytes. */
   onPdu(type: number, body: Buffer): void;
-  /** The header of a P-DATA-TF is here. */
+  /** The header of a P-DATA-TF has arrived. */
   onPDataStart(lengthBytes: number): void;
-  /** A part of a presentation data value, as soon as it is here. `control` is the message control header. */
+  /** A part of a presentation data value, as soon as it has arrived. `control` is the message control header. */
   onPDataPiece(contextId: number, control: number, piece: Buffer, isEndOfValue: boolean): void;
 }
 
@@ -29,7 +29,7 @@ export const DEFAULT_MAX_ASSOCIATE_BYTES = 1024 * 1024;
 
 /**
  * Divides a byte stream into PDUs (PS3.8 section 9.3.1). P-DATA is passed on in pieces and never collected, so the memory
- * is limited by `maxAssociateBytes`, whatever lengths a peer declares.
+ * is limited by `maxAssociateBytes`, regardless of the lengths that a peer declares.
  *
  * @throws DimseError `protocol-error` or `limit-exceeded` from `push`, with the reason for the A-ABORT; it cannot be used
  *   after that.
@@ -37,7 +37,7 @@ export const DEFAULT_MAX_ASSOCIATE_BYTES = 1024 * 1024;
 export class PduStream {
   readonly #sink: PduSink;
   readonly #limits: PduLimits;
-  /** Six bytes at most: a PDU header or a PDV item header in the making. */
+  /** The bytes of a PDU header or PDV item header that have arrived so far; both have six. */
   readonly #head = Buffer.alloc(6);
   #headFill = 0;
   /** 0 while between PDUs. */
@@ -148,7 +148,7 @@ export class PduStream {
     return at + taken;
   }
 
-  /** Grows with the received bytes, not with the declared length, and doubles so that single bytes cost no more. */
+  /** Grows with the received bytes, not with the declared length, and doubles, so that arriving byte by byte is not slow. */
   #reserve(more: number): void {
     const wanted = this.#bodyFill + more;
     if (wanted <= this.#body.length) return;

@@ -24,7 +24,7 @@ export interface AcceptorOptions {
    */
   readonly presentationContexts: readonly AcceptableContext[] | ((proposed: ProposedContext) => string | undefined);
   readonly handlers?: IncomingHandlers | undefined;
-  /** Decides on each association: calling AE title, user identity. Default: all are welcome. */
+  /** Decides on each association: calling AE title, user identity. Default: all are accepted. */
   readonly authorize?: ((request: AssociationRequest) => Promise<Verdict> | Verdict) | undefined;
   /** Called for each association that was accepted. */
   readonly onAssociation?: ((association: Association) => void) | undefined;
@@ -62,7 +62,7 @@ export function acceptAssociation(socket: Socket, options: AcceptorOptions, isFu
       idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
       responseTimeoutMs: options.responseTimeoutMs ?? DEFAULTS.responseTimeoutMs,
       minBytesPerSecond: options.minBytesPerSecond ?? DEFAULTS.minBytesPerSecond,
-      // The early byte is for senders of many instances.
+      // The early byte only helps senders of many instances.
       earlyByte: false,
       prepareAhead: DEFAULTS.prepareAhead,
       maxDataSetBytes: options.maxDataSetBytes ?? DEFAULTS.maxDataSetBytes,
@@ -83,7 +83,7 @@ export function acceptAssociation(socket: Socket, options: AcceptorOptions, isFu
   return core;
 }
 
-/** What needs no judgement: PS3.8 section 7.1.2 and 9.3.2. */
+/** The reason to reject a request without a decision of `authorize`: PS3.8 section 7.1.2 and 9.3.2. */
 function refuse(pdu: AssociateRqPdu, options: AcceptorOptions): RejectReason | undefined {
   if ((pdu.protocolVersion & 1) === 0) return REJECTIONS['protocol-version-not-supported'];
   if (pdu.applicationContextName !== UID.applicationContext) {

@@ -53,7 +53,7 @@ const VERIFICATION: AcceptableContext = {
   ],
 };
 
-/** Works out an A-ASSOCIATE-AC (PS3.8 section 9.3.3, PS3.7 annex D.3). */
+/** Evaluates a request and builds the A-ASSOCIATE-AC (PS3.8 section 9.3.3, PS3.7 annex D.3). */
 export function answerRequest(
   pdu: AssociateRqPdu,
   options: AcceptorOptions & { readonly maxPduLengthBytes: number },

@@ -15,7 +15,7 @@ export interface ServerOptions extends AcceptorOptions {
   readonly tls?: TlsServerOptions | undefined;
   /** More associations than these are rejected with local-limit-exceeded. Default 100. */
   readonly maxAssociations?: number | undefined;
-  /** Failed connections: failed TLS handshakes. */
+  /** Called for failed TLS handshakes. */
   readonly onConnectionError?: ((error: DimseError) => void) | undefined;
 }
 
@@ -33,7 +33,11 @@ export interface DimseServer {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Creates a server: C-ECHO is answered, everything else is passed to the given handlers. */
+/**
+ * Creates a server: C-ECHO is answered, everything else is passed to the given handlers.
+ *
+ * @throws DimseError `tls-material`, `invalid-argument` for unusable `tls` options.
+ */
 export function createServer(options: ServerOptions): DimseServer {
   const cores = new Set<AssociationCore>();
   const sockets = new Set<Socket>();

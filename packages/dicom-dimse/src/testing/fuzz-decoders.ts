@@ -23,7 +23,7 @@ export interface FuzzReport {
 }
 
 const LIMITS = { maxPDataBytes: 131_072, maxAssociateBytes: 1024 * 1024 };
-/** Decoders may copy their input a few times, and no more. */
+/** Decoders may copy their input only a few times. */
 const ALLOWED_FACTOR = 8;
 const ALLOWED_BASE_BYTES = 16 * 1024;
 const ALLOWED_MS = 2000;

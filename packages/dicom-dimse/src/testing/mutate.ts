@@ -42,7 +42,7 @@ function mutateOnce(bytes: Buffer, random: Random): Buffer {
       return Buffer.concat([bytes.subarray(0, end), bytes.subarray(at, end), bytes.subarray(end)]);
     }
     default: {
-      // The first length that a reader meets is the one that matters most.
+      // The first length that a decoder reads is the most important one.
       if (bytes.length >= 6) bytes.writeUInt32BE(Math.max(0, bytes.length - 6 + random.below(5) - 2), 2);
       return bytes;
     }

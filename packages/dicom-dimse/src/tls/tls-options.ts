@@ -64,7 +64,7 @@ export function toSecureContext(options: TlsCommon): Record<string, unknown> {
   return result;
 }
 
-/** node ignores text that is not PEM, and the handshake fails for another reason. */
+/** Checked here, because node ignores text that is not PEM, and the handshake then fails for another reason. */
 function checkedPem(value: string | Uint8Array, field: string): string {
   const text = typeof value === 'string' ? value : Buffer.from(value).toString('latin1');
   if (text.includes('-----BEGIN ')) return text;

@@ -4,16 +4,16 @@
  * States (PS3.8 tables 9-1 to 9-5):
  * - Sta1  idle, no connection.
  * - Sta2  acceptor: connection open, awaiting A-ASSOCIATE-RQ.
- * - Sta3  acceptor: awaiting the local answer to the request.
+ * - Sta3  acceptor: awaiting the local response to the request.
  * - Sta4  requestor: awaiting the transport connection.
  * - Sta5  requestor: awaiting A-ASSOCIATE-AC or -RJ.
  * - Sta6  association established, ready for data.
  * - Sta7  we requested a release, awaiting A-RELEASE-RP.
- * - Sta8  the peer requested a release, awaiting the local answer.
- * - Sta9  release collision, requestor: awaiting the local answer.
+ * - Sta8  the peer requested a release, awaiting the local response.
+ * - Sta9  release collision, requestor: awaiting the local response.
  * - Sta10 release collision, acceptor: awaiting A-RELEASE-RP.
  * - Sta11 release collision, requestor: awaiting A-RELEASE-RP.
- * - Sta12 release collision, acceptor: awaiting the local answer.
+ * - Sta12 release collision, acceptor: awaiting the local response.
  * - Sta13 awaiting the close of the connection; further data are ignored.
  */
 export type State =

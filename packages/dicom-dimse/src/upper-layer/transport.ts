@@ -5,15 +5,14 @@ import { PDU_TYPE } from '../pdu/pdu.ts';
 
 export interface TransportUser {
   onChunk(chunk: Buffer): void;
-  /** Exactly once. `error` is set unless the peer ended the connection in an orderly way. */
+  /** Called exactly once. `error` is set unless the peer ended the connection in an orderly way. */
   onClosed(error: DimseError | undefined): void;
 }
 
 /**
  * Maximum bytes of lent chunks that are written and not released yet. Bytes that the system accepts immediately never make
- * the socket
- * request a pause, and its callbacks run only when the writing loop yields: without our own limit, a fast
- * receiver would have chunk after chunk lent.
+ * the socket request a pause, and its callbacks run only when the writing loop yields: without our own limit, the number of
+ * lent chunks would keep growing while the receiver is fast.
  */
 const MAX_LENT_BYTES = 1024 * 1024;
 const EARLY_BYTE = Buffer.of(PDU_TYPE.pDataTf);
@@ -63,8 +62,8 @@ export class Transport {
   }
 
   /**
-   * Bytes of ours that the system has accepted. One write may have a megabyte: only the handle has its
-   * progress, which node's own socket timeout uses, too.
+   * Bytes of ours that the system has accepted. One write may have a megabyte: only the handle shows its progress (node's own
+   * socket timeout uses it, too).
    */
   get takenBytes(): number {
     const { _handle: handle } = this.socket as { _handle?: { bytesWritten?: number; writeQueueSize?: number } | null };

@@ -25,7 +25,7 @@ export interface UpperLayerOptions {
   readonly idleTimeoutMs: number;
   /** A slower rate, within a message, counts as a stall; 0: every byte is sufficient. */
   readonly minBytesPerSecond: number;
-  /** Whether the peer waits for us: its silence is our doing then. */
+  /** Whether the peer waits for us: then its silence does not count. */
   readonly isBusy: () => boolean;
   readonly observer: Observer | undefined;
 }

@@ -188,7 +188,7 @@ export class UpperLayer {
 
   #act(action: Action, event: Event, { pdu, error }: Payload): void {
     switch (action) {
-      case 'AE-1': // The transport is connected by the time it comes here.
+      case 'AE-1': // The transport is connected already.
       case 'DT-1':
       case 'DT-2':
       case 'AR-6':
@@ -238,7 +238,7 @@ export class UpperLayer {
       case 'AR-9':
         return this.#send({ type: 'release-rp' });
       case 'AR-10':
-        // The peer has confirmed; the response that we still owe ends the collision.
+        // The peer has confirmed; our own response, which is still due, ends the collision.
         return this.#handle('release-response');
       case 'AA-1':
         this.#sendAbort(ABORTS.user);
@@ -318,7 +318,7 @@ export class UpperLayer {
     this.#stream.stop();
     this.#state = 'Sta1';
     if (this.#transport.isClosed) return this.#transport.destroy();
-    // A TLS peer is notified; the rest is not waited for.
+    // The end notifies a TLS peer; pending bytes are not waited for.
     this.#transport.end();
     this.#transport.destroy();
   }

@@ -18,15 +18,15 @@ export interface ArrivedInstance extends StudyInstance {
   readonly studyId: string;
 }
 
-/** What has arrived: instances, or series with all that they have. */
+/** What has arrived: instances, or series with all their instances. */
 export type ArrivedLevel = 'instances' | 'series';
 
 /** Parallel requests if one request is not sufficient. */
 const concurrency = 4;
 
 /**
- * Instances by Orthanc ids, or all of some series, with their studies; deleted ones are omitted. One request,
- * and one for each series that is not known yet.
+ * Instances by Orthanc ids, or all of some series, with their studies; deleted ones are omitted. One request, and one for each
+ * series that is not known yet. Without `/tools/bulk-content`, or if one was deleted, each instance is requested individually.
  *
  * @param known - series that were read before; new ones are added
  */

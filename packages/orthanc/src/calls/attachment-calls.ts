@@ -9,9 +9,9 @@ import { ifMatch, writeRevision } from './revision.ts';
 import type { RevisionOptions } from './revision.ts';
 
 export interface AttachmentInfo {
-  /** As it was stored. */
+  /** Of the attachment itself, uncompressed. */
   sizeBytes: number;
-  /** As stored on Orthanc's disk, possibly compressed. */
+  /** Of the file on Orthanc's disk, possibly compressed. */
   compressedSizeBytes: number;
   /** Undefined where Orthanc's `StoreMD5ForAttachments` is off. */
   md5: string | undefined;
@@ -82,7 +82,7 @@ export function createAttachmentCalls(context: CallContext, level: Level) {
       return { sizeBytes, compressedSizeBytes, md5, compressedMd5, etag };
     },
 
-    /** The attachment as it was stored, on the fast path. */
+    /** The attachment, uncompressed, on the fast path. */
     async attachmentData(id: string, name: string, options?: CallOptions): Promise<FileStream> {
       const from = target(where(id, name, '/data'));
       return level === 'instances' && name === 'dicom'
@@ -97,7 +97,7 @@ export function createAttachmentCalls(context: CallContext, level: Level) {
         await transport.text({ ...request, idempotent: true });
         return true;
       } catch (error) {
-        // Orthanc answers 400 to a failed POST: for a damaged file, and for a missing one, which has no size.
+        // Orthanc responds with 400 if the check fails: for a damaged file, and for a missing one, which has no size.
         const refused = error instanceof OrthancError && (error.status === 400 || error.status === 404);
         if (!refused) throw error;
         await text(id, name, '/size', options);
@@ -105,7 +105,7 @@ export function createAttachmentCalls(context: CallContext, level: Level) {
       }
     },
 
-    /** Adds or replaces an attachment. Its name is of `UserContentType`, or a number from 1024. */
+    /** Adds or replaces an attachment. Its name is in Orthanc's `UserContentType`, or a number from 1024. */
     async setAttachment(id: string, name: string, body: UploadBody, options?: RevisionOptions): Promise<void> {
       const at = target(where(id, name));
       await writeRevision(

@@ -33,7 +33,7 @@ export interface FindQuery<L extends Level> {
 /** Names of the levels in bodies of requests. */
 export const levelNames = { patients: 'Patient', studies: 'Study', series: 'Series', instances: 'Instance' } as const;
 
-/** The part of a query that selects. */
+/** The part of a query that selects resources. */
 function filterOf(query: FindQuery<Level>): Record<string, unknown> {
   return {
     Level: levelNames[query.level],
@@ -87,7 +87,7 @@ async function checkSupport(context: CallContext, query: FindQuery<Level>, optio
 }
 
 /**
- * Orthanc's identifiers of what matches (`/tools/find`). The order is not defined, unless by `orderBy`.
+ * Orthanc's identifiers of matching resources (`/tools/find`). The order is not defined, unless by `orderBy`.
  *
  * @throws OrthancError `unsupported` for a filter that this server would ignore
  */
@@ -99,7 +99,7 @@ export function findIds(
   return find(context, idsSchema, query, false, options);
 }
 
-/** What matches, expanded. */
+/** Matching resources, expanded. */
 export function findResources<L extends Level>(
   context: CallContext,
   query: FindQuery<L>,

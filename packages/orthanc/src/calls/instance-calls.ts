@@ -14,7 +14,7 @@ export interface PreviewOptions extends CallOptions {
   /**
    * - `preview`: stretched to the range of values in the image (default)
    * - `rendered`: with the window of the file, and `width` and `height`
-   * - `image-uint8`, `image-uint16`, `image-int16`: values as they are, cut to the range
+   * - `image-uint8`, `image-uint16`, `image-int16`: values as they are, limited to the range
    */
   mode?: 'preview' | 'rendered' | 'image-uint8' | 'image-uint16' | 'image-int16' | undefined;
   /** Pixels, `rendered` only. The aspect ratio is preserved. */
@@ -22,7 +22,7 @@ export interface PreviewOptions extends CallOptions {
   height?: number | undefined;
 }
 
-/** What only instances have. */
+/** Calls that only instances have. */
 export function createInstanceCalls(context: CallContext) {
   const { transport } = context;
 

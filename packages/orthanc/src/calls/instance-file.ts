@@ -10,8 +10,7 @@ export interface InstanceFileOptions extends CallOptions {
 
 /**
  * The DICOM file of an instance, on the fast path. The header of the response has arrived when this resolves; read `body` to
- * its end
- * or leave it (`break`, `return()`, the signal): until then it holds one of the client's connections.
+ * its end or leave it (`break`, `return()`, the signal): until then it occupies one of the client's connections.
  *
  * @throws OrthancError `not-found`, `unsupported` if this server cannot transcode here, `protocol` if the response is not a
  * DICOM file (a page of a proxy, an empty one), …

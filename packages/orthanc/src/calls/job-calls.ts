@@ -18,8 +18,8 @@ export interface WatchOptions extends CallOptions {
 }
 
 /**
- * Jobs of Orthanc. It removes finished ones: it stores `JobsHistorySize` of them (10), so a job followed by
- * others between two polls is `not-found`, whatever its result.
+ * Jobs of Orthanc. Orthanc stores only the last `JobsHistorySize` (10) finished jobs, so a job followed by others between two
+ * polls is `not-found`, regardless of its result.
  */
 export function createJobCalls(context: CallContext) {
   const { transport } = context;

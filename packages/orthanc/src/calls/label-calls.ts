@@ -29,13 +29,13 @@ export function createLabelCalls(context: CallContext, level: Level) {
       return transport.json(z.array(z.string()), { method: 'GET', target: at, options });
     },
 
-    /** Adding a label that is there already changes nothing. */
+    /** Adding a label that exists already changes nothing. */
     async addLabel(id: string, label: string, options?: CallOptions): Promise<void> {
       const at = await where(id, options, label);
       await transport.text({ method: 'PUT', target: at, body: '', idempotent: true, options });
     },
 
-    /** Removing a label that is not there changes nothing. */
+    /** Removing a label that does not exist changes nothing. */
     async removeLabel(id: string, label: string, options?: CallOptions): Promise<void> {
       const at = await where(id, options, label);
       await transport.text({ method: 'DELETE', target: at, options });

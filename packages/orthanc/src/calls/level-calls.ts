@@ -20,7 +20,7 @@ import type { ResourceOf } from './resource-calls.ts';
 import { createStatisticsCalls } from './statistics.ts';
 import { createContainerTagCalls } from './tag-calls.ts';
 
-/** What all four levels have. */
+/** Calls that all four levels have. */
 function createCommonCalls<L extends Level>(context: CallContext, level: L) {
   return {
     ...createResourceCalls(context, level),
@@ -34,7 +34,7 @@ function createCommonCalls<L extends Level>(context: CallContext, level: L) {
   };
 }
 
-/** What patients, studies and series have. */
+/** Calls that patients, studies and series have. */
 function createContainerCalls<L extends Exclude<Level, 'instances'>>(context: CallContext, level: L) {
   return {
     ...createCommonCalls(context, level),

@@ -51,7 +51,7 @@ export function createMetadataCalls(context: CallContext, level: Level) {
       return writeRevision(options, etagOf(id, name, options), async (etag) => {
         const headers = { 'content-type': 'text/plain', ...ifMatch(etag) };
         const request = { method: 'PUT', target: where(id, name), body: value, headers, options } as const;
-        // With a revision a second attempt would meet its own first one.
+        // With an etag a repeated request would conflict with its own first attempt.
         const answer = await transport.whole({ ...request, idempotent: etag === undefined }, limitBytes);
         return headerOf(answer.headers, 'etag');
       });

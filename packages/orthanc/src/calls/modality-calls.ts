@@ -21,7 +21,7 @@ export interface RetrieveRequest {
   Resources: readonly Readonly<Record<string, string>>[];
   /** Where to: AE title. Default Orthanc's own. */
   TargetAet?: string;
-  /** Seconds without an answer from the peer. */
+  /** Seconds without a response of the peer. */
   Timeout?: number;
   [further: string]: unknown;
 }
@@ -72,7 +72,7 @@ export function createModalityCalls(context: CallContext) {
       await transport.text({ method: 'DELETE', target: target(path`/modalities/${name}`), options });
     },
 
-    /** C-ECHO (PS3.4, annex A). `timeoutSeconds` is Orthanc's patience with the peer. */
+    /** C-ECHO (PS3.4, annex A). `timeoutSeconds`: how long Orthanc waits for the peer. */
     async echo(name: string, options?: CallOptions & { timeoutSeconds?: number }): Promise<void> {
       const json = options?.timeoutSeconds === undefined ? {} : { Timeout: options.timeoutSeconds };
       await post(name, 'echo', z.unknown(), json, options);
@@ -83,7 +83,7 @@ export function createModalityCalls(context: CallContext) {
       return (await post(name, 'query', jobReferenceSchema, query, options)).ID;
     },
 
-    /** C-MOVE. The server is silent until it is done. */
+    /** C-MOVE. The server sends nothing until it is done. */
     async move(name: string, request: RetrieveRequest, options?: CallOptions): Promise<void> {
       await post(name, 'move', z.unknown(), request, options);
     },
@@ -103,7 +103,7 @@ export function createModalityCalls(context: CallContext) {
     },
 
     /**
-     * C-STORE of resources of any level. The server is silent until it is done. Some may have failed: see
+     * C-STORE of resources of any level. The server sends nothing until it is done. Some may have failed: see
      * `FailedInstancesCount`.
      */
     async store(name: string, request: StoreRequest, options?: CallOptions): Promise<StoreResult> {

@@ -21,7 +21,7 @@ export interface ModifyRequest {
   KeepLabels?: boolean;
   /** Transfer syntax UID of the result. */
   Transcode?: string;
-  /** Of a job: the higher the sooner. */
+  /** Of a job: a higher one runs first. */
   Priority?: number;
   [further: string]: unknown;
 }
@@ -72,7 +72,7 @@ export function createModifyCalls(context: CallContext, level: Exclude<Level, 'i
      */
     modify: (id: string, request: ModifyRequest, options?: CallOptions) => now(id, 'modify', request, options),
 
-    /** Starts a job and gives its identifier, for `jobs.wait`. */
+    /** Starts a job and returns its identifier, for `jobs.wait`. */
     modifyJob: (id: string, request: ModifyRequest, options?: CallOptions) => asJob(id, 'modify', request, options),
 
     /** By the basic profile of PS3.15, section E.2. As `modify`. */

@@ -57,7 +57,7 @@ export function createPeerCalls(context: CallContext) {
       return transport.json(systemSchema, { method: 'GET', target: where, options });
     },
 
-    /** Sends resources of any level. The server is silent until it is done. */
+    /** Sends resources of any level. The server sends nothing until it is done. */
     async store(name: string, request: StoreRequest, options?: CallOptions): Promise<StoreResult> {
       return post(name, storeResultSchema, { ...request, Synchronous: true }, options);
     },

@@ -10,7 +10,7 @@ export interface QueryRetrieve {
   answer?: number;
   /** Where to: AE title. Default Orthanc's own. */
   targetAet?: string;
-  /** Seconds without an answer from the peer. */
+  /** Seconds without a response of the peer. */
   timeoutSeconds?: number;
 }
 
@@ -40,7 +40,7 @@ export function createQueryCalls(context: CallContext) {
       return transport.json(schema, { method: 'GET', target: where, options });
     },
 
-    /** C-MOVE of the answers. The server is silent until it is done. */
+    /** C-MOVE of the answers. The server sends nothing until it is done. */
     async retrieve(id: string, request: QueryRetrieve = {}, options?: CallOptions): Promise<void> {
       const { json, ...rest } = retrieveRequest(id, request);
       await transport.json(z.unknown(), { ...rest, json: { ...json, Synchronous: true }, options });

@@ -7,19 +7,18 @@ import type { Change, Changes } from '../schema.ts';
 export interface ChangesQuery {
   /** Sequence number after which the page begins; the change with this number is excluded. Default 0: from the start. */
   since?: number;
-  /** Most changes on the page. Default 100. */
+  /** Maximum number of changes on the page. Default 100. */
   limit?: number;
   /**
-   * Only changes of this type, e.g. `StableStudy`. Always filtered here, and by the server too if it supports this.
+   * Only changes of this type, e.g. `StableStudy`. Always filtered here, and by the server, too, if it supports this.
    * Otherwise a page may be empty although more changes follow: continue until `Done`, from `Last`.
    */
   type?: string;
 }
 
 /**
- * A page of `/changes`. Note that the feed has gaps (deleting a study deletes its events), and that the `Last` of an empty
- * page
- * is the requested `since`, not the last change of the server: for this see `lastChange`.
+ * A page of `/changes`. Note that the feed has gaps (deleting a study deletes its changes), and that the `Last` of an empty
+ * page is the requested `since`, not the last change of the server: for this see `lastChange`.
  *
  * @throws OrthancError
  */

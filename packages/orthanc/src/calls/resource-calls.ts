@@ -30,7 +30,7 @@ export function schemaOf<L extends Level>(level: L): z.ZodType<ResourceOf[L]> {
 }
 
 export interface Page {
-  /** How many to leave out. Default 0. */
+  /** How many to skip. Default 0. */
   since?: number;
   /** Maximum number. Default all: then one response contains them, which `maxJsonBytes` limits. */
   limit?: number;
@@ -74,7 +74,7 @@ export function createResourceCalls<L extends Level>(context: CallContext, level
       return transport.json(idsSchema, { method: 'GET', target: target(root, pageQuery(page)), options });
     },
 
-    /** All resources, a page at a time. Not a snapshot: what arrives or goes meanwhile may be missed or seen twice. */
+    /** All resources, a page at a time. Not a snapshot: with changes meanwhile a resource may be missed or returned twice. */
     async *each({ pageSize = 500 }: { pageSize?: number } = {}, options?: ReadOptions): AsyncGenerator<ResourceOf[L]> {
       for (let since = 0; ; since += pageSize) {
         const page = await list({ since, limit: pageSize }, options);
@@ -83,7 +83,7 @@ export function createResourceCalls<L extends Level>(context: CallContext, level
       }
     },
 
-    /** @throws OrthancError `not-found`, `protocol` when the answer is about another resource */
+    /** @throws OrthancError `not-found`, `protocol` when the response is about another resource */
     async read(id: string, options?: ReadOptions): Promise<ResourceOf[L]> {
       const where = target(path`/${level}/${id}`, await requestedTags(options));
       const found = await transport.json(schema, { method: 'GET', target: where, options });
@@ -98,7 +98,7 @@ export function createResourceCalls<L extends Level>(context: CallContext, level
      */
     async exists(id: string, options?: CallOptions): Promise<boolean> {
       try {
-        // To `/studies/{id}` of what does not exist Orthanc answers with an empty 404, to this in its own words.
+        // For a missing resource, the response to `/studies/{id}` is an empty 404; to this it is Orthanc's JSON error.
         const where = target(path`/${level}/${id}/metadata`);
         await transport.json(z.array(z.string()), { method: 'GET', target: where, options });
         return true;
@@ -111,7 +111,7 @@ export function createResourceCalls<L extends Level>(context: CallContext, level
     /**
      * Deletes the resource with all its children, and its parents if they have no other children.
      *
-     * @returns the nearest ancestor that still exists
+     * @returns the nearest ancestor that still exists, if there is one
      * @throws OrthancError `not-found`
      */
     async delete(id: string, options?: CallOptions): Promise<{ ID: string; Type: string } | undefined> {

@@ -5,12 +5,12 @@ import { OrthancError } from '../orthanc-error.ts';
 export interface RevisionOptions extends CallOptions {
   /**
    * Write only if the value still has the etag that was read, otherwise fail with `conflict`; effective if Orthanc's
-   * `CheckRevisions` is on. Without an etag the write overwrites others, there too.
+   * `CheckRevisions` is on. Without an etag the write overwrites others even then.
    */
   etag?: string | undefined;
 }
 
-/** Most attempts to be the last writer where revisions are checked. */
+/** Maximum attempts of a write if other writers change the value in between, where revisions are checked. */
 const maxAttempts = 5;
 
 /** Runs a write; if the server requires a revision that the caller did not set, with the current one. */

@@ -46,7 +46,7 @@ export function readStatistics(context: CallContext, options: CallOptions | unde
 
 export function createStatisticsCalls(context: CallContext, level: Level) {
   return {
-    /** Number of resources below the resource. */
+    /** Number of resources below the resource, and their size. */
     async statistics(id: string, options?: CallOptions): Promise<ResourceStatistics> {
       const where = target(path`/${level}/${id}/statistics`);
       return context.transport.json(resourceStatisticsSchema, { method: 'GET', target: where, options });

@@ -5,7 +5,7 @@ export interface StoreRequest {
   Resources: readonly string[];
   /** Continue after an instance that failed. */
   Permissive?: boolean;
-  /** Of a job: the higher the sooner. */
+  /** Of a job: a higher one runs first. */
   Priority?: number;
   /** Transfer syntax UID to send in (peers). */
   Transcode?: string;

@@ -26,7 +26,7 @@ export interface StudyInstance {
   fileSizeBytes: number;
   /** Name of the DICOM file in the storage area. */
   fileUuid: string | undefined;
-  /** Tag (0020,0013), when it is there and a number. */
+  /** Tag (0020,0013), if it exists and is a number. */
   instanceNumber: number | undefined;
   /** When Orthanc stored it: `YYYYMMDDTHHMMSS`, UTC. */
   receptionDate: string | undefined;
@@ -38,8 +38,8 @@ export interface StudyInstance {
 }
 
 /**
- * Only the fields that are read, of any type: an unusual value of one instance must not fail the study, nor 90 000 of them
- * take a second.
+ * Only the fields that are read, of any type: an unusual value of one instance must not fail the study, and checking 90 000
+ * instances must not take a second.
  */
 const withMetadataSchema = z.object({
   ID: idSchema,
@@ -73,8 +73,8 @@ const concurrency = 4;
 
 /**
  * All instances of a study, by series, instance number and UID: one request for them and one for the series' UIDs. A study
- * with a list of more than 16 MiB is read in pages.
- * Without `/tools/bulk-content` (or if a proxy rejects it) each instance is requested individually.
+ * with a list of more than 16 MiB is read in pages. Without `/tools/bulk-content` (or if a proxy rejects it) each instance is
+ * requested individually.
  *
  * @throws OrthancError `not-found` if the study does not exist, `protocol` if a response is about another one, `conflict`
  * if the responses are inconsistent
@@ -96,7 +96,7 @@ export async function listStudyInstances(
   );
   expectAll(series, instances, call);
   const uids = new Map(series.map((each) => [each.ID, each.MainDicomTags['SeriesInstanceUID'] ?? '']));
-  // A series that arrived between the two answers.
+  // A series that arrived between the two responses.
   const late = new Set(instances.map((instance) => instance.ParentSeries).filter((id) => !uids.has(id)));
   for (const id of late) {
     const found = await transport.json(seriesSchema, { method: 'GET', target: target(path`/series/${id}`), options });
@@ -122,8 +122,8 @@ export async function toStudyInstances(
 }
 
 /**
- * Both responses are about the same study: an instance in only one of them was deleted in between, or a response is
- * incomplete. An incomplete study must not be treated as complete.
+ * Both responses are about the same study: an instance that only the series contain was deleted or added in between, or the
+ * list of instances is incomplete. An incomplete study must not be treated as complete.
  */
 function expectAll(series: readonly Series[], instances: readonly WithMetadata[], call: CallName): void {
   const listed = new Set(instances.map(({ ID }) => ID));
@@ -146,13 +146,13 @@ async function readWithMetadata(
   } catch (error) {
     if (!(error instanceof OrthancError)) throw error;
     if (error.code === 'too-large') return readPages(transport, await series, options);
-    // A proxy in front may let only GET through.
+    // A proxy may allow only GET.
     if (![403, 404, 405].includes(error.status ?? 0)) throw error;
     return readOneByOne(transport, studyId, options);
   }
 }
 
-/** Instances of studies, series, or themselves. */
+/** Instances, by Orthanc ids of studies, series or instances. */
 export async function readBulk(
   transport: Transport,
   resources: readonly string[],

@@ -7,8 +7,8 @@ export interface QueueOwner {
 }
 
 /**
- * Chunks between a socket that pushes and one reader that pulls. It is `open` while chunks may arrive, `ended` or `failed`
- * after; a failure is thrown after the preceding chunks were read. The reader may leave early.
+ * Chunks between a socket that pushes and one reader that pulls, until the queue has ended or failed; a failure is thrown
+ * after the preceding chunks were read. The reader may leave early.
  */
 export class BodyQueue implements AsyncIterableIterator<Buffer> {
   #chunks: Buffer[] = [];

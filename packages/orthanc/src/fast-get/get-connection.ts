@@ -20,7 +20,7 @@ export interface GetAnswer {
   body: BodyQueue;
 }
 
-/** One request and what became of it. */
+/** One request and the state of its response. */
 interface Exchange {
   call: CallName;
   request: Buffer | string;
@@ -52,7 +52,7 @@ export class GetConnection implements QueueOwner {
   readonly #readBuffer: Buffer;
   #headBytes = 0;
   #interims = 0;
-  /** Is the memory that the socket reads into the sink's own. */
+  /** Whether the socket reads into memory of the sink. */
   #readsIntoSink = false;
   #state: 'connecting' | 'idle' | 'busy' | 'closed' = 'connecting';
   #exchange: Exchange | undefined;
@@ -98,7 +98,7 @@ export class GetConnection implements QueueOwner {
     return this.#state === 'idle' && performance.now() < this.#deadline;
   }
 
-  /** True once a byte of the answer to the latest request was here. */
+  /** True once a byte of the response to the latest request has arrived. */
   get answerBegan(): boolean {
     return this.#answerBegan;
   }
@@ -108,7 +108,7 @@ export class GetConnection implements QueueOwner {
     return this.#requests > 1;
   }
 
-  /** Sends one request; resolves once the head of its answer is here. Only for a new or an idle connection. */
+  /** Sends one request; resolves once the header of its response has arrived. Only for a new or an idle connection. */
   get(call: CallName, request: Buffer | string, timeoutMs: number): Promise<GetAnswer> {
     return new Promise((resolve, reject) => {
       this.#requests += 1;
@@ -139,7 +139,7 @@ export class GetConnection implements QueueOwner {
     this.#socket.destroy();
   }
 
-  /** Ends the connection if its deadline has passed. Call it periodically. */
+  /** Ends the connection if its deadline has passed or the response is too slow. Call it periodically. */
   check(now: number): void {
     const exchange = this.#exchange;
     if (exchange !== undefined) this.#checkPace(exchange, now);
@@ -154,7 +154,7 @@ export class GetConnection implements QueueOwner {
     this.destroy(new OrthancError('timeout', `${method} ${path}: ${what} within ${limitMs} ms`, exchange.call));
   }
 
-  /** A server that sends a byte within each timeout would never time out. */
+  /** Checks the rate: a server that sends a byte within each timeout would otherwise never time out. */
   #checkPace(exchange: Exchange, now: number): void {
     const { minBytesPerSecond } = this.#options;
     const tookMs = now - this.#paceSince;
@@ -203,7 +203,7 @@ export class GetConnection implements QueueOwner {
     return room ?? this.#readBuffer.subarray(this.#exchange?.sink === undefined ? this.#headBytes : 0);
   }
 
-  /** `count` bytes are in the memory given last. Returns false to stop reading. */
+  /** `count` bytes are in the memory that `#memory` returned last. Returns false to stop reading. */
   #read(count: number): boolean {
     const exchange = this.#exchange;
     if (exchange === undefined || this.#state !== 'busy') {
@@ -211,7 +211,7 @@ export class GetConnection implements QueueOwner {
       this.destroy();
       return false;
     }
-    // From the first byte of the answer: until then the server may take as long as the timeout allows.
+    // From the first byte of the response: until then the server may take as long as the timeout allows.
     if (this.#paceSince === Infinity) this.#watchPace(performance.now());
     this.#paceBytes += count;
     try {
@@ -254,7 +254,7 @@ export class GetConnection implements QueueOwner {
     const head = parseHead(bytes.toString('latin1', 0, end), exchange.call);
     const rest = bytes.subarray(end + 4);
     if (head.status < 200) {
-      // An interim answer (RFC 9110, section 15.2): the final one follows.
+      // An interim response (RFC 9110, section 15.2): the final one follows.
       this.#interims += 1;
       if (this.#interims > maxInterims) throw endlessInterims(exchange.call);
       this.#readBuffer.copyWithin(0, end + 4, this.#headBytes);

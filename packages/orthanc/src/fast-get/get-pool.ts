@@ -19,7 +19,7 @@ export interface GetOptions {
   readonly json?: unknown;
   /** Uses a new connection. */
   readonly anew?: boolean;
-  /** How often it is tried again after a new connection broke before any byte of the response. Default 1. */
+  /** How often the request is sent again after a new connection broke before any byte of the response. Default 1. */
   readonly repeats?: number;
 }
 
@@ -47,8 +47,8 @@ export class GetPool {
 
   /**
    * Sends a request and resolves with the header of its response, of any status. The caller reads the body to its end or
-   * leaves it by `return()`; until then the connection is busy. An idle connection that turns out to be closed is
-   * replaced silently, and one that breaks before any byte of the response is tried once more.
+   * leaves it by `return()`; until then the connection is busy. An idle connection that turns out to be closed is replaced
+   * silently; after a new one breaks before any byte of the response, the request is sent again, up to `repeats` times.
    *
    * @param target path and query string, already percent-encoded
    * @throws OrthancError if there was no response
@@ -130,7 +130,7 @@ export class GetPool {
     return connection;
   }
 
-  /** Checks all deadlines ten times in the client's shorter timeout, and at least once a second. */
+  /** Checks all deadlines ten times in the shorter of the client's two timeouts, and at least once a second. */
   #startClock(): NodeJS.Timeout {
     const shortestMs = Math.min(this.#options.timeoutMs, this.#options.connectTimeoutMs);
     const clock = setInterval(

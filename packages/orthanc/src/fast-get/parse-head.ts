@@ -1,7 +1,7 @@
 import { OrthancError } from '../orthanc-error.ts';
 import type { CallName } from '../translate-error.ts';
 
-/** End of the body of a response (RFC 9112, section 6.3). */
+/** What determines the end of the body of a response (RFC 9112, section 6.3). */
 export type BodyFraming =
   | { kind: 'none' }
   | { kind: 'length'; lengthBytes: number }
@@ -18,7 +18,7 @@ export interface ResponseHead {
   headers: ReadonlyMap<string, string>;
 }
 
-/** Longest status line plus header fields that is read. */
+/** Maximum length of status line and header fields together. */
 export const maxHeadBytes = 64 * 1024;
 
 const defaultKeepAliveMs = 4_000;
@@ -26,7 +26,7 @@ const defaultKeepAliveMs = 4_000;
 /**
  * Parses a status line and header fields, without the empty line at their end (RFC 9112, sections 4 and 5).
  *
- * @throws OrthancError `protocol` if it is not HTTP/1.x, or if it has two different lengths.
+ * @throws OrthancError `protocol` if it is not HTTP/1.x, has two different lengths, or an encoding that was not requested.
  */
 export function parseHead(text: string, call: CallName): ResponseHead {
   const lines = text.split('\r\n');

@@ -4,7 +4,7 @@ import { OrthancError } from '../orthanc-error.ts';
 import type { OrthancErrorCode } from '../orthanc-error.ts';
 import type { CallName } from '../translate-error.ts';
 
-/** Most of an error answer that is read. */
+/** Maximum bytes of an error response that are read. */
 export const maxErrorBytes = 64 * 1024;
 
 const errorBodySchema = z.object({
@@ -23,7 +23,7 @@ const remedies: Partial<Record<OrthancErrorCode, string>> = {
   busy: 'the server asks for a later retry',
 };
 
-/** An answer with a status of 400 or more as an error. */
+/** The error for a response that is not successful (any status from 300; for files any except 200). */
 export function answerError(
   call: CallName,
   status: number,

@@ -3,7 +3,7 @@ import type { CallName } from '../translate-error.ts';
 import { readStart } from './read-bounded.ts';
 import type { ByteStream } from './transport.ts';
 
-/** What Orthanc and proxies call a DICOM file. */
+/** Media types in which Orthanc and proxies send DICOM files. */
 const dicomTypes: ReadonlySet<string> = new Set([
   '',
   'application/dicom',
@@ -45,7 +45,7 @@ async function* notEmpty(
   if (isEmpty) throw empty(call, mediaType);
 }
 
-/** A generator that was never started would leave its connection open. */
+/** Ends the connection of a body: a generator that was never started would leave it open. */
 async function leave({ body }: ByteStream): Promise<void> {
   await readStart(body, 0);
 }

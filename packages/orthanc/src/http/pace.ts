@@ -2,15 +2,15 @@ import { OrthancError } from '../orthanc-error.ts';
 import type { CallName } from '../translate-error.ts';
 
 export interface PaceOptions {
-  /** Fewest bytes a second; 0 = no limit. */
+  /** Minimum bytes per second; 0 = no limit. */
   readonly minBytesPerSecond: number;
   /** Averaging period, in milliseconds. */
   readonly windowMs: number;
 }
 
 /**
- * The rate of one body, counted only while we wait for the server: a server that sends a byte within each timeout would
- * never time out.
+ * The rate of one body, counted only while we wait for the server: without a minimum rate, a server that sends a byte within
+ * each timeout would never time out.
  */
 export class Pace {
   readonly #options: PaceOptions;

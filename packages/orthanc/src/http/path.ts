@@ -1,7 +1,7 @@
 import { OrthancError } from '../orthanc-error.ts';
 import { isJobId, isResourceId } from '../orthanc-id.ts';
 
-/** A path with every value percent-encoded, and its query string apart, so that errors can name the one without the other. */
+/** A path with every value percent-encoded, separate from its query string, which errors must not contain. */
 export interface Target {
   path: string;
   /** Empty, or `?` and what follows. */

@@ -15,7 +15,7 @@ export interface RetryOptions {
 const maxWaits = 3;
 
 /**
- * Repeats an idempotent read: once after a reset, and up to three times after a 503 or 429 with a Retry-After
+ * Repeats an idempotent request: once after a reset, and up to three times after a 503 or 429 with a Retry-After
  * that is short enough. The caller handles everything else.
  *
  * @param attempt called with true after a reset: then it must use a new connection, since other idle ones may be broken too

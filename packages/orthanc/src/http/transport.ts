@@ -22,7 +22,7 @@ import type { Dispatcher, Pool } from './undici-pool.ts';
 export interface CallOptions {
   /** Cancels the call, and the reading of the returned body. */
   signal?: AbortSignal | undefined;
-  /** Maximum time without data for this call, instead of the client's `timeoutMs`. Checked every second. */
+  /** Maximum time without data for this call, instead of the client's `timeoutMs`. Checked at least once a second. */
   timeoutMs?: number | undefined;
 }
 
@@ -39,7 +39,7 @@ export interface Request {
   /** Length of `body` if it is a stream of known length. */
   bodyBytes?: number | undefined;
   headers?: Readonly<Record<string, string>>;
-  /** True when doing it twice does no harm: then it is tried again after a reset or a 503. Default: for GET. */
+  /** Whether it may be sent twice: then it is repeated after a reset, or a 503 or 429 with `Retry-After`. Default: only GET. */
   idempotent?: boolean;
   options: CallOptions | undefined;
 }
@@ -57,8 +57,8 @@ export interface ByteStream {
 /** A body from the fast path. */
 export interface FileStream extends ByteStream {
   /**
-   * Gives a chunk's memory back, to be read into again: for a reader that moves hundreds of megabytes a second. Only for
-   * chunks of this body, only once nothing refers to them any more (a socket has called back), and never needed.
+   * Releases the memory of a chunk for reuse: for a reader that moves hundreds of megabytes a second. Only for chunks of this
+   * body, and only once nothing refers to them any more (a socket has called back). Optional.
    */
   release(chunk: Uint8Array): void;
 }
@@ -134,7 +134,7 @@ export class Transport {
     });
   }
 
-  /** The answer as a stream, for what may be large. */
+  /** The response as a stream, for a body that may be large. */
   async stream(request: Request): Promise<ByteStream> {
     const call = nameOf(request);
     const answer = await this.#repeat(request, (pool) => this.#exchange(request, call, pool));
@@ -211,7 +211,7 @@ export class Transport {
         path: `${this.options.prefix}${request.target.path}${request.target.query}`,
         ...bodyOf(request, call, this.#pace(options), this.options.headers),
         ...(signal === undefined ? {} : { signal }),
-        // Each would restart the timeout.
+        // Limited, because each interim response restarts the timeout.
         onInfo: () => {
           interims += 1;
           if (interims > maxInterims) throw endlessInterims(call);
@@ -235,7 +235,7 @@ export function parseJson<S extends z.ZodType>(schema: S, bytes: Buffer, call: C
   try {
     value = JSON.parse(bytes.toString('utf8'));
   } catch {
-    // Without the cause: it would quote the answer.
+    // Without the cause: it would quote the response.
     const text = bytes.length === 0 ? 'the answer is empty, but JSON is expected' : 'the answer is not JSON';
     throw new OrthancError('protocol', `${call.method} ${call.path}: ${text}; check what answers at url`, {
       ...call,
@@ -266,7 +266,7 @@ function isRepeatable(request: Request): boolean {
   return !isStream(request.body);
 }
 
-/** Whether a request can use the connections of files: they cost half of undici's. */
+/** Whether a request can use a `GetPool`, which costs half of undici. */
 function isFast({ method, json, body, headers, idempotent }: Request): boolean {
   if (headers !== undefined || body !== undefined) return false;
   return json === undefined ? method === 'GET' : method === 'POST' && idempotent === true;

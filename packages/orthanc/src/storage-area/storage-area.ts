@@ -26,10 +26,9 @@ const slabBytes = 256 * 1024;
 const lengthBytes = 8;
 
 /**
- * The folder in which an Orthanc stores its attachments (`StorageDirectory`), read directly:
- * `<uuid[0:2]>/<uuid[2:4]>/<uuid>`.
- * It is read only, and only regular files below the folder are opened. It returns the content of the file:
- * the caller must check whether these are the bytes of the expected instance.
+ * The folder in which an Orthanc stores its attachments (`StorageDirectory`), read directly: `<uuid[0:2]>/<uuid[2:4]>/<uuid>`.
+ * It is only read, and only regular files below the folder are opened. The caller must check whether the bytes of a file are
+ * those of the expected instance.
  */
 export class StorageArea {
   readonly #folder: string;
@@ -51,10 +50,8 @@ export class StorageArea {
   }
 
   /**
-   * Opens an attachment. Undefined if it does not exist, cannot be read, or has another size: deleted,
-   * replaced, or stored by a storage plugin. Read `body` to its end or leave it; a failure during reading throws the error
-   * of
-   * the file system.
+   * Opens an attachment. Undefined if it does not exist, cannot be read, or has another size: deleted, replaced, or stored by a
+   * storage plugin. Read `body` to its end or leave it; a failure during reading throws the error of the file system.
    */
   async open(attachment: StoredAttachment): Promise<FileStream | undefined> {
     const { uuid, sizeBytes } = attachment;
@@ -70,13 +67,13 @@ export class StorageArea {
       const body = await this.#bodyOf(descriptor, sizeBytes);
       if (body !== undefined) return { sizeBytes, contentType: 'application/dicom', body, release: this.#release };
     } catch {
-      // An unreadable file is like one that is not there.
+      // An unreadable file is treated like a missing one.
     }
     close(descriptor, () => {});
     return undefined;
   }
 
-  /** A small file costs three calls: the size of one with exactly this number of bytes follows from the read itself. */
+  /** A small file takes three calls (open, read, close): reading one byte more shows whether it has exactly this size. */
   async #wholeOf(descriptor: number, sizeBytes: number): Promise<WholeBody | undefined> {
     const block = this.#blocks.take(sizeBytes + 1);
     const count = await readAt(descriptor, block, 0);

@@ -1,8 +1,7 @@
 import { depth, ring } from './body.ts';
 
 /**
- * A chest after contrast as Hounsfield units at a point (millimetres; x to the left, y to the back, z to the head; z 0 at
- * the
+ * A chest after contrast as Hounsfield units at a point (millimetres; x to the left, y to the back, z to the head; z 0 at the
  * base of the heart). Not anatomically accurate: sufficient to recognise a chest, and each slice differs.
  */
 export function chest(x: number, y: number, z: number): number {

@@ -64,7 +64,7 @@ function insonate(target: Buffer, shape: SeriesShape, index: number, frame: numb
   }
 }
 
-/** How strongly a place of the heart answers; the apex is at the top. */
+/** How strongly a place of the heart reflects; the apex is at the top. */
 function echo(across: number, down: number, beat: number): number {
   const squeeze = 1 - 0.28 * beat;
   const left = Math.hypot((across - 0.12) / (0.115 * squeeze), (down - 0.42) / (0.23 * (1 - 0.12 * beat)));
