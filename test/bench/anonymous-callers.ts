@@ -8,7 +8,7 @@ export interface LoadTargets {
 }
 
 export interface Load {
-  /** Answers by status; 0 is a connection that was closed. */
+  /** Number of responses by status; 0 is a connection that was closed. */
   readonly statuses: ReadonlyMap<number, number>;
   stop(): Promise<void>;
 }
@@ -25,7 +25,7 @@ const form = { 'content-type': 'application/x-www-form-urlencoded' };
 const long = 'x'.repeat(8_000);
 let counter = 0;
 
-/** Requests that a client without an account may send, each as long as its connection lasts. */
+/** Requests that a client without an account may send. */
 const kinds: readonly (() => Call)[] = [
   () => ({
     method: 'POST',
@@ -64,7 +64,7 @@ const kinds: readonly (() => Call)[] = [
 
 /**
  * Opens this number of connections, each of which sends the next request after a response; a tenth of them send endless
- * bodies.
+ * bodies, a byte a second.
  */
 export function startLoad(targets: LoadTargets, connections: number): Load {
   const statuses = new Map<number, number>();

@@ -5,8 +5,8 @@
  *   ./dispatch bench anonymous-load [--seconds 60] [--connections 500] [--write]
  *
  * Everything runs on loopback. Deliveries continue meanwhile, alternating with and without the load, so that both are
- * measured on the same
- * machine. Fails if deliveries are slower than 90 %, Redis grows by 1 MB, or an administrator waits longer than a second.
+ * measured on the same machine. Fails if deliveries are slower than 90 %, Redis grows by 1 MB, or an administrator waits longer
+ * than a second.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
@@ -98,7 +98,7 @@ for (let index = 0; index < studies; index += 1) {
 }
 const ids = await orthanc.studies();
 
-/** Keeps deliveries waiting, however many were delivered. */
+/** Adds deliveries, so that there are always some waiting. */
 const supply = new AbortController();
 let next = 0;
 const supplying = (async () => {
@@ -121,7 +121,7 @@ interface SignIn {
 const signIns: SignIn[] = [];
 let device = '';
 
-/** Like a browser: from an address, with its cookies. */
+/** Signs in like a browser: from an address, with its cookies. */
 function signIn(
   name: keyof typeof passwords,
   from: string,

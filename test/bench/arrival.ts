@@ -1,8 +1,7 @@
 /**
  * Time from storing the last instance of a study in Orthanc to its confirmation at the target, if the study is sent during
  * reception: with the plugin's push and by polling, compared with Orthanc's own auto-routing in Lua and with a rule that
- * starts when stable.
- * All of them follow the same Orthanc, so that each study is sent by all at the same time.
+ * starts when stable. All of them follow the same Orthanc, so that each study is sent by all at the same time.
  *
  *   ./dispatch bench arrival [--studies 3] [--warm-up 0] [--instances 500] [--seconds 60] [--stable-age 60] [--write]
  *     [--commands] [--main COMMAND-LINE-OF-ANOTHER-VERSION]
@@ -48,7 +47,7 @@ const ways = {
 } as const;
 const lua = "Orthanc's auto-routing in Lua";
 
-/** SOP Instance UID to the time of its last C-STORE, and their number, by sender. */
+/** Time of the last C-STORE of each instance, by SOP Instance UID, and the number of C-STOREs; one such record for each sender. */
 interface Arrived {
   readonly at: Map<string, number>;
   count: number;
@@ -99,7 +98,7 @@ for (const [name, { start, isPushed }] of Object.entries(ways)) {
   );
   running.set(name, { dispatch, redis: stack.adopt(new Redis(redis.url), (one) => one.disconnect()) });
 }
-// Studies that are not counted, as in a service that has run for some time: V8 has compiled the code of every way.
+// Studies that are not counted, as in a service that has run for some time: V8 has compiled the code of all of them.
 for (let study = 0; study < warmUp; study += 1) await receive(studies + study);
 await untilAllHave(warmUp * instances);
 for (const arrived of receivers.values()) {

@@ -72,7 +72,7 @@ await using folder = await tempFolder('cache-bench');
 const version = (await system.client.system()).Version;
 const inFolder = { folder: { path: folder.path } };
 const inRedis = { secret: new Secret('a key for benchmarks') };
-// Once for the code to be warm; it is not counted.
+// A first run compiles the code; it is not counted.
 await measure(system, 'warm-up', { enabled: false }, 'named');
 results.push(await measure(system, 'transform, cache off', { enabled: false }, 'named'));
 results.push(await measure(system, 'transform, cache in a folder', inFolder, 'named'));

@@ -1,12 +1,12 @@
 /**
- * What the checks of a delivery cost: the same studies by four dispatchers in turn: without the guard, with it, with samples of
- * digests, and with the digests of receipts as well. The first exists in this benchmark only.
+ * Cost of the checks of a delivery: four dispatchers deliver the same studies, one after the other: without the guard, with it,
+ * with samples of digests, and with the digests of receipts as well. The first variant exists in this benchmark only.
  *
  *   ./dispatch bench checks [--quick] [--kinds dicom,folder] [--sets small,ct,large] [--runs 7] [--processes 1]
  *     [--data FOLDER] [--write]
  *
- * Two processes with the same code differ by some per cent, by what V8 has compiled at which time: with --processes all are
- * started anew that many times, and each time makes the runs.
+ * Two processes with the same code differ by some per cent, because V8 compiles at different times: with --processes all are
+ * started anew that many times, with all runs each time.
  */
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -68,7 +68,7 @@ const text = [
 console.log(text);
 if (values.write) await writeSection('performance.md', 'checks', text);
 
-/** Every variant in turn, round by round, so that other load of the machine affects all equally. */
+/** All variants one after the other, round by round, so that other load of the machine affects all equally. */
 async function measure(kind: Kind, set: DeliverySet): Promise<readonly (readonly Timed[])[]> {
   await using stack = new AsyncDisposableStack();
   const env = { ...process.env, TCP_NODELAY: '1' };
@@ -94,7 +94,7 @@ async function measure(kind: Kind, set: DeliverySet): Promise<readonly (readonly
       deliverers.push(await startVariant(started, variant, source.url, receiver, studies));
     }
     for (let round = 0; round < warmRuns + runs; round += 1) {
-      // Each begins a round equally often.
+      // Each variant begins a round equally often.
       for (let step = 0; step < variants.length; step += 1) {
         const index = (round + step) % variants.length;
         const timed = await deliverAll(deliverers[index]!, `run-${round}`, 'main');

@@ -1,8 +1,8 @@
 /**
- * How long the pages of the console and the commands that look take with a long history: ./dispatch bench console [STUDIES]
+ * Duration of the pages of the console and of commands of the CLI with a long history: ./dispatch bench console [STUDIES]
  *
- * Each page is loaded as a browser does it, over loopback, one after the other; median, 95th percentile and slowest are reported. The bars:
- * 500 ms for a page and 1 s for a search (95th percentile). Searches ask a real Orthanc.
+ * Each page is loaded as a browser does it, over loopback, one after the other; median, 95th percentile and slowest are reported.
+ * The limits: 500 ms for a page and 1 s for a search (95th percentile). Searches query a real Orthanc.
  */
 import { performance } from 'node:perf_hooks';
 import { writeFile } from 'node:fs/promises';
@@ -133,14 +133,14 @@ for (const path of paths) {
   const p95 = times[Math.ceil(runs * 0.95) - 1] ?? 0;
   const shown = [times[Math.floor(runs / 2)] ?? 0, p95, times.at(-1) ?? 0].map((ms) => ms.toFixed(0).padStart(6));
   const name = typeof path === 'string' ? path : `${path.post} ${JSON.stringify(path.body)}`;
-  // A preview is no page: it counts all that an action would reach.
+  // A preview has no limit: it counts all deliveries that an action would affect.
   const bar = typeof path !== 'string' ? Infinity : name.includes('search=') ? barMs.search : barMs.page;
   console.log(`${shown.join(' ')}  ${name}${p95 > bar ? `  MISSED (${bar})` : ''}`);
 }
 await console_.stop();
 connection.disconnect();
 
-// Each with the start of a process.
+// The times of commands include the start of a process.
 await using folder = await tempFolder('bench-console');
 const config = { sources: { main: { url: orthanc.url } }, targets: {}, redis: { url: redis.url } };
 for (const name of targets) Object.assign(config.targets, { [name]: { type: 'dummy' } });

@@ -7,7 +7,7 @@ import type { RunningDispatch } from '../e2e/support/start-dispatch.ts';
 import type { Timed } from './delivery-kinds.ts';
 import { usageOf } from './report.ts';
 
-/** A dispatcher that runs, and what routes to it. */
+/** A running dispatcher, and the objects that route studies to it. */
 export interface Deliverer {
   readonly dispatch: RunningDispatch;
   readonly records: Records;
@@ -23,7 +23,7 @@ export async function deliverAll(
   target: string,
   source: string,
 ): Promise<Timed> {
-  // Forgets the highest memory so far.
+  // Resets the peak memory of the process.
   await writeFile(`/proc/${dispatch.pid()}/clear_refs`, '5').catch(() => {});
   const before = await usageOf(dispatch.pid());
   const ids: string[] = [];

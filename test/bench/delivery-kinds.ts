@@ -28,7 +28,7 @@ export interface Peer {
   run(): Promise<Timed>;
 }
 
-/** A program that sends files: those of the set, and in a second row those that a script first downloads from Orthanc. */
+/** Two rows for a program that sends files: those that a script first downloads from Orthanc, and those of the set. */
 function ofFiles(
   { set, env, source }: ReceiverOptions,
   sender: string,
@@ -52,7 +52,7 @@ export interface Receiver extends AsyncDisposable {
 
 export interface ReceiverOptions {
   readonly set: DeliverySet;
-  /** Of the receivers and the peers: `TCP_NODELAY` or not. */
+  /** Environment of the receivers and the peers: with `TCP_NODELAY` or without. */
   readonly env: NodeJS.ProcessEnv;
   /** The port through which a server is reached: its own, or that of a link. */
   through(port: number): Promise<number>;

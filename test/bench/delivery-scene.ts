@@ -35,14 +35,14 @@ export interface Row extends Timed {
 
 /** Measurements longer than this run once. */
 const slowSeconds = 10;
-/** A dispatcher sends at least so many instances, or so many studies of large ones, before its first run that counts. */
+/** A dispatcher sends at least this many instances, in at most this many runs (one of large instances), before a run that counts. */
 const warmInstances = 2_000;
 const maxWarmRuns = 4;
 const prefix = '{dicom-dispatch}';
 /** Names of our rows, by where the bytes are read. */
 export const ours = { rest: 'dicom-dispatch, by REST', disk: 'dicom-dispatch, from the storage folder' } as const;
 
-/** Every sender of every kind, in turn, round by round, so that other load of the machine affects all equally. */
+/** All senders of all kinds one after the other, round by round, so that other load of the machine affects all equally. */
 export async function measureDeliveries(measurement: Measurement): Promise<Row[]> {
   const { set, runs, nagle } = measurement;
   const env = { ...process.env, TCP_NODELAY: nagle ? undefined : '1' };

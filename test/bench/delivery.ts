@@ -1,6 +1,6 @@
 /**
  * Deliveries against their peers: from Orthanc to each kind of target by the whole product (a dispatcher process, its queue
- * and its ledger), and by what one would use instead, in turn and on the same data and receivers.
+ * and its ledger), and by the programs that one would use instead, one after the other, with the same data and receivers.
  *
  *   ./dispatch bench delivery [--quick] [--kinds dicom,dicomweb,sftp,s3,folder] [--sets small,ct,large]
  *     [--links near,far,narrow] [--runs 3] [--data FOLDER] [--no-peers] [--write]

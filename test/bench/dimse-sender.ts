@@ -35,7 +35,7 @@ interface Item {
 }
 
 const LARGE_BYTES = 64_000_000;
-/** Sent before the clock starts, of small instances: a dispatcher runs for months, and Node compiles as it goes. */
+/** Number of small instances sent before the measurement: a dispatcher runs for months, and Node compiles code while it runs. */
 const WARM_UP_INSTANCES = 60;
 const BLOCK_BYTES = 1024 * 1024;
 /** Blocks that files were read into and that have been sent. */

@@ -9,8 +9,7 @@ const atOnce = 4;
 
 /**
  * Downloads every instance of a source into files with one curl, and then runs a function with them: the complete path of a
- * study,
- * with a script. The list of the instances is requested before the clock starts.
+ * study, with a script. The list of the instances is requested before the clock starts.
  */
 export async function exportAndThen(
   source: OrthancServer,

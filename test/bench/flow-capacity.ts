@@ -15,7 +15,7 @@ export interface FlowFigures {
   readonly sweepStudies: number;
 }
 
-/** Assumed of a study: what docs/capacity.md measures the ledger with. */
+/** Size of a study: the one for which docs/capacity.md measures the ledger. */
 const instances = 500;
 const instanceBytes = 524_000;
 /** Folded ledger per instance and target, UIDs of a scanner; the first table of docs/capacity.md. */

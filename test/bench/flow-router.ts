@@ -131,7 +131,7 @@ export async function measureSweep(studies: number): Promise<SweepFigure> {
     const found = await client.hgetall(`${prefix}:sweep:main`);
     if (Number(found['routed']) !== 0) throw new Error(`the sweep routed ${found['routed']} studies`);
     const seconds = Number(found['durationMs']) / 1_000;
-    // It moves on by half a page of 100.
+    // A sweep advances by half a page of 100 studies, with a pause of 50 ms after each page.
     return {
       studies,
       seconds,

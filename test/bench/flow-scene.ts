@@ -32,7 +32,7 @@ export interface FlowScene extends AsyncDisposable {
   /** Orthanc's ids. */
   readonly studies: readonly string[];
   start(command: 'router' | 'dispatcher'): Promise<RunningDispatch>;
-  /** Puts studies into the queue of a target; gives the ids of the deliveries. */
+  /** Puts studies into the queue of a target; returns the ids of the deliveries. */
   send(studies: readonly string[], target: string): Promise<string[]>;
   untilDelivered(ids: readonly string[]): Promise<DeliveryRecord[]>;
   /** A field of Redis' INFO. */
@@ -100,7 +100,7 @@ export async function startFlowScene(
         await waitFor(
           async () => {
             const open = ids.filter((id) => !done.has(id));
-            // Latest first: while it is open the others need not be read.
+            // The latest first: while it is not delivered the others need not be read.
             const last = await records.delivery(open.at(-1) ?? '');
             if (last && last.state !== 'delivered') return false;
             for (const id of open) {

@@ -9,7 +9,7 @@ export interface WorkerRow {
   readonly efficiency: number;
 }
 
-/** How much of a delivery is waiting for the target. */
+/** Time that a delivery waits for the target. */
 export const latencyMs = 4_000;
 /** Deliveries at the same time in one dispatcher. */
 export const lanes = 4;
@@ -27,7 +27,7 @@ export async function measureWorkers(counts: readonly number[], studies: number)
   let running = 0;
   for (const workers of counts) {
     for (; running < workers; running += 1) await scene.start('dispatcher');
-    // All are there before the first delivery may start.
+    // All deliveries are queued before the first may start.
     await pauseTarget(scene.operations, `w${workers}`, { name: 'benchmark' });
     const ids = await scene.send(scene.studies, `w${workers}`);
     const from = Date.now();
@@ -55,7 +55,7 @@ export interface TargetRow {
   readonly recordBytes: number;
 }
 
-/** The same number of deliveries by one dispatcher, over more and more targets. */
+/** The same number of deliveries by one dispatcher, to an increasing number of targets. */
 export async function measureTargets(counts: readonly number[], studies: number): Promise<TargetRow[]> {
   const rows: TargetRow[] = [];
   for (const count of counts) {
@@ -113,8 +113,7 @@ export interface BacklogRow {
 
 /**
  * Deliveries that overtake a backlog: the same number of urgent ones with an increasing number of others in the same queue.
- * The waiting
- * ones are generated and never run; the measured ones are real.
+ * The waiting ones are generated and never run; the measured ones are real.
  */
 export async function measureBacklog(sizes: readonly number[], studies: number): Promise<BacklogRow[]> {
   await using scene = await startFlowScene({ sink: { type: 'dummy', concurrency: 8 } }, studies * sizes.length);

@@ -1,6 +1,6 @@
 /**
- * Routing, sweeping, distribution among dispatchers, targets and backlogs, and their cost in
- * Redis. Real Orthanc, Redis and services; a simulated source is mentioned.
+ * Routing, sweeping, distribution among dispatchers, targets and backlogs, and their cost in Redis. Orthanc, Redis and
+ * services are real; the result mentions where a source is simulated.
  *
  *   ./dispatch bench flow [--quick] [--only router,latency,sweep,workers,targets,backlog] [--write]
  */

@@ -2,11 +2,11 @@ import { fork } from 'node:child_process';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
-/** How long and how wide a link is. */
+/** Delay and bandwidth of a link. */
 export interface LinkQuality {
   /** Delay of every byte, in each direction: half of the round trip. */
   readonly delayMs: number;
-  /** Of all connections together, in each direction; 0 = no limit. */
+  /** Bandwidth of all connections together, in each direction; 0 = no limit. */
   readonly bytesPerSecond: number;
 }
 
@@ -14,7 +14,7 @@ export interface Link extends AsyncDisposable {
   readonly port: number;
 }
 
-/** A long or narrow link to a server on this machine, in a separate process so that it does not affect the measurement. */
+/** A link with delay or low bandwidth to a server on this machine, in a separate process so that it does not affect the measurement. */
 export async function startLink(port: number, quality: LinkQuality): Promise<Link> {
   const child = fork(fileURLToPath(import.meta.url), [JSON.stringify({ port, ...quality })], {
     execArgv: ['--disable-warning=ExperimentalWarning'],
@@ -35,7 +35,7 @@ export async function startLink(port: number, quality: LinkQuality): Promise<Lin
 }
 
 const heldLimit = 4 * 1024 * 1024;
-/** Over a narrow link bytes go out in pieces of at most this, so that connections share the width evenly. */
+/** With limited bandwidth, bytes are sent in pieces of at most this, so that connections share it evenly. */
 const pieceBytes = 16 * 1024;
 
 function serve({ port, delayMs, bytesPerSecond }: LinkQuality & { readonly port: number }): void {

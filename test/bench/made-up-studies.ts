@@ -1,7 +1,7 @@
 import { planByName, StudyEnqueuer } from '@dicom-dispatch/pipeline';
 import type { FlowScene } from './flow-scene.ts';
 
-/** Puts study tasks of studies that no source has into a queue, at the lowest priority: they are there to wait. */
+/** Puts study tasks of studies that no source has into a queue, at the lowest priority: they only have to wait. */
 export async function enqueueMadeUp(scene: FlowScene, target: string, from: number, count: number): Promise<void> {
   const enqueuer = new StudyEnqueuer(scene.config, scene.client, scene.records);
   const planned = planByName(scene.config, [target], { rules: ['all'], priority: 'background' });

@@ -3,7 +3,7 @@
  *
  *   node test/bench/redis-at-rest.ts [--deliveries 20000] [--instances 500] [--spread 90]
  *
- * `--spread`: sizes of instances differ by so many bytes, at random.
+ * `--spread`: sizes of instances differ by up to this many bytes, at random.
  */
 import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
@@ -129,7 +129,7 @@ async function usedBytes(): Promise<number> {
   return Number(/used_memory_dataset:(\d+)/.exec(await client.info('memory'))?.[1]);
 }
 
-/** Bytes a delivery of each kind of key. Of the receipts, those that there are. */
+/** Bytes per delivery, by kind of key; for receipts per delivery with a receipt. */
 async function byKind(): Promise<string> {
   const bytes = new Map<string, number>();
   const kinds = /^(index:[^:]*|[^:]*)/;

@@ -5,7 +5,7 @@ export interface ClassUse {
   bytes: number;
 }
 
-/** Parts of a BullMQ queue that are there once; every other key under a queue belongs to a job. */
+/** Keys that exist once in a BullMQ queue; every other key of a queue belongs to a job. */
 const queueParts = new Set(
   'wait active paused delayed prioritized completed failed waiting-children stalled stalled-check meta id pc limiter marker events repeat de'.split(
     ' ',

@@ -96,7 +96,7 @@ function measureEvaluations(all: readonly CompiledRule[]): void {
   );
 }
 
-/** With real servers: what of routing is reading from Orthanc, what rules, what putting into the queues. */
+/** With real servers: the time of reading from Orthanc, of the rules, and of adding to the queues. */
 async function measureShare(): Promise<void> {
   await using system = await startRoutingSystem();
   const config = configOf({

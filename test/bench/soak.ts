@@ -288,7 +288,7 @@ async function makeReport(): Promise<string> {
   const passing = [...names].filter((name) => !keptClasses.has(name)).sort();
   for (const name of passing) {
     const read = (one: Sample): number | undefined => one.classes && (one.classes.get(name)?.keys ?? 0);
-    // Running work at the time of the sample makes these vary.
+    // These vary with the work that is running at the time of a sample.
     verdict(`Redis keys, ${name}`, judge(read, 0.1, 40), whole);
   }
   const kept: (string | number)[][] = [];

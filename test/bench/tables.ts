@@ -1,6 +1,6 @@
 /**
- * All generated tables of docs/performance.md and docs/capacity.md, one measurement after the other; takes about an
- * hour, on an otherwise idle machine.
+ * The tables of docs/capacity.md, of deliveries and flow in docs/performance.md, and of packages/dicom-dimse/BENCHMARKS.md, one
+ * measurement after the other; takes about an hour, on an otherwise idle machine.
  *
  *   ./dispatch bench tables [--quick]
  */

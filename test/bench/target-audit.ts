@@ -1,9 +1,7 @@
 /**
- * Delivers 2,000 studies to each kind of target, removes 30 instances there, truncates 10 and alters 5, audits, sends
- * missing
- * ones and audits again. Exits with 1 unless exactly those are named, the second audit finds nothing, and the requests to
- * the target were
- * within its rate. With --results an interrupted run continues with the kinds that have not passed.
+ * Delivers 2,000 studies to each kind of target, removes 30 instances there, truncates 10 and alters 5, audits, sends missing
+ * ones and audits again. Exits with 1 unless exactly those are named, the second audit finds nothing, and the requests to the
+ * target were within its rate. With --results an interrupted run continues with the kinds that have not passed.
  *
  *   ./dispatch bench target-audit [TYPE...] [--studies 2000] [--rate 100] [--together 3] [--results FILE]
  */
@@ -115,7 +113,7 @@ function victimsOf(type: AuditedType) {
   return { removed, cut, altered };
 }
 
-/** Several at the same time, step by step. */
+/** Audits several types at the same time, step by step. */
 async function auditTypes(some: readonly AuditedType[]): Promise<Row[]> {
   await using audited = await startAuditedTargets(some, { audit: { rate }, concurrency: 4 }, { isCounted: true });
   const whole = some.filter((type) => type !== 'dcmqrscp');
@@ -182,7 +180,7 @@ function rowOf(type: AuditedType, { found, sent, after, load }: Audited): Row {
     after.findings.length,
   ];
   const isWhole = missing.isWhole && different.isWhole && others + uncompared + after.findings.length === 0;
-  // A late one is followed immediately by the next.
+  // 10 % more, because a request that was delayed is followed immediately by the next.
   return { type, studies: count, rate, isGood: isWhole && most <= rate * 1.1, text: `| ${cells.join(' | ')} |` };
 }
 

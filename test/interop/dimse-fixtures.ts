@@ -50,7 +50,7 @@ export function open(
   return connect({ host: '127.0.0.1', callingAeTitle: 'DIMSE_SCU', calledAeTitle: 'ANY_SCP', ...options });
 }
 
-/** Writes each instance into a folder; gives the paths. */
+/** Writes each instance into a folder; returns the paths. */
 export function writeFiles(folder: string, instances: readonly SampleInstance[]): Promise<string[]> {
   return Promise.all(
     instances.map(async (instance) => {

@@ -36,7 +36,7 @@ async function ours(file: Buffer, chunkBytes = file.length): Promise<Buffer> {
   return whole.subarray(head!.length);
 }
 
-/** DCMTK's own, with undefined lengths and without group lengths, as ours. */
+/** The file as re-encoded by DCMTK, with undefined lengths and without group lengths, as ours. */
 async function theirs(file: Buffer, name: string, options: readonly string[] = []): Promise<Buffer> {
   const input = join(folder.path, `${name}.dcm`);
   const output = join(folder.path, `${name}.out`);
