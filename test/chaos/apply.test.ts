@@ -8,7 +8,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => scene?.[Symbol.asyncDispose]());
 
-/** Of the long run (`./dispatch chaos apply`). */
+/** Seeds of the long run (`./dispatch chaos apply`). */
 it.each([1, 4, 6, 8, 14, 20])(
   'a process is killed while a change is applied, seed %i: all services use the same version in the end',
   { timeout: 120_000 },

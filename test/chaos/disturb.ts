@@ -174,7 +174,7 @@ async function disturbLink(link: FaultProxy, fault: string, forMs: number): Prom
   return link.set(noFaults);
 }
 
-/** Every second time for one study alone. */
+/** Sends false responses in place of Orthanc, every second time for one study alone. */
 async function lieForOrthanc({ answers, orthanc }: Scene, lie: Lie, forMs: number, of: number): Promise<void> {
   const studies = await orthanc.studies().catch(() => []);
   const one = of % 2 === 0 ? studies[of % Math.max(1, studies.length)] : undefined;
@@ -224,7 +224,7 @@ async function pressInBoard(scene: Scene, deeds: Deeds, fault: string, of: numbe
     'promote all': () => board.promoteAll(),
     'put off': () => job?.changeDelay(5_000),
   };
-  // Most of it is rejected, and Redis may be unavailable or full.
+  // Most of these actions are rejected, and Redis may be unavailable or full.
   await acts[fault]?.()?.catch(() => {});
 }
 

@@ -40,7 +40,7 @@ export interface Verdict {
   readonly isQuiet: boolean;
   readonly isAlarmed: boolean;
   readonly isGood: boolean;
-  /** Nothing of all this is wrong. */
+  /** Whether none of this is wrong. */
   readonly passes: boolean;
   readonly logs: string;
 }

@@ -15,7 +15,7 @@ const faultsOf = {
   'source link': linkFaults,
   'pacs link': linkFaults,
   'redis link': linkFaults,
-  /** Something in front of Orthanc answers for it: everything, or one study. */
+  /** A proxy in front of Orthanc responds in its place: to everything, or for one study. */
   'source answers': ['404', '403', '429', '500', 'a login page', 'nothing'],
   attachments: ['missing'],
   'clock of the router': clockFaults,

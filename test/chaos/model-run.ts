@@ -1,5 +1,5 @@
 /**
- * The long run of the model of a delivery's life (te../e2e/support/model/run-model.ts):
+ * The long run of the model of a delivery's life (test/e2e/support/model/run-model.ts):
  *
  *   ./dispatch chaos model [RUNS] [SEED]
  */

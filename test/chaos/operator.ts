@@ -21,8 +21,8 @@ export async function askStatus({ commands, router }: Scene): Promise<Status> {
 }
 
 /**
- * Does what an operator is asked to do once everything is healed: retries deliveries that ended without success, resends
- * what was removed in Bull Board and is no longer known, and sets the start position when a router asks for it.
+ * Does what an operator must do once everything is healed: retries deliveries that ended without success, resends what was
+ * removed in Bull Board and is no longer known, and sets the start position when a router requests it.
  */
 export async function helpOut({ operations, commands, router }: Scene, deeds: Deeds): Promise<void> {
   const { records, redis, keys } = operations;

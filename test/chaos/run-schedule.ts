@@ -33,7 +33,7 @@ export async function runSchedule(schedule: Schedule): Promise<Verdict> {
     await sleep(afterMs);
     if (step.kind === 'fault') {
       const healed = disturb(scene, deeds, step);
-      // It is looked at when all have come.
+      // A rejection is thrown by `Promise.all` below.
       healed.catch(() => {});
       healing.push(healed);
     } else {

@@ -103,7 +103,7 @@ describe('a DICOM target in the complete system', () => {
   });
 });
 
-/** Sends the report of an archive that found everything, or has lost one; undefined while nobody accepts it. */
+/** Sends the report of an archive that found everything, or has lost one; undefined while no dispatcher accepts it. */
 async function report(
   request: CommitmentRequest | undefined,
   port: number,

@@ -73,7 +73,7 @@ describe("the change feed's traps", () => {
     );
     await using dispatch = await startFollowing({ config });
     await system.untilDelivery(late, 'pacs', ['delivered']);
-    // The start's sweep may have found it by Orthanc's own "is stable": the feed is what this is about.
+    // The sweep at the start may have found the study by Orthanc's `IsStable`: this test is about the feed.
     feed.hide = () => false;
     const old = await system.untilDelivery(early, 'pacs', ['delivered']).catch((error: unknown) => {
       throw new Error(dispatch.output(), { cause: error });

@@ -20,7 +20,7 @@ it('router, dispatcher and console survive that no file can be opened: reported 
   const targets = ['pacs', 'disk'];
   const first = await system.upload({ ...small, seed: 'first' });
   for (const target of targets) await system.untilDelivery(first, target, ['delivered']);
-  // They use up what is left.
+  // These connections use up the remaining files.
   const held = Array.from({ length: 80 }, () => connect(dispatch.ports[0]!, '127.0.0.1').on('error', () => {}));
   const studies = [first];
   for (const seed of ['second', 'third']) studies.push(await system.upload({ ...small, seed }));

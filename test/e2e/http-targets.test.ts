@@ -85,7 +85,7 @@ describe('HTTP targets in the complete system', () => {
     const study = await system.upload({ seed: 'corrected', instancesPerSeries: 3, ...small });
     for (const name of ['kept', 'replaced']) await system.untilDelivery(study, name, ['delivered']);
     const before = await kept.studies();
-    // Of another size, so that the second of its reception need not be another one.
+    // Of another size: then it is another version even if it was received in the same second.
     for (const instance of makeStudy({ seed: 'corrected', instancesPerSeries: 3, ...small })) {
       await system.orthanc.upload(Buffer.concat([instance.bytes, padding]));
     }

@@ -89,7 +89,7 @@ function otherPixels(file: Buffer): Buffer {
   return Buffer.concat([file.subarray(0, -4), Buffer.from('abcd')]);
 }
 
-/** A router that starts when the study is stable already must route it too. */
+/** Studies that are stable before the router starts are routed, too. */
 function fromTheBeginning() {
   return { main: { url: system.orthanc.url, pollInterval: '100ms', startFrom: 'everything' } };
 }

@@ -197,7 +197,7 @@ describe('one instance for which the source has no good answer', () => {
     await rm(join(storage.path, uuid.slice(0, 2), uuid.slice(2, 4), uuid));
     const uid = one?.MainDicomTags.SOPInstanceUID ?? '';
     await partial(study, uid, 'source-instance-failed');
-    // Also where rules and selections speak about tags that are only in the files.
+    // Also if rules and selections refer to tags that are only in the files.
     const delivery = await system.untilDelivery(study, 'chosen', ended, 60_000);
     expect(delivery).toMatchObject({ state: 'partial', quarantined: 1 });
     const names = (await readdir(chosen.path)).filter((name) => study.datasets.has(name.replace('.dcm', '')));

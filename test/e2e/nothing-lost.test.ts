@@ -15,7 +15,7 @@ import { startDispatch } from './support/start-dispatch.ts';
 import { startFollowing } from './support/start-in-process.ts';
 import { startSystem } from './support/system.ts';
 
-/** Ten cases tested from outside: real servers, our services as processes, checked by what the receivers have. */
+/** Cases tested from outside: real servers, our services as processes, checked by what the receivers have. */
 describe('nothing is lost, nothing is sent twice', () => {
   it('1: an SCP that answers A700 to instance 37 gets all others, and that one when it can', async () => {
     await using system = await startSystem();
@@ -176,7 +176,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     const bad = new Set<string>();
     scp.answer = (uid, count) => {
       if (count >= 8 && bad.size === 0) bad.add(uid);
-      // A processing failure: "out of resources" of the only instance that is left would speak of the target.
+      // A processing failure: "out of resources" for the only remaining instance would concern the target.
       return bad.has(uid) ? 0x0110 : 0;
     };
     const study = await system.upload({ seed: 'exhausted', instancesPerSeries: 12 });

@@ -21,7 +21,7 @@ it('only delivered and unchanged instances are deleted at the source', async () 
       },
     ),
   });
-  // The transform of this instance yields nothing: Orthanc 1.10.1 answers with an empty file.
+  // The transform of this instance yields nothing: Orthanc 1.10.1 responds with an empty file.
   const unsupported = await readFile(new URL('../fixtures/cases/tiny-htj2k.dcm', import.meta.url));
   const { ID: kept, ParentStudy } = await system.orthanc.upload(unsupported);
   const study = await system.upload({ seed: 'delete', instancesPerSeries: 3, rows: 16, columns: 16 });

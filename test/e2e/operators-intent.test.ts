@@ -59,7 +59,7 @@ it('a release takes effect immediately, whatever a remote dispatcher is doing wi
     studies.map(async (study, number) => {
       const id = await deliveryOf(study);
       await sleep(1_000);
-      // The dispatcher takes a look at it, and each is released at another moment of that look.
+      // The dispatcher checks it, and each is released at another moment of this check.
       await retryDelivery(operations, id, actor);
       await sleep(number * 60);
       expect(await releaseDelivery(operations, id, actor)).toBe(true);

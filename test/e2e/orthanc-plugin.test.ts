@@ -124,7 +124,7 @@ describe('a router that is not there', () => {
     // The page that a button of Orthanc Explorer 2 opens.
     await page.goto(`${orthanc.url}/dispatch/studies/${study}/page`);
     await page.locator('#dispatch-said', { hasText: 'cannot be reached at' }).waitFor();
-    // Now something answers.
+    // Now a router responds.
     await using router = await startHttpServer((request, response) => {
       const state = { routed: true, deliveries: [{ target: '<b>pacs', state: 'delivered', confirmed: 3, total: 3 }] };
       if (request.method === 'POST') response.end(JSON.stringify({ deliveries: [{}, {}] }));
@@ -152,7 +152,7 @@ describe('a router that is not there', () => {
         return given;
       });
       await waitFor(() => waiting <= 4, { message: 'all but four to be answered' });
-      // Orthanc answers others while four still wait.
+      // Orthanc responds to other requests while four still wait.
       for (let count = 0; count < 20; count += 1) expect((await ask(orthanc, 'GET', '/system')).status).toBe(200);
       expect(waiting).toBe(4);
       const answers = await Promise.all(calls);
@@ -216,7 +216,7 @@ describe('settings that cannot be used', () => {
   });
 });
 
-/** The module `orthanc` of orthanc-python 5, whose answers take a status and bytes; version 4 also needs a length. */
+/** The module `orthanc` of orthanc-python 5, whose responses take a status and bytes; version 4 also needs a length. */
 const version5 = `
 import json, runpy, sys, types
 

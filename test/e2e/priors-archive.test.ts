@@ -79,7 +79,7 @@ describe('priors that an archive has', () => {
         [newest.studyInstanceUid, 'archive', 'sent'],
         [second.studyInstanceUid, 'archive', 'sent'],
       ]);
-      // The archive is not asked for what the source has.
+      // Studies that the source has are not requested from the archive.
       expect(step.left.map(({ from }) => from).sort()).toEqual([
         ...Array(3).fill('archive'),
         ...Array(3).fill('source'),

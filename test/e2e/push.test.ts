@@ -99,6 +99,6 @@ it('the plugin pushes stable studies, shows their state, and routes them again',
     expect((await push(`main/studies/${id}`, `guess ${count}`)).status).toBe(401);
   expect(lines() - before).toBeLessThanOrEqual(1);
 
-  // In the clear nothing is answered.
+  // Unencrypted requests get no response.
   await expect(httpRequest(`http://127.0.0.1:${pushPort}/sources/main/studies/${id}`)).rejects.toThrow();
 });

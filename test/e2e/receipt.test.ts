@@ -20,7 +20,7 @@ import {
 
 let system: RoutingSystem;
 let archive: OrthancServer;
-/** A separate one: of an instance that the other target has brought meanwhile nothing is sent, so it has no digest. */
+/** A separate server: an instance that the other target has delivered meanwhile would not be sent, and would have no digest. */
 let web: OrthancServer;
 let scp: StorescpServer;
 let folder: TempFolder;

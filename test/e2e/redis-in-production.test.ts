@@ -102,7 +102,7 @@ async function startScene(redis: Record<string, unknown>, place: RedisPlace, max
   };
 }
 
-/** A study goes through, and console and command line see it. */
+/** A study is delivered, and console and command line show it. */
 async function expectWorks(scene: Scene, seed: string): Promise<void> {
   const study = await scene.upload(seed, 5);
   await scene.untilDelivered(study);

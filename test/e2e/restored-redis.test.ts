@@ -163,7 +163,7 @@ describe('Redis is restored', { timeout: 240_000 }, () => {
   });
 
   it('empty, and without notes: status reports this until an operator chooses where to begin', async () => {
-    // Another party remembers that there were data.
+    // Another process has seen that there were data.
     await using witness = await startDispatch({ command: 'console', config });
     await using browser = await launchBrowser();
     const page = await browser.newPage();

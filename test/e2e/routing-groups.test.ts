@@ -166,7 +166,8 @@ describe('load balancing with a member that dies in the middle', () => {
       });
       expect(Math.max(got(one, study).length, got(other, study).length)).toBe(5);
     }
-    // Not of these studies only: one of a former test that becomes stable a second time may be what the dead one got.
+    // Moved deliveries of any study: a study of an earlier test that becomes stable a second time may have been sent to the
+    // dead member.
     const moved = await run.operations.records.deliveries({ state: 'moved', target: 'one', limit: 10 });
     expect(moved.records.length).toBeGreaterThan(0);
   });

@@ -21,7 +21,7 @@ const anything = ({ transferSyntaxes }: { readonly transferSyntaxes: readonly st
 
 /** Servers in place of a receiver. Each is ended by `stop`, and the receiver then uses its port. */
 const rude: Readonly<Record<string, () => Promise<{ readonly port: number; stop(): Promise<void> }>>> = {
-  // A balancer without a server behind it.
+  // A load balancer without a server behind it.
   closing: () => tcp((socket) => void socket.end()),
   aborting: () => tcp((socket) => void socket.once('data', () => socket.end(abort))),
   full: () => dimse({ presentationContexts: anything, maxAssociations: 0, handlers: {} }),

@@ -22,7 +22,7 @@ import { commandLine } from './support/programs.ts';
 import { compileCache } from './support/run-commands.ts';
 import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
 
-/** Services stop on request, whatever hangs. The timeout of the test is the limit. */
+/** Services stop on request, even if something hangs. The timeout of the test is the limit. */
 
 let orthanc: OrthancServer;
 let scp: FaultScp;
@@ -156,7 +156,7 @@ describe('a system that is stopped', { timeout: 120_000 }, () => {
     );
     up.kill();
     up.kill();
-    // Both may be seen as one.
+    // The process may receive both signals as one.
     expect([0, 130], up.output()).toContain(await up.ended);
     await untilNoRedis(folder.path);
     port.release();

@@ -21,7 +21,7 @@ const actor = { name: 'tester' };
 const whole = { sample: 1, content: true };
 
 const types = ['folder', 'sftp', 'rsync', 's3', 'orthanc', 'dicom', 'dcmqrscp', 'dicomweb', 'xnat'] as const;
-/** It keeps its own version of a repeated instance, unless the whole session is resent. */
+/** Targets that keep their own version of a repeated instance, unless the whole session is resent. */
 const keepsOwn = new Set<string>(['xnat']);
 
 /** Nine kinds of servers at work at the same time. */

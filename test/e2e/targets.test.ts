@@ -120,7 +120,7 @@ describe('templates', () => {
       const [uid = ''] = study.datasets.keys();
       const found = (await filesUnder(path)).filter((name) => name.endsWith(`/${uid}.dcm`));
       expect(found, seed).toHaveLength(1);
-      // Orthanc omits a text of 300 characters from its answers; the name then shows that it is missing.
+      // Orthanc omits a text of 300 characters from its responses; the name then shows that it is missing.
       if (seed !== 'long' || found[0]?.includes('Bauer')) expect(found[0]?.normalize('NFC'), seed).toContain(readable);
       expect(found[0]?.split('/').length, seed).toBe(3);
     }

@@ -113,7 +113,7 @@ describe('data of a former version', { timeout: 240_000 }, () => {
       expect(await records.studyCount()).toBe(100);
       for (const name of ['a', 'b', 'c', 'd', 'e', 'picky', 'held']) expect(newStores(name), name).toEqual([]);
       for (const name of ['slow', 'slower', 'dead']) await expectTheRest(name, facts, records);
-      // A delivery of then can be acted on.
+      // Operators can act on a delivery of the older version.
       await cli('release', ...(await client.zrange(keys.index('target:held:waiting'), '0', '0')));
       await waitFor(() => newStores('held').length === 2, { timeoutMs: 60_000 });
       await cli('retry', '--target', 'picky', '--yes');

@@ -24,7 +24,7 @@ beforeAll(async () => {
   clocks = { router: await startFakeClock(600), dispatcher: await startFakeClock(), source: await startFakeClock() };
   [system, scp] = await Promise.all([startSystem({ env: clocks.source.env }), startFaultScp()]);
   feed = await startFeedStandIn(system.orthanc.url);
-  // They existed before the first start and must never be sent, whatever their dates are.
+  // They existed before the first start and must never be sent, regardless of their dates.
   await clocks.source.set(86_400);
   const ahead = await untilStable(await system.upload({ ...small, seed: 'dated tomorrow' }));
   await clocks.source.set(0);

@@ -19,7 +19,7 @@ const instance = z.object({
 const arrivalMessage = z.object({
   source: z.string(),
   orthancStudyId: z.string(),
-  /** The deliveries that send them. */
+  /** Start of the deliveries that the message is for; `stable` is for all. */
   from: z.enum(['arrival', 'series', 'stable']),
   instances: z.array(instance),
 });

@@ -152,7 +152,7 @@ describe('a delivery that is moved to another member', () => {
     }
     const { id, next } = await lookAtNext();
     expect(next).toMatchObject({ isHeld: true, record: { state: 'waiting', replaces: undefined } });
-    // It is held no longer than until it is released.
+    // The hold ends when the delivery is released.
     expect((await records.change(id, { ...act('release'), patch: { wake: 'job' } })).kind).toBe('done');
     await test.reconcile();
     expect(await lookAtNext()).toMatchObject({ next: { isHeld: false }, place: 'ready' });

@@ -31,7 +31,7 @@ export interface StudyOfGroup {
 /** The member that a group has chosen for a study. */
 export interface Choice {
   readonly target: string;
-  /** Of the delivery that a member got back after another had it. */
+  /** Nonce of the delivery that a member received after another member had it in between. */
   readonly nonce?: string;
   readonly contentHash: string;
 }
@@ -82,8 +82,7 @@ export async function writeChoice(
 
 /**
  * Whether a target can accept work now: enabled, not paused, inside its schedule, circuit closed, and no unconfirmed change
- * of
- * its address.
+ * of its address.
  *
  * @param wanted - `probe` also accepts a target whose circuit is due for a probe
  */
@@ -102,7 +101,7 @@ export async function isUsable(context: GroupContext, target: string, wanted: 'c
   return wanted === 'probe' && circuit.state === 'open' && circuit.retryInMs === 0;
 }
 
-/** The stored choice expires and may be lost; the deliveries of the study show it, too. */
+/** Derives the choice from the deliveries of the study: the stored choice expires and may be lost. */
 async function choiceOfDeliveries(
   { records }: { readonly records: Pick<Records, 'deliveriesOf'> },
   name: string,

@@ -20,8 +20,7 @@ export interface ArrivingStudy {
 
 /**
  * Begins the deliveries of a study that is still being received: one for each target, which becomes the delivery of the
- * complete
- * study later. Repeating it changes nothing. Deliveries that start when the study is stable are left to
+ * complete study later. Repeating it changes nothing. Deliveries that start when the study is stable are left to
  * `StudyEnqueuer.enqueue`.
  *
  * @returns ids of the deliveries that send instances as they arrive

@@ -53,7 +53,7 @@ export interface StudyToEnqueue {
   readonly isIncomplete?: boolean;
   /** AE titles that sent the instances: the study is not sent back to them. If omitted, no target is excluded. */
   readonly senders?: ReadonlySet<string>;
-  /** Tags of instances that selections speak about, by the instance's id in the source. */
+  /** Tags of instances that selections refer to, by the instance's id in the source. */
   readonly instanceTags?: ReadonlyMap<string, Readonly<Record<string, string>>>;
   /** Targets and groups that receive the study; the others had it before Redis lost its data. Default: all. */
   readonly only?: readonly string[];
@@ -227,7 +227,7 @@ export class StudyEnqueuer {
     const search = this.#search(request.study);
     return {
       ...task,
-      // The others had it, and are of this content, too.
+      // The other targets already have this content.
       ...(known?.contentHash === task.contentHash && { targets: [...new Set([...known.targets, ...task.targets])] }),
       ...pulled,
       ...(request.isIncomplete === true && { isIncomplete: true }),
@@ -293,7 +293,8 @@ export class StudyEnqueuer {
       deliveries.map(async ({ deliveryId, target }) => {
         const record = await this.#records.delivery(deliveryId);
         if (!record || endStates.includes(record.state)) return record === undefined;
-        // It takes over another one, and gets its job when that one has ended: here after a crash, otherwise there.
+        // This delivery replaces another one, and gets its job when that one has ended: here after a crash, otherwise in
+        // `replaceDelivery`.
         if (record.replaces !== undefined) {
           await finishReplacing(this.#context, record);
           return false;

@@ -20,7 +20,8 @@ interface Study {
 
 /**
  * Removes all data of a study if nothing about it is open. The caller has verified that the source no longer has it
- * (docs/decisions/0010-what-may-be-forgotten.md). A check (`dryRun`) writes nothing, and does not find deliveries whose list was lost.
+ * (docs/decisions/0010-what-may-be-forgotten.md). A check (`dryRun`) writes nothing, and does not find deliveries whose list
+ * was lost.
  *
  * @throws DispatchError `ledger-unavailable`
  */
@@ -66,8 +67,8 @@ export async function forgetStudy(
 }
 
 /**
- * The list of a study's deliveries may have been lost alone: they would stay permanently, and an open one would continue. All deliveries of the
- * source are entered in their lists again.
+ * The list of a study's deliveries may have been lost alone: they would stay permanently, and an open one would continue. All
+ * deliveries of the source are entered in their lists again.
  */
 async function findDeliveries({ redis, records, config }: Context, study: Study, searched: Set<string>): Promise<void> {
   if (searched.has(study.source)) return;
@@ -87,7 +88,7 @@ function isGone({ answer }: Forgotten): boolean {
   return answer === 'forgotten' || answer === 'unknown';
 }
 
-/** SOP Instance UIDs that any target has confirmed. */
+/** SOP Instance UIDs in all ledgers of the study. */
 async function confirmedUids({ records, ledger }: Context, study: Study): Promise<Set<string>> {
   const deliveries = await records.deliveriesOf(study);
   const keys = new Map(deliveries.map((one) => [ledgerKeyOf(one).target, ledgerKeyOf(one)]));

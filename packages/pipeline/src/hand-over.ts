@@ -30,14 +30,14 @@ export interface HandOverOptions {
   readonly why: string;
   /** The former target has used up its attempts: it does not get this delivery back. */
   readonly exhausted?: boolean;
-  /** Only if it waits; otherwise an attempt that is under way is left, too. */
+  /** Moves the delivery only if it waits. Default false: a running attempt is abandoned, too. */
   readonly onlyWaiting?: boolean;
   readonly patch?: DeliveryPatch;
   /** The lock under which the former delivery is left. */
   readonly fence?: { readonly lockKey: string; readonly token: string };
 }
 
-/** Who has a delivery now. */
+/** The target that has a delivery now. */
 export interface HandedOver {
   readonly target: string;
   /** False: an attempt has just begun at the former target, and ends by itself: both get the study. */
@@ -46,10 +46,8 @@ export interface HandedOver {
 
 /**
  * Moves a delivery whose target cannot be used to another target of its group. The new target receives everything that it
- * lacks:
- * for a partly sent study the complete study, because a study is not divided between targets. Instances that the first
- * target has
- * confirmed stay there, and are not sent to it again if the study returns to it.
+ * lacks: for a partly sent study the complete study, because a study is not divided between targets. Instances that the first
+ * target has confirmed stay there, and are not sent to it again if the study returns to it.
  *
  * Repeated after a crash, it has the same result.
  *
@@ -74,7 +72,7 @@ export async function handOver(
   const tried = exhausted ? [...new Set([...group.tried, data.target])] : group.tried;
   const target = began?.target ?? (await otherMember(context, data, tried));
   if (target === undefined) return undefined;
-  // Whether it is held is known when it has left.
+  // A hold is transferred when the former delivery has ended (`keepIntent`).
   const { hold: _, ...released } = data;
   const next = await newDelivery(context, released, target, { keepsTransform: group.keepsTransform, tried });
   const choice: Choice = {
@@ -98,8 +96,8 @@ export async function handOver(
 }
 
 /**
- * Ends a delivery as moved, and begins the one that takes its place, also when the record of its study is missing. The new one has no job
- * before the former one has ended; its record names that one until then, for `finishReplacing`.
+ * Ends a delivery as moved, and begins the one that takes its place, also when the record of its study is missing. The new
+ * one has no job before the former one has ended; its record names that one until then, for `finishReplacing`.
  *
  * @returns what became of the former: refused when it has ended meanwhile, or is in none of the states `from`
  */
@@ -135,7 +133,8 @@ export async function replaceDelivery(
 }
 
 /**
- * Gives a delivery that takes over another one its job, after a crash in `replaceDelivery`: held or cancelled if that one was.
+ * Adds the job of a delivery that replaces another one, after a crash in `replaceDelivery`. It is held or cancelled if the
+ * other one was.
  *
  * @returns false if the other one is open: it continues, or is moved again
  */

@@ -6,7 +6,7 @@
  */
 export type OperationErrorCode = 'not-found' | 'conflict' | 'invalid' | 'unavailable';
 
-/** Why an operator's wish could not be granted; written for the operator, without patient data. */
+/** Why an operator's request was rejected; written for the operator, without patient data. */
 export class OperationError extends Error {
   override readonly name = 'OperationError';
   readonly code: OperationErrorCode;

@@ -22,10 +22,10 @@ export interface PlannedRoute {
   readonly onSuccess: OnSuccessConfig | undefined;
 }
 
-/** Content that a target already has of a study to be sent. */
+/** Instances that a request selects for a target. */
 export interface RoutePreview {
   readonly target: string;
-  /** Instances that would be brought there in all. */
+  /** Number of selected instances; `confirmed` of them are at the target already. */
   readonly total: number;
   readonly confirmed: number;
 }

@@ -5,7 +5,7 @@ import { readFacts } from './read-facts.ts';
 import { keepManifest } from './shared-manifest.ts';
 
 export interface SnapshotForRouting extends StudySnapshot {
-  /** Tags of instances that selections speak about, by the instance's id in the source. */
+  /** Tags of instances that selections refer to, by the instance's id in the source. */
   readonly instanceTags: ReadonlyMap<string, Readonly<Record<string, string>>>;
 }
 

@@ -40,7 +40,10 @@ export async function reasonForReturn(
   return came && `it was copied here from ${targetSource}, which is ${target}`;
 }
 
-/** Whether a delivery of a study with its Study Instance UID may have brought this one: not that of another patient, and not nothing. */
+/**
+ * Whether a delivery of a study with the same Study Instance UID may have brought this study: not that of another patient,
+ * nor one that has sent nothing.
+ */
 function canBe(delivery: DeliveryRecord, { orthancStudyId }: StudyOnItsWay): boolean {
   // A transform may give it another patient, and therefore another id, during the transfer.
   const isSame = delivery.transform !== undefined || delivery.orthancStudyId === orthancStudyId;

@@ -23,7 +23,7 @@ export interface StudyToResolve {
   readonly nonce: string | undefined;
   /** AE titles that sent the instances; undefined: ignored, because an operator requested it. */
   readonly senders: ReadonlySet<string> | undefined;
-  /** Tags of instances that selections speak about, by the instance's id in the source. */
+  /** Tags of instances that selections refer to, by the instance's id in the source. */
   readonly instanceTags: ReadonlyMap<string, Readonly<Record<string, string>>> | undefined;
 }
 

@@ -11,10 +11,10 @@ import {
 const lookedAt = 100;
 
 /**
- * Resolves failures of a study at a target when a later delivery has brought all that they were to bring: the same target
- * at the same place, the same transform, and every instance, or the same selection.
+ * Resolves failures of a study at a target when a later delivery has sent all that they were to send: the same target at the
+ * same place, the same transform, and every instance, or the same selection.
  *
- * @param ended - a delivery that has just ended, well or not
+ * @param ended - a delivery that has just ended, with or without success
  * @returns ids of those that were resolved
  */
 export async function resolveSuperseded(
@@ -41,7 +41,7 @@ export async function resolveSuperseded(
   return resolved;
 }
 
-/** Whether a delivery that has arrived brought what another one was to bring. */
+/** Whether a delivery that has arrived sent what another one was to send. */
 function brings(arrived: DeliveryRecord, other: DeliveryRecord): boolean {
   return (
     arrived.routedAt >= other.routedAt &&

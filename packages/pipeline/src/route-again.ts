@@ -12,11 +12,11 @@ export interface RouteRequest {
   readonly orthancStudyId: string;
   /** Targets, or groups that select one of theirs; default: the result of the rules. */
   readonly targets?: readonly string[] | undefined;
-  /** By this rule alone. */
+  /** Name of the only rule that is applied. */
   readonly rule?: string | undefined;
   /** Remove all confirmations of the targets, and send every instance again. Default false: only missing instances. */
   readonly everything?: boolean | undefined;
-  /** Default that of the rules. */
+  /** Default: the priority of the rules. */
   readonly priority?: Priority | undefined;
   /** The same one routes the same content once; default a new one. */
   readonly nonce?: string | undefined;
@@ -24,8 +24,7 @@ export interface RouteRequest {
 
 /**
  * Routes a study of a source now, even if it was routed before: by all rules, by one of them, or to the named targets. Named
- * targets
- * add deliveries; the stored result of the rules is unchanged.
+ * targets and a single rule add deliveries; the stored result of the rules is unchanged.
  *
  * @param shared - for callers that route many studies; the caller closes it
  * @throws OperationError `not-found` for an unknown source, target or rule; `conflict` if no rule matches
@@ -74,7 +73,7 @@ export async function routeAgain(
   }
 }
 
-/** The life of a source's database that is followed now. */
+/** The current epoch of the feed of a source. */
 export async function currentEpoch(redis: Redis, prefix: string, source: string): Promise<string> {
   const feed = await readFeedState(redis, prefix, source);
   return String(feed?.epoch ?? 1);

@@ -15,7 +15,7 @@ export interface SendPriorContext {
   readonly enqueuer: StudyEnqueuer;
 }
 
-/** What became of an earlier study that was to go along. */
+/** Result for an earlier study that was to be sent along. */
 export type SentPrior =
   | { readonly kind: 'delivery'; readonly delivery: DeliveryData; readonly isNew: boolean }
   | { readonly kind: 'omitted'; readonly why: string };
@@ -71,8 +71,7 @@ export async function sendPrior(
 }
 
 /**
- * Records that the whole content of a study in a source was pulled: the rules do not route it. Does nothing if the source
- * has
+ * Records that the whole content of a study in a source was pulled: the rules do not route it. Does nothing if the source has
  * more instances.
  *
  * @param pulled - SOP Instance UIDs of pulled instances

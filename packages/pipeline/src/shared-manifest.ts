@@ -21,8 +21,7 @@ const type = 'manifest';
 
 /**
  * The manifest of a study, read once for all targets and attempts. A cached manifest is returned only if it is of exactly
- * this
- * time and has the expected content; otherwise it is removed, and the source is queried.
+ * this time and has the expected content; otherwise it is removed, and the source is queried.
  *
  * @throws errors of `read`
  */
@@ -62,7 +61,7 @@ function keyOf({ source, orthancStudyId, contentHash: content, lastUpdate }: Stu
 function isWanted(instances: unknown, { contentHash: wanted }: StudyMoment): boolean {
   if (!Array.isArray(instances)) return false;
   const found = instances as readonly Partial<ManifestInstance>[];
-  // What another version wrote is as good as absent. A header that could not be read may be readable at the next attempt.
+  // Data of another version count as absent. A header that could not be read may be readable at the next attempt.
   const isWhole = found.every(
     (one) =>
       typeof one.sopInstanceUid === 'string' &&

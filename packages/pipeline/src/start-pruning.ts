@@ -3,9 +3,8 @@ import type { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
 const everyMs = 600_000;
 
 /**
- * Periodically removes expired results from the cache, and unknown files from its folder: the router that leads a source
- * does this for
- * Redis, and each dispatcher for its folder.
+ * Periodically removes expired results from the cache, and unknown files from its folder: the router that leads a source does
+ * this for Redis, and each dispatcher for its folder.
  *
  * @param cache - undefined while this process is not responsible
  */

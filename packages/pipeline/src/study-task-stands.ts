@@ -7,7 +7,7 @@ import type { Records } from '@dicom-dispatch/state/records';
  * - `arrived`: all have succeeded, or were taken over by targets where they have
  * - `open`: some wait or are running
  * - `person`: some have ended without success; a retry may complete them
- * - `unknown`: there are no records
+ * - `unknown`: there are no records, except of moved deliveries
  */
 export type StudyTaskStands = 'arrived' | 'open' | 'person' | 'unknown';
 

@@ -30,7 +30,7 @@ export async function callDelivery(
 }
 
 /**
- * Continues a waiting delivery now, whatever it waits for; a hold is preserved.
+ * Continues a waiting delivery now, regardless of what it waits for; a hold is preserved.
  *
  * @returns false if it does not wait
  */

@@ -7,8 +7,7 @@ type Snapshot = Pick<SnapshotForRouting, 'study' | 'manifest'>;
 
 /**
  * Whether the whole content of a study in a source was pulled as a prior: then it is not an arriving study, and the rules do
- * not route it.
- * Additional instances make it one.
+ * not route it. Additional instances make it one.
  *
  * @param readAgain - a pull that ended after the snapshot was read has brought more than the snapshot shows
  */

@@ -39,8 +39,7 @@ export interface InstanceRequest {
 
 /**
  * Meaning of an error response of the source for one instance. Another request to the source shows whether the source as a
- * whole
- * or only this instance is affected: only in the second case the others of the study continue.
+ * whole or only this instance is affected: only in the second case the others of the study continue.
  */
 export async function instanceError(thrown: unknown, request: InstanceRequest): Promise<unknown> {
   if (!(thrown instanceof OrthancError)) return thrown;
@@ -102,7 +101,7 @@ export function asRepeated(error: DispatchError, times: number, change: Change):
   });
 }
 
-/** Whether the source answers as an Orthanc does. */
+/** Whether the source responds as an Orthanc does. */
 export async function isWell({ orthanc, signal }: Pick<InstanceRequest, 'orthanc' | 'signal'>): Promise<boolean> {
   try {
     await orthanc.system({ timeoutMs: probeMs, ...(signal && { signal }) });

@@ -16,10 +16,9 @@ export interface SeenChange {
 export type DatabaseVerdict = 'same' | 'another' | 'unknown';
 
 /**
- * Whether the database behind a source is the known one. Orthanc gives a database no identity
- * (`DatabaseServerIdentifier` names a server), so its change feed is used: two databases do not have the same change, to the
- * second,
- * with the same number.
+ * Whether the database behind a source is the known one. Orthanc gives a database no identity (`DatabaseServerIdentifier`
+ * names a server), so its change feed is used: two databases do not have the same change, to the second, with the same
+ * number.
  *
  * @param seen - known changes, newest first
  * @throws OrthancError

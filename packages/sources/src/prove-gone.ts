@@ -10,8 +10,7 @@ const lookEveryMs = 3_000;
 
 /**
  * Verifies that a study has left its source: Orthanc itself reports it twice with a pause between, and its database is not
- * another
- * one than that which had the study.
+ * another one than that which had the study.
  *
  * @param seen - changes of the database that had the study, newest first
  * @returns `source-gone` if it is proven; otherwise the error of the source, to be tried again

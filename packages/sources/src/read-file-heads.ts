@@ -9,7 +9,7 @@ const maxHeadBytes = 256 * 1024;
 
 /**
  * Adds SOP class and transfer syntax of instances of which Orthanc knows neither, as after a wrong group length of the file
- * meta information: from the file itself. What that does not say stays unknown.
+ * meta information: from the file itself. What the file does not contain stays unknown.
  */
 export async function withFileHeads<T extends Instance>(
   orthanc: OrthancClient,
@@ -48,7 +48,7 @@ async function headOf(orthanc: OrthancClient, id: string, signal?: AbortSignal):
     const read = readHead(bytes, true, undefined);
     return read.kind === 'read' ? read.head : undefined;
   } catch (error) {
-    // A proxy's error, and one of the connection, may be gone at the next attempt.
+    // An error of a proxy or of the connection may be over at the next attempt.
     const isOfOrthanc = error instanceof OrthancError && (error.isOrthancAnswer || error.code === 'protocol');
     if (isOfOrthanc && (await isOfOneFile(error, { orthanc, signal }))) return undefined;
     throw error;

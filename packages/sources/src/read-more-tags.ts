@@ -71,8 +71,7 @@ export async function readMoreSeriesTags(
 
 /**
  * Id of the instance in Orthanc to tags of each instance of a study. Orthanc reads each file for this: slow for large
- * studies.
- * An instance with an unreadable file has `unreadTags`.
+ * studies. An instance with an unreadable file has `unreadTags`.
  *
  * @throws OrthancError if it does not respond
  */
@@ -117,9 +116,8 @@ export async function readInstanceTags(
 const oneByOneAfter: ReadonlySet<string> = new Set(['bad-request', 'unsupported', 'server-error']);
 
 /**
- * Requests tags; an Orthanc before 1.11 does not support this, so complete instances are requested instead. One that
- * does not know a keyword rejects the complete request, and one that cannot read one of the files fails: then the instances
- * are read
+ * Requests tags; an Orthanc before 1.11 does not support this, so complete instances are requested instead. One that does not
+ * know a keyword rejects the complete request, and one that cannot read one of the files fails: then the instances are read
  * individually, too.
  */
 async function inOneRequest<T>(ask: () => Promise<T>, oneByOne: () => Promise<T>): Promise<T> {

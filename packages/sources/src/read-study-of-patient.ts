@@ -36,8 +36,7 @@ export async function readStudyOfPatient(
 }
 
 /**
- * All studies in a source with the Patient ID of a study, including itself. Their patients must still be compared: issuers
- * of
+ * All studies in a source with the Patient ID of a study, including itself. Their patients must still be compared: issuers of
  * Patient IDs are not in Orthanc's database.
  *
  * @throws DispatchError `source-gone` if the study no longer exists

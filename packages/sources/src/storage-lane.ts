@@ -4,7 +4,7 @@ import { StorageArea, type FileStream, type OrthancClient } from '@dicom-dispatc
 
 /** Where packages and images of Orthanc store their attachments. */
 const usualFolders = ['/var/lib/orthanc/db-v6', '/var/lib/orthanc/db'];
-/** A larger instance is not read twice for the comparison: another one will do. */
+/** A larger instance is not read twice for the comparison: another one is used. */
 const maxCheckedBytes = 64 * 1024 * 1024;
 /** Pause after a missing folder, or a missing file in it. */
 const againMs = 60_000;

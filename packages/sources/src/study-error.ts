@@ -4,8 +4,7 @@ import { sourceError } from './source-error.ts';
 
 /**
  * Meaning of a failure to read a study. `source-gone` only if Orthanc itself reports that it does not have the study: a 404
- * of a
- * proxy, or for a part of an existing study, does not mean this. It is no proof yet, see `proveGone`.
+ * of a proxy, or for a part of an existing study, does not mean this. It is no proof yet, see `proveGone`.
  */
 export async function studyError(
   thrown: unknown,

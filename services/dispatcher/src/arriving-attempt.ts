@@ -53,7 +53,7 @@ export async function arrivingEnded(
     patch,
     ...(!isReported && { event: { kind: 'waiting', text } }),
   });
-  // A message in between found neither a listening attempt, nor a waiting delivery.
+  // A message that arrived in between found neither a listening attempt nor a waiting delivery.
   if (await inbox.hasNews()) await context.wake(data.deliveryId);
   return end;
 }

@@ -4,8 +4,7 @@ import type { Attempt } from './delivery-job-run.ts';
 
 /**
  * Whether another study with its Study Instance UID is sent to the current address of the target. The confirmations of its
- * deliveries
- * do not count, because they are written after a file was renamed.
+ * deliveries do not count, because they are written after a file was renamed.
  */
 export async function isSharedPlace(attempt: Attempt): Promise<boolean> {
   for (const other of await othersWithItsUid(attempt)) {
@@ -18,7 +17,7 @@ export async function isSharedPlace(attempt: Attempt): Promise<boolean> {
   return false;
 }
 
-/** Studies with its Study Instance UID, and those that were found to have, maybe, one of its SOP Instance UIDs. */
+/** Studies with the Study Instance UID of this one, and the found ones, which may have one of its SOP Instance UIDs. */
 export async function othersThatMayHave(attempt: Attempt, found: readonly StudyKey[]): Promise<StudyKey[]> {
   const others = [...(await othersWithItsUid(attempt)), ...found].filter((one) => !isOwn(attempt, one));
   return [...new Map(others.map((one) => [`${one.source} ${one.orthancStudyId}`, one])).values()];
@@ -29,7 +28,10 @@ export function isTwin({ data }: Attempt, other: StudyKey): boolean {
   return other.orthancStudyId === data.orthancStudyId && other.source !== data.source;
 }
 
-/** Those of another study that the place of the target has under the same UIDs, the newest first. */
+/**
+ * Deliveries of another study to the current address of the target, newest first. Only those that keep their UIDs, if this
+ * one does, otherwise only those with new UIDs.
+ */
 export async function deliveriesToSamePlace(attempt: Attempt, other: StudyKey): Promise<DeliveryRecord[]> {
   const found: DeliveryRecord[] = [];
   for (const one of await attempt.context.records.deliveriesOf(other)) {
@@ -43,7 +45,7 @@ export function keepsUids({ transform }: Pick<DeliveryData, 'transform'>): boole
   return !transform || !givesNewUids(transform.definition);
 }
 
-/** One delivery of each transform: they share its ledger. */
+/** One delivery for each transform: deliveries with the same transform share a ledger. */
 export function shapesOf(deliveries: readonly DeliveryRecord[]): DeliveryRecord[] {
   return [...new Map(deliveries.map((one) => [ledgerKeyOf(one).target, one])).values()];
 }
@@ -78,6 +80,6 @@ async function isAtSamePlace({ context, data, ledger }: Attempt, other: Delivery
   if (!config) return false;
   const { id, identity } = targetPlace(config);
   const { places } = await context.places.known(other.target);
-  // A place may have its own name, since an address may lead to several.
+  // A place may have a ledger with a separate name, since one address may lead to several places.
   return places.some((one) => one.ledger === theirs && one.id === id && one.identity === identity);
 }

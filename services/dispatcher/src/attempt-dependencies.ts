@@ -9,7 +9,7 @@ import { redisState } from './redis-state.ts';
 import { restoreLedger } from './restore-ledger.ts';
 import type { DeliveryDependencies } from './run-delivery.ts';
 
-/** What `runDelivery` needs of the world, for this attempt. */
+/** The dependencies of `runDelivery` for this attempt. */
 export async function dependenciesOf(attempt: Attempt): Promise<DeliveryDependencies> {
   const { context, data, signal, tracker, log, logLine } = attempt;
   const { prefix } = context.config.redis;
@@ -27,7 +27,7 @@ export async function dependenciesOf(attempt: Attempt): Promise<DeliveryDependen
     listings: (config, manifest) => context.listings({ name: data.target, config }, manifest),
     share: attempt.memory,
     ledger: context.ledger,
-    // Once: until an outdated manifest is read again, confirmations may have been revoked.
+    // Only once in an attempt: when an outdated manifest is read again, confirmations may have been revoked meanwhile.
     restoreLedger: (key, all) => (restored ??= restoreLedger(attempt, key, all)),
     receipts: new ReceiptWriter(context.config.receipts, attempt.place, attempt.number),
     fence: fenceOf(attempt),

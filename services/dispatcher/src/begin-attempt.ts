@@ -69,7 +69,7 @@ export async function begin(
   };
 }
 
-/** By which the trace of the attempt is found. */
+/** Text that identifies the trace of the attempt; empty without tracing. */
 function traced(): string {
   const traceId = currentTraceId();
   return traceId === undefined ? '' : `, trace ${traceId}`;

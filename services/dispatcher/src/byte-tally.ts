@@ -37,7 +37,7 @@ export class ByteTally implements Tally {
     this.#onWhole(this);
   }
 
-  /** For an instance whose bytes were all passed on; undefined for others. */
+  /** Both are undefined until all bytes of the instance were passed on. */
   get result(): { readonly sizeBytes: number | undefined; readonly sha256: string | undefined } {
     if (!this.#isWhole) return { sizeBytes: undefined, sha256: undefined };
     return { sizeBytes: this.#sizeBytes, sha256: this.#sha256 };

@@ -10,13 +10,13 @@ const withoutRedisMs = 1_000;
 const lookMs = 50;
 
 export interface ClosingDependencies {
-  /** Those to be closed. */
+  /** Workers to be closed. */
   readonly workers: readonly Worker[];
   /** Workers that are being closed. */
   readonly leaving: readonly Promise<void>[];
   /** Ids of the running jobs. */
   underWay(): readonly string[];
-  /** How long they may continue, in milliseconds. */
+  /** How long running jobs may continue, in milliseconds. */
   readonly graceMs: number;
   stopAll(reason: StopReason): void;
   readonly redis: Redis;
@@ -24,10 +24,9 @@ export interface ClosingDependencies {
 }
 
 /**
- * Stops workers from taking jobs, and waits for running ones: they may end normally for `graceMs`, and then get
- * {@link settleMs} to return to the queue. If nothing is running a few seconds are sufficient. Jobs that have not ended by
- * then
- * are left behind: another dispatcher takes them over when their locks have expired.
+ * Stops workers from taking jobs, and waits for running ones: they may end normally for `graceMs`, and then get `settleMs` to
+ * return to the queue. If nothing is running a few seconds are sufficient. Jobs that have not ended by then are left behind:
+ * another dispatcher takes them over when their locks have expired.
  */
 export async function closeWorkers(dependencies: ClosingDependencies): Promise<void> {
   const { workers, leaving, underWay, graceMs, stopAll, redis, log } = dependencies;

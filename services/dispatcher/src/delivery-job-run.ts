@@ -23,11 +23,11 @@ export interface DeliveryJob {
 export interface DeliveryJobRun extends DeliveryJob {
   readonly context: DispatcherContext;
   readonly data: DeliveryData;
-  /** Undefined when it is no longer configured. */
+  /** Undefined if the target is no longer configured. */
   readonly target: TargetConfig | undefined;
   /** State when the job was taken. */
   readonly record: DeliveryRecord;
-  /** The clock of Redis then (ms since 1970). */
+  /** Time when the job was taken, by the clock of Redis (ms since 1970). */
   readonly now: number;
   readonly log: Logger;
   /** Writes a line into the log of the job, where Bull Board shows it. */
@@ -36,20 +36,20 @@ export interface DeliveryJobRun extends DeliveryJob {
 
 /** A running attempt. */
 export interface Attempt extends DeliveryJobRun {
-  /** Of the delivery, over all its jobs and manual retries. */
+  /** Number of the attempt, counted over all jobs and manual retries of the delivery. */
   readonly number: number;
-  /** On the local clock, monotonic. */
+  /** Start of the attempt on the monotonic clock of this process, in milliseconds. */
   readonly startedAt: number;
   readonly tracker: DeliveryProgressTracker;
   readonly trace: AttemptTrace;
-  /** The ledger of the target, and the target's address. */
+  /** Name of the ledger of the target; `place` is the address of the target in one line. */
   readonly ledger: string;
   readonly place: string;
   /** Aborted with a {@link StopReason}: by the job, or because an operator has cancelled it. */
   readonly signal: AbortSignal;
   /** Stops watching for requests of operators. */
   unwatch(): void;
-  /** Its reservations in the memory for the bytes of instances. */
+  /** Reservations of the attempt in the memory for the bytes of instances. */
   readonly memory: MemoryShare;
   /** SOP Instance UIDs that no other attempt may send to the target meanwhile. */
   readonly claimedUids: Set<string>;
@@ -96,7 +96,7 @@ export function report(
   return jobRun.context.records.change(jobRun.data.deliveryId, { patch, event, fence: fenceOf(jobRun) });
 }
 
-/** The text about the instances in the record, once their number is known. */
+/** Counts of instances for the record; empty until their number is known. */
 export function countsOf({ tracker }: Attempt): Pick<DeliveryPatch, 'total' | 'confirmed' | 'quarantined'> {
   return tracker.counts.total > 0 ? tracker.counts : {};
 }

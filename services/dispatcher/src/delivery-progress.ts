@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { DeliveryProgress, DispatchError, Stage } from '@dicom-dispatch/core';
 
-/** Where progress goes: at most every `intervalMs`, and at each change of stage. */
+/** Receives the progress of an attempt: `update` at most once in `intervalMs`, changes of the stage immediately. */
 export interface ProgressSink {
   update(progress: DeliveryProgress, addBytesSent: number): Promise<void>;
   entered(stage: Stage): void;
@@ -81,7 +81,7 @@ export class DeliveryProgressTracker {
     return this.#replacedUnknown;
   }
 
-  /** Instances that the target had before, by its own words. */
+  /** Instances that the target already had, according to its responses. */
   get existing(): number {
     return this.#existing;
   }
@@ -104,7 +104,7 @@ export class DeliveryProgressTracker {
     this.#soon();
   }
 
-  /** The following takes as long as the reception of the study: it is reported less often. */
+  /** The following stages take as long as the reception of the study: progress is reported less often. */
   arrives(): void {
     this.#intervalMs = arrivingIntervalMs;
   }

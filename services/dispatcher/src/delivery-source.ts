@@ -203,8 +203,7 @@ export class DeliverySource {
 
   /**
    * One delivery computes a changed instance, and others that need it wait for it. Instances that are not anonymised contain
-   * patient data
-   * (docs/decisions/0005).
+   * patient data (docs/decisions/0005).
    */
   #keepTransformed(definition: TransformConfig): KeepTransformed {
     const confidential = definition.anonymise === undefined;

@@ -5,7 +5,7 @@ import type { Attempt } from './delivery-job-run.ts';
 /** The last sent file of a SOP Instance UID. */
 export type SentFile = Pick<ReceiptEntry, 'sizeBytes' | 'sha256'>;
 
-/** Of each SOP Instance UID the file that some deliveries have sent last, as far as their receipts have it. */
+/** For each SOP Instance UID the file that the given deliveries sent last, if it is in their receipts. */
 export async function filesSentBy(
   { context }: Pick<Attempt, 'context'>,
   deliveries: readonly Pick<DeliveryRecord, 'deliveryId'>[],

@@ -23,12 +23,12 @@ export interface DispatcherContext {
   /** Name of this dispatcher: host and process. */
   readonly worker: string;
   readonly redis: Redis;
-  /** Resolves when Redis has its data: after a loss, once they are recovered. */
+  /** Resolves when Redis has its data; after a loss, when they have been recovered. */
   untilGood(signal: AbortSignal): Promise<void>;
   readonly ledger: Ledger;
   readonly studyLocks: StudyLocks;
   readonly tasks: TaskRecords;
-  /** As configured now. */
+  /** The receipts, as currently configured. */
   receipts(): Receipts;
   readonly records: Records;
   readonly priors: Priors;
@@ -42,7 +42,7 @@ export interface DispatcherContext {
   readonly mailbox: Mailbox;
   readonly arrivals: ArrivalListener;
   readonly metrics: DispatcherMetrics;
-  /** For the bytes of instances in transit. */
+  /** Memory for the bytes of instances in transit. */
   readonly memory: MemoryBudget;
   readonly log: Logger;
   readonly sources: Sources;
@@ -53,7 +53,7 @@ export interface DispatcherContext {
     manifest: readonly ManifestInstance[],
   ): SharedListings;
   clearState(deliveryId: string): Promise<void>;
-  /** Periodically promotes less urgent deliveries of its target. */
+  /** At every eighth start of a delivery to the target, promotes a less urgent one. */
   promoteLongestWaiting(data: Pick<DeliveryData, 'target' | 'priority'>): Promise<void>;
   circuitOpened(target: string, error: DispatchError): void;
   /** The target has confirmed or rejected an instance: its circuit closes, and waiting deliveries continue. */

@@ -13,7 +13,7 @@ import { afterRefusal, endCancelled, jobEndOf, putOff } from './put-off.ts';
 /** Interval for checking whether another delivery still sends the same UIDs. */
 const lookAgainMs = 30_000;
 
-/** Writes down how the delivery ended. */
+/** Stores how the delivery ended. */
 export async function deliveryEnded(
   attempt: Attempt,
   state: DeliveryState,
@@ -66,7 +66,7 @@ function durationsOf({ data, tracker }: Attempt, attemptMs: number): ReadonlyMap
   ]);
 }
 
-/** Decides what follows from a failed attempt, and writes it down. */
+/** Decides what follows from a failed attempt, and stores it. */
 export async function attemptFailed(attempt: Attempt, thrown: unknown): Promise<JobEnd> {
   const { context, data, target, signal, tracker, log, logLine, record } = attempt;
   const reason = signal.aborted ? (signal.reason as StopReason) : undefined;
@@ -123,7 +123,7 @@ export async function attemptFailed(attempt: Attempt, thrown: unknown): Promise<
   }
 }
 
-/** Tried again after the back-off of the target. */
+/** Schedules the next attempt after the back-off of the target. */
 async function pause(
   attempt: Attempt,
   error: DispatchError,
@@ -140,7 +140,7 @@ async function pause(
       ...patchOf(attempt, error),
       ...counts,
       losses: null,
-      // An attempt that neither reached the target nor counts is not counted.
+      // A wait consumes no attempt.
       ...(counts.waits > 0 && { attempts: attempt.number - 1 }),
       stage: tracker.stage,
     },
@@ -149,7 +149,8 @@ async function pause(
 }
 
 /**
- * Another delivery sends one of its UIDs, as long as its own attempt runs: this is not an error, and no reason to give up.
+ * Another delivery is sending one of the UIDs: this is not an error, and no reason to give up. The delivery waits until that
+ * attempt ends.
  */
 async function waitForUids(attempt: Attempt, error: DispatchError): Promise<JobEnd> {
   const { target, tracker, record } = attempt;
@@ -204,7 +205,7 @@ async function waitForTarget(attempt: Attempt, error: DispatchError, line: strin
   };
   attempt.hasAnswered = true;
   if (error.code === 'target-busy' && (await learnConcurrency(attempt, error))) {
-    // The receiver accepts fewer in parallel than we sent: this one continues when another has ended.
+    // The receiver accepts fewer parallel associations than were open: this delivery continues when another has ended.
     return putOff(attempt, { wake: 'job', front: true, patch, event });
   }
   const circuit = await context.circuits.fail(data.target, error.toRecord(), {
@@ -221,8 +222,8 @@ async function waitForTarget(attempt: Attempt, error: DispatchError, line: strin
 }
 
 /**
- * Others succeed between its attempts, so it would open the circuit repeatedly: the error is specific to it, and it
- * must not stop the others again and again.
+ * Pause of a delivery whose errors open the circuit although others succeed between its attempts: the error is specific to
+ * this delivery, and must not stop the others again and again.
  */
 function ownPause(target: TargetConfig | undefined, waits: number): number {
   return target && waits > 0 ? backOffMs(target.backoff, waits) : 0;

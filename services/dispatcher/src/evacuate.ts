@@ -6,8 +6,8 @@ import type { DispatcherContext } from './dispatcher-context.ts';
 const pageSize = 200;
 
 /**
- * Moves the waiting deliveries of an unusable target to the other targets of their groups. Deliveries that a worker takes
- * meanwhile do so themselves.
+ * Moves the waiting deliveries of an unusable target to the other targets of their groups. A delivery that a worker takes
+ * meanwhile is moved by that worker.
  */
 export async function evacuate(context: DispatcherContext, target: string, why: string): Promise<number> {
   const queue = context.queues.target(target);

@@ -11,10 +11,9 @@ export interface LossDependencies {
 
 /**
  * Aborts all deliveries when Redis has lost data: confirmations would be lost. Deliveries taken meanwhile wait for the
- * recovery
- * (`untilGood` of the context): arrived instances would be sent again.
+ * recovery (`untilGood` of the context): arrived instances would be sent again.
  *
- * @returns a function that ends it
+ * @returns a function that stops this
  */
 export function giveUpOnLoss({ watch, giveUp, prepare, log }: LossDependencies): () => void {
   const prepareAgain = (): void =>

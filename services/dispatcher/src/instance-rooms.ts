@@ -4,9 +4,9 @@ import type { ReleaseMemory, MemoryShare } from './memory-budget.ts';
 /** A body is read in chunks of up to 1 MiB; a handler without a buffer holds at most one. */
 const streamedBytes = 1024 * 1024;
 
-/** The room of an instance while it is open. */
+/** Memory reserved for an instance while it is open. */
 export interface InstanceRoom {
-  /** The last byte was read: a handler that does not `keep` it holds nothing any more. */
+  /** Called after the last byte was read: a handler that does not `keep` the instance holds nothing any more. */
   ended(): void;
   keep(): void;
   release(): void;
@@ -27,8 +27,8 @@ export class InstanceRooms {
 
   /** @throws the reason of the signal when it aborts first */
   async take({ sourceId, sizeBytes }: ManifestInstance, signal: AbortSignal): Promise<InstanceRoom> {
-    // Opened a second time while it is open, to compare it with the target: waiting for memory now would be
-    // waiting while holding memory.
+    // Opened a second time while it is open, to compare it with the target: a request would wait for memory while holding
+    // memory.
     if (this.#open.has(sourceId)) return none;
     this.#open.add(sourceId);
     let releaseMemory: ReleaseMemory;

@@ -4,10 +4,9 @@ import type { Attempt } from './delivery-job-run.ts';
 
 /**
  * A receiver at its limit rejects a further association while others of ours are open: the concurrency is reduced to the
- * number
- * that it accepts. The limit is kept until the configuration changes or a day has passed.
+ * number that it accepts. The limit is kept until the configuration changes or a day has passed.
  *
- * @returns false if none of ours is open there: other clients use the available ones
+ * @returns false if the error is not one of connecting, or none of ours is open there: other clients use the available ones
  */
 export async function learnConcurrency(attempt: Attempt, error: DispatchError): Promise<boolean> {
   const { context, data, log } = attempt;

@@ -10,8 +10,7 @@ export interface RunInstances {
 
 /**
  * The run without instances whose SOP Instance UID the target has received with another study, or another series of the
- * study: for
- * targets that identify instances by this UID alone, with `onConflict: error`. They are quarantined.
+ * study: for targets that identify instances by this UID alone, with `onConflict: error`. They are quarantined.
  *
  * @param taken - which SOP Instance UIDs of some instances were sent to the address of the target with another study
  */
@@ -25,7 +24,7 @@ export async function leaveOutConflicts(
   if (handler.keyedBy !== 'sop-instance-uid' || onConflict !== 'error' || pending.length === 0) return run;
   const others = await taken(pending);
   const owners = new Map(delivered.map((one) => [one.sopInstanceUid, one]));
-  // The same one in every attempt.
+  // Sorted, so that every attempt selects the same owner.
   for (const one of pending.toSorted((a, b) => (a.sourceId < b.sourceId ? -1 : 1))) {
     if (!owners.has(one.sopInstanceUid)) owners.set(one.sopInstanceUid, one);
   }
@@ -36,7 +35,7 @@ export async function leaveOutConflicts(
     const isOwner = owners.get(sopInstanceUid)?.sourceId === sourceId;
     if (!other && (isOwner || sharesSopInstanceUid !== true)) continue;
     left.add(sourceId);
-    // Which one has it is known when the study is complete.
+    // Which instance has the UID is known when the study is complete.
     if (run.isPart && !other) continue;
     const error = conflict(run.targetName, sopInstanceUid, other);
     run.log.warn('instance quarantined', { sopInstanceUid, code: error.code });

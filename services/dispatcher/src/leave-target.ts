@@ -8,9 +8,9 @@ export class HandedOver extends Error {
 }
 
 /**
- * Gives a delivery to another target of its group, if it has one that can be used.
+ * Moves a delivery to another target of its group, if one can be used.
  *
- * @throws HandedOver when it did; otherwise nothing has changed
+ * @throws HandedOver if the delivery was moved; otherwise nothing has changed
  */
 export async function leaveTarget(
   jobRun: DeliveryJobRun,

@@ -1,4 +1,4 @@
-/** Gives room back. Calling it again changes nothing. */
+/** Releases the memory. Calling it again changes nothing. */
 export type ReleaseMemory = () => void;
 
 /** Purposes for which a delivery holds memory. */
@@ -17,11 +17,9 @@ interface Waiter {
 
 /**
  * The memory for the bytes of instances in one process, shared by its deliveries. Memory is requested before it is used, and
- * the
- * delivery that holds least is served first. A delivery that holds nothing of a kind gets it immediately, whatever the
- * others hold: so each
- * delivery can continue independently, a stalled target blocks no others, and there are no deadlocks. The cost is that
- * the budget may be exceeded by one instance and one part for each delivery.
+ * the delivery that holds least is served first. A delivery that holds nothing of a kind gets it immediately, regardless of
+ * the others: so each delivery can continue independently, a stalled target blocks no others, and there are no deadlocks. The
+ * cost is that the budget may be exceeded by one instance and one part for each delivery.
  */
 export class MemoryBudget {
   #maxBytes: number;
@@ -36,13 +34,13 @@ export class MemoryBudget {
     return this.#usedBytes;
   }
 
-  /** Of a reloaded configuration: reservations stay. */
+  /** Applies the size of a reloaded configuration: reservations stay. */
   resize(maxBytes: number): void {
     this.#maxBytes = maxBytes;
     this.#serve();
   }
 
-  /** For one attempt of a delivery. */
+  /** The reservations of one attempt of a delivery. */
   share(): MemoryShare {
     return new MemoryShare({
       take: (share, bytes, kind, signal) => this.#take(share, bytes, kind, signal),
@@ -128,14 +126,14 @@ export class MemoryShare implements Disposable {
     return this.#counts[kind] > 0;
   }
 
-  /** For `MemoryBudget` alone. */
+  /** Called by `MemoryBudget` only. */
   lent(bytes: number, kind: RoomKind): void {
     this.#heldBytes += bytes;
     this.#counts[kind] += 1;
   }
 
   /**
-   * Waits for room.
+   * Waits for memory.
    *
    * @throws the reason of the signal when it aborts first
    */

@@ -14,11 +14,9 @@ interface Finding {
 
 /**
  * Checks whether the target may have received two contents with one SOP Instance UID, and notes it with both deliveries: for
- * targets
- * that identify an instance by this UID alone. This applies if the study itself has a UID in several series, or if another
- * study, of any
- * patient, Study Instance UID, source and time, was delivered there with it. For other targets it notes whether files were
- * replaced that the study had not sent.
+ * targets that identify an instance by this UID alone. This applies if the study itself has a UID in several series, or if
+ * another study, of any patient, Study Instance UID, source and time, was delivered there with it. For every target it notes
+ * how many files were replaced that the study had not sent, and how many instances the target already had.
  *
  * @returns whether other studies can find the confirmed instances
  */
@@ -71,7 +69,7 @@ async function sharedWithOthers(attempt: Attempt): Promise<Finding[]> {
   return [...findings.slice(0, maxNamed), { text: `So do instances of ${more} more studies.`, mayBeLost: true }];
 }
 
-/** How many of its SOP Instance UIDs the target has got with these deliveries of another study. */
+/** How many of the SOP Instance UIDs the target has received with these deliveries of another study. */
 async function sharedBy(
   attempt: Attempt,
   own: ReadonlySet<string>,

@@ -2,8 +2,7 @@ import { DispatchError } from '@dicom-dispatch/core';
 import type { Attempt } from './delivery-job-run.ts';
 
 /**
- * An error that only a change of the configuration corrects stops all deliveries of a target. If others have succeeded since
- * this
+ * An error that requires a change of the configuration stops all deliveries of a target. If others have succeeded since this
  * delivery had the same error before, the target rejects only this study: the error is `study-refused`, and counts as an
  * attempt.
  *

@@ -17,7 +17,7 @@ import { SourceSuspects } from './source-suspects.ts';
 /** What all runs of one attempt share. */
 export interface RunsGiven {
   readonly config: TargetConfig;
-  /** Most bytes of one instance that the handler has in memory at the same time. */
+  /** Maximum number of bytes of one instance that the handler holds in memory at the same time. */
   readonly heldBytes: number | undefined;
   readonly key: ReturnType<typeof ledgerKeyOf>;
   readonly study: StudyTags;
@@ -172,7 +172,7 @@ export async function openRuns(
     return names.some((name) => known.get(name)?.state === 'delivered');
   }
 
-  /** "I have it already" is no confirmation of an instance that was sent in another version before. */
+  /** Rejects an outcome "already stored" for an instance that was sent in another version before: it is no confirmation. */
   async function withoutOlder(instance: ManifestInstance, outcome: InstanceOutcome): Promise<InstanceOutcome> {
     if (outcome.kind !== 'delivered' || !outcome.isExisting || !(await wasSentBefore(instance))) return outcome;
     const said = outcome.warning === undefined ? '' : `: ${outcome.warning}`;
@@ -184,7 +184,10 @@ export async function openRuns(
     return { kind: 'quarantined', error };
   }
 
-  /** Before it has accepted the login nothing is an answer of the target: what cannot be proposed is quarantined by us. */
+  /**
+   * Before the target has accepted the login, an outcome is no response of it: instances that cannot be proposed are
+   * quarantined by the handler.
+   */
   function answered(): void {
     if (progress.isReached) dependencies.answered();
   }

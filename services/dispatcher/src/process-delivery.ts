@@ -21,7 +21,7 @@ import { waitForPlace } from './wait-for-place.ts';
 import { waitForCircuit, waitUntilDue } from './wait-until-due.ts';
 import { isStudyLockFree, withStudyLock } from './with-study-lock.ts';
 
-/** After this time a job runs again that could not be checked: Redis did not respond, or was out of memory. */
+/** Pause before a job runs again that could not be checked, because Redis did not respond or was out of memory. */
 const troubleMs = 5_000;
 
 /**
@@ -67,8 +67,8 @@ async function endOf(
 }
 
 /**
- * The job is back in the queue. Acts of an operator or another delivery between the record and the job found no job
- * to bring forward: this is done here.
+ * Called when the job is back in the queue. An action of an operator or of another delivery between the writes of the record
+ * and the job found no job to bring forward: this is done here.
  */
 async function lookAgain(context: DispatcherContext, id: string, jobRun: DeliveryJobRun | undefined): Promise<void> {
   try {
@@ -103,8 +103,8 @@ async function startAttempt(jobRun: DeliveryJobRun): Promise<JobEnd> {
     return await runAttempt(attempt);
   } finally {
     attempt?.trace.end();
-    // It ended without a result about the target itself (the study was deleted, nothing was pending): the next one may
-    // probe.
+    // The attempt ended without a result about the target itself (the study was deleted, nothing was pending): the next one
+    // may probe.
     if (isProbe && !attempt?.hasAnswered) await context.circuits.abandon(data.target).catch(() => {});
   }
 }
@@ -126,7 +126,7 @@ async function runAttempt(attempt: Attempt): Promise<JobEnd> {
   // Rejected: another worker has the delivery by now, or it continues.
   if (end.kind !== 'completed') return end;
   await context.clearState(data.deliveryId).catch(() => {});
-  // What fails here, or is cut short, costs memory alone.
+  // A failure or an interruption here only costs memory.
   await attempt.foldLedger?.().catch((error: unknown) => attempt.log.warn({ err: error }, 'ledger not folded'));
   return { kind: 'completed', result };
 }
@@ -152,11 +152,11 @@ async function tidyUp(attempt: Attempt): Promise<void> {
   await attempt.tracker.end();
   await packReceipt(attempt);
   if (!(await noticeConflicts(attempt))) return;
-  // Unreleased reservations are released at the end of the attempt.
+  // Claims that are not released here become invalid with the lock of the attempt.
   await releaseUids(attempt).catch((error: unknown) => attempt.log.warn({ err: error }, 'claims on UIDs not released'));
 }
 
-/** What an attempt leaves unpacked is packed by the next one, and can be read all the same. */
+/** Packs the receipts. Those that an attempt leaves unpacked are readable as well, and are packed by the next attempt. */
 async function packReceipt({ context, data, signal, log }: Attempt): Promise<void> {
   // The dispatcher that has the delivery now packs it.
   if (signal.reason === ('lock-lost' satisfies StopReason)) return;

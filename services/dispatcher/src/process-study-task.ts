@@ -52,7 +52,7 @@ async function endOf(context: DispatcherContext, data: StudyTaskData): Promise<J
   if ((await studyTaskStands(context.records, task.data)) !== 'arrived') {
     return { kind: 'later', inMs: notYetMs };
   }
-  // They are chosen and compared by data of the study in the source.
+  // Priors are chosen and compared by data of the study in the source.
   if ((onSuccess.delete || onSuccess.unprotect) && (await hasOpenPriors(context, task.data))) {
     return { kind: 'later', inMs: priorsMs };
   }

@@ -12,16 +12,16 @@ import {
 import type { JobEnd } from '@dicom-dispatch/pipeline';
 import { fenceOf, type DeliveryJobRun } from './delivery-job-run.ts';
 
-/** For deliveries that wait for an event: its job runs after this time nevertheless, and changes nothing. */
+/** Delay of the job of a delivery that waits for an operator: the job runs after this time nevertheless, and changes nothing. */
 const farAwayMs = 365 * 86_400_000;
 
 export interface PutOff {
   readonly wake: Exclude<WakeKind, 'attempt'>;
-  /** When it continues automatically. If omitted: immediately, or when an operator requests it. */
+  /** Delay in milliseconds until the delivery continues automatically. If omitted: immediately, or when an operator requests it. */
   readonly inMs?: number;
   readonly patch?: DeliveryPatch;
   readonly event?: Omit<DeliveryEvent, 'at'>;
-  /** Back to its place in the queue, instead of calling after a time. */
+  /** Whether the job returns to its place in the queue, instead of running after a delay. */
   readonly front?: boolean;
 }
 
@@ -69,7 +69,7 @@ export async function afterRefusal(
   }
 }
 
-/** An operator has cancelled it, before an attempt or during one, or no rule sends it any more. */
+/** Ends a delivery that an operator has cancelled, before or during an attempt, or that no rule sends any more. */
 export async function endCancelled(jobRun: DeliveryJobRun, patch: DeliveryPatch = {}): Promise<JobEnd> {
   const { context, data } = jobRun;
   const error = (await context.records.delivery(data.deliveryId))?.error;

@@ -4,8 +4,7 @@ import type { DeliveryDependencies } from './run-delivery.ts';
 
 /**
  * Whether an instance is to be sent depends on tags that the source cannot read from its file: it is quarantined and named,
- * instead of
- * being sent or skipped.
+ * instead of being sent or skipped.
  *
  * @param tags - by the instance's id in the source
  * @returns how many were not in the ledger before

@@ -9,8 +9,8 @@ export class ReceiptWriter {
   readonly #place: string;
   readonly #attempt: number;
   /**
-   * Of the instances in transit, by their id in the source: of the opening that was read completely last. A handler may open an
-   * instance a second time, to compare it with what is at the target before it sends the first.
+   * Tallies of the instances in transit, by their id in the source: each of the last opening that was read completely. A
+   * handler may open an instance a second time, to compare it with what is at the target before it sends the first.
    */
   readonly #tallies = new Map<string, ByteTally>();
 

@@ -16,8 +16,8 @@ export interface MailboxOptions {
 }
 
 /**
- * Messages for any waiting dispatcher: an empty text if one is expected, then the message. Facts about a message that was read
- * have their own key.
+ * Messages for any dispatcher that waits for them. A key has an empty text while a message is expected, then the message.
+ * Facts about a message that was read have a separate key.
  */
 export function redisMailbox({ redis, prefix, records, log }: MailboxOptions): Mailbox {
   const keyOf = (name: string): string => redisKeys(prefix).mail(name);

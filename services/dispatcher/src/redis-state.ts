@@ -27,9 +27,9 @@ export function stateKey(prefix: string, deliveryId: string): string {
 }
 
 /**
- * State that a handler stores with a delivery across attempts and restarts, in one hash that is removed with the delivery. A worker
- * that has lost its job cannot overwrite what the next one stores: `lock-lost`.
- * For one attempt, the only writer: an empty field is read once.
+ * State that a handler stores with a delivery across attempts and restarts, in one hash that is removed with the delivery. A
+ * worker that has lost its job cannot overwrite what the next one stores: `lock-lost`. For one attempt, the only writer: an
+ * empty field is read once.
  */
 export function redisState(redis: Redis, prefix: string, deliveryId: string, fence: Fence): RunState {
   const key = stateKey(prefix, deliveryId);

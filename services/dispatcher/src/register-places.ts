@@ -2,7 +2,7 @@ import { describePlace, type Config } from '@dicom-dispatch/core';
 import type { Logger } from '@dicom-dispatch/runtime';
 import { describeMove, type TargetPlaces } from '@dicom-dispatch/state/target-places';
 
-/** Takes the places of all targets into use, and reports those that need a decision. */
+/** Registers the current places of all targets, and reports those that need a decision. */
 export async function registerPlaces(
   places: TargetPlaces,
   config: Pick<Config, 'targets'>,

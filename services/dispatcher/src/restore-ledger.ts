@@ -15,10 +15,8 @@ const maxEarlier = 50;
 
 /**
  * The ledger of a study may have been lost alone (docs/decisions/0027-one-key-lost.md): the record of the latest delivery
- * still shows that
- * the target has confirmed everything. Its content hash shows which instances these were, so they are confirmed again
- * instead of
- * sent again. If this cannot be determined, everything is sent once more, and reported.
+ * still shows that the target has confirmed everything. Its content hash shows which instances these were, so they are
+ * confirmed again instead of sent again. If this cannot be determined, everything is sent once more, and reported.
  *
  * @param all - every instance of the study, before any selection
  */
@@ -56,8 +54,7 @@ export async function restoreLedger(attempt: Attempt, key: LedgerKey, all: reado
 }
 
 /**
- * The instances of an earlier delivery that confirmed its complete content, with their versions in the ledger: the first
- * ones
+ * The instances of an earlier delivery that confirmed its complete content, with their versions in the ledger: the first ones
  * that had arrived. Its content hash proves this.
  */
 function contentOf(

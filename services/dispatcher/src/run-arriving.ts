@@ -32,7 +32,7 @@ export interface ArrivingDependencies extends DeliveryDependencies {
 export interface ArrivingEnd {
   /** `whole`: the study is stable; `quiet`: nothing has arrived for some time. */
   readonly kind: 'whole' | 'quiet';
-  /** Of all arrived instances. */
+  /** Content hash of all arrived instances. */
   readonly contentHash: string;
   /** False if series were omitted that were still being received. */
   readonly isAll: boolean;
@@ -40,10 +40,8 @@ export interface ArrivingEnd {
 
 /**
  * One attempt of a delivery whose study is still being received: sends arrived instances, then further ones, until nothing
- * arrives
- * for some time, or the study is stable. Nothing is verified or finalised, and only the entries of the ledger count as
- * delivered;
- * the attempt that follows when the study is stable does the rest.
+ * arrives for some time, or the study is stable. Nothing is verified or finalised, and only the entries of the ledger count
+ * as delivered; the attempt that follows when the study is stable does the rest.
  *
  * @throws DispatchError with the stage in which the attempt ended
  */
@@ -119,7 +117,7 @@ async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch)
       progress.grow(pending.length + quarantined);
     }
 
-    /** Its instances to send, with their versions in the ledger, and how many of them were quarantined just now. */
+    /** Of the given instances, those to send with their versions in the ledger, and how many were quarantined just now. */
     async function select(
       instances: readonly ManifestInstance[],
     ): Promise<{ readonly selected: readonly ManifestInstance[]; readonly quarantined: number }> {

@@ -30,9 +30,9 @@ export interface DeliveryDependencies {
   readonly data: DeliveryData;
   /** The study in its source. */
   readonly source: DeliverySource;
-  /** Of the current place of the target. */
+  /** Ledger of the current place of the target. */
   readonly ledgerName: string;
-  /** 1 for the first. */
+  /** Number of the attempt, from 1. */
   readonly attempt: number;
   resolve(): Promise<{ readonly config: TargetConfig; readonly handler: TargetHandler }>;
   /** Whether another study with the same Study Instance UID goes to the place of the target. */
@@ -51,7 +51,7 @@ export interface DeliveryDependencies {
   /** Restores confirmations of earlier deliveries if the ledger was lost; once in an attempt. */
   restoreLedger(key: LedgerKey, all: readonly ManifestInstance[]): Promise<void>;
   readonly receipts: ReceiptWriter;
-  /** ms since 1970, by the clock of Redis. */
+  /** Current time by the clock of Redis, in ms since 1970. */
   now(): number;
   readonly fence: Fence;
   readonly progress: DeliveryProgressTracker;
@@ -69,13 +69,11 @@ export interface DeliveryDependencies {
 /**
  * One attempt of a delivery, from its data to the last confirmed instance: resolve, manifest, connect, transfer, verify,
  * finalize. It sends the instances of the manifest that the ledger lacks, and resolves only when the ledger has every
- * instance
- * of the manifest. If a manifest that was read for another attempt turns out to be outdated, it is read again,
- * and the attempt restarts with it.
+ * instance of the manifest. If a manifest that was read for another attempt turns out to be outdated, it is read again, and
+ * the attempt restarts with it.
  *
  * @throws DispatchError with the stage in which the attempt ended; `partial` if all instances except quarantined ones
- *   arrived,
- *   `all-quarantined` if none did, `not-wanted` if no instance of the study is selected (any more)
+ *   arrived, `all-quarantined` if none did, `not-wanted` if no instance of the study is selected (any more)
  */
 export async function runDelivery(dependencies: DeliveryDependencies): Promise<DeliveryResult> {
   const { progress, signal } = dependencies;

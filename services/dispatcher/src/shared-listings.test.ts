@@ -55,7 +55,7 @@ test('a result of an earlier attempt never confirms instances that this one has 
   retry.sending();
   held.delete('1.2');
   expect(await retry.list(series, ask)).toEqual(new Set(['1.1']));
-  // Neither does it when nothing was sent.
+  // Nor when nothing was sent.
   held.clear();
   expect(await listings().list(series, ask)).toEqual(new Set());
 });
@@ -67,7 +67,7 @@ test('another delivery shares a result from after its last transfer', async () =
   expect(asked).toBe(2);
   expect(await other.list(series, ask)).toEqual(held);
   expect(asked).toBe(2);
-  // Under the same name at another address it is another target.
+  // The same name at another address is another target.
   await listings('elsewhere').list(series, ask);
   expect(asked).toBe(3);
 });

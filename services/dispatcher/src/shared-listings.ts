@@ -45,9 +45,9 @@ export class SharedListings {
     const searcher = createCachedSearch<ListQuery>(
       { search: async () => [this.#asStudy(part, await ask())] },
       this.#cache,
-      // With another address it is another target, under the same name.
+      // The same name with another address is another target.
       `listed/${name}/${fingerprint(config)}`,
-      // Nothing but UIDs.
+      // The lists contain only UIDs.
       { confidential: false },
     );
     this.#since ??= await searcher.now();

@@ -10,10 +10,9 @@ const stateKey = 'source-suspects';
 const maxFailures = 5;
 
 /**
- * Instances that the source failed to return, or returned wrongly. They are requested again in the next attempts; an
- * instance
- * that fails in each of them, while the source otherwise responds, is quarantined, so that it cannot block
- * a study. The state is kept across attempts and processes.
+ * Instances that the source failed to return, or returned wrongly. They are requested again in the next attempts; an instance
+ * that fails in each of them, while the source otherwise responds, is quarantined, so that it cannot block a study. The state
+ * is kept across attempts and processes.
  */
 export class SourceSuspects {
   readonly #state: RunState;
@@ -21,7 +20,7 @@ export class SourceSuspects {
   readonly #failuresUntilGuilty: number;
   /** Attempts in which each has failed, by its id in the source; read once it is needed. */
   #failures: Map<string, number> | undefined;
-  /** Those that were counted in this attempt. */
+  /** Instances that were counted in this attempt. */
   readonly #counted = new Set<string>();
 
   /**
@@ -34,7 +33,7 @@ export class SourceSuspects {
     this.#failuresUntilGuilty = Math.max(2, Math.min(maxFailures, attempts));
   }
 
-  /** To be called at the begin of an attempt. */
+  /** To be called at the beginning of an attempt. */
   async load(): Promise<void> {
     this.#failures = new Map(Object.entries((await this.#state.get<Record<string, number>>(stateKey)) ?? {}));
   }
@@ -49,7 +48,7 @@ export class SourceSuspects {
     return instances.toSorted((one, other) => Number(this.has(one)) - Number(this.has(other)));
   }
 
-  /** What an error on an instance is, in the light of earlier attempts. */
+  /** Evaluates an error on an instance, considering earlier attempts. */
   async judge({ sourceId }: ManifestInstance, thrown: unknown, change: Change): Promise<unknown> {
     const isOurs =
       thrown instanceof DispatchError &&

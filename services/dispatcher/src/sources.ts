@@ -38,7 +38,7 @@ export class Sources {
     this.#cache = cache;
   }
 
-  /** @throws DispatchError when the source is not configured, or does not answer */
+  /** @throws DispatchError when the source is not configured, or does not respond */
   async client(name: string): Promise<OrthancClient> {
     const known = this.#clients.get(name);
     if (known) return known;
@@ -68,7 +68,7 @@ export class Sources {
     return new DeliverySource(access, study, signal, provesGone);
   }
 
-  /** Whether each enabled source answers now, for the readiness of the dispatcher. */
+  /** Whether each enabled source responds now, for the readiness of the dispatcher. */
   states(): Promise<{ name: string; ok: boolean; detail: string }[]> {
     const enabled = Object.keys(this.#config.sources).filter((name) => this.#config.sources[name]?.enabled);
     return Promise.all(

@@ -34,12 +34,12 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
   const context = await createContext({ ...options, watch });
   const workers = new Map<string, TargetWorker & { readonly concurrency: number }>();
   const limits = { redis, queues: context.queues, keys: redisKeys(prefix) };
-  /** Of removed or changed targets: they finish running deliveries. */
+  /** Workers of removed or changed targets: they finish running deliveries. */
   const leaving = new Map<Worker, Promise<void>>();
-  /** Running study tasks. */
+  /** Ids of running study tasks. */
   const tasks = new Set<string>();
   const stopping = new AbortController();
-  /** Waiting deliveries are woken by one reload after another. */
+  /** Resolves when waiting deliveries have been woken, for one reload after another. */
   let waking = Promise.resolve();
   const runStudyTask = async (job: Job, token?: string): Promise<unknown> => {
     const id = job.id ?? '';
@@ -97,7 +97,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
       await services.go(next);
       await endOperatorLimits(limits);
       await startWorkers(next);
-      // A reload has to be answered in seconds, and there may be thousands.
+      // A reload must respond within seconds, and thousands of deliveries may be waiting.
       waking = waking.then(() => wakeWaiting(before, next));
       log.info({ targets: workers.size }, 'configuration reloaded');
     },

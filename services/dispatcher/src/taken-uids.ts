@@ -8,9 +8,8 @@ import { areDifferent, filesSentBy } from './differing-files.ts';
 
 /**
  * Which SOP Instance UIDs of some instances were sent with another study to the current address of the target, before any of
- * them is
- * sent. They are claimed first, so that of two attempts one finds the confirmations of the other: the second one waits
- * until the first has ended.
+ * them is sent. They are claimed first, so that of two attempts one finds the confirmations of the other: the second one
+ * waits until the first has ended.
  *
  * @param instances - with their sizes in the source
  * @throws DispatchError `uids-in-use` while another attempt sends one of them
@@ -58,8 +57,7 @@ async function claim(attempt: Attempt, uids: ReadonlySet<string>): Promise<void>
     if (answer.kind === 'taken') break;
     if (answer.kind === 'held') throw await inUse(attempt, answer);
     // Their attempts have ended without a release, e.g. because a dispatcher was killed. Their claims stay until their
-    // confirmed instances
-    // can be found: this dispatcher may be killed as well.
+    // confirmed instances can be found: this dispatcher may be killed as well.
     for (const deliveryId of answer.by) {
       const other = await context.records.delivery(deliveryId);
       if (other) await context.sharedUids.add(other, await uidsOf(attempt, other));
@@ -81,7 +79,7 @@ async function inUse(
   });
 }
 
-/** The same for all targets at one address, with any name; deliveries with new UIDs are separate. */
+/** Key that is the same for all targets at one address, with any name; deliveries with new UIDs have a separate one. */
 function placeOf({ context, data }: Attempt): string {
   const config = context.config.targets[data.target];
   const { id, identity = '' } = config ? targetPlace(config) : { id: data.target };

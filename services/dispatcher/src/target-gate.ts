@@ -34,7 +34,7 @@ export class TargetGate {
     void this.#worker.pause(true).catch(() => {});
   }
 
-  /** The worker is being closed; nothing is to start it again. */
+  /** Called when the worker is being closed: it is not resumed any more. */
   end(): void {
     this.#isEnded = true;
     clearTimeout(this.#timer);

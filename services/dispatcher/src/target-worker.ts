@@ -8,15 +8,14 @@ import { processDelivery } from './process-delivery.ts';
 import { TargetGate } from './target-gate.ts';
 
 export interface TargetWorker {
-  /** `run()` is the caller's. */
+  /** The caller calls `run()`. */
   readonly worker: Worker;
   readonly gate: TargetGate;
 }
 
 /**
  * A worker for the deliveries of one target. It takes as many as one dispatcher may run; the limits of the target apply to
- * all
- * dispatchers and are stored with its queue (`applyLimits`).
+ * all dispatchers and are stored with its queue (`applyLimits`).
  */
 export function createTargetWorker(context: FullContext, redis: Redis, name: string): TargetWorker {
   const { config } = context;

@@ -5,13 +5,13 @@ import type { DeliveryJobRun } from './delivery-job-run.ts';
 import { leaveTarget } from './leave-target.ts';
 import { putOff } from './put-off.ts';
 
-/** A delivery that waits for the decision checks again itself; the decision wakes it. */
+/** Interval in which a delivery that waits for the decision checks it. The decision also wakes the delivery. */
 const lookAgainMs = 60_000;
 
 /** Address of a delivery, and its ledger. */
 export interface DeliveryPlace {
   readonly ledger: string;
-  /** In words, for records and receipts. */
+  /** The address in one line, for records and receipts. */
   readonly place: string;
 }
 

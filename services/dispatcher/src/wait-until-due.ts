@@ -5,7 +5,7 @@ import { fenceOf, type DeliveryJobRun } from './delivery-job-run.ts';
 import { leaveIfLeft, leaveTarget } from './leave-target.ts';
 import { afterRefusal, endCancelled, jobEndOf, putOff } from './put-off.ts';
 
-/** Windows that never meet may do so after a change of the configuration. */
+/** Interval for checking windows that never overlap: a change of the configuration may change this. */
 const lookAgainMs = 86_400_000;
 /** Interval for checking problems that require a change of the configuration. */
 const offMs = 60_000;
@@ -53,7 +53,7 @@ export async function waitUntilDue(
   return undefined;
 }
 
-/** Its previous dispatcher is gone: its lock has expired. */
+/** Takes over a delivery whose previous dispatcher is gone: its lock has expired. */
 async function takeOver(jobRun: DeliveryJobRun): Promise<JobEnd | undefined> {
   const { context, data, target, record } = jobRun;
   const again = record.losses + 1 - lossesAtOnce;
@@ -97,7 +97,7 @@ export async function waitForCircuit(
   return { end: isReported ? { kind: 'front' } : await putOff(jobRun, { wake: 'circuit', front: true }) };
 }
 
-/** When the target and one of the rules of this delivery are open together. */
+/** The next time (ms since 1970) at which the target and one of the rules of this delivery are open together. */
 function opensNext({ data, target, now }: DeliveryJobRun): number {
   const lists = [...(target?.schedule ? [[target.schedule]] : []), ...(data.schedules ? [data.schedules] : [])];
   return nextStartAt(lists, now) ?? now + lookAgainMs;

@@ -19,7 +19,7 @@ export async function watchCancellations(
   subscriber.on('error', () => {});
   subscriber.on('message', (_channel, deliveryId: string) => cancelled(deliveryId));
   redis.on('ready', lookUp);
-  // While Redis is away this waits; the dispatcher need not.
+  // While Redis is unavailable this call waits; the dispatcher does not wait for it.
   void subscriber.subscribe(keys.cancelChannel).catch(() => {});
   return {
     async stop() {

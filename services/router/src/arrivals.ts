@@ -38,7 +38,7 @@ interface KnownStudy {
   readonly studyInstanceUid: string;
   readonly series: ReadonlySet<string>;
   readonly deliveries: readonly string[];
-  /** When they send, as last read. */
+  /** When the deliveries send, as last read. */
   starts: ReadonlySet<string | undefined>;
 }
 
@@ -52,11 +52,11 @@ interface Arrived {
 const maxStudies = 1_000;
 const maxSeries = 10_000;
 const maxSeen = 20_000;
-/** More than this are only pending when a long feed is read from its beginning: their studies are stable. */
+/** More than this are pending only while a long feed is read from its beginning: their studies are stable then. */
 const maxWaiting = 20_000;
 /** Number of instances that are looked up in one request. */
 const atOnce = 500;
-/** A source that has announced instances within this time announces what it receives. */
+/** How long after an announcement the plugin counts as announcing everything that its source receives. */
 const pushedMs = 1_000;
 /** Number of tries if a source does not respond. */
 const maxTries = 5;
@@ -64,8 +64,7 @@ const retryMs = 1_000;
 
 /**
  * Begins deliveries of studies that are still being received, and notifies dispatchers of arrived instances. Nothing depends
- * on
- * it: missed instances are sent when the study is stable, at the latest.
+ * on it: missed instances are sent when the study is stable, at the latest.
  */
 export class Arrivals {
   readonly #dependencies: ArrivalsDependencies;
@@ -139,7 +138,7 @@ export class Arrivals {
           await sleep(retryMs, undefined, { signal }).catch(() => {});
           continue;
         }
-        // They are sent when the next ones arrive, or the study is stable.
+        // They are sent by the next attempt, at the latest when the study is stable.
         if (!signal.aborted) log.warn({ source, err: error }, 'arriving instances could not be announced');
         tries = 0;
       }
@@ -169,7 +168,7 @@ export class Arrivals {
     if (!known || isNews) known = await this.#begin(orthanc, epoch, orthancStudyId, signal);
     let open = known && (await this.#announce(orthanc, known, arrived, signal));
     if (open?.some((one) => one?.arriving === undefined)) {
-      // It was complete, and more has arrived.
+      // The study was complete, and more has arrived.
       known = await this.#begin(orthanc, epoch, orthancStudyId, signal);
       open = known && (await this.#announce(orthanc, known, arrived, signal));
     }

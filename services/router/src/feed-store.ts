@@ -5,9 +5,8 @@ import type { Redis } from '@dicom-dispatch/runtime';
 
 /**
  * KEYS: feed, lease, sweep. ARGV: token of the lease, JSON of the state, field of the copy, '1' to write only if it is
- * missing.
- * Returns 0 without the lease, 2 if the feed was missing, otherwise 1.
- * The fence: a leader that was paused and has lost its lease cannot move the cursor.
+ * missing. Returns 0 without the lease, 2 if the feed was missing, otherwise 1. The fence: a leader that was paused and has
+ * lost its lease cannot move the cursor.
  */
 const writeScript = defineScript(`
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end

@@ -7,8 +7,7 @@ const maxCommitMs = 10_000;
 
 /**
  * Start position in a source that was never followed. `now` is the source's own clock, read before the position in its feed:
- * changes
- * in between are routed.
+ * changes in between are routed.
  *
  * @throws OrthancError
  */
@@ -40,7 +39,7 @@ export async function firstState(dependencies: {
   };
 }
 
-/** `YYYY-MM-DD` or `YYYY-MM-DDTHH:MM[:SS]`, in Orthanc's form. */
+/** Converts `YYYY-MM-DD` or `YYYY-MM-DDTHH:MM[:SS]` to Orthanc's form. */
 function beginOf(text: string): string {
   const [date = '', time = ''] = text.replaceAll(/[-:]/g, '').split('T');
   return `${date}T${time.padEnd(6, '0')}`;

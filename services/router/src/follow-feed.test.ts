@@ -78,7 +78,7 @@ it('routes studies that come while it catches up before those that were there', 
     misdated: async () => {},
     came: () => {},
     route: async (id) => {
-      // It arrives while the second page is processed.
+      // This study arrives while the second page is processed.
       if (id === 'study-1500') changes.push(changeOf(5_000));
       routed.push(id);
     },

@@ -31,7 +31,7 @@ export interface FollowDependencies {
   route(orthancStudyId: string, epoch: number): Promise<unknown>;
   /** Called with instances and stable series of studies that may still be being received; does not block. */
   came(came: Came, epoch: number): void;
-  /** Whether its plugin announces instances at this moment. */
+  /** Whether the plugin of the source announces instances at this moment. */
   isPushed(): boolean;
   /** Called with the position in the feed. */
   onProgress(state: FeedState, newestSeq: number): void;
@@ -75,8 +75,8 @@ export async function followFeed(dependencies: FollowDependencies): Promise<neve
       isLast = page.isLast || page.next <= since;
       since = page.next;
       if (isLast) continue;
-      // Catching up with a million studies takes hours. Meanwhile the lag must be visible, and
-      // new studies must not wait for existing ones: the cursor finds them known later.
+      // Catching up with a million studies takes hours. Meanwhile the lag must be visible, and new studies must not wait for
+      // existing ones: the cursor finds them known later.
       newSeq ??= (await ask(dependencies, () => orthanc.lastChange({ signal })))?.Seq ?? 0;
       newSeq = await routeNew(dependencies, state, newSeq);
       dependencies.onProgress(state, Math.max(state.seq, since, newSeq));
@@ -87,7 +87,7 @@ export async function followFeed(dependencies: FollowDependencies): Promise<neve
   }
 }
 
-/** What is pushed need not be read at once: then the feed only shows what a push has missed. */
+/** Pause between two reads of the feed. While instances are pushed it is longer: the feed then only shows what a push has missed. */
 export function pauseMs({ pollInterval }: Pick<SourceConfig, 'pollInterval'>, isPushed: boolean): number {
   return isPushed ? Math.max(pollInterval, Math.min(3 * pollInterval, maxPushedPauseMs)) : pollInterval;
 }
@@ -95,7 +95,7 @@ export function pauseMs({ pollInterval }: Pick<SourceConfig, 'pollInterval'>, is
 /** Where to begin with a source that is seen for the first time. */
 async function begin(dependencies: FollowDependencies): Promise<FeedState> {
   const { source, config, log } = dependencies;
-  // A source that is new here may be on the database of one that is followed.
+  // A source that is new here may use the database of one that is followed.
   await dependencies.beforeRouting();
   const state = await ask(dependencies, () =>
     firstState({ ...dependencies, startFrom: config.startFrom, sourceNow: () => dependencies.sourceNow() }),
@@ -131,13 +131,13 @@ async function checkFeed(
 
 /**
  * A source clock that was ahead and has been set back must not hide new studies, nor those that arrived before this was
- * detected: by
- * their dates they would be older than the start. If the numbers of changes show what arrived later, they cannot be missed.
+ * detected: by their dates they would be older than the start. If the numbers of changes show which studies arrived later,
+ * none can be missed.
  */
 async function rightSince(dependencies: FollowDependencies, state: FeedState, seen: Set<number>): Promise<FeedState> {
   if (state.beganAt !== undefined || dependencies.config.startFrom !== 'now' || state.since === '') return state;
   const nowMs = await ask(dependencies, () => dependencies.sourceNow());
-  // Its clock is known to about a second.
+  // The source's clock is known to about a second.
   if (toSourceTime(nowMs + 1_000) >= state.since) return state;
   const since = toSourceTime(nowMs - dependencies.sourceUnseenMs() - 1_000);
   const next = { ...state, since };
@@ -150,14 +150,17 @@ async function rightSince(dependencies: FollowDependencies, state: FeedState, se
   return next;
 }
 
-/** The clock of a source may be set back for a short time without detection: the order of its changes is unaffected. */
+/**
+ * Whether a change must be routed. The clock of a source may be set back for a short time without detection; the order of its
+ * changes is unaffected.
+ */
 function isMeant({ Date, Seq }: Change, { since, beganAt, datedUpTo }: FeedState): boolean {
   if (beganAt !== undefined && Seq > beganAt) return true;
   // Existing studies dated in the future were dated by a wrong clock.
   return Date >= since && (datedUpTo === undefined || Date <= datedUpTo);
 }
 
-/** What its date would hide from the sweep, or would let wait as if it had been there before. */
+/** Notes instances whose dates would hide their studies from the sweep, or let these wait as if they had existed before. */
 async function noteMisdated(
   dependencies: FollowDependencies,
   state: FeedState,
@@ -217,7 +220,7 @@ async function write(dependencies: FollowDependencies, state: FeedState): Promis
     throw new LeaseLost('another router leads the source');
 }
 
-/** The cursor alone may have been removed. */
+/** Restores the cursor if it alone was removed from Redis. */
 async function keep({ store, lease, log, source }: FollowDependencies, state: FeedState): Promise<void> {
   const kept = await store.keep(state, lease.token);
   if (kept === 'gone') throw new LeaseLost('another router leads the source');

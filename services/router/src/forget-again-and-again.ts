@@ -9,8 +9,8 @@ const againMs = 600_000;
 const pauseMs = 1_000;
 
 /**
- * Removes old records once a day, as the leader of a source. A failure stops nothing else: it is reported, and tried
- * again.
+ * Removes old records once a day, as the leader of a source. A failure stops nothing else: it is reported, and the pass is
+ * repeated.
  *
  * @throws LeaseLost, or the reason of `signal`
  */

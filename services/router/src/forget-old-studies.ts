@@ -7,9 +7,8 @@ import { LeaseLost } from './lease-lost.ts';
 /** Number of studies that are checked before a pause, to reduce the load of the source and Redis. */
 const batch = 100;
 /**
- * A study counts as deleted if it was missing in two checks at this interval: a source that started empty, or was replaced
- * by mistake,
- * can be corrected meanwhile, without a loss of records.
+ * A study counts as deleted if it was missing in two checks at this interval: a source that started empty, or was replaced by
+ * mistake, can be corrected meanwhile, without a loss of records.
  */
 const missingForMs = 7 * 86_400_000;
 
@@ -18,7 +17,7 @@ export interface ForgetDependencies {
   readonly keepMs: number;
   readonly orthanc: OrthancClient;
   readonly operations: Pick<PipelineContext, 'config' | 'redis' | 'records' | 'keys' | 'ledger' | 'sharedUids'>;
-  /** Of the lease on the source: nothing is removed once another router has it. */
+  /** Lease on the source: nothing is removed once another router has it. */
   readonly fence: { readonly lockKey: string; readonly token: string };
   readonly pauseMs: number;
   readonly now: () => number;
@@ -28,9 +27,9 @@ export interface ForgetDependencies {
 }
 
 export interface ForgetResult {
-  /** Old enough to be removed. */
+  /** Number of studies that are old enough to be removed. */
   readonly studies: number;
-  /** Of these, how many went. */
+  /** How many of these were removed. */
   readonly forgotten: number;
   readonly deliveries: number;
   readonly inSource: number;
@@ -86,7 +85,7 @@ export async function forgetOldStudies(dependencies: ForgetDependencies): Promis
     return true;
   }
 
-  /** A study that the source cannot show, though it answers otherwise, is there. */
+  /** Whether the source has the study. A study that it cannot return although it otherwise responds counts as present. */
   async function isInSource(study: Parameters<typeof hasStudy>[2]): Promise<boolean> {
     try {
       return await hasStudy(dependencies.orthanc, source, study, signal);

@@ -39,8 +39,8 @@ export interface SourceLead {
 }
 
 /**
- * Tries to become the leader of one source, and works on it while it is. Failures of Orthanc or Redis are
- * reported once, and it continues when they are available again.
+ * Tries to become the leader of one source, and processes it while it leads. Failures of Orthanc or Redis are reported once,
+ * and it continues when they are available again.
  */
 export function leadSource(kit: SourceKit): SourceLead {
   const { name, config, redis, prefix, watch, time, log } = kit;

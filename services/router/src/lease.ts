@@ -37,7 +37,7 @@ export interface LeaseDependencies {
  */
 export class Lease {
   readonly key: string;
-  /** Names the process for people, and after a space what no other has. */
+  /** Name of the process for operators, a space, and a unique id. */
   readonly token: string = `${hostname()}:${process.pid} ${randomUUID()}`;
   readonly #dependencies: LeaseDependencies;
   /** By our own clock, counted from before the request to Redis: never later than Redis' own expiry. */

@@ -1,7 +1,7 @@
 const windowMs = 60_000;
 const maxKinds = 50;
 
-/** Logs a line if it is new within a minute, with the number of suppressed ones before: strangers cannot fill the log. */
+/** Logs a line if it is new within a minute, with the number of suppressed ones before. Unauthenticated clients cannot fill the log. */
 export class LogSparingly {
   #seen = new Map<string, number>();
   #from = 0;

@@ -6,7 +6,7 @@ import { defineScript } from '@dicom-dispatch/state/redis';
 /** Maximum number of instances per lookup request. */
 const atOnce = 500;
 const probeMs = 5_000;
-/** After the last one that arrived. */
+/** Retention after the last arrival. */
 const keptMs = 90 * 86_400_000;
 
 /**
@@ -27,10 +27,8 @@ export interface MisdatedInstance {
 
 /**
  * Studies of one source that received instances while its clock was set back: their dates are before the time from which the
- * source is
- * routed, or from which it is followed; the numbers of their changes are not. The sweep, which only has dates, checks them
- * regardless of
- * their dates, and they do not wait behind studies that existed before.
+ * source is routed, or from which it is followed; the numbers of their changes are not. The sweep, which only has dates,
+ * checks them regardless of their dates, and they do not wait behind studies that existed before.
  */
 export class MisdatedStudies {
   readonly #redis: Redis;
@@ -75,7 +73,7 @@ export class MisdatedStudies {
     return studies;
   }
 
-  /** These have been routed, in the state when `all` was read. */
+  /** Removes studies that have been routed, in the state when `all` was read. */
   async routed(studies: readonly (readonly [orthancStudyId: string, seq: string])[]): Promise<void> {
     if (studies.length > 0) await removeScript.run(this.#redis, [this.#key], studies.flat());
   }
@@ -87,7 +85,7 @@ export class MisdatedStudies {
     } catch (error) {
       if (signal.aborted || !(error instanceof OrthancError)) throw error;
       await orthanc.system({ timeoutMs: probeMs, signal });
-      // One of them cannot be read: it must not stop the feed, which has the studies when they are stable.
+      // One of the instances cannot be read: it must not stop the feed, which has the studies when they are stable.
       this.#log.warn(
         { source: this.#source, err: error },
         'instances that arrived with an early date could not be read',

@@ -16,8 +16,7 @@ export interface MissingDependencies {
 
 /**
  * Studies of batches that a source reports as missing. A study has left only if the database is certainly that of the batch,
- * and
- * reports so for some time: an Orthanc that was started with an empty or older database must not empty a batch.
+ * and reports so for some time: an Orthanc that was started with an empty or older database must not empty a batch.
  */
 export class MissingOfBatches {
   readonly #dependencies: MissingDependencies;

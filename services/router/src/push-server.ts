@@ -27,11 +27,11 @@ interface StudyPath {
 }
 
 const maxConnections = 200;
-/** How long the place in a feed is believed where instances are announced. */
+/** How long a feed position that was read is used for announced instances. */
 const believedMs = 3_000;
 const orthancId = /^[0-9a-f]{8}(-[0-9a-f]{8}){4}$/;
 const ids = z.array(z.string().regex(orthancId)).max(300).default([]);
-/** 300 of each fit the longest body. */
+/** A body with 300 of each is within the body limit. */
 const arrivals = z.object({ instances: ids, series: ids });
 
 /**
@@ -162,7 +162,7 @@ export async function startPushServer(dependencies: PushDependencies): Promise<{
     return feed;
   }
 
-  /** The same a few seconds old at most: instances are announced several times a second. */
+  /** Like `followed`, but a few seconds old at most: instances are announced several times a second. */
   async function followedLately(source: string): Promise<FeedState> {
     const known = feeds.get(source);
     if (known && performance.now() - known.readAt < believedMs) return known.feed;

@@ -17,9 +17,9 @@ export interface StudyFailure {
   readonly retryAfterMs?: number | undefined;
   /** When Orthanc first reported, without interruption, that it does not have the study. */
   readonly claimedAt?: number | undefined;
-  /** Instead of the growing pause. */
+  /** Pause in milliseconds, instead of the increasing one. */
   readonly waitMs?: number | undefined;
-  /** It is still being read: no try has failed. */
+  /** The study is still being read: no attempt has failed. */
   readonly isSlow?: boolean;
 }
 
@@ -33,8 +33,7 @@ export interface PutOffEntry {
 
 /**
  * Studies of one source that cannot be routed for a reason specific to them, stored in Redis until they can be, or were
- * deleted. They are
- * read again after increasing pauses, and not before, whoever requests them.
+ * deleted. They are read again after increasing pauses, and not earlier on any request.
  */
 export class PutOff {
   readonly #redis: Redis;
@@ -60,7 +59,7 @@ export class PutOff {
     return { dueAt: Number(dueAt), tries, claimedAt };
   }
 
-  /** Those that are postponed and not due. */
+  /** Which of the studies are postponed and not due. */
   async notDue(orthancStudyIds: readonly string[]): Promise<ReadonlySet<string>> {
     if (orthancStudyIds.length === 0) return new Set();
     const scores = await this.#redis.zmscore(this.#dueKey, ...orthancStudyIds);
@@ -101,14 +100,14 @@ export class PutOff {
     await this.#redis.multi().zrem(this.#dueKey, orthancStudyId).hdel(this.#whyKey, orthancStudyId).exec();
   }
 
-  /** Those that are due, earliest first. */
+  /** Ids of the studies that are due, earliest first. */
   async due(max: number): Promise<string[]> {
     const [times, reasons] = await Promise.all([this.#redis.zcard(this.#dueKey), this.#redis.hlen(this.#whyKey)]);
     if (times < reasons) await this.#restore();
     return this.#redis.zrangebyscore(this.#dueKey, '-inf', this.#now(), 'LIMIT', 0, max);
   }
 
-  /** The times may have been lost, and the reasons not: postponed studies are tried now. */
+  /** Restores lost times. If only the times were lost, and not the reasons, postponed studies are tried now. */
   async #restore(): Promise<void> {
     const ids = await this.#redis.hkeys(this.#whyKey);
     const now = this.#now();

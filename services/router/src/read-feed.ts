@@ -3,8 +3,7 @@ import type { FeedState, Fingerprint } from '@dicom-dispatch/state/feed';
 
 /**
  * How many numbers before the cursor each read begins: PostgreSQL commits out of order, so number 2 can appear after 3 and 4
- * were
- * read. The caller drops changes that were already seen.
+ * were read. The caller drops changes that were already seen.
  */
 export const trailingWindow = 200;
 const pageSize = 1000;
@@ -52,7 +51,7 @@ export function isAnotherFeed(
   return newest !== undefined && newest.Seq < remembered.seq && newest.Date > remembered.date;
 }
 
-/** The cursor moved on to the highest change of a page. */
+/** The state with the cursor at the highest change of a page. */
 export function advanced(state: FeedState, changes: readonly Change[]): FeedState {
   let last: Change | undefined;
   for (const change of changes) if (change.Seq > (last?.Seq ?? state.seq)) last = change;

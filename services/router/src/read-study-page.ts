@@ -14,8 +14,7 @@ export interface StudyPage {
 
 /**
  * A page of studies. If the complete page cannot be read although the source responds, because of a study on it, each study
- * is read
- * separately.
+ * is read separately.
  *
  * @param notDue - which of some studies are postponed: those are not read now
  * @throws OrthancError if the source cannot be queried

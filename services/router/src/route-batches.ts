@@ -26,10 +26,8 @@ export interface BatchDependencies extends MissingDependencies {
 
 /**
  * Routes the studies of the batches of a source, as its leader: one study of each batch in turn, each with the id of its
- * batch, so that a
- * study that was started before a crash is not sent twice. New studies come first: deliveries of a batch have the priority
- * `background`. A
- * study that may have left the source stays the first of its batch; other batches continue.
+ * batch, so that a study that was started before a crash is not sent twice. New studies come first: deliveries of a batch
+ * have the priority `background`. A study that may have left the source stays the first of its batch; other batches continue.
  *
  * @throws DispatchError if the source as a whole, or Redis, cannot be used
  */

@@ -27,7 +27,7 @@ export interface RoutingContext {
   readonly pulled: PulledStudies;
   /** For the data of the rules, and for the following deliveries. */
   readonly cache: IntermediateCache;
-  /** State of studies before Redis lost its data. */
+  /** Studies that are not sent again, or only in part, until they change. */
   readonly settled: SettledStudies;
   /** The source's clock. */
   readonly now: Date;
@@ -110,8 +110,7 @@ export async function routeOneStudy(
   });
   if (!isNew) await context.takeBack(orthancStudyId);
   // The entry stays while the study is unchanged: sweep and postponed studies may route one study at the same time, and the
-  // second must not
-  // send to targets that already had it.
+  // second must not send to targets that already had it.
   if (before && !isSame) await context.settled.forget(orthancStudyId);
   const facts = { source, study: study.studyInstanceUid, studyTask: studyTaskId, instances: manifest.length };
   for (const { target, why } of omitted) log.info({ ...facts, target, why }, 'the study is not sent to a target');
@@ -153,8 +152,8 @@ export async function isPulledByMark(
 }
 
 /**
- * The clock of a source may be wrong: studies reported by the feed since the source is followed are new, regardless of their
- * dates.
+ * Whether a study existed before the source was followed. Dates alone do not show this, because the clock of the source may
+ * be wrong: studies that the feed has reported since are new.
  */
 async function isOld({ lastUpdate, orthancStudyId }: StudyFacts, context: RoutingContext): Promise<boolean> {
   const { oldBefore } = context;

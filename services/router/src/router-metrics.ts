@@ -26,7 +26,7 @@ export function createRouterMetrics(registry: Registry, leads: ReadonlyMap<strin
     labelNames: ['source'],
     registers,
   });
-  /** Of the sources that this router leads: one router reports each. */
+  /** A gauge of the sources that this router leads: one router reports each source. */
   const perLed = (name: string, help: string, read: (lead: SourceLead) => number): void => {
     const gauge = new Gauge({
       name,

@@ -5,7 +5,7 @@ import { seenChanges, type FeedState, type Fingerprint } from '@dicom-dispatch/s
 
 type Verdict = 'same' | 'different' | 'unknown';
 
-/** How long it is believed that two databases are two. */
+/** How long the result that two databases are different is valid. */
 const believedMs = 600_000;
 const askMs = 5_000;
 
@@ -21,10 +21,10 @@ export interface SharedDatabaseDependencies {
 
 /**
  * Detects whether a source uses the same database as another one, e.g. two Orthancs on one PostgreSQL: each study would be
- * routed twice.
- * The same change feed shows this (docs/failure-modes.md); for an unavailable source, its previously seen feed.
+ * routed twice. The same change feed shows this (docs/failure-modes.md); for an unavailable source, its previously seen feed.
  *
- * One of the two is followed: the one that was followed on this database before, otherwise the first one in the configuration.
+ * One of the two is followed: the one that was followed on this database before, otherwise the first one in the
+ * configuration.
  */
 export class SharedDatabase {
   readonly #dependencies: SharedDatabaseDependencies;
@@ -72,7 +72,7 @@ export class SharedDatabase {
     return undefined;
   }
 
-  /** Not if the source itself has another database since. */
+  /** Whether a result "different" is still valid: not if the source itself has another database since. */
   async #isStillDifferent(place: string, own: OrthancClient, signal: AbortSignal): Promise<boolean> {
     const known = this.#different.get(place);
     if (!known?.own || known.until < performance.now()) return false;

@@ -8,7 +8,7 @@ import { LeaseLost } from './lease-lost.ts';
 const firstPauseMs = 1_000;
 const maxPauseMs = 15_000;
 
-/** Thrown if another source, earlier in the configuration, turns out to use the same database. */
+/** Thrown if another source turns out to use the same database, and is followed in place of this one. */
 export class SameDatabase extends Error {
   override readonly name = 'SameDatabase';
   readonly other: string;
@@ -39,12 +39,12 @@ export class SourceParts {
     return Object.fromEntries(this.#failing);
   }
 
-  /** No failure any more, e.g. because another router leads. */
+  /** Removes all failures, e.g. because another router leads. */
   clear(): void {
     this.#failing.clear();
   }
 
-  /** This part has done something. */
+  /** Called when a part has succeeded: its failure is over. */
   well(part: SourcePart): void {
     const failed = this.#failing.get(part);
     if (!failed) return;
@@ -53,7 +53,7 @@ export class SourceParts {
   }
 
   /**
-   * Does a part, again and again after pauses while it fails.
+   * Runs a part, and repeats it after pauses while it fails.
    *
    * @throws LeaseLost, RedisLost, SameDatabase, or the reason of `signal`
    */
@@ -66,7 +66,7 @@ export class SourceParts {
       } catch (error) {
         if (signal.aborted || error instanceof LeaseLost || error instanceof RedisLost || error instanceof SameDatabase)
           throw error;
-        // It went well for a while.
+        // The part ran without failure for some time.
         if (performance.now() - beganAt > 10 * maxPauseMs || !this.#failing.has(part)) pauseMs = firstPauseMs;
         this.#note(part, error);
       }

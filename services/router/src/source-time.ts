@@ -3,7 +3,7 @@ import { skewLimitMs, type Logger } from '@dicom-dispatch/runtime';
 import { SourceClock, type OrthancClient } from '@dicom-dispatch/sources';
 import type { SourceStatus } from '@dicom-dispatch/state/feed';
 
-/** How long a reading of its clock is valid. */
+/** How long a reading of the source's clock is valid. */
 const askEveryMs = 20_000;
 /** How long a router may have been stopped before the first reading. */
 const awayMs = 60_000;
@@ -80,7 +80,7 @@ export class SourceTime {
   }
 }
 
-/** A proxy may forbid it; the unavailability of a source is reported elsewhere. */
+/** Whether the source hides its clock: a proxy may forbid the request. Unavailability of a source is reported elsewhere. */
 function isHidden(error: unknown): boolean {
   return error instanceof OrthancError && ['not-found', 'forbidden', 'bad-request'].includes(error.code);
 }

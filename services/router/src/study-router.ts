@@ -43,13 +43,12 @@ export interface StudyRouterDependencies {
   readonly signal: AbortSignal;
 }
 
-/** `put-off`: it cannot be routed now for a reason specific to it, and is tried again later. */
+/** `put-off`: the study cannot be routed now for a reason specific to it, and is tried again later. */
 export type SafeOutcome = RoutingOutcome | 'put-off';
 
 /**
- * Routes studies of one source so that a problem of one study stops nothing else: it is postponed alone. Only problems of
- * the source as a
- * whole, or of Redis, are thrown.
+ * Routes studies of one source so that a problem of one study stops nothing else: it is postponed alone. Only problems of the
+ * source as a whole, or of Redis, are thrown.
  */
 export class StudyRouter {
   readonly #dependencies: StudyRouterDependencies;
@@ -168,7 +167,7 @@ export class StudyRouter {
     const isKnown = error instanceof DispatchError;
     const failure = isKnown
       ? { code: error.code, message: error.message, retryAfterMs: error.retryAfterMs }
-      : // A foreign text may quote anything.
+      : // The text of an unknown error may contain patient data.
         { code: 'internal', message: `unexpected ${thrown instanceof Error ? thrown.name : typeof thrown}` };
     const dueAt = await putOff.add(orthancStudyId, { ...failure, ...more });
     const facts = { source, orthancStudy: orthancStudyId, code: failure.code, reason: failure.message };

@@ -45,15 +45,15 @@ export interface SweepDependencies {
   route(orthancStudyId: string, epoch: number): Promise<SafeOutcome>;
   /** Studies that are checked regardless of their dates. */
   readonly misdated: Pick<MisdatedStudies, 'all' | 'routed'>;
-  /** State of these studies before Redis lost its data. */
+  /** Entries of the studies that are not sent again, or only in part, until they change. */
   settled(orthancStudyIds: readonly string[]): Promise<readonly (SettledStudy | undefined)[]>;
-  /** Those that are checked again because a rule waits until they are complete. */
+  /** Which of the studies are checked again because a rule waits until they are complete. */
   waiting(orthancStudyIds: readonly string[]): Promise<ReadonlySet<string>>;
   /** Remembers of studies that they are not routed until they change. */
   leave(studies: readonly Study[]): Promise<void>;
   /** Postpones a study that cannot be read. */
   putOff(orthancStudyId: string, error: unknown): Promise<void>;
-  /** Those that are postponed and not due. */
+  /** Which of the studies are postponed and not due. */
   notDue(orthancStudyIds: readonly string[]): Promise<ReadonlySet<string>>;
   /** Continues deliveries that ended because the study had left the source. */
   takeBack(orthancStudyIds: readonly string[]): Promise<void>;
@@ -71,10 +71,8 @@ export interface SweepResult {
 
 /**
  * Compares all studies in the source with the routed ones, page by page, and routes missing studies and those that have
- * changed
- * since. The progress is stored in Redis: an interrupted sweep continues there. A study that cannot be read is postponed and
- * reported at the
- * end; it stops nothing.
+ * changed since. The progress is stored in Redis: an interrupted sweep continues there. A study that cannot be read is
+ * postponed and reported at the end; it stops nothing.
  *
  * A study is skipped if its record has its current LastUpdate, if it is older than the configured start (unless the feed's
  * numbers show that its date is wrong), if the first sweep finds that the source had it before it was followed, or while it
@@ -104,7 +102,7 @@ export async function sweepSource(dependencies: SweepDependencies): Promise<Swee
       await dependencies.putOff(id, error);
       unread.add(id);
     }
-    // What the indexes have lost, reconciliation does not find without its place there.
+    // Reconciliation finds studies by the index only: entries that the index has lost are restored here.
     const ids = page.studies.map(({ ID }) => ID);
     const entered = await mender.enterStudies(source, ids);
     if (entered > 0) log.error({ source, studies: entered }, 'studies were missing in the index of Redis: added again');
@@ -161,7 +159,7 @@ export async function sweepSource(dependencies: SweepDependencies): Promise<Swee
     }
   }
 
-  /** Stable studies of this source that must be routed. */
+  /** The stable studies of a page that are not too old: only these may be routed. */
   async function meantOf(page: readonly Study[]): Promise<Study[]> {
     const quietSince = toSourceTime((await dependencies.sourceNow()) - config.sweep.settle);
     return page.filter(({ ID, LastUpdate: changed, IsStable: isStable }) => {
@@ -170,7 +168,7 @@ export async function sweepSource(dependencies: SweepDependencies): Promise<Swee
     });
   }
 
-  /** By its date each of them arrived since the source is followed. Others are skipped until they change. */
+  /** Omits studies that the source had before it was followed although they are dated later: they are skipped until they change. */
   async function withoutOld(wasBefore: ThereBefore, wanted: readonly Study[]): Promise<Study[]> {
     const old = await ask(() => wasBefore(wanted));
     if (old.size === 0) return [...wanted];
@@ -195,7 +193,7 @@ export async function sweepSource(dependencies: SweepDependencies): Promise<Swee
     await makeSearchable(due, known);
     const waiting = await dependencies.waiting(ids.filter((_, index) => known[index]?.isIncomplete === true));
     const wanted = due.filter(({ ID, LastUpdate }, index) => {
-      // What waits, and is not remembered any more, would wait forever.
+      // A study that is marked as incomplete, and is no longer among the waiting ones, would wait forever.
       if (known[index]?.isIncomplete === true && !waiting.has(ID)) return !notDue.has(ID);
       const was = settled[index];
       const lastUpdate = known[index]?.lastUpdate ?? (was?.only.length === 0 ? was.lastUpdate : undefined);

@@ -10,9 +10,8 @@ export type ThereBefore = (studies: readonly Study[]) => Promise<ReadonlySet<str
 
 /**
  * Finds studies that a source had before it was followed with `startFrom: now`, and whose dates are later, because a clock
- * was wrong when
- * they arrived: the change feed has no change of them since. For the first sweep; later ones find studies whose events were
- * lost.
+ * was wrong when they arrived: the change feed has no change of them since. For the first sweep; later ones find studies
+ * whose events were lost.
  *
  * If the feed is no longer the followed one, or was cut, it finds none: all are routed then.
  *
@@ -39,7 +38,11 @@ export function thereBefore(
     return epochNow() === epoch ? old : new Set();
   };
 
-  /** Each study was read before: its content at that time is among the changes. */
+  /**
+   * Reads the feed up to its newest change. The studies were listed before: their changes are included.
+   *
+   * @returns false if dates must be used
+   */
   async function readOn(): Promise<boolean> {
     const newest = (await orthanc.lastChange({ signal }))?.Seq ?? 0;
     // Another database, or all changes were deleted: later studies are not in it.

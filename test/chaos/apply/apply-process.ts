@@ -1,7 +1,6 @@
 /**
  * A process of the chaos of applies (`test/chaos/apply.ts`), which its parent kills: `service` uses the configuration file
- * like
- * router, dispatcher and console; `applier` changes it like the console.
+ * like router, dispatcher and console; `applier` changes it like the console.
  *
  *   node apply-process.ts service|applier REDIS FILE
  */

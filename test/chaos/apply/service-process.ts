@@ -1,7 +1,6 @@
 /**
  * A complete service of the chaos of applies, which its parent kills: like `dispatch router`, except for how long it waits
- * for the
- * end of an unannounced change.
+ * for the end of an unannounced change.
  *
  *   node service-process.ts router|dispatcher|console FILE
  */

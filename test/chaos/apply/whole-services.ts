@@ -123,7 +123,7 @@ export async function startWholeScene(): Promise<ApplyScene> {
     return { seen };
   }
 
-  /** All three listen for calls, and the console answers. */
+  /** All three listen for calls, and the console responds. */
   async function untilWhole(): Promise<void> {
     await waitFor(
       async () =>

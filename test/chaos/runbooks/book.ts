@@ -27,7 +27,7 @@ export class Runbook {
     this.#place = place;
   }
 
-  /** @param place - the folder in which is typed, and its configuration */
+  /** @param place - the working directory, and its configuration */
   static async open(title: string, place: { folder: string; config: string }): Promise<Runbook> {
     const sections = (await readFile(file, 'utf8')).split(/^## /m);
     const text = sections.find((section) => section.startsWith(`${title}\n`));

@@ -15,7 +15,7 @@ export async function walk(): Promise<string[]> {
     intervalMs: 1_000,
   });
   const second = await department.upload('2');
-  // Needs no writes.
+  // A backup needs no writes.
   await book.type('dispatch backup /backup/full.gz', { instead: { '/backup': backups.path } });
   await redis.command('CONFIG', 'SET', 'maxmemory', '8gb');
   await department.untilAtPacs(first, second);

@@ -20,7 +20,7 @@ export interface Department extends AsyncDisposable {
   readonly backups: TempFolder;
   readonly dispatch: RunningDispatch;
   readonly book: Runbook;
-  /** Uploads a study of one instance; gives its SOP Instance UID. */
+  /** Uploads a study of one instance; returns its SOP Instance UID. */
   upload(accessionNumber: string, more?: Readonly<Record<string, string>>): Promise<string>;
   /** Changes the configuration file. */
   edit(change: (config: DepartmentConfig) => void, file?: string): Promise<void>;

@@ -36,7 +36,7 @@ export interface AuditedTarget {
 export interface AuditedTargets extends AsyncDisposable {
   readonly targets: Readonly<Record<string, object>>;
   readonly meddlers: Readonly<Record<string, Meddler>>;
-  /** Of the target `folder`. */
+  /** Folder of the target `folder`. */
   readonly folder: string;
   /** The requests that HTTP or DICOM targets received, by type; none unless `isCounted`. */
   readonly loads: ReadonlyMap<string, Load>;
@@ -187,7 +187,7 @@ async function startAzure(): Promise<AuditedTarget> {
 
 async function startOrthancTarget(): Promise<AuditedTarget> {
   const orthanc = await startOrthanc({ name: 'archive' });
-  // By default it keeps what another has changed, and the instance is quarantined.
+  // By default it keeps changes made by others, and the instance is quarantined.
   const target = { type: 'orthanc', url: orthanc.url, onConflict: 'overwrite' };
   return { target, meddler: ofOrthanc(orthanc), stop: orthanc.stop };
 }

@@ -1,7 +1,7 @@
 /**
- * Runs commands of the command line one after the other in one process, so that a test does not need one process per
- * command: reads lines of JSON arguments and answers each with a line `{code, out, err}`. Each command behaves as in a
- * separate process without a terminal; tests with real processes check that exit codes reach the shell.
+ * Runs commands of the command line one after the other in one process, so that a test does not need one process per command:
+ * reads lines of JSON arguments and writes for each a line `{code, out, err}`. Each command behaves as in a separate process
+ * without a terminal; tests with real processes check that exit codes reach the shell.
  */
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';

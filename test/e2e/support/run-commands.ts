@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { commandLine, programFile } from './programs.ts';
 
-/** What Node has compiled once; the next process is up in half the time. */
+/** Cache of the code that Node has compiled: the next process starts in half the time. */
 export const compileCache = join(import.meta.dirname, '../../../node_modules/.cache/compiled');
 
 export interface Run {
@@ -14,7 +14,7 @@ export interface Run {
 }
 
 export interface Surroundings {
-  /** The folder in which is typed. */
+  /** Working directory of the commands. */
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
 }

@@ -24,7 +24,7 @@ export interface DispatchOptions {
 }
 
 export interface RunningDispatch extends RunningServer {
-  /** Of the console, or of the health server. */
+  /** Base URL of the console, or of the health server. */
   readonly url: string;
   readonly configFile: string;
   get(path: string): Promise<{ status: number; body: unknown }>;

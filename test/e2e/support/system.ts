@@ -17,9 +17,9 @@ export interface System extends AsyncDisposable {
   readonly orthanc: OrthancServer;
   readonly redis: RedisServer;
   readonly records: Records;
-  /** A connection for looking. */
+  /** A connection for inspection. */
   readonly client: Redis;
-  /** Sources and Redis of a configuration; targets and rules are the test's. */
+  /** Sources and Redis of a configuration; the test supplies targets and rules. */
   config(targets: Readonly<Record<string, object>>, more?: Readonly<Record<string, unknown>>): Record<string, unknown>;
   /** Creates and uploads a study; returns its SOP Instance UIDs with the hash of each data set. */
   upload(options: StudyOptions): Promise<UploadedStudy>;

@@ -9,7 +9,7 @@ export interface Host {
   readonly address: string;
   /** What to put before a command so that it runs there. */
   readonly prefix: readonly string[];
-  /** Pulls the cable: packets are lost in both directions, without any notification. */
+  /** Cuts the link: packets are lost in both directions, without any notification. */
   cut(): Promise<void>;
   heal(): Promise<void>;
 }

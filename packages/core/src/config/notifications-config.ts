@@ -5,8 +5,7 @@ import { secret, type Secret } from './secret.ts';
 
 /**
  * Kinds of notifications. `failed`, `partial`, `delivered` and `source-gone` are ends of deliveries; `problem` and
- * `problem-over`
- * are the other findings of severity critical, such as that no dispatcher is running.
+ * `problem-over` are the other findings of severity critical, such as that no dispatcher is running.
  */
 export const notificationKinds = [
   'delivered',
@@ -46,7 +45,7 @@ const wanted = {
 
 const addressWords = 'a URL with http:// or https://, or ${NAME} or { file: PATH } of one';
 
-/** An address that Slack or Teams give out is a secret: its path or its query permits posting. */
+/** An address that Slack or Teams issue is a secret: its path or its query permits posting. */
 const webhookAddress = z
   .union([z.string().refine(isWebhookAddress, addressWords), secret], { error: addressWords })
   .meta({ secret: true });

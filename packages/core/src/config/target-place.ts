@@ -3,7 +3,7 @@ import type { TargetConfig } from './target-options.ts';
 
 /** The place of a target: the part of its configuration that determines where its instances are stored. No secrets. */
 export interface TargetPlace {
-  /** The same for the same facts. */
+  /** Hash of the facts: equal for equal facts. */
   readonly id: string;
   readonly facts: Readonly<Record<string, string>>;
   /** Name that the configuration gives to the place itself (`identity`). */

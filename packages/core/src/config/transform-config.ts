@@ -37,7 +37,7 @@ const uid = z
   .regex(/^[0-9]+(\.[0-9]+)+$/, 'a UID has digits and dots')
   .max(64);
 
-/** What identifies, and only `uids` and the pseudonyms may change. */
+/** Identifying attributes, which only `uids` and the pseudonyms may change. */
 const identifiers: ReadonlyMap<string, string> = new Map([
   ['StudyInstanceUID', '0020000d'],
   ['SeriesInstanceUID', '0020000e'],

@@ -72,6 +72,6 @@ export function asDispatchError(thrown: unknown, stage?: Stage): DispatchError {
     return new DispatchError('local-resources', reason, { cause: thrown, remedy, ...(stage && { stage }) });
   }
   const name = thrown instanceof Error ? thrown.name : typeof thrown;
-  // The foreign text may quote anything; only the class of the error is shown, the rest is in the cause.
+  // The text of an unknown error may contain patient data; only the class of the error is shown, the rest is in the cause.
   return new DispatchError('internal', `unexpected ${name}`, { cause: thrown, ...(stage && { stage }) });
 }

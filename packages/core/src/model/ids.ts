@@ -46,8 +46,7 @@ export function contentHash(
 
 /**
  * Placeholder for the content of a study that is still being received. Instances that arrive after a study was routed are
- * other content
- * than those before.
+ * other content than those before.
  *
  * @param before - content hash of the last routing
  */

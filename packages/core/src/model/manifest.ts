@@ -28,10 +28,9 @@ export interface InstanceBytes {
   readonly sizeBytes: number | undefined;
   readonly body: AsyncIterable<Uint8Array>;
   /**
-   * Releases the memory of a chunk of `body` to the source, which reads into it again. Optional, and only
-   * for readers of `body` itself, once nothing refers to the chunk any more. A stage that passes bytes on (a transform, a
-   * cache,
-   * a delayed checksum) creates its own `InstanceBytes`, without this function unless it implements it.
+   * Releases the memory of a chunk of `body` to the source, which reads into it again. Optional, and only for readers of
+   * `body` itself, once nothing refers to the chunk any more. A stage that passes bytes on (a transform, a cache, a delayed
+   * checksum) creates its own `InstanceBytes`, without this function unless it implements it.
    */
   readonly releaseChunk?: (chunk: Uint8Array) => void;
   /** Memory that is reserved for it: released after its last byte, or, after a call of `keep`, by `release`. */

@@ -8,7 +8,7 @@ export interface AttemptFacts {
   readonly confirmed: number;
   /** Attempts before this one that counted, since the last progress. */
   readonly failures: number;
-  /** Attempts that count at most, of the target. */
+  /** Maximum number of attempts that count, of the target. */
   readonly attempts: number;
 }
 
@@ -42,10 +42,11 @@ const neverCounts: ReadonlySet<string> = new Set([
 /**
  * Determines the consequence of a failed attempt. Only an attempt that reached the target and confirmed nothing counts:
  *
- * - With a confirmation there was progress; the next one starts the count again.
+ * - After a confirmation there was progress: the next attempt starts the count again.
  * - A target that cannot be used (`wait`), cannot be used as configured (`halt`), or closes the connection before it is
  *   authenticated (a load balancer without available servers, a limit of associations) opens its circuit.
- * - Failures of the source or Redis are retried, and do not count.
+ * - Failures before the target was reached, and the errors in `neverCounts`, are retried and do not count. Another failure of
+ *   the source during a transfer counts: the study may be the cause.
  */
 export function afterFailure(
   error: Pick<DispatchError, 'code' | 'disposition' | 'fault'>,

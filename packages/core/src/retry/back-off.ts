@@ -1,8 +1,8 @@
 import type { TargetOptions } from '../config/target-options.ts';
 
 /**
- * The wait in milliseconds before the next attempt: `first` doubled for each attempt made, at most `max`, of which the
- * share `jitter` is random so that deliveries that failed together are not retried together.
+ * The wait in milliseconds before the next attempt: `first`, doubled for each attempt after the first, at most `max`, of
+ * which the share `jitter` is random so that deliveries that failed together are not retried together.
  *
  * @param attemptsMade - attempts so far, 1 after the first
  * @param retryAfterMs - minimum requested by the target

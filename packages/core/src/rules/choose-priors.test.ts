@@ -78,7 +78,7 @@ describe('which earlier studies go along', () => {
         prior('issuer', '20240101', { identity: { ...identity, issuer: 'A' } }),
         prior('qualifier', '20240102', { identity: { ...identity, universalEntityId: '1.2.3' } }),
         prior('other', '20240103', { identity: { ...identity, patientId: 'Q' } }),
-        // An answer that does not name the issuer.
+        // A response that does not name the issuer.
         prior('unsaid', '20240104', {
           identity: {
             patientId: 'P ',

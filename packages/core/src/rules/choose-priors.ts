@@ -31,8 +31,7 @@ export interface ChosenPriors<C> {
 
 /**
  * Selects, for each of several rules, the newest earlier studies of the same patient that meet its condition, and combines
- * them,
- * newest first.
+ * them, newest first.
  *
  * @throws ExpressionError if a condition cannot be used
  */

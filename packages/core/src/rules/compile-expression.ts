@@ -28,7 +28,7 @@ export class ExpressionError extends Error {
   }
 }
 
-/** The answer of an expression, and the part of it that decided. */
+/** Result of an expression, and the part of it that decided. */
 export interface Verdict {
   readonly matched: boolean;
   /** The smallest part of the expression that decided, and its result. */
@@ -141,7 +141,7 @@ function missing(error: EvaluationError): string {
   return `${/: (\w+)/.exec(error.summary)?.[1] ?? 'a tag'} is missing in the study`;
 }
 
-/** Goes down the part of `&&`, `||` and `!` that decided, and names it. */
+/** Descends to the part of `&&`, `||` and `!` that decided, and names it. */
 export function explainWith(within: Environment, text: string, ast: ASTNode, facts: RuleFacts): Verdict {
   const verdictOf = (node: ASTNode): Verdict => explainWith(within, text, node, facts);
   const whole = truth(parse(within, serialize(ast)), facts);
@@ -169,7 +169,7 @@ export function explainWith(within: Environment, text: string, ast: ASTNode, fac
   };
 }
 
-/** `a`, `b` and `c` of `a || b || c`, each to be looked at once. */
+/** `a`, `b` and `c` of `a || b || c`, so that each is evaluated once. */
 function operandsOf(node: ASTNode, op: '&&' | '||'): ASTNode[] {
   const operands: ASTNode[] = [];
   for (let at = node; ; [at] = at.args) {

@@ -4,13 +4,13 @@ import { isNode } from './wanted-tags.ts';
 /** Macros that run an expression for each element of a list. */
 const loops: ReadonlySet<string> = new Set(['exists', 'exists_one', 'all', 'filter', 'map']);
 const maxNestedLoops = 2;
-/** Of an expression with nested loops: evaluated parts for each study, 0.2 s. */
+/** Maximum number of evaluated parts of an expression with nested loops for each study: 0.2 s. */
 const maxSteps = 10_000_000;
 /** Assumed length of a list of a study, e.g. its series. */
 const assumedLength = 100;
-/** Texts of an element, of at most its length. */
+/** Calls that return a text of at most the length of their operand, so that a part of an element stays one. */
 const shorteningCalls: ReadonlySet<string> = new Set(['trim', 'lowerAscii', 'upperAscii', 'substring']);
-/** Levels of the tree: `a || b || c` has one for each operator. */
+/** Maximum depth of the tree: `a || b || c` has one level for each operator. */
 const maxDepth = 1_000;
 
 /** Why an expression would take too long, and where. */
@@ -81,7 +81,7 @@ function steps(node: ASTNode): number {
   return 1 + steps(list) + length * sum(parts);
 }
 
-/** Level by level: a walk that calls itself would run out of stack. */
+/** Level by level: a recursion would exceed the stack. */
 function isDeeperThan(ast: ASTNode, max: number): boolean {
   let level: ASTNode[] = [ast];
   for (let depth = 0; level.length > 0; depth += 1) {

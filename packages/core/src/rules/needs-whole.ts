@@ -9,10 +9,9 @@ const growing = new Set([
 ]);
 
 /**
- * The part of a condition whose result may change while a study is being received; undefined if a result that is true for
- * the
- * first instances stays true. An existing series stays: `series.exists(…)` may be evaluated early, alone or within `&&`
- * and `||`; a false result may become true.
+ * The part of a condition whose result may change while a study is being received; undefined if a result that is true for the
+ * first instances stays true. An existing series stays: `series.exists(…)` may be evaluated early, alone or within `&&` and
+ * `||`; a false result may become true.
  */
 export function partThatNeedsWhole(node: ASTNode, text: string): string | undefined {
   const { op } = node;

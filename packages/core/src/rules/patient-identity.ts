@@ -1,7 +1,7 @@
 /**
  * Patient identity of a study: Patient ID (0010,0020) with Issuer of Patient ID (0010,0021) and Universal Entity ID
- * (0040,0032) and its
- * type (0040,0033) of the Issuer of Patient ID Qualifiers Sequence (0010,0024), PS3.3 section C.2.3. Empty values are ''.
+ * (0040,0032) and its type (0040,0033) of the Issuer of Patient ID Qualifiers Sequence (0010,0024), PS3.3 section C.2.3.
+ * Empty values are ''.
  */
 export interface PatientIdentity {
   readonly patientId: string;

@@ -3,7 +3,7 @@ import { RE2JS } from 're2js';
 
 /** Limit of a pattern: it may come from a tag, too. */
 const maxPatternLength = 1000;
-/** Of `a{1,500}` in a pattern: each is written out so often before it is searched for. */
+/** Maximum sum of the repetitions such as `a{1,500}` in a pattern: RE2 expands them before it searches. */
 const maxRepetitions = 2_000;
 const maxCached = 200;
 const cache = new Map<string, RE2JS>();

@@ -58,7 +58,7 @@ export interface RuleVerdict extends Verdict {
  * `deliveries` is then empty.
  */
 export function routeStudy(rules: readonly CompiledRule[], study: RuleFacts, options: RoutingOptions = {}): Routing {
-  // One present time for all rules.
+  // The same present time for all rules.
   const facts = { now: new Date(), ...study };
   const matched = matchRules(rules, facts);
   const waiting: WaitingRule[] = [];

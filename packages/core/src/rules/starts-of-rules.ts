@@ -7,7 +7,7 @@ import { compileSelection } from './select-instances.ts';
 /** Target types whose handlers can send a study in parts, before it is complete. */
 export const typesThatSendParts: ReadonlySet<string> = new Set(['dicom', 'dicom-tls', 'dicomweb', 'folder', 'orthanc']);
 
-/** What of the targets matters here. */
+/** Properties of targets and groups that determine when rules may start. */
 export type TargetsOfRules = Readonly<
   Record<string, { readonly type: string; readonly instances?: InstanceSelection | undefined }>
 >;
@@ -19,9 +19,8 @@ export interface StartOfRule {
 }
 
 /**
- * When the deliveries of each rule begin. A rule whose result needs the complete study, or whose target only accepts
- * complete studies,
- * begins when the study is stable.
+ * When the deliveries of each rule begin. A rule whose result needs the complete study, or whose target only accepts complete
+ * studies, begins when the study is stable.
  *
  * @param rules - in their order, the enabled ones
  * @param conditions - of each rule

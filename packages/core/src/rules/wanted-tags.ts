@@ -11,7 +11,7 @@ export interface WantedTags {
 }
 
 const keyword = /^[A-Za-z][A-Za-z0-9]{1,63}$/;
-/** Of `origin` and `now`: no tags. */
+/** Variables without tags. */
 const others = new Set(['origin', 'source', 'now']);
 
 /** Collects the DICOM keywords of an expression, so that tags beyond Orthanc's main ones can be requested. */

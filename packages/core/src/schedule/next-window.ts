@@ -11,10 +11,9 @@ const days = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const;
 const horizonMs = 15 * 24 * 60 * minuteMs;
 
 /**
- * The earliest time (ms since 1970) from `now` on at which a delivery may start: `now` itself inside a window. Times of
- * day are in the schedule's time zone, including changes of daylight saving time: a window in a skipped hour
- * begins after it, one entirely within it is open as much later, and one in a repeated hour
- * is open twice.
+ * The earliest time (ms since 1970) from `now` on at which a delivery may start: `now` itself inside a window. Times of day
+ * are in the schedule's time zone, including changes of daylight saving time: a window in a skipped hour begins after it, one
+ * entirely within it is open as much later, and one in a repeated hour is open twice.
  */
 export function nextWindowAt(schedule: Schedule | undefined, now: number): number {
   return nextStartAt(schedule ? [[schedule]] : [], now) ?? now;
@@ -120,8 +119,8 @@ function minutesUntilOpen(schedule: Schedule, at: number): number {
 }
 
 /**
- * The local times of this day that a change of the clock in the last hours has skipped, in minutes, and what time it would be without
- * the change.
+ * The local times of this day that a change of the clock in the last hours has skipped, in minutes, and what time it would be
+ * without the change.
  */
 function skippedBefore(
   timeZone: string,

@@ -38,9 +38,8 @@ export interface FoundPriors {
 }
 
 /**
- * Chooses the priors of a study among the studies of its source and those that targets list. Writes nothing. Targets that
- * cannot be
- * queried are skipped.
+ * Chooses the priors of a study among the studies of its source and those that targets list. Writes nothing. Targets that do
+ * not support such queries are skipped, and named in `notes`.
  *
  * @throws DispatchError if the source or a target does not respond
  */

@@ -5,7 +5,9 @@ import type { PipelineContext } from '../context.ts';
 import { OperationError } from '../operation-error.ts';
 
 /**
- * The part of a target's handler that can find and retrieve. @throws OperationError if the target type does not support it
+ * The part of a target's handler that can find and retrieve.
+ *
+ * @throws OperationError if the target does not exist, or its type does not support this
  */
 export async function openPuller(
   context: Pick<PipelineContext, 'config'>,

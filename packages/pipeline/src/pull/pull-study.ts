@@ -17,8 +17,7 @@ export interface StudyToPull {
 
 /**
  * Retrieves a study from a target, without instances that the destination already has. If it is cancelled or fails, the next
- * call
- * continues where it stopped.
+ * call continues where it stopped.
  *
  * @returns the last progress; `failed` counts instances that the target did not return, `problems` lists the first of them
  * @throws OperationError `not-found` if the target does not have the study, or if received instances cannot be stored;

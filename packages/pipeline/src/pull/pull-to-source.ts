@@ -7,14 +7,14 @@ import { watchedBody } from './watched-body.ts';
 
 /** Called with each instance to be stored. */
 export interface StoreWatch {
-  /** Before it is. */
+  /** Called before the instance is stored. */
   before(sopInstanceUid: string): Promise<void>;
-  /** It was not: it failed, or the source had it. */
+  /** Called if it was not stored: it failed, or the source had it. */
   notStored(sopInstanceUid: string): Promise<void>;
 }
 
 /**
- * The Orthanc of a source. The rules route studies that arrive there, as always.
+ * The Orthanc of a source as the destination of a pull. The rules route the studies that arrive there, as any other.
  *
  * @throws OperationError if the source does not exist; DispatchError if it cannot be queried
  */

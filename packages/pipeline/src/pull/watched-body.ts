@@ -5,7 +5,7 @@ import { expectWhole } from '@dicom-dispatch/sources';
 export interface WatchedBody {
   /** Ends with an error before its last bytes if the instance ends early. */
   readonly body: AsyncIterable<Uint8Array>;
-  /** The error with which the body ended: whoever reads it may have replaced it. */
+  /** The error with which the body ended: its reader may have replaced it. */
   readonly error: unknown;
 }
 

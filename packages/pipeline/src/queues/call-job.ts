@@ -2,11 +2,11 @@ import { firstJobPriority, type Redis } from '@dicom-dispatch/runtime';
 import type { Queue } from 'bullmq';
 import { jobPlace, type JobPlace } from './job-places.ts';
 
-/** A job that would run this much later than it should is called; a smaller delay is ignored. */
+/** A job that would run later than it should by this much is brought forward; a smaller delay is ignored. */
 const toleranceMs = 2_000;
 
 export type CallResult =
-  /** It is already being processed. */
+  /** Nothing was to be done: it is ready or running, or becomes ready in time. */
   | 'live'
   /** It would have run too late. */
   | 'advanced'
@@ -48,7 +48,8 @@ export async function callJob(
         if (await attempt(async () => revive(redis, queue, id, state))) return 'revived';
         break;
       case 'nowhere': {
-        // BullMQ has no operation for this, so it is added again. Its study task must not treat this as its end.
+        // BullMQ has no operation for this, so it is added again. Its study task must not treat the removal as the end of the
+        // delivery.
         await redis.hdel(queue.toKey(id), 'parentKey', 'parent');
         const isRemoved = await attempt(async () => void (await queue.remove(id)));
         return isRemoved ? 'missing' : 'live';
@@ -90,7 +91,7 @@ async function attempt(act: () => Promise<void>): Promise<boolean> {
   }
 }
 
-/** An answer of BullMQ that the job is not in the state that the act needs, or locked; not a failure of Redis. */
+/** An error of BullMQ: the job is locked, or not in the state that the operation requires. It is no failure of Redis. */
 export function isJobError(error: unknown): boolean {
   return error instanceof Error && typeof (error as { code?: unknown }).code === 'number';
 }

@@ -4,7 +4,7 @@ import { priorities } from '@dicom-dispatch/core';
 import { firstJobPriority, jobPriority, type Redis } from '@dicom-dispatch/runtime';
 import type { Queue } from 'bullmq';
 
-/** Of this number of deliveries to a target, one is the less urgent one that has waited longest. */
+/** Of this number of starts of deliveries to a target, one promotes the less urgent delivery that has waited longest. */
 const promoteEvery = 8;
 /** Behind `stat`, before `urgent`. */
 const promotedPriority = jobPriority('stat') + 5;

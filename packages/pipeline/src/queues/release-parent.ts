@@ -4,8 +4,7 @@ import type { Queue } from 'bullmq';
 
 /**
  * A study task waits for its children through a set of keys that BullMQ maintains. If a child was removed or added again
- * without
- * BullMQ, the set never becomes empty.
+ * without BullMQ, the set never becomes empty.
  * KEYS: waiting-children, wait, marker, events, job, its dependencies. ARGV: id
  */
 const script = defineScript(`
@@ -25,7 +24,7 @@ export async function releaseParent(redis: Redis, queue: Queue, id: string): Pro
   return (await script.run(redis, [...keys, job, `${job}:dependencies`], [id])) === 1;
 }
 
-/** Ids of study tasks that wait for their deliveries, the oldest first, from a place on. */
+/** Ids of study tasks that wait for their deliveries, the oldest first, from a position on. */
 export async function waitingParents(redis: Redis, queue: Queue, from: number, limit: number): Promise<string[]> {
   return redis.zrange(queue.toKey('waiting-children'), String(from), String(from + limit - 1));
 }

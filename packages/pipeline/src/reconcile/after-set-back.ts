@@ -20,8 +20,7 @@ return #late
 
 /**
  * The clock of Redis was set back. Work that was postponed while it was ahead would wait for the same time, and expiring
- * entries would
- * stay: all of it becomes due now, and work that runs too early is postponed again by the current clock.
+ * entries would stay: all of it becomes due now, and work that runs too early is postponed again by the current clock.
  */
 export async function afterSetBack(context: ReconcileContext): Promise<void> {
   const { redis, records, tasks, queues, log } = context;

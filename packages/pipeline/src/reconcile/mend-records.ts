@@ -9,20 +9,19 @@ import { callDelivery } from '../wake-delivery.ts';
 import type { Findings, ReconcileContext } from './reconcile-context.ts';
 
 const lanes = 50;
-/** After this time the router is asked again. */
+/** After this time the router is requested to route again. */
 const askedMs = 7 * 86_400_000;
 /** A part of all in each pass, so that all are checked within an hour; at most 5,000 studies and 5,000 deliveries: 0.5 s of Redis. */
 const passes = 60;
 const atLeast = 500;
 const atMost = 5_000;
-/** From the report: where the next pass continues. */
+/** Fields of the report with the position at which the next pass continues. */
 const fields = { uids: 'uids-from', studies: 'studies-from', deliveries: 'deliveries-from' } as const;
 
 /**
  * Checks a part of all studies and deliveries in each pass for missing keys: a single Redis key may have been removed or
  * lost. Records are restored from jobs, and lists and indexes from records. Deliveries that cannot be restored are routed
- * again to the
- * targets that lack them.
+ * again to the targets that lack them.
  */
 export async function mendRecords(context: ReconcileContext, findings: Findings): Promise<void> {
   const { redis, config } = context;
@@ -101,8 +100,8 @@ async function mendStudy(
   if (study && gone.length === 0) return answered(context, key);
   const known = await records.deliveriesOf(key);
   if (study === undefined) {
-    // Its record named all its targets. Without it the rules decide, because its list may have been lost as well, and made again
-    // from those deliveries that are still known. Known data of its deliveries are preserved.
+    // The lost record of the study named all its targets. The rules decide now: the list of its deliveries may have been lost
+    // as well, and restored with the known deliveries only. Known data of deliveries are preserved.
     if (await ask(context, findings, key, gone, () => routeAnew(redis, config().redis.prefix, key))) return;
     if (gone.length > 0) return;
     const [newest] = known;
@@ -157,8 +156,7 @@ async function expected(
 
 /**
  * Makes the router route a study again, once, for deliveries that cannot be restored otherwise. If it has done so, and they
- * are still
- * missing, an operator is needed.
+ * are still missing, an operator is needed.
  *
  * @returns false if the router has done so
  */
@@ -228,8 +226,7 @@ async function mendDeliveries(
 
 /**
  * Restores records of deliveries from their jobs. Ended deliveries stay ended; the others start again, and send instances
- * that their
- * targets have not confirmed.
+ * that their targets have not confirmed.
  *
  * @returns ids of those whose job is in a queue
  */

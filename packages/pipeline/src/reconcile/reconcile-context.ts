@@ -20,7 +20,7 @@ export interface ReconcileContext {
  * - `job-revived`: the job of an open delivery had ended, or no list contained it
  * - `job-advanced`: the job of a delivery would have run too late
  * - `dispatcher-gone`: an attempt was running, and its dispatcher is gone
- * - `cancel-finished`: an operator had cancelled it, but its record was not cancelled
+ * - `cancel-finished`: an operator had cancelled a delivery, but its record was not cancelled
  * - `index-rebuilt`: the index of open deliveries, or that of studies, was incomplete
  * - `record-restored`: the record of a study or of a delivery was missing
  * - `entry-restored`: the list of a study's deliveries, the set of held deliveries or an index was incomplete

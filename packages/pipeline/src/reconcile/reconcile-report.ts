@@ -16,7 +16,7 @@ export interface ReconcileReport {
   readonly open: number;
   /** Problems that the last pass could not repair. */
   readonly problems: readonly Problem[];
-  /** How often each kind was put right by the last pass, and since the beginning. */
+  /** How often each kind was repaired by the last pass, and since the beginning. */
   readonly repaired: Readonly<Partial<Record<RepairKind, number>>>;
   readonly repairedInAll: Readonly<Partial<Record<RepairKind, number>>>;
 }

@@ -12,7 +12,7 @@ const again = { arrived: 60_000, open: 300_000, person: 1_800_000, unknown: 3_60
 const unknownForMs = 7 * 86_400_000;
 const cursorField = 'parents-from';
 
-/** Ensures that the actions in the source after success are executed, whatever happened to the job. */
+/** Ensures that the actions in the source after success are executed, regardless of what happened to the job. */
 export async function reconcileTasks(context: ReconcileContext, findings: Findings, limit: number): Promise<void> {
   const { tasks, redis } = context;
   const now = await redisNow(redis, context.config().redis.prefix);
@@ -35,7 +35,7 @@ export async function reconcileTasks(context: ReconcileContext, findings: Findin
   }
 }
 
-/** Its job contains the actions. @returns false if the job does not exist */
+/** Restores a step from its job, which contains the actions. @returns false if the job does not exist */
 async function restoreTask({ tasks, queues, log }: ReconcileContext, findings: Findings, id: string): Promise<boolean> {
   const job = await queues.study().getJob(id);
   const parsed = studyTaskData.safeParse(job?.data);
@@ -91,8 +91,8 @@ async function callStudyTask(
 }
 
 /**
- * Checks a part of the waiting study tasks in each pass: if all deliveries of a study task have succeeded,
- * it is released, whatever BullMQ has counted.
+ * Checks a part of the waiting study tasks in each pass: if all deliveries of a study task have succeeded, it is released,
+ * regardless of BullMQ's count.
  */
 export async function reconcileParents(context: ReconcileContext, findings: Findings, limit: number): Promise<void> {
   const { redis, queues, records, tasks, config } = context;

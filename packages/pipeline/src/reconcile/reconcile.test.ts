@@ -122,7 +122,7 @@ describe('an open delivery', () => {
     await redis.zadd(keys.feedLater('main'), Date.now() + day, 'o-9');
     await redis.zadd(keys.index('priors'), Date.now() + day, 'main o-9 p-1');
     await redis.hset(keys.reconcileReport, 'at', Date.now() + day);
-    // Of a process that has ended since.
+    // The lease of a process that has ended since.
     await redis.set(keys.reconcileLease, 'gone', 'PX', day);
     expect((await readReconcileReport(redis, prefix)).ageMs).toBeGreaterThan(day - 60_000);
     const reconciler = startReconciler(reconciling, { everyMs: 600 });
@@ -328,7 +328,7 @@ describe('one key that is lost alone', () => {
     await passed('entry-restored');
     expect((await test.operations.records.deliveriesOf(key)).map(({ deliveryId }) => deliveryId)).toEqual([id]);
     await test.redis.del(keys().study('main', 'o-1.2.53'));
-    // The rules know all its targets; if the router does not find the study, those of its deliveries have to do.
+    // The rules know all its targets. If the router does not find the study, the targets of its deliveries are used.
     await passed('routed-again');
     await test.redis.del(keys().waits('main'));
     await passed('record-restored');

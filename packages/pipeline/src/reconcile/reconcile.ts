@@ -17,9 +17,8 @@ const limits = { deliveries: 5_000, tasks: 500, parents: 500, ledgers: 200 } as 
 const learntForMs = 86_400_000;
 
 /**
- * One pass of reconciliation. The records are authoritative, and jobs only trigger processing. Whatever happened to a job
- * (lost,
- * duplicated, failed, removed), each open delivery and each open step of a study task gets what it needs to continue.
+ * One pass of reconciliation. The records are authoritative, and jobs only trigger processing. Even if a job was lost,
+ * duplicated, failed or removed, each open delivery and each open step of a study task gets what it needs to continue.
  */
 export async function reconcile(context: ReconcileContext): Promise<Findings> {
   const startedAt = performance.now();

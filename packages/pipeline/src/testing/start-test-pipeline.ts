@@ -88,7 +88,7 @@ export async function startTestPipeline(server?: RedisServer): Promise<TestPipel
   };
 }
 
-/** These records for a process that is killed after a number of writes of them: the next line of it is never reached. */
+/** These records for a process that is killed after a number of writes to them: it executes nothing further. */
 export function killedAfter(writes: number, records: PipelineContext['records']): PipelineContext['records'] {
   let left = writes;
   return new Proxy(records, {

@@ -9,7 +9,7 @@ export interface DeidentifyingRule {
   readonly report: ProfileReport;
 }
 
-/** What leaves de-identified, by rule: the transform of a rule goes before that of its target. */
+/** De-identified deliveries, by rule: the transform of a rule takes precedence over that of its target. */
 export function deidentifyingRules({ rules, groups, targets, transforms }: Config): DeidentifyingRule[] {
   return rules.flatMap(({ name: rule, targets: named, transform: ofRule }) => {
     const reached = [...new Set(named.flatMap((target) => groups[target]?.targets ?? [target]))];

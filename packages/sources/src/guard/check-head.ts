@@ -53,7 +53,7 @@ function isOfPatient({ dataSet }: FileHead, { orthancId: id, ...expected }: Expe
 
 /**
  * Whether an id may be that of an instance with this patient ID; one that is not plain ASCII, or no id of Orthanc's, may.
- * Without regular expressions: this is done for every instance that leaves.
+ * Without regular expressions: this is done for every instance that is sent.
  */
 export function isOrthancId(
   id: string,

@@ -25,21 +25,21 @@ it('selects as many as cost 1 % of the time, and a few at the beginning', () => 
   expect(digested(20_000, 1)[0]).toBeLessThan(210);
   // 0.5 MB on a link of 10 Mbit/s: 0.4 s apart, 1.6 ms each.
   expect(digested(500_000, 400)[0]).toBe(25);
-  // What costs more than there ever is to spend.
+  // A digest that costs more than the budget ever allows.
   expect(digested(200_000_000, 1000)[0]).toBe(0);
 });
 
 it('counts the actual duration of the responses, so that they stay at 1 %', () => {
-  // 100 ms of each ten seconds, at 10 ms an answer.
+  // 100 ms of each ten seconds, at 10 ms for a response.
   const [, slow] = digested(20_000, 1, () => 10);
   expect(slow).toBeGreaterThanOrEqual(9);
   expect(slow).toBeLessThanOrEqual(11);
-  // At least half a millisecond, whatever a clock shows.
+  // At least half a millisecond counts, regardless of the clock.
   expect(digested(20_000, 1, () => 0)[1]).toBeLessThan(190);
 });
 
 it('selects samples again after stalled responses', () => {
-  // A minute for the first answer counts as a tenth of a second at most.
+  // A minute for the first response counts as a tenth of a second at most.
   const [first, later] = digested(20_000, 1, (now) => (now === 0 ? 60_000 : 1));
   expect(first).toBeGreaterThan(0);
   expect(later).toBeGreaterThan(40);

@@ -6,9 +6,9 @@ const maxCreditMs = 5;
 const bytesPerMs = 450_000;
 /** Cost of requesting a digest from an idle source, on both sides. */
 const minRequestMs = 0.5;
-/** One answer that hangs stops no digests for longer than a few seconds. */
+/** Maximum assumed duration of a response: one that hangs stops digests for a few seconds at most. */
 const maxRequestMs = 100;
-/** Weight of the latest answer. */
+/** Weight of the latest response. */
 const weight = 0.2;
 /** An instance of a study that arrives takes no longer than this; the rest is waiting for the next one. */
 const maxArrivingMs = 5;

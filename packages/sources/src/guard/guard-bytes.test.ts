@@ -90,7 +90,7 @@ describe('identity', () => {
       sopInstanceUid: '1.9.999.999.99.9.9999.9999.20030818153516',
     };
     expect(isOrthancId('ad37e374-bfed7063-7a623e83-273dc020-50b0bee4', 'id11111 ', rtDose)).toBe(true);
-    // What cannot be compared is let pass: another form of id, another character set.
+    // What cannot be compared is accepted: another form of id, another character set.
     expect(isOrthancId('1', 'TINY2', uids)).toBe(true);
     expect(isOrthancId(id, 'J\u00f6rg', uids)).toBe(true);
   });

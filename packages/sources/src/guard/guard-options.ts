@@ -51,7 +51,7 @@ export interface Deviation {
 export interface Inspector {
   /** Called once, before the first chunk. */
   begin(head: FileHead): void;
-  /** The bytes of the file from its begin. */
+  /** The bytes of the file from its beginning. */
   add(chunk: Buffer): void;
   /** @throws if the inspected data must not be sent */
   end(): void;

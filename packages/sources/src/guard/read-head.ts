@@ -106,8 +106,7 @@ function walkDeflated(bytes: Buffer, found: HeadDataSet): 'end' | 'more' | 'odd'
 
 /**
  * Iterates over the top level of a data set up to (0020,000E). Byte order and VR are detected from the first element: the
- * declared
- * ones may be wrong, and DCMTK does the same.
+ * declared ones may be wrong, and DCMTK does the same.
  *
  * @returns `more` if the bytes ended first, `odd` if this is not a data set
  */

@@ -63,10 +63,8 @@ const impossibleGroups = new Set([0x0001, 0x0003, 0x0005, 0x0007, 0xffff]);
 
 /**
  * Parses a data set while its bytes pass, at every level (PS3.5 section 7), and reports each element. It holds one value of
- * at
- * most `maxValueBytes`; longer ones are skipped. Sequences are also detected in Implicit VR and in UN, by their first item.
- * Those
- * that cannot be parsed as a sequence of either VR are skipped and reported as opaque: private values may begin
+ * at most `maxValueBytes`; longer ones are skipped. Sequences are also detected in Implicit VR and in UN, by their first
+ * item. Those that cannot be parsed as a sequence of either VR are skipped and reported as opaque: private values may begin
  * with any bytes.
  */
 export class DataSetWalker {

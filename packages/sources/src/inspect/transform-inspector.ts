@@ -28,7 +28,7 @@ export interface ExpectedChanges {
   readonly storedSyntaxUid: string | undefined;
 }
 
-/** What an instance must be of which nothing but the transfer syntax changes. */
+/** Required properties of an instance of which only the transfer syntax changes. */
 export function wholeDataSet({ transferSyntaxUid }: ManifestInstance): ExpectedChanges {
   return {
     texts: new Map(),
@@ -47,8 +47,8 @@ const standardUid = /^1\.2\.840\.10008\./;
 
 /**
  * Inspects a changed instance while it passes: whether it is a complete data set, whether all requested changes were made,
- * and for a
- * de-identified one whether anything is left that the profile removes. So nothing depends on the correctness of an engine.
+ * and for a de-identified one whether anything is left that the profile removes. So nothing depends on the correctness of an
+ * engine.
  */
 export function inspectTransform(
   expected: ExpectedChanges,

@@ -32,7 +32,7 @@ export interface InstanceTransform {
   /**
    * Opens the changed file of an instance of the source.
    *
-   * @throws DispatchError `instance-unsupported` when the source cannot change it like that
+   * @throws DispatchError `instance-unsupported` if the source cannot make the change
    */
   open(instance: ManifestInstance, options?: OpenOptions): Promise<GuardedBytes>;
 }
@@ -186,7 +186,7 @@ export function createTransform(dependencies: TransformDependencies): InstanceTr
     return { offered, changes: expected };
   }
 
-  /** Those of the first call, which names all that are copied, serve the others too. */
+  /** Reads the texts once: the first call names all that are copied, so its result serves the later calls. */
   function readOnce(read: ReadTexts): ReadTexts {
     let texts: ReturnType<ReadTexts> | undefined;
     return (named) => (texts ??= read(named));

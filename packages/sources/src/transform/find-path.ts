@@ -16,7 +16,7 @@ export function findPath(tree: TagTree, name: string): string | undefined {
   return found && `${found.slice(0, 4)},${found.slice(4)}`;
 }
 
-/** Those of every transform: the dictionary needs memory. */
+/** Paths that every transform uses: the dictionary needs memory. */
 const wellKnown: Readonly<Record<string, string>> = {
   AccessionNumber: '0008,0050',
   SOPInstanceUID: '0008,0018',

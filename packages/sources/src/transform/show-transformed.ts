@@ -44,8 +44,7 @@ export function wantedSyntax(instance: ManifestInstance, transform: TransformCon
 
 /**
  * The tags of the study as the target will see them, for names of files and similar. Only the source knows how an
- * anonymisation
- * changes a tag: here every tag is removed that is not known to be kept.
+ * anonymisation changes a tag: here every tag is removed that is not known to be kept.
  */
 export function showStudy(study: StudyTags, transform: TransformConfig, pseudonyms: Pseudonyms | undefined): StudyTags {
   const uid = newUid(transform, pseudonyms);

@@ -623,7 +623,7 @@ describe('transcoding', () => {
   it('a file in its stored transfer syntax is not the requested one; a 404 of a listed instance contains the reason', async () => {
     const instance = await storeCase('tiny-j2k');
     const stored = await server.getBytes(`/instances/${instance.sourceId}/file`);
-    // As Orthanc 1.12.7 answers.
+    // As Orthanc 1.12.7 responds.
     let answer: 'as stored' | 404 = 'as stored';
     await using newer = await startHttpServer((request, response) => {
       const { path } = request;
@@ -662,7 +662,7 @@ describe('transcoding', () => {
     expect(await bytesOf(onlyTranscoded, report)).toEqual(await server.getBytes(`/instances/${report.sourceId}/file`));
     const image = await storeSample('image', { modality: 'CT' });
     expect(onlyTranscoded.show(image).transferSyntaxUid).toBe(lossless);
-    // An object of the class of an image without pixels: Orthanc calls it compressed without a word.
+    // An object of the class of an image without pixels: Orthanc labels it as compressed without an error.
     const [sample] = makeStudy({ seed: 'no pixels', series: 1, instancesPerSeries: 1, rows: 16, columns: 16 });
     const pixels = sample!.bytes.indexOf(Buffer.from([0xe0, 0x7f, 0x10, 0x00]));
     const empty = await store(sample!.bytes.subarray(0, pixels));

@@ -129,7 +129,7 @@ function nothing(counts: AuditedStudy['counts']): AuditedStudy {
   return { counts, finding: undefined, wrong: [], uncomparedWhy: {} };
 }
 
-/** A target that has confirmed the same bytes again, and has others, keeps its own version. */
+/** Text if the target confirmed the same bytes several times and nevertheless has others: it keeps its own version. */
 function confirmedBefore({ sopInstanceUid, entry }: Confirmed, receipts: readonly ReceiptEntry[]): string {
   const own = receipts.filter((one) => one.sopInstanceUid === sopInstanceUid && one.sha256 !== undefined);
   const last = own.find(({ at }) => at === entry.at);
@@ -139,7 +139,7 @@ function confirmedBefore({ sopInstanceUid, entry }: Confirmed, receipts: readonl
   return times.length > 1 ? `; the target confirmed what was sent ${times.length} times` : '';
 }
 
-/** Of all deliveries of the study in this shape, the newest first. */
+/** Receipts of all deliveries of the study in this shape, newest first. */
 async function receiptsOf({ context, record }: AuditingStudy): Promise<ReceiptEntry[]> {
   const shape = ledgerKeyOf(record).target;
   const deliveries = await context.records.deliveriesOf(record);
@@ -148,8 +148,8 @@ async function receiptsOf({ context, record }: AuditingStudy): Promise<ReceiptEn
 }
 
 /**
- * Instances sent neither with this study nor with another one with its UIDs. The ledger also contains instances that have
- * left the source since.
+ * Names of instances that were not sent with this study; none if several studies have its Study Instance UID, because these
+ * may have sent them. The ledger also contains instances that have left the source since.
  */
 async function notOurs(
   { context, record }: AuditingStudy,

@@ -27,7 +27,7 @@ export interface ExpectedStudy {
 export interface Confirmed {
   /** SOP Instance UID in the source. */
   readonly sopInstanceUid: string;
-  /** Fields under which it may be in the ledger. */
+  /** Fields under which the instance may be in the ledger. */
   readonly names: readonly string[];
   readonly entry: LedgerEntry;
 }
@@ -70,7 +70,7 @@ async function fromSource({ context, record, config, entries, receipts, signal }
   const instances = selectInstances(all, tags, selection, instanceTags).map((original) => {
     const instance = { ...original, version: ledgerVersion(original.version, record) };
     const entry = entryOf(entries, instance);
-    // That of the confirmation in the ledger, not of an earlier one.
+    // The receipt of the confirmation in the ledger, not of an earlier one.
     const receipt = entry && byName.get(receiptName({ ...instance, at: entry.at }));
     // Without a receipt, an unchanged file has the same size as in the source.
     const sizeBytes = receipt?.sizeBytes ?? (transform ? undefined : instance.sizeBytes);

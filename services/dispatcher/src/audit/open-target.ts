@@ -10,7 +10,7 @@ import { Pace } from './pace.ts';
 export interface OpenTarget extends AsyncDisposable {
   readonly config: TargetConfig;
   readonly handler: TargetHandler;
-  /** Of its current place. */
+  /** Ledger of the current place of the target. */
   readonly ledger: string;
   readonly inventory: Inventory;
   readonly pace: Pace;

@@ -5,11 +5,11 @@ import { expectStudy } from './expected-study.ts';
 
 interface Looking {
   readonly context: DispatcherContext;
-  /** Of the target. */
+  /** Name of the target. */
   readonly name: string;
   readonly config: TargetConfig;
   readonly handler: TargetHandler;
-  /** Ledger of the place where the target is. */
+  /** Ledger of the current place of the target. */
   readonly ledger: string;
   readonly signal: AbortSignal;
 }

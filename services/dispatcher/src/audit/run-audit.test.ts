@@ -58,7 +58,7 @@ const finding: AuditFinding = {
   extraCount: 0,
 };
 
-/** A target that has confirmed one instance of one study, whose source answers with errors, each once and the last always. */
+/** A target that has confirmed one instance of one study, whose source fails with each of the errors once, then always with the last. */
 function contextWith(...errors: readonly [DispatchError, ...DispatchError[]]): DispatcherContext {
   let asked = 0;
   return {
@@ -134,13 +134,13 @@ it('sends missing instances of other studies if one cannot be read', async () =>
     await audits.release('pacs', token);
     return audits.read('pacs');
   };
-  // Its second study is asked for, too.
+  // The second study is requested, too.
   expect(await send(unreadable[1]!, new DispatchError('source-error', 'the second study'))).toMatchObject({
     reason: 'sending missing instances: source-error: the second study',
     sent: { studies: 0, instances: 0 },
   });
   expect((await audits.findings('pacs')).size).toBe(2);
-  // A source that cannot be reached ends it.
+  // A source that cannot be reached ends the sending.
   const away = new DispatchError('source-unreachable', 'connection refused');
   expect(await send(away, new DispatchError('source-error', 'it was asked again'))).toMatchObject({
     reason: 'sending missing instances: source-unreachable: connection refused',
@@ -155,7 +155,7 @@ it('preserves findings of different content if it compares none', () => {
   const after = (more: Partial<Parameters<typeof withFormer>[0]>) =>
     withFormer({ former, found: undefined, counts: none, content: false, ...more });
   expect(after({})).toEqual(former);
-  // It now lacks another one, too.
+  // The target now lacks another instance, too.
   const lacking = { ...finding, auditId: 'second' };
   expect(after({ found: lacking })).toEqual({
     ...lacking,
@@ -165,7 +165,7 @@ it('preserves findings of different content if it compares none', () => {
     details,
   });
   expect(after({ content: true, counts: { compared: 1, uncompared: 2 } })).toEqual(former);
-  // Compared, and the same now.
+  // The contents were compared, and are the same now.
   expect(after({ content: true, counts: { compared: 3, uncompared: 0 } })).toBeUndefined();
   // A size is compared in every audit.
   expect(after({ former: { ...former, content: false } })).toBeUndefined();

@@ -18,10 +18,10 @@ import { withFormer } from './with-former.ts';
 export interface RunningAudit {
   readonly context: DispatcherContext;
   readonly audits: TargetAudits;
-  /** Of the lease. */
+  /** Token of the lease. */
   readonly token: string;
   readonly signal: AbortSignal;
-  /** Whether it may continue now, for scheduled audits. */
+  /** Whether a scheduled audit may continue now. */
   mayGoOn(): boolean;
 }
 
@@ -38,7 +38,7 @@ class AuditLeft extends Error {
   override readonly name = 'AuditLeft';
 }
 
-/** It continues later. */
+/** Thrown if the audit cannot continue now: it continues later. */
 class AuditWaits extends Error {
   override readonly name = 'AuditWaits';
   readonly waitMs: number;
@@ -51,9 +51,8 @@ class AuditWaits extends Error {
 }
 
 /**
- * Executes an audit from its position to its end, study by study, latest change first; then those that changed meanwhile.
- * Progress
- * and findings are written after each study: a dispatcher that takes it over continues there.
+ * Executes an audit from its position to its end, study by study: the latest change first, then studies that changed
+ * meanwhile. Progress and findings are written after each study: a dispatcher that takes the audit over continues there.
  */
 export async function runAudit(running: RunningAudit, begun: TargetAudit): Promise<void> {
   let audit: TargetAudit = { ...begun, reason: undefined, waitsUntil: undefined };
@@ -103,7 +102,10 @@ async function walk(running: RunningAudit, target: OpenTarget, begun: TargetAudi
   return audit;
 }
 
-/** It continues at the position of this delivery; among those that change all the time, with the preceding page. */
+/**
+ * The audit with its position after this delivery. Among deliveries that change all the time the position is that of the
+ * preceding page.
+ */
 function past(audit: TargetAudit, record: DeliveryRecord, counts: AuditCounts, isLate: boolean): TargetAudit {
   const after = isLate ? audit.after : placeText({ score: record.updatedAt, member: record.deliveryId });
   return { ...audit, counts: plus(audit.counts, counts), after, tried: undefined };
@@ -201,14 +203,17 @@ async function lookAt(
   }
 }
 
-/** The same studies in every dispatcher that continues the audit. */
+/** Whether the audit includes the study: the same ones in every dispatcher that continues the audit. */
 function isSampled({ source, orthancStudyId }: DeliveryRecord, { id, scope }: TargetAudit): boolean {
   if (scope.sample >= 1) return true;
   const digest = createHash('sha256').update(`${id} ${source} ${orthancStudyId}`).digest();
   return digest.readUInt32BE(0) / 2 ** 32 < scope.sample;
 }
 
-/** Several deliveries of a study may have been sent in one form: the newest represents all of them. */
+/**
+ * Whether a delivery to the current place of the target is the newest one of its study and form with confirmations: it
+ * represents all of them.
+ */
 async function isLatest(context: DispatcherContext, record: DeliveryRecord, ledger: string): Promise<boolean> {
   if ((record.ledger ?? record.target) !== ledger) return false;
   const shape = ledgerKeyOf(record).target;
@@ -217,7 +222,7 @@ async function isLatest(context: DispatcherContext, record: DeliveryRecord, ledg
   return newest?.deliveryId === record.deliveryId;
 }
 
-/** Of a study in one shape; no name has a space. */
+/** Field of the finding of a study in one shape. No name contains a space. */
 export function fieldOf(record: DeliveryRecord): string {
   return `${record.source} ${record.orthancStudyId} ${ledgerKeyOf(record).target}`;
 }
@@ -230,7 +235,7 @@ async function save({ audits, token }: RunningAudit, audit: TargetAudit, changes
   if (!(await audits.save(audit, token, changes))) throw new AuditLeft();
 }
 
-/** Findings of a study that an audit of all did not find again are over. */
+/** Ends an audit. Findings that an audit of all studies did not find again are removed. */
 async function endAudit(running: RunningAudit, audit: TargetAudit): Promise<void> {
   const { audits, context, token } = running;
   const { study, since, sample } = audit.scope;

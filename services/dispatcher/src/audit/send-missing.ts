@@ -10,10 +10,9 @@ import { sendStudy } from './send-study.ts';
 type Wish = AuditWish & { readonly kind: 'send' };
 
 /**
- * Sends instances that audits found missing or different. Each study is compared once more: only confirmations that are
- * false now are
- * removed from the ledger, each only if there is no newer one; its delivery, which is opened before, sends what the ledger
- * lacks. A study that cannot be compared keeps its finding, and the others continue.
+ * Sends instances that audits found missing or different. Each study is compared once more: only confirmations that are false
+ * now are removed from the ledger, each only if there is no newer one; its delivery, which is opened before, sends what the
+ * ledger lacks. A study that cannot be compared keeps its finding, and the others continue.
  */
 export async function sendMissing(running: RunningAudit, audit: TargetAudit, wish: Wish): Promise<void> {
   const { context, audits, token, signal } = running;
@@ -67,7 +66,7 @@ async function sendFinding(
 ): Promise<number | 'left'> {
   const { context, audits, token, signal } = running;
   const record = await latestOf(running, finding);
-  // It is being sent: its end, or the next audit, shows what is missing then.
+  // The study is being sent: the end of its delivery, or the next audit, shows what is missing then.
   if (!record || record.state === 'active') return 0;
   const result = await auditStudy({ context, record, ...target, content: finding.differentCount > 0, signal });
   const key = ledgerKeyOf({ ...record, ledger: target.ledger });

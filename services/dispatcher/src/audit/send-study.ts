@@ -2,7 +2,7 @@ import { wakeDelivery, type WakeContext } from '@dicom-dispatch/pipeline';
 import type { Ledger, LedgerKey, ReadConfirmation } from '@dicom-dispatch/state/ledger';
 import { act, fromNow } from '@dicom-dispatch/state/records';
 
-/** It continues automatically after this time, if this process crashes before it is woken. */
+/** The delivery continues after this time if this process crashes before it wakes the delivery. */
 const dueMs = 60_000;
 
 /** Confirmed instances of a study that a target lacks. */
@@ -10,7 +10,7 @@ export interface LackedStudy {
   /** The latest delivery of the study in its shape. */
   readonly deliveryId: string;
   readonly key: LedgerKey;
-  /** Under every name that an instance may have in the ledger. */
+  /** Confirmations that are false, under every name that an instance may have in the ledger. */
   readonly wrong: readonly ReadConfirmation[];
   readonly instances: number;
   /** Who requested it. */
@@ -18,9 +18,8 @@ export interface LackedStudy {
 }
 
 /**
- * Sends instances again that a target lacks. The delivery is opened before anything is removed from the ledger: after a
- * crash at any point,
- * either the ledger is unchanged, and the next audit finds it again, or an open delivery sends the instances.
+ * Sends instances again that a target lacks. The delivery is opened before anything is removed from the ledger: after a crash
+ * at any point, either the ledger is unchanged, and the next audit finds it again, or an open delivery sends the instances.
  *
  * @returns how many confirmations were removed; undefined if its delivery cannot be opened, e.g. because it was moved
  * @throws DispatchError if Redis does not respond

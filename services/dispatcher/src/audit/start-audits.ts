@@ -17,9 +17,8 @@ const renewEveryMs = 15_000;
 const bySchedule = 'schedule';
 
 /**
- * Executes the audits that operators or the configuration request, each in one of all dispatchers; if its dispatcher is
- * gone,
- * another one takes it over a minute later.
+ * Executes the audits that operators or the configuration request, each in one of all dispatchers. If that dispatcher stops
+ * renewing its lease, another one takes the audit over within about a minute.
  */
 export function startAudits(context: DispatcherContext): { stop(): Promise<void> } {
   const { redis, log } = context;
@@ -60,7 +59,7 @@ export function startAudits(context: DispatcherContext): { stop(): Promise<void>
     }
   }
 
-  /** Does it if no other dispatcher does. */
+  /** Runs the task if no other dispatcher runs it. */
   async function lead(name: string, task: Task): Promise<void> {
     const token = `${context.worker} ${randomUUID()}`;
     try {

@@ -9,7 +9,7 @@ interface Looked {
   readonly content: boolean;
 }
 
-/** What was different by its content may still be so where contents were not compared now. */
+/** The finding of an audit, with the differences in content of the former one where contents were not compared this time. */
 export function withFormer({ former, found, counts, content }: Looked): AuditFinding | undefined {
   const isCompared = content ? counts.uncompared === 0 : counts.compared > 0;
   if (isCompared || !former?.content || former.differentCount === 0) return found;

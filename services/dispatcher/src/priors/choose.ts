@@ -10,7 +10,7 @@ export interface ChooseDependencies extends SendPriorContext {
   readonly orthanc: OrthancClient;
   readonly signal: AbortSignal;
   readonly now: Date;
-  /** The wait for unavailable targets is over: only the studies of the source are used. */
+  /** The wait for unavailable targets is over: those that do not respond are skipped. */
   readonly isLastTry: boolean;
 }
 

@@ -19,7 +19,7 @@ export interface PriorToPull {
   readonly studyInstanceUid: string;
   /** The target that has it. */
   readonly from: string;
-  /** Of the study with which it goes. */
+  /** Patient of the study with which the prior is sent. */
   readonly identity: PatientIdentity;
   /** Instances that do not arrive now are not requested again. */
   readonly isLastAsk: boolean;
@@ -39,10 +39,8 @@ const leaseMs = 30_000;
 
 /**
  * Retrieves an earlier study from a target into the source, unless the source has it by now, and marks it so that the rules
- * do not
- * treat it as arriving. If interrupted, it continues where it was. Its patient is compared once more, because the files are
- * more reliable than
- * the list of an archive.
+ * do not treat it as arriving. If interrupted, it continues where it was. Its patient is compared once more, because the
+ * files are more reliable than the list of an archive.
  *
  * @throws DispatchError
  */
@@ -74,7 +72,7 @@ export async function pullPrior(dependencies: PullDependencies, prior: PriorToPu
   }
 }
 
-/** From now on the pulled content is not an arriving study, whatever happens to the pull. */
+/** From now on the pulled content is not treated as an arriving study, even if the pull fails later. */
 export async function finishPull(
   dependencies: PullDependencies,
   prior: Pick<PriorToPull, 'source' | 'studyInstanceUid'>,
@@ -116,7 +114,7 @@ async function ofThePatient(dependencies: PullDependencies, prior: PriorToPull, 
   throw new DispatchError('source-error', `source ${prior.source} does not list the study that was pulled into it`);
 }
 
-/** That a prior leaves the source meanwhile has no effect on its study. */
+/** Ignores that a prior has left the source meanwhile: this has no effect on its study. */
 function unlessGone(error: unknown): void {
   if (!(error instanceof DispatchError) || error.code !== 'source-gone') throw error;
 }

@@ -12,10 +12,10 @@ import { waitLeftMs } from './wait-left.ts';
 export interface PriorsDependencies extends SendPriorContext {
   readonly priors: Priors;
   readonly pulled: PulledStudies;
-  /** Under which the step was claimed. */
+  /** Token under which the step was claimed. */
   readonly token: string;
   readonly signal: AbortSignal;
-  /** By the clock of Redis. */
+  /** Time of the clock of Redis, in ms since 1970. */
   now(): Promise<number>;
   source(name: string): Promise<OrthancClient>;
   exclusively: PullDependencies['exclusively'];
@@ -28,10 +28,10 @@ export interface PriorsDependencies extends SendPriorContext {
 const lookMs = 400;
 /** Pauses after a failure: the first, doubled up to the last. */
 const pausesMs = { first: 2_000, max: 300_000 };
-/** After so long nothing more is tried. */
+/** After this time no further attempt is made. */
 export const givenUpMs = 86_400_000;
 
-/** Another dispatcher has the step. */
+/** Thrown if another dispatcher has the step. */
 class StepLost extends Error {}
 
 /**
@@ -189,7 +189,7 @@ async function wakeWaiting({ records, wake }: PriorsDependencies, step: PriorsSt
   }
 }
 
-/** It ended before its priors went, and not because it arrived. */
+/** Whether the delivery ended without needing its priors: it was cancelled or moved, or its study has left the source. */
 function isOver({ state }: DeliveryRecord): boolean {
   return state === 'cancelled' || state === 'moved' || state === 'source-gone';
 }

@@ -8,16 +8,16 @@ import type { DispatcherContext } from '../dispatcher-context.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import { runPriors } from './run-priors.ts';
 
-/** A completed step starts the next one immediately. */
+/** Interval for checking for due steps. A completed step starts the next one immediately. */
 const lookEveryMs = 1_000;
-/** After an error of Redis. */
+/** Pause after an error of Redis. */
 const troubleMs = 5_000;
-/** Steps that one dispatcher works on at a time. */
+/** Number of steps that one dispatcher processes at the same time. */
 const atOnce = 4;
 
 /**
- * Processes the priors of studies: each step in one of all dispatchers; if its dispatcher is gone, another one takes it over
- * after half a minute.
+ * Processes the priors of studies: each step in one of all dispatchers. If that dispatcher stops renewing its lease, another
+ * one takes the step over within about half a minute.
  */
 export function startPriors(context: DispatcherContext): { reload(next: Config): void; stop(): Promise<void> } {
   const { redis, records, priors, log } = context;

@@ -31,9 +31,8 @@ export interface SourceNotes {
 }
 
 /**
- * A router's notes of the data in Redis, in memory and in a file: enough to continue after everything there was lost,
- * without sending
- * instances again that have arrived (docs/decisions/0015-lost-redis.md).
+ * A router's notes of the data in Redis, in memory and in a file: enough to continue after everything there was lost, without
+ * sending instances again that have arrived (docs/decisions/0015-lost-redis.md).
  */
 export interface Notes {
   readonly generation: KnownGeneration;

@@ -36,8 +36,7 @@ export interface RecoverDependencies {
 
 /**
  * Restores the notes about the time before the loss into Redis: the position in each source, which studies had arrived and
- * which
- * had not. Repeating it changes nothing.
+ * which had not. Repeating it changes nothing.
  *
  * @returns the result for each source, or the names of unknown ones: an operator must choose where they begin
  */
@@ -90,8 +89,7 @@ async function recoverSource(dependencies: RecoverDependencies, name: string): P
 
 /**
  * Where to continue if Redis is empty. Studies that changed at or after `completeFrom` and are not in the notes were never
- * routed; earlier
- * ones are unknown, so they are not routed.
+ * routed; earlier ones are unknown, so they are not routed.
  */
 function begin({ feed, completeFrom, skewMs }: SourceNotes): FeedState {
   const from = completeFrom === 0 ? '' : toSourceTime(completeFrom + skewMs - 1_000);

@@ -23,7 +23,7 @@ export class SettledStudies {
     for (let from = 0; from < all.length; from += batch) {
       await this.#redis.hset(this.#key, Object.fromEntries(all.slice(from, from + batch)));
     }
-    // A former version let it expire: what had arrived would be sent again.
+    // A former version let the key expire: instances that had arrived would be sent again.
     await this.#redis.persist(this.#key);
   }
 

@@ -41,7 +41,7 @@ export class NoteTaker {
   /** @throws RedisLost, or errors of Redis; the notes are unchanged then */
   async take(): Promise<Notes> {
     const { redis } = this.#context;
-    // A question that is repeated over a new connection may be answered from older data: half of a study would be noted.
+    // A command that is repeated over a new connection may return older data: half of a study would be noted.
     let isReconnected = false;
     const reconnected = (): void => void (isReconnected = true);
     redis.on('close', reconnected).on('-node', reconnected);
@@ -116,7 +116,7 @@ export class NoteTaker {
     return read;
   }
 
-  /** Whether a study that is still being received is noted as it is: progress alone is nothing new, and is written every few seconds. */
+  /** Whether a study that is still being received is noted as it is: progress alone is no change, and is written every few seconds. */
   #isNoted({ arriving, source, orthancStudyId, deliveryId, target, group, state }: DeliveryRecord): boolean {
     if (arriving === undefined) return false;
     const study = this.#sources.get(source)?.studies.get(orthancStudyId);
@@ -193,7 +193,7 @@ function newest(studies: readonly [string, StudyNote][], max: number): Map<strin
   return new Map(studies.toSorted(([, one], [, other]) => other.routedAt - one.routedAt).slice(0, max));
 }
 
-/** Of the routed studies: those that the source had before it was followed were never routed. */
+/** The earliest routing of the studies. Those that the source had before it was followed were never routed, and are ignored. */
 function oldest(studies: readonly [string, StudyNote][]): number {
   const times = studies.flatMap(([, { routedAt }]) => (routedAt > 0 ? [routedAt] : []));
   return times.reduce((least, at) => Math.min(least, at), times[0] ?? 0);

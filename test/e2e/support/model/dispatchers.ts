@@ -42,7 +42,7 @@ export class Dispatchers {
     } else await job.moveToDelayed(Date.now() + 3_600_000, token);
   }
 
-  /** The dispatcher of an attempt dies, or the attempt ends. @param count - selects how it ends */
+  /** The dispatcher of an attempt dies, or the attempt ends or is put off. @param count - selects how */
   async finish(how: 'die' | 'end' | 'put off', queue: Queue, id: string, count: number): Promise<void> {
     const attempt = this.#taken.get(id);
     if (!attempt) return;

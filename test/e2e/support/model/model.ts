@@ -64,7 +64,7 @@ export class Model {
   readonly #log: Logger;
   /** Studies that a router is routing: it continues until they are routed. */
   readonly #routing = new Set<string>();
-  /** Its content changes when instances arrive late. */
+  /** Version of the content of each study: it changes when instances arrive late. */
   readonly #studies = new Map<string, number>();
   #reloads = 0;
   #count = 0;

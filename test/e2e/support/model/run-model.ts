@@ -8,7 +8,7 @@ import { found, steps } from './steps.ts';
 /**
  * Runs interleavings against a real Redis, with the real actions of dispatchers, operators and Bull Board. After each one,
  * Redis is up again, the router routes again what it could not, and a reconciliation runs; then every open delivery has a
- * live job, a time at which it continues, or a person it waits for, and nothing is lost.
+ * live job, a time at which it continues, or an operator for whom it waits, and nothing is lost.
  */
 export async function runModel(runs: number, seed?: number): Promise<void> {
   await using server = await startRedis({ appendonly: false });

@@ -71,7 +71,7 @@ function isLoss([what]: Step): boolean {
   return isLosable(what) || what === 'lose index';
 }
 
-/** What long runs have found; tried first. */
+/** Sequences in which long runs found errors; tried first. */
 export const found: readonly [Step[]][] = [
   // Moved to a target that had the study already, below another study task.
   [

@@ -35,7 +35,7 @@ function disabledSources({ sources, rules }: Config): Problem[] {
 
 const dayMs = 86_400_000;
 
-/** Beyond tomorrow: today is another date elsewhere. */
+/** Start dates after tomorrow (UTC): tomorrow may already be today in another time zone. */
 function futureStarts({ sources }: Config): Problem[] {
   const tomorrow = new Date(Date.now() + dayMs).toISOString().slice(0, 10);
   return Object.entries(sources).flatMap(([name, { startFrom }]): Problem[] => {

@@ -72,7 +72,7 @@ function collide(one: string, other: string): boolean {
   return isLoopback(one) && isLoopback(other) && (one === 'localhost' || other === 'localhost');
 }
 
-/** Logins of which a half is missing, and one that nobody passes. */
+/** Logins without user name or password, user names in addresses, a sign-in that nobody passes, and tokens that are read unencrypted. */
 function halfLogins({ sources, console }: Config): Problem[] {
   const problems: Problem[] = [];
   for (const [name, { url, username, password }] of Object.entries(sources)) {
@@ -163,7 +163,7 @@ function contradictoryTransforms({ transforms }: Config): Problem[] {
   });
 }
 
-/** Notifications that nobody gets, and tokens, of targets that are not there. */
+/** E-mails without a mail server, and notifications and tokens for targets that do not exist. */
 function unreachedPeople({ console, targets }: Config): Problem[] {
   const { webhooks = {}, emails = {}, smtp } = console.notifications ?? {};
   const problems: Problem[] = [];

@@ -89,7 +89,7 @@ function clearPasswords(config: Config): Problem[] {
     const where = typeof options['url'] === 'string' ? 'url' : 'endpoint';
     const login = (options['auth'] as { type?: string } | undefined)?.type ?? 'none';
     const holdsSecret = Object.values(options).some((value) => value instanceof Secret);
-    // S3 and Azure with a key sign requests; the key never travels.
+    // S3 and Azure with a key sign requests; the key is not transmitted.
     const signs = target.type === 's3' || (target.type === 'azure' && options['accountKey'] !== undefined);
     check(['targets', name, where], options[where], !signs && (login !== 'none' || holdsSecret));
   }

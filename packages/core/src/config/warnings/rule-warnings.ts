@@ -35,7 +35,7 @@ export function ruleOrderWarnings(config: Config): Problem[] {
   return problems;
 }
 
-/** The rule that all these sources are covered by, the first where there are several. */
+/** The rule that covers each of the sources, that of the first source if there are several; undefined if one is not covered. */
 function coveredBy(sources: readonly string[], rules: ReadonlyMap<string, string>): string | undefined {
   const names = sources.map((source) => rules.get(source));
   return names.every((name) => name !== undefined) ? names[0] : undefined;
