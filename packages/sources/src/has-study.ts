@@ -3,8 +3,8 @@ import { OrthancError, type OrthancClient } from '@dicom-dispatch/orthanc';
 import { sourceError } from './source-error.ts';
 
 /**
- * Whether a source has a study now, stable or not. It is looked up by Orthanc id: a study whose patient was corrected has
- * another id and is another study, even with the same UID. A missing study counts only if Orthanc responds to the lookup.
+ * Whether a source has a study now, stable or not. It is identified by its Orthanc id: a study whose patient was corrected
+ * has another id and is another study, even with the same UID. A missing study counts only if Orthanc responds to the lookup.
  *
  * @throws DispatchError if the source cannot be queried
  */

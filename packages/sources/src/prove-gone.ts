@@ -4,13 +4,13 @@ import { judgeDatabase, type SeenChange } from './judge-database.ts';
 import type { OrthancClient } from './open-source.ts';
 import { sourceError } from './source-error.ts';
 
-/** Pause between two checks: if the database is certainly the one that had the study, and if this is unknown. */
+/** How long the study must be missing: if the database is certainly the one that had it, and if this is unknown. */
 const pauseMs = { same: 3_000, unknown: 15_000 } as const;
 const lookEveryMs = 3_000;
 
 /**
- * Verifies that a study has left its source: Orthanc itself reports it twice with a pause between, and its database is not
- * another one than that which had the study.
+ * Verifies that a study has left its source: Orthanc itself reports this in repeated checks over some seconds, and its
+ * database is not known to be another one than that which had the study.
  *
  * @param seen - changes of the database that had the study, newest first
  * @returns `source-gone` if it is proven; otherwise the error of the source, to be tried again

@@ -73,7 +73,7 @@ export async function readMoreSeriesTags(
  * Id of the instance in Orthanc to tags of each instance of a study. Orthanc reads each file for this: slow for large
  * studies. An instance with an unreadable file has `unreadTags`.
  *
- * @throws OrthancError if it does not respond
+ * @throws OrthancError if it does not respond, or too many files are unreadable
  */
 export async function readInstanceTags(
   orthanc: OrthancClient,

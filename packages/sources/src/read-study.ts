@@ -55,7 +55,7 @@ export async function readStudy(
   }
 }
 
-/** A study with additional tags, which take precedence over those of the database; of series by their UID. */
+/** A study with additional tags, those of series by Series Instance UID. Tags of the database take precedence. */
 export function addFacts<T extends StudyFacts>(
   study: T,
   more: {

@@ -40,7 +40,7 @@ const defaultsExample = [
   '    # timeout: 2m',
 ];
 
-/** Types that are aliases of another type. */
+/** Types that are another one's name. */
 const aliases = new Set(['dicom-tls']);
 
 type Example = (path: string) => string | undefined;

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 
 /**
- * A secret in a configuration file: `${NAME}` from the environment, or `{ file: PATH }`. Plain text is
- * rejected. The loader inserts the value before the schema sees it (see `resolveSecrets` in runtime), wrapped
- * so that no log line, no error and no JSON ever shows it.
+ * A secret in a configuration file: `${NAME}` from the environment, `{ file: PATH }` or `{ sealed: TEXT }`.
+ * Plain text is rejected. The loader inserts the value before the schema sees it (see `placeSecrets` in
+ * runtime), wrapped so that no log line, no error and no JSON ever shows it.
  */
 export class Secret {
   readonly #value: string;

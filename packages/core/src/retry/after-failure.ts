@@ -27,8 +27,8 @@ export type AfterFailure =
   | { readonly kind: 'pause'; readonly counts: boolean };
 
 /**
- * Internal errors, and those of this machine, of the source or of another delivery, which prove nothing about the target or
- * the study.
+ * Errors of Redis, of this machine, of a source that cannot be reached, or of another delivery: they prove nothing about the
+ * target or the study.
  */
 const neverCounts: ReadonlySet<string> = new Set([
   'source-unreachable',

@@ -141,7 +141,7 @@ function missing(error: EvaluationError): string {
   return `${/: (\w+)/.exec(error.summary)?.[1] ?? 'a tag'} is missing in the study`;
 }
 
-/** Descends to the part of `&&`, `||` and `!` that decided, and names it. */
+/** Descends to the part of `&&` and `||` that decided, and names it. */
 export function explainWith(within: Environment, text: string, ast: ASTNode, facts: RuleFacts): Verdict {
   const verdictOf = (node: ASTNode): Verdict => explainWith(within, text, node, facts);
   const whole = truth(parse(within, serialize(ast)), facts);

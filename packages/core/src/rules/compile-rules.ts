@@ -6,7 +6,7 @@ import { uniteDeliveries, type PlannedDelivery } from './planned-delivery.ts';
 import { startsOf, type TargetsOfRules } from './starts-of-rules.ts';
 import { uniteWanted, type WantedTags } from './wanted-tags.ts';
 
-/** Parts that rules refer to, except targets. */
+/** Groups and targets to which rules refer. */
 export interface RuleOptions {
   readonly groups?: Readonly<Record<string, TargetGroupConfig>>;
   readonly targets?: TargetsOfRules;

@@ -2,7 +2,7 @@ import type { CompletionConfig } from '../config/rule-config.ts';
 import type { CompiledExpression } from './compile-expression.ts';
 import type { RuleFacts } from './rule-facts.ts';
 
-/** What a study lacks to be complete, as text; undefined if it is complete. */
+/** What a study lacks to be complete, as texts; empty if it is complete. */
 export function missingParts(
   complete: CompletionConfig & { readonly compiled: CompiledExpression | undefined },
   facts: RuleFacts,

@@ -11,9 +11,10 @@ const days = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const;
 const horizonMs = 15 * 24 * 60 * minuteMs;
 
 /**
- * The earliest time (ms since 1970) from `now` on at which a delivery may start: `now` itself inside a window. Times of day
- * are in the schedule's time zone, including changes of daylight saving time: a window in a skipped hour begins after it, one
- * entirely within it is open as much later, and one in a repeated hour is open twice.
+ * The earliest time (ms since 1970) from `now` on at which a delivery may start: `now` itself inside a window, without a
+ * schedule, and for one that is never open. Times of day are in the schedule's time zone, including changes of daylight
+ * saving time: a window in a skipped hour begins after it, one entirely within it is open as much later, and one in a
+ * repeated hour is open twice.
  */
 export function nextWindowAt(schedule: Schedule | undefined, now: number): number {
   return nextStartAt(schedule ? [[schedule]] : [], now) ?? now;

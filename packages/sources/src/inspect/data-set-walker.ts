@@ -12,7 +12,7 @@ export interface WalkedElement {
   readonly isSequence: boolean;
   /** Undefined for values above the size limit. */
   readonly value: Buffer | undefined;
-  /** Number of bytes of the value; for a sequence, whether it has content (0: none). */
+  /** Number of bytes of the value or the sequence; FFFFFFFFH for a sequence of undefined length. */
   readonly length: number;
   /** Set for a value that begins like a sequence, but cannot be parsed as one: its content is unknown. */
   readonly isOpaque?: true;

@@ -115,7 +115,7 @@ export function createTransform(dependencies: TransformDependencies): InstanceTr
           return body;
         };
         const kept = await keep.keep(key, produce, options.signal);
-        // Stored values are inspected again: another process may have put them there.
+        // Stored values pass the guard again: another process may have put them there.
         return await guardBytes(
           { sizeBytes: kept.sizeBytes ?? madeBytesCount, body: kept.body },
           {
