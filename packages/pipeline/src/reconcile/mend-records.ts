@@ -89,8 +89,9 @@ async function mendStudy(
   const { records, redis, config, log } = context;
   const found = await mender.mendStudy(key);
   const { study } = found;
-  const lost =
-    study && found.listed < study.targets.length ? await expected(context, findings, mender, study) : found.lost;
+  const isShort = study !== undefined && found.listed < study.targets.length;
+  const unlisted = isShort ? await expected(context, findings, mender, study) : [];
+  const lost = [...new Set([...found.lost, ...unlisted])];
   if (found.missed > 0) findings.repaired('entry-restored');
   const restored = await restoreRecords(context, findings, lost);
   const missing = lost.filter((id) => !restored.has(id));
