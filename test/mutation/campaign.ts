@@ -1,14 +1,22 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { afterEach, beforeEach, describe } from 'vitest';
+import { join, resolve } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, test, vi } from 'vitest';
+import { nameOf, switchOn, type Task } from './switches.ts';
 
-/** The input, `campaign.json`. */
-export interface Campaign {
-  /** Mutants to try, in this order. */
-  readonly ids: readonly string[];
-  /** Paths of test files. */
-  readonly tests: readonly string[];
-  /** Found out in an earlier process. */
-  readonly detected: readonly string[];
+/** One mutant, with the tests that reach it, in `campaign.json`. */
+export interface Trial {
+  readonly id: string;
+  readonly files: readonly {
+    readonly path: string;
+    /** How often each of these tests reaches the mutant. */
+    readonly tests: Readonly<Record<string, number>>;
+    /** How often the hooks reach it. */
+    readonly hooks: number;
+    /** A test that takes longer than this waits for something that the mutant prevents: detected. */
+    readonly testTimeoutMs: number;
+  }[];
+  /** A mutant without progress for this time has stopped its process: detected. */
+  readonly stalledMs: number;
 }
 
 /** The output, `progress.json`, written after each test. */
@@ -16,111 +24,88 @@ export interface Progress {
   readonly results: Record<string, 'detected' | 'survived'>;
   /** The mutant that is switched on. */
   readonly current: string | undefined;
-  /** Mutants that a test has reached. */
-  readonly hits: Record<string, true>;
-  /** Mutants that were reached when a module was loaded. */
-  readonly atLoad: Record<string, number>;
-  /** The test that fails without a mutant. */
-  readonly failed: string | undefined;
+  /** Tests that detected a mutant and fail without one afterwards. */
+  readonly spoiled: readonly string[];
+  readonly isComplete: boolean;
 }
 
-/** A copy of this file is a test file itself: it registers all tests once for each mutant. */
-interface Switches {
-  activeMutant?: string | undefined;
-  currentTestId?: string | undefined;
-  hitCount?: number;
-  hitLimit?: number;
-  mutantCoverage?: {
-    readonly static: Record<string, number>;
-    readonly perTest: Record<string, Record<string, number>>;
-  };
-}
-
-interface Task {
-  readonly name: string;
-  readonly suite?: Task & { readonly tasks: readonly unknown[] };
-  readonly result?: { readonly state?: string };
-}
-
-const { ids, tests, detected } = JSON.parse(readFileSync('campaign.json', 'utf8')) as Campaign;
-const switches = ((globalThis as { __stryker__?: Switches }).__stryker__ ??= {});
-const results: Progress['results'] = Object.fromEntries(detected.map((id) => [id, 'detected'] as const));
-const hits: Progress['hits'] = {};
+const folder = process.env['MUTATION_FOLDER'] ?? '';
+const trials = JSON.parse(readFileSync(join(folder, 'campaign.json'), 'utf8')) as Trial[];
+const results: Progress['results'] = {};
+const detecting = new Map<string, Set<string>>();
+const spoiled: string[] = [];
 let current: string | undefined;
-let failed: string | undefined;
 
-function write(): void {
-  const atLoad = switches.mutantCoverage?.static ?? {};
-  writeFileSync('progress.new', JSON.stringify({ results, current, hits, atLoad, failed } satisfies Progress));
-  renameSync('progress.new', 'progress.json');
+function write(isComplete = false): void {
+  writeFileSync(
+    join(folder, 'progress.new'),
+    JSON.stringify({ results, current, spoiled, isComplete } satisfies Progress),
+  );
+  renameSync(join(folder, 'progress.new'), join(folder, 'progress.json'));
 }
 
-/** Name and place of a test within its files, the same for each mutant. */
-function nameOf(task: Task): string {
-  const names: string[] = [];
-  for (let each: Task | undefined = task; each && !each.name.startsWith('mutant '); each = each.suite)
-    names.unshift(each.name);
-  return `${names.join(' > ')} #${task.suite?.tasks.indexOf(task)}`;
+/** The modules under test are loaded once; only the test file is read again. */
+async function registerTests(path: string, mark: string, timeoutMs: number): Promise<void> {
+  vi.setConfig({ testTimeout: timeoutMs, hookTimeout: timeoutMs });
+  await import(/* @vite-ignore */ `${resolve(path)}?mutant=${mark}`);
 }
 
-/** The modules under test are loaded once; only the test files are read again. */
-async function registerTests(id: string): Promise<void> {
-  for (const test of tests) await import(/* @vite-ignore */ `./${test}?mutant=${id}`);
-}
-
-/** The mutants that each test reaches, and how often. */
-const reached = new Map<string, Record<string, number>>();
-
-describe('mutant none', async () => {
-  beforeEach(({ task }) => {
-    switches.activeMutant = undefined;
-    switches.currentTestId = nameOf(task as Task);
-  });
-  afterEach(({ task }) => {
-    const name = nameOf(task as Task);
-    const found = { ...switches.mutantCoverage?.perTest[name] };
-    reached.set(name, found);
-    for (const id of Object.keys(found)) hits[id] = true;
-    switches.currentTestId = undefined;
-    if (task.result?.state === 'fail') failed ??= `without a mutant this test fails: ${name}`;
-    write();
-  });
-  await registerTests('none');
-});
-
-for (const id of ids) {
-  describe(`mutant ${id}`, async () => {
-    beforeEach(({ task, skip }) => {
-      switches.activeMutant = undefined;
-      const count = reached.get(nameOf(task as Task))?.[id] ?? 0;
-      if (count === 0 || results[id] === 'detected' || failed !== undefined) skip();
-      results[id] = 'survived';
-      // An endless loop ends with an error.
-      switches.hitCount = 0;
-      switches.hitLimit = 100 * count + 1_000;
-      if (current !== id) {
+for (const { id, files } of trials) {
+  for (const { path, tests, hooks, testTimeoutMs } of files) {
+    describe(`file ${path} mutant ${id}`, () => {
+      let isBegun = false;
+      beforeAll(() => {
+        // Then the hooks of the file need not run either.
+        if (results[id] === 'detected') throw new Error('detected by another file');
+        results[id] = 'survived';
         current = id;
         write();
-      }
-      switches.activeMutant = id;
+        switchOn(id, hooks);
+      });
+      beforeEach(({ task, skip }) => {
+        isBegun = true;
+        const hits = tests[nameOf(task as Task)];
+        if (hits === undefined || results[id] === 'detected') skip();
+        switchOn(id, hits);
+      });
+      afterEach(({ task }) => {
+        if ((task as Task).result?.state === 'fail') {
+          results[id] = 'detected';
+          detecting.set(path, (detecting.get(path) ?? new Set()).add(nameOf(task as Task)));
+        }
+        write();
+        switchOn(id, hooks);
+      });
+      afterAll(() => {
+        switchOn(undefined);
+        if (current !== id) return;
+        // A hook of the file failed, so that no test began.
+        if (!isBegun && results[id] === 'survived') results[id] = 'detected';
+        current = undefined;
+        write();
+      });
+      describe('tests', () => registerTests(path, id, testTimeoutMs));
+    });
+  }
+}
+
+// What a mutant leaves behind must not have changed later results.
+for (const path of new Set(trials.flatMap(({ files }) => files.map((file) => file.path)))) {
+  describe(`file ${path} again`, () => {
+    beforeAll(() => {
+      if (!detecting.has(path)) throw new Error('nothing detected by this file');
+    });
+    beforeEach(({ task, skip }) => {
+      if (!detecting.get(path)?.has(nameOf(task as Task))) skip();
     });
     afterEach(({ task }) => {
-      switches.activeMutant = undefined;
-      if (task.result?.state === 'fail') results[id] = 'detected';
-      write();
+      if ((task as Task).result?.state === 'fail') spoiled.push(`${path} ${nameOf(task as Task)}`);
     });
-    await registerTests(id);
+    describe('tests', () => registerTests(path, 'again', 300_000));
   });
 }
 
-describe('mutant none, again', async () => {
-  beforeEach(() => {
-    switches.activeMutant = undefined;
-  });
-  afterEach(({ task }) => {
-    if (task.result?.state === 'fail')
-      failed ??= `after the mutants this test fails: ${nameOf(task as Task)}; what one of them left has changed later results`;
-    write();
-  });
-  await registerTests('again');
+describe('end', () => {
+  afterAll(() => write(true));
+  test('the results are written', () => {});
 });

@@ -1,53 +1,62 @@
-import { globSync } from 'node:fs';
+import { parseArgs } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { measure } from './measure.ts';
-import { contentHash, readScores, scoreLines, writeScores } from './scores.ts';
-import { testsOf } from './tests-of.ts';
+import { packages, sourcesOf, testsOf } from './package-files.ts';
+import { interval, sample } from './sample.ts';
 
 /**
- * Mutation testing: ./dispatch test mutation [PACKAGE [FILE...]]
+ * Mutation testing: ./dispatch test mutation PACKAGE [FILE...] [--sample N] [--seed S] [--tests FILE]...
  *
- * Changes the sources of a package in small ways (a mutant) and runs the tests that cover the place: a mutant that no test notices has
- * survived. Prints those and the score of each file. Files are measured one after another, with the tests near them (`tests-of.ts`).
- * The result of a file is kept until the file or one of these tests changes, so a package can be measured in several runs. Measured
- * scores: docs/reliability.md.
+ * Changes the sources of a package in small ways (a mutant) and runs the tests that reach the place: a mutant that no test notices has
+ * survived. Prints those, the score of each file and that of all. With a sample the score is an estimate for the files, with its 95 %
+ * interval. Measured scores: docs/reliability.md.
  */
 
-/** The default set: code in which a wrong decision loses a study or sends it twice. */
-const files: Readonly<Record<string, readonly string[]>> = {
-  core: ['src/retry/*.ts', 'src/rules/*.ts'],
-  state: ['src/ledger/*.ts', 'src/circuit/*.ts'],
-  pipeline: ['src/*.ts'],
-  'dicom-dimse': ['src/pdu/*.ts', 'src/dimse/*.ts', 'src/upper-layer/*.ts'],
-};
-/** Tests, and files that decide nothing. */
-const notMeasured = /\.test\.ts$|\/(index|keywords|pdu)\.ts$|-types\.ts$/;
-
-const [name, ...wanted] = process.argv.slice(2);
-if (name !== undefined && !(name in files)) {
-  console.error(`usage: ./dispatch test mutation [PACKAGE [FILE...]]; packages: ${Object.keys(files).join(', ')}`);
+process.chdir(fileURLToPath(new URL('../..', import.meta.url)));
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { sample: { type: 'string' }, seed: { type: 'string' }, tests: { type: 'string', multiple: true } },
+});
+const [name, ...files] = positionals;
+const count = values.sample === undefined ? Infinity : Number(values.sample);
+const seed = values.seed === undefined ? Math.floor(Math.random() * 1_000_000) : Number(values.seed);
+if (name === undefined || !packages.includes(name) || !(count >= 1) || !Number.isSafeInteger(seed)) {
+  console.error(
+    `usage: ./dispatch test mutation PACKAGE [FILE...] [--sample N] [--seed S] [--tests FILE]...; packages: ${packages.join(', ')}`,
+  );
   process.exit(2);
 }
-const limit = process.env['MUTATION_TESTS']?.split(' ');
 
-for (const one of name === undefined ? Object.keys(files) : [name]) {
-  process.chdir(fileURLToPath(new URL(`../../packages/${one}`, import.meta.url)));
-  const scores = readScores(one);
-  const all = wanted.length > 0 ? wanted : globSync([...(files[one] ?? [])]).sort();
-  for (const file of all.filter((path) => !notMeasured.test(path))) {
-    const tests = limit ?? testsOf(file);
-    const of = contentHash([file, ...tests]);
-    if (wanted.length === 0 && scores[file]?.of === of) continue;
-    try {
-      const { mutants, detected, survived } = await measure(file, tests);
-      for (const text of survived) console.log(text);
-      console.log(`${file}: ${detected} of ${mutants} detected`);
-      scores[file] = { of, date: new Date().toISOString().slice(0, 10), mutants, detected };
-      writeScores(one, scores);
-    } catch (error) {
-      console.error(`${file}: not measured: ${error instanceof Error ? error.message : String(error)}`);
-      process.exitCode = 1;
-    }
-  }
-  console.log(scoreLines(one, scores).join('\n'));
+const sources = sourcesOf(name).filter((path) => files.length === 0 || files.some((file) => path.endsWith(file)));
+const { all, results, failing } = await measure({
+  sources,
+  tests: values.tests ?? testsOf(name),
+  choose: (mutants) => sample(mutants, count, seed),
+  onProgress: (tried, of) => console.error(`${tried} of ${of} tried`),
+});
+
+for (const test of failing) console.log(`left out, fails without a mutant: ${test}`);
+for (const { mutant, result } of results) {
+  if (result === 'survived') console.log(`survived: ${mutant.text}`);
+  if (result === 'no test') console.log(`reached by no test: ${mutant.text}`);
+}
+for (const file of sources) {
+  const own = results.filter(({ mutant }) => mutant.file === file);
+  if (own.length > 0) console.log(row(file, own));
+}
+console.log(row(`${name}, ${sources.length} files`, results));
+if (results.length < all) {
+  const { low, high } = interval(results.filter(({ result }) => result === 'detected').length, results.length);
+  console.log(
+    `a sample of ${results.length} of ${all} mutants, seed ${seed}: 95 % interval ${percent(low)} to ${percent(high)}`,
+  );
+}
+
+function row(label: string, of: typeof results): string {
+  const detected = of.filter(({ result }) => result === 'detected').length;
+  return `${label}: ${detected} of ${of.length} detected (${percent(detected / of.length)})`;
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
 }
