@@ -90,6 +90,97 @@ test('pending instances: unknown, changed, taken back; quarantined only until re
   expect(uids((await ledger.compare(key, manifest)).pending)).toEqual(['1.2', '1.3', '1.4', '1.5']);
 });
 
+test('a cleared quarantine is of the named instances only, and of none without a name', async () => {
+  const error = { code: 'instance-refused', message: 'no' };
+  const shared = { seriesInstanceUid: '1.2.9', sharesSopInstanceUid: true as const };
+  await ledger.confirm(key, [confirmation('1.0')]);
+  for (const uid of ['1.1', '1.2', '1.3']) await ledger.quarantine(key, { ...confirmation(uid), error });
+  await ledger.quarantine(key, { ...confirmation('1.3'), ...shared, error });
+  expect(await ledger.clearQuarantine(key, [])).toBe(0);
+  expect(await ledger.summary(key)).toEqual({ delivered: 1, quarantined: 4 });
+  const named = [{ sopInstanceUid: '1.1' }, { sopInstanceUid: '1.3', ...shared }, { sopInstanceUid: '1.0' }];
+  expect(await ledger.clearQuarantine(key, named)).toBe(2);
+  expect([...(await ledger.entries(key)).keys()].sort()).toEqual(['1.0', '1.2', '1.3']);
+  expect(await redis.hlen(`${prefix}:ledger:main:o-1:pacs:notes`)).toBe(2);
+  expect(await ledger.clearQuarantine(key)).toBe(2);
+  expect([...(await ledger.entries(key)).keys()]).toEqual(['1.0']);
+  expect(await redis.exists(`${prefix}:ledger:main:o-1:pacs:notes`)).toBe(0);
+});
+
+test('only a confirmation with a receipt writes details for the receipt of its delivery', async () => {
+  const receipt = { seriesInstanceUid: '1.9', sizeBytes: 7, sha256: undefined, answer: 'ok', place: 'there' };
+  const one = confirmation('1.1');
+  await ledger.confirm(key, [{ ...one, receipt: { ...one, ...receipt } }, confirmation('1.2')]);
+  await ledger.quarantine(key, { ...confirmation('1.3'), error: { code: 'instance-refused', message: 'no' } });
+  await ledger.revoke(key, confirmation('1.2'));
+  expect(await redis.keys('*receipt*')).toEqual([`${prefix}:receipt-open:${one.deliveryId}`]);
+  expect(await redis.hkeys(`${prefix}:receipt-open:${one.deliveryId}`)).toEqual(['1.1']);
+  // It preserves the confirmation that is revoked.
+  await ledger.revoke(key, one);
+  expect(await redis.hkeys(`${prefix}:receipt-open:${one.deliveryId}`)).toEqual(['1.1']);
+  expect((await ledger.entries(key)).size).toBe(1);
+});
+
+test('a warning is replaced, and removed, together with its entry', async () => {
+  const notes = async () => Object.values(await redis.hgetall(`${prefix}:ledger:main:o-1:pacs:notes`));
+  const warned = (code: string) => ({ ...confirmation('1.1'), warning: { code, message: 'coerced' } });
+  await ledger.confirm(key, [warned('B000'), confirmation('1.2')]);
+  await ledger.confirm(key, [warned('B007')]);
+  expect(await notes()).toEqual(['B007 coerced']);
+  await ledger.confirm(key, [confirmation('1.1')]);
+  expect(await notes()).toEqual([]);
+  // The first note of a call counts for the rest of it.
+  await ledger.confirm(key, [warned('B000'), confirmation('1.1')]);
+  expect(await notes()).toEqual([]);
+  await ledger.confirm(key, [warned('B000')]);
+  await ledger.revoke(key, confirmation('1.1'));
+  expect(await notes()).toEqual([]);
+});
+
+test('a revoked instance is pending again under each name, and one of another series is not', async () => {
+  const series = (seriesInstanceUid: string, version = 'v1') => ({
+    ...confirmation('1.1', version),
+    seriesInstanceUid,
+  });
+  const shared = (seriesInstanceUid: string, version = 'v1') => ({
+    ...series(seriesInstanceUid, version),
+    sharesSopInstanceUid: true as const,
+  });
+  const pending = async (one: ReturnType<typeof series>) => (await ledger.compare(key, [one])).pending.length === 1;
+
+  // Confirmed while no other series had the UID, and revoked since another one has it.
+  await ledger.confirm(key, [series('s-1')]);
+  await ledger.revoke(key, shared('s-1'));
+  expect(await pending(shared('s-1'))).toBe(true);
+  expect(await pending(series('s-1'))).toBe(true);
+
+  // The entry without a series is of another one: it stays.
+  await ledger.confirm(key, [series('s-2'), shared('s-1')]);
+  await ledger.revoke(key, shared('s-1'));
+  expect([await pending(shared('s-1')), await pending(shared('s-2'))]).toEqual([true, false]);
+  await ledger.revoke(key, shared('s-2', 'v2'));
+  expect(await pending(shared('s-2'))).toBe(false);
+
+  // Confirmed while two series had the UID, and revoked since one has it alone.
+  await ledger.confirm(key, [shared('s-2')]);
+  await ledger.revoke(key, series('s-2'));
+  expect([await pending(series('s-2')), await pending(shared('s-2'))]).toEqual([true, true]);
+
+  // A copy of the version.
+  const copy = { ...series('s-3'), fileUuid: 'file-1' };
+  await ledger.confirm(key, [copy]);
+  await ledger.revoke(key, { ...copy, sharesSopInstanceUid: true });
+  expect(await pending(copy)).toBe(true);
+  expect((await ledger.entries(key)).size).toBe(0);
+});
+
+test('nothing to take back changes nothing', async () => {
+  await ledger.confirm(key, [confirmation('1.1')]);
+  const before = await scriptCalls();
+  expect(await ledger.takeBack(key, [])).toBe(0);
+  expect(await scriptCalls()).toBe(before);
+});
+
 test('targets and sources do not share a ledger, and forget removes every key of one', async () => {
   await ledger.confirm(key, [confirmation('1.1')]);
   await ledger.confirm({ ...key, target: 'cloud' }, [confirmation('1.1')]);
