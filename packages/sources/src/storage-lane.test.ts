@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { startOrthanc, tempFolder, type OrthancServer, type TempFolder } from '@dicom-dispatch/harness';
 import type { ManifestInstance } from '@dicom-dispatch/core';
 import { createOrthancClient, type OrthancClient } from '@dicom-dispatch/orthanc';
-import { makeStudy } from '@dicom-dispatch/samples';
+import { makeLargeInstance, makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openInstance, readManifest, StorageLane, type StorageLaneEvent } from './index.ts';
 
@@ -68,6 +68,26 @@ it('reads instances from the folder once one of them was the same both ways', as
   for (const instance of manifest) expect(await read(instance, lane)).toBe(files.get(instance.sopInstanceUid));
   expect(served()).toBe(manifest.length);
   expect(events).toEqual([{ kind: 'on', folder: storage.path }]);
+});
+
+it('uses the folder from the first instance if this is large: its MD5 in Orthanc is that of the file', async () => {
+  const large = makeLargeInstance({ seed: 'large', sizeBytes: 17 * 1024 * 1024 });
+  const bytes = Buffer.concat(await Array.fromAsync(large));
+  const { ParentStudy: orthancStudyId } = await server.upload(bytes);
+  const study = { source: 'main', orthancStudyId, studyInstanceUid: large.studyInstanceUid };
+  const [instance] = await readManifest(orthanc, study);
+  const { lane, events, served } = laneAt(storage.path);
+  expect(await read(instance!, lane)).toBe(sha(bytes));
+  expect([served(), events]).toEqual([1, [{ kind: 'on', folder: storage.path }]]);
+
+  await using other = await tempFolder('other-large-storage');
+  const { fileUuid = '', sizeBytes } = instance!;
+  const file = join(other.path, fileUuid.slice(0, 2), fileUuid.slice(2, 4), fileUuid);
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, Buffer.alloc(sizeBytes, 1));
+  const wrong = laneAt(other.path);
+  expect(await read(instance!, wrong.lane)).toBe(sha(bytes));
+  expect([wrong.served(), wrong.events]).toMatchObject([0, [{ kind: 'off', folder: other.path }]]);
 });
 
 it('reads by REST what the folder lacks', async () => {

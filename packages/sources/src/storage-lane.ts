@@ -4,8 +4,8 @@ import { StorageArea, type FileStream, type OrthancClient } from '@dicom-dispatc
 
 /** Where packages and images of Orthanc store their attachments. */
 const usualFolders = ['/var/lib/orthanc/db-v6', '/var/lib/orthanc/db'];
-/** A larger instance is not read twice for the comparison: another one is used. */
-const maxCheckedBytes = 64 * 1024 * 1024;
+/** A larger instance is not read by REST for the comparison: its file is compared with the MD5 in Orthanc's database. */
+const maxReadBytes = 16 * 1024 * 1024;
 /** Pause after a missing folder, or a missing file in it. */
 const againMs = 60_000;
 
@@ -22,7 +22,7 @@ export interface StorageLaneOptions {
 
 /**
  * Reads stored instances from the storage folder of Orthanc. It is `unchecked` until one instance has been read
- * in both ways and was identical, then `on`; permanently `off` if the folder has other content under the same name. Other
+ * in both ways and was identical (a large one is only read from the folder, and has the MD5 that Orthanc stored), then `on`; permanently `off` if the folder has other content under the same name. Other
  * instances are read by REST.
  */
 export class StorageLane {
@@ -44,9 +44,7 @@ export class StorageLane {
     const { fileUuid: uuid, sizeBytes } = instance;
     if (this.#state === 'off' || uuid === undefined) return undefined;
     if (this.#state === 'on') return this.#area?.open({ uuid, sizeBytes });
-    if (this.#state === 'checking' || sizeBytes > maxCheckedBytes || performance.now() < this.#notBefore) {
-      return undefined;
-    }
+    if (this.#state === 'checking' || performance.now() < this.#notBefore) return undefined;
     this.#state = 'checking';
     try {
       return (await this.#check(instance, signal)) ? await this.#area?.open({ uuid, sizeBytes }) : undefined;
@@ -58,9 +56,16 @@ export class StorageLane {
     }
   }
 
-  /** Whether an instance is the same in one of the folders and by REST. */
+  /** Whether an instance is the same in one of the folders and in Orthanc. */
   async #check(instance: ManifestInstance, signal: AbortSignal | undefined): Promise<boolean> {
     const { fileUuid: uuid = '', sizeBytes, sourceId } = instance;
+    const isLarge = sizeBytes > maxReadBytes;
+    const { orthanc } = this.#options;
+    const options = signal && { signal };
+    const md5 = isLarge
+      ? await orthanc.instances.attachmentMd5(sourceId, 'dicom', options).catch(() => undefined)
+      : undefined;
+    if (isLarge && md5 === undefined) return false;
     const isNamed = typeof this.#options.config.storageFolder === 'string';
     for (const folder of this.#folders) {
       let stored: string;
@@ -69,17 +74,16 @@ export class StorageLane {
         area = await StorageArea.at(folder);
         const file = await area.open({ uuid, sizeBytes });
         if (file === undefined) throw new Error('the file of an instance is not in it, or cannot be read');
-        stored = await digestOf(file);
+        stored = await digestOf(file, isLarge ? 'md5' : 'sha256');
       } catch (error) {
         // Only reported if a folder is configured.
         if (isNamed) this.#reportOnce({ kind: 'off', folder, reason: String(error) });
         continue;
       }
-      const handedOut = await digestOf(await this.#options.orthanc.instanceFile(sourceId, signal && { signal })).catch(
-        () => undefined,
-      );
-      if (handedOut === undefined) return false;
-      if (handedOut !== stored) {
+      const byRest = async (): Promise<string> => digestOf(await orthanc.instanceFile(sourceId, options), 'sha256');
+      const expected = md5?.toLowerCase() ?? (await byRest().catch(() => undefined));
+      if (expected === undefined) return false;
+      if (expected !== stored) {
         this.#state = 'off';
         const reason =
           'it has a different file under the name of an instance: check that it is the folder of this Orthanc';
@@ -109,8 +113,8 @@ function foldersOf({ storageFolder, url }: StorageLaneOptions['config']): readon
   return ['127.0.0.1', 'localhost', '[::1]'].includes(hostname) ? usualFolders : [];
 }
 
-async function digestOf({ body, release }: FileStream): Promise<string> {
-  const hash = createHash('sha256');
+async function digestOf({ body, release }: FileStream, algorithm: 'md5' | 'sha256'): Promise<string> {
+  const hash = createHash(algorithm);
   for await (const chunk of body) {
     hash.update(chunk);
     release(chunk);
