@@ -34,6 +34,8 @@ export async function measure({ sources, tests, choose, onProgress }: Measuremen
   // Servers and files of processes that are killed are in it as well.
   const folder = mkdtempSync(join(tmpdir(), 'mutation-'));
   process.env['TMPDIR'] = folder;
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  process.once('exit', remove);
   try {
     const { code, mutants } = await instrument(sources);
     writeFileSync(join(folder, 'instrumented.json'), JSON.stringify(code));
@@ -58,7 +60,8 @@ export async function measure({ sources, tests, choose, onProgress }: Measuremen
       ),
     };
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    remove();
+    process.off('exit', remove);
   }
 }
 

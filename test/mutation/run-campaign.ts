@@ -59,12 +59,18 @@ async function runVitest(folder: string, step: 'baseline' | 'campaign', stalledM
   const keep = (text: Buffer) => (output = `${output}${text.toString()}`.slice(-10_000));
   child.stdout.on('data', keep);
   child.stderr.on('data', keep);
+  // Servers that its tests started are in its group.
+  const kill = (): void => {
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
+  };
+  process.once('exit', kill);
   const path = join(folder, 'progress.json');
   const began = Date.now();
   while (child.exitCode === null && child.signalCode === null) {
     await wait(500);
     const last = Math.max(began, existsSync(path) ? statSync(path).mtimeMs : 0);
-    if (Date.now() - last > stalledMs() && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    if (Date.now() - last > stalledMs()) kill();
   }
+  process.off('exit', kill);
   return output;
 }

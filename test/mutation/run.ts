@@ -27,6 +27,9 @@ if (name === undefined || !packages.includes(name) || !(count >= 1) || !Number.i
   process.exit(2);
 }
 
+// Ends with the processes and files of the measurement.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
 const sources = sourcesOf(name).filter((path) => files.length === 0 || files.some((file) => path.endsWith(file)));
 const { all, results, failing } = await measure({
   sources,
