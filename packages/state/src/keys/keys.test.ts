@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import { Redis } from 'ioredis';
@@ -25,10 +25,15 @@ describe('the registry of keys', () => {
   });
 
   it('has a row for every key that is built', () => {
-    const built = Object.values(redisKeys(prefix)).map((key) =>
+    // Keys are built once per prefix.
+    const fresh = `{${randomUUID()}}`;
+    const keys = redisKeys(fresh);
+    expect(redisKeys(fresh)).toBe(keys);
+    const built = Object.values(keys).map((key) =>
       typeof key === 'string' ? key : (key as (...args: unknown[]) => string)('one', 'two', 'three'),
     );
-    expect(built.filter((key) => rowOfKey(prefix, key) === undefined)).toEqual([]);
+    expect(built.filter((key) => rowOfKey(fresh, key) === undefined)).toEqual([]);
+    expect(new Set(built).size).toBe(built.length);
   });
 
   it('finds no row for an unknown key', () => {
