@@ -14,7 +14,7 @@ const elsewhere: Readonly<Record<string, readonly string[]>> = {
     'packages/targets/src/{abouts,target-pages}.test.ts',
     'services/console/src/configuration/round-trip.test.ts',
   ],
-  'dicom-dimse': [],
+  'dicom-dimse': ['test/interop/dimse-{dcmtk-scp,dcmtk-scu,implicit,syntaxes,tls}.test.ts'],
   pipeline: [],
   state: [],
 };

@@ -4,7 +4,7 @@ import type { Trial } from './campaign.ts';
 import type { Mutant } from './instrument.ts';
 
 /** The tests of one mutant take no longer than this together, as measured without mutants, but for the first file. */
-const maxTestsMs = 30_000;
+const maxTestsMs = 60_000;
 
 /** The tests that reach a mutant, those of its folder first, then the fastest. `undefined`: none. */
 export function planTrial({ id, file }: Mutant, { files }: Baseline): Trial | undefined {
