@@ -73,4 +73,97 @@ describe('a batch', () => {
     await reading.list();
     expect(await redis.smembers('{batches}:batches-open')).toEqual(['b-1']);
   });
+
+  it('with more studies than one command takes has them all, in order, and is visible when they are written', async () => {
+    const studies = Array.from({ length: 10_001 }, (_, index) => `o-${index}`);
+    const before = Date.now();
+    await batches.create('b-1', { ...order, rule: 'ct', epoch: 3 }, studies, 60);
+    expect(await redis.lrange('{batches}:batch-todo:b-1', 0, -1)).toEqual(studies);
+    expect(await redis.pttl('{batches}:batch-todo:b-1')).toBe(-1);
+    const batch = await batches.read('b-1');
+    expect(batch).toEqual({
+      id: 'b-1',
+      ...order,
+      rule: 'ct',
+      epoch: 3,
+      state: 'running',
+      total: 10_001,
+      routed: 0,
+      skipped: 0,
+      failed: 0,
+      studiesPerMinute: 60,
+      createdAt: batch?.createdAt,
+      endedAt: undefined,
+      problem: undefined,
+    });
+    expect(batch?.createdAt).toBeGreaterThan(before - 60_000);
+  });
+
+  it('whose creation was interrupted expires, and is never visible', async () => {
+    const failing = new Proxy(redis, {
+      get(target, name) {
+        if (name === 'hset') return () => Promise.reject(new Error('killed'));
+        const value: unknown = Reflect.get(target, name);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    await expect(new Batches(failing, '{batches}').create('b-1', order, ['one'])).rejects.toMatchObject({
+      code: 'ledger-unavailable',
+    });
+    const left = await redis.pttl('{batches}:batch-todo:b-1');
+    expect(left).toBeGreaterThan(500_000);
+    expect(left).toBeLessThanOrEqual(600_000);
+    expect(await batches.open()).toEqual([]);
+    expect(await batches.list()).toEqual([]);
+    expect(await batches.read('b-1')).toBeUndefined();
+  });
+
+  it('is listed, the newest first, until it is removed 90 days after its end', async () => {
+    for (const [at, id] of ['b-1', 'b-2', 'b-3'].entries()) {
+      await batches.create(id, order, ['one']);
+      await redis.zadd('{batches}:batches', at, id);
+    }
+    expect((await batches.list()).map(({ id }) => id)).toEqual(['b-3', 'b-2', 'b-1']);
+    expect((await batches.list(2)).map(({ id }) => id)).toEqual(['b-3', 'b-2']);
+    await redis.del('{batches}:batch:b-2');
+    expect((await batches.list()).map(({ id }) => id)).toEqual(['b-3', 'b-1']);
+    expect(await redis.zrange('{batches}:batches', '0', '-1')).toEqual(['b-1', 'b-3']);
+    expect((await batches.open()).map(({ id }) => id)).toEqual(['b-1', 'b-3']);
+    // Also one that is paused is entered again.
+    await batches.change('b-1', ['running'], 'paused');
+    await redis.del('{batches}:batches-open');
+    await batches.list();
+    expect((await redis.smembers('{batches}:batches-open')).sort()).toEqual(['b-1', 'b-3']);
+  });
+
+  it('whose list of studies was lost ends with the reason, and not while it is paused', async () => {
+    await batches.create('b-1', order, ['one', 'two']);
+    await redis.del('{batches}:batch-todo:b-1');
+    await batches.change('b-1', ['running'], 'paused');
+    expect(await batches.next('b-1', 1)).toBeUndefined();
+    expect((await batches.read('b-1'))?.state).toBe('paused');
+    await batches.change('b-1', ['paused'], 'running');
+    expect(await batches.next('b-1', 1)).toBeUndefined();
+    expect(await batches.read('b-1')).toMatchObject({
+      state: 'done',
+      endedAt: expect.any(Number) as number,
+      problem: expect.stringContaining('the list of the studies that were left was missing') as string,
+    });
+    expect(await batches.open()).toEqual([]);
+    expect(await redis.pttl('{batches}:batch:b-1')).toBeGreaterThan(89 * 86_400_000);
+  });
+
+  it('changes its rate at once, and has no wait without one', async () => {
+    await batches.create('b-1', order, ['one', 'two', 'three'], 1);
+    await batches.studyDone('b-1', 'one', 'routed');
+    const nextAt = Number(await redis.hget('{batches}:batch:b-1', 'nextAt'));
+    expect(nextAt).toBeGreaterThan(Date.now() + 30_000);
+    await batches.setRate('b-1', 120);
+    expect((await batches.read('b-1'))?.studiesPerMinute).toBe(120);
+    expect(await batches.next('b-1', 1)).toBe('two');
+    await batches.setRate('b-1', undefined);
+    await batches.studyDone('b-1', 'two', 'routed');
+    expect(await redis.hexists('{batches}:batch:b-1', 'nextAt')).toBe(0);
+    expect((await batches.read('b-1'))?.studiesPerMinute).toBeUndefined();
+  });
 });
