@@ -1,10 +1,10 @@
-import { parseConfig, type Config, type OnSuccessConfig } from '@dicom-dispatch/core';
+import { parseConfig, type Config } from '@dicom-dispatch/core';
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import { connectRedis, createLogger, type Redis } from '@dicom-dispatch/runtime';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { openPipeline, type PipelineContext } from '../context.ts';
-import { StudyEnqueuer, type Enqueued } from '../enqueue-study.ts';
+import { StudyEnqueuer, type Enqueued, type StudyToEnqueue } from '../enqueue-study.ts';
 import { reconcile, type ReconcileContext } from '../reconcile/index.ts';
 import { planByName } from '../resolve-deliveries.ts';
 
@@ -14,6 +14,7 @@ export interface TestPipeline extends AsyncDisposable {
   readonly config: Config;
   readonly operations: PipelineContext;
   readonly tasks: TaskRecords;
+  readonly enqueuer: StudyEnqueuer;
   readonly reconciling: ReconcileContext;
   /** Routes a study to targets, as the router does. */
   enqueue(study: string, options?: EnqueueOptions): Promise<Enqueued>;
@@ -21,23 +22,32 @@ export interface TestPipeline extends AsyncDisposable {
   reconcile(config?: () => Config): Promise<void>;
 }
 
-export interface EnqueueOptions {
+/** Parts of the request that replace those of the test study. */
+export interface EnqueueOptions extends Partial<Omit<StudyToEnqueue, 'study'>> {
   /** Default `a`. */
   readonly to?: readonly string[];
   readonly instances?: number;
   readonly hold?: boolean;
-  readonly onSuccess?: OnSuccessConfig;
-  readonly only?: readonly string[];
+  /** Parts of its facts. */
+  readonly study?: Partial<StudyToEnqueue['study']>;
 }
 
-/** A separate Redis, and two targets without a dispatcher: `a` and `b`. */
-export async function startTestPipeline(server?: RedisServer): Promise<TestPipeline> {
+/**
+ * A separate Redis, and two targets without a dispatcher: `a` and `b`.
+ *
+ * @param more - further parts of the configuration as an operator writes them
+ */
+export async function startTestPipeline(
+  server?: RedisServer,
+  { targets, ...more }: Readonly<Record<string, object>> = {},
+): Promise<TestPipeline> {
   const own = server ?? (await startRedis({ appendonly: false }));
   const log = createLogger('test', { level: 'fatal', format: 'json' });
   const redis = connectRedis(own.url, 'test', log);
   const raw = {
     sources: { main: { url: 'http://127.0.0.1:1' } },
-    targets: { a: { type: 'dummy' }, b: { type: 'dummy' } },
+    targets: { a: { type: 'dummy' }, b: { type: 'dummy' }, ...targets },
+    ...more,
   };
   const parsed = parseConfig(raw, Object.values(targetSchemas) as never);
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
@@ -53,8 +63,9 @@ export async function startTestPipeline(server?: RedisServer): Promise<TestPipel
     config,
     operations,
     tasks,
+    enqueuer,
     reconciling: { config: () => config, redis, records, tasks, queues, log },
-    enqueue(study, { to = ['a'], instances = 2, hold = false, onSuccess, only } = {}) {
+    enqueue(study, { to = ['a'], instances = 2, hold = false, study: facts, ...rest } = {}) {
       return enqueuer.enqueue({
         source: 'main',
         epoch: '1',
@@ -63,6 +74,7 @@ export async function startTestPipeline(server?: RedisServer): Promise<TestPipel
           studyInstanceUid: study,
           facts: { source: 'main', study: {}, series: [], origin: {} },
           lastUpdate: '20260101T000000',
+          ...facts,
         } as never,
         manifest: Array.from({ length: instances }, (_, index) => ({
           sopInstanceUid: `${study}.${index}`,
@@ -70,8 +82,7 @@ export async function startTestPipeline(server?: RedisServer): Promise<TestPipel
         })) as never,
         rules: ['r'],
         deliveries: planByName(config, to, { rules: ['r'], priority: 'normal' }).map((one) => ({ ...one, hold })),
-        ...(onSuccess && { onSuccess }),
-        ...(only && { only }),
+        ...rest,
       });
     },
     async reconcile(current = () => config) {
