@@ -214,6 +214,54 @@ describe('inLanes', () => {
     expect(reported.size).toBe(4);
   });
 
+  it('reports the instances of a small part together, and never has more unreported ones than allowed', async () => {
+    const { run } = countingRun(10);
+    const batches: number[] = [];
+    let [unreported, maxUnreported, running] = [0, 0, 0];
+    run.report = async () => {
+      if (running === 0) batches.push(0);
+      batches.push((batches.pop() ?? 0) + 1);
+      running += 1;
+      await new Promise(setImmediate);
+      running -= 1;
+      unreported -= 1;
+    };
+    await inLanes({ ...run, isPart: true }, { lanes: 2, unreported: 4 }, async ({ bytes }) => {
+      unreported += 1;
+      maxUnreported = Math.max(maxUnreported, unreported);
+      return drain(bytes);
+    });
+    expect(batches).toEqual([4, 4, 2]);
+    expect(maxUnreported).toBe(4);
+    expect(unreported).toBe(0);
+  });
+
+  it('reports what was sent of a small part, also if the run is cancelled meanwhile', async () => {
+    const { run, reported, controller } = countingRun(4);
+    const sent = new Set<string>();
+    const sending = inLanes({ ...run, isPart: true }, { lanes: 2, unreported: 4 }, async ({ instance, bytes }) => {
+      if (instance.instanceNumber === 3) {
+        while (sent.size < 3) await new Promise(setImmediate);
+        controller.abort();
+      }
+      const outcome = await drain(bytes);
+      sent.add(instance.sourceId);
+      return outcome;
+    });
+    await expect(sending).rejects.toMatchObject({ code: 'cancelled' });
+    expect([...reported.keys()]).toEqual(['1.2.0', '1.2.1', '1.2.2']);
+  });
+
+  it('stops a small part when the ledger does not take a confirmation', async () => {
+    const { run } = countingRun(9);
+    run.report = async () => {
+      throw new DispatchError('lock-lost', 'another worker has it');
+    };
+    const sending = inLanes({ ...run, isPart: true }, { lanes: 2 }, ({ bytes }) => drain(bytes));
+    await expect(sending).rejects.toMatchObject({ code: 'lock-lost' });
+    expect(run.opened).toBeLessThan(9);
+  });
+
   it('has nothing to do without instances', async () => {
     const { run } = countingRun(0);
     await expect(inLanes(run, { lanes: 4 }, ({ bytes }) => drain(bytes))).resolves.toEqual({ quarantined: [] });

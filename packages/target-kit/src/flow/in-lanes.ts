@@ -2,6 +2,7 @@ import { asDispatchError, type DispatchError, type ErrorCode } from '@dicom-disp
 import type { DeliveryRun, InstanceOutcome, ManifestInstance } from '../contract/index.ts';
 import { cancelledError, until } from './waiting.ts';
 import { OpenQueue, type OpenedInstance } from './open-queue.ts';
+import { ReportsTogether } from './reports-together.ts';
 
 /**
  * Effect of an error on the run.
@@ -38,6 +39,11 @@ export interface LaneOptions {
   readonly transferSyntaxUid?: (instance: ManifestInstance) => string | undefined;
   /** Whether the target needs Part 10 files: see `OpenOptions`. */
   readonly asPart10?: boolean;
+  /**
+   * In a small part of a study that is being received: maximum number of instances in transit or not yet reported. A crash
+   * repeats at most these. Default: one per lane.
+   */
+  readonly unreported?: number;
   /** After this number of consecutive temporary failures (`instance-failed`) the attempt ends. Default 20. */
   readonly failuresInRow?: number;
   /** Whether the caller handles a temporary failure itself: then it is not thrown at the end. */
@@ -64,13 +70,8 @@ export interface LaneResult {
 
 type Run = Pick<DeliveryRun<unknown>, 'open' | 'sent' | 'report' | 'pending' | 'signal' | 'log' | 'isPart'>;
 
-/**
- * A study that is being received is sent in parts of a few instances. The lanes of a part of at most this number report together:
- * one write stores all their confirmations.
- */
+/** A study that is being received is sent in parts of a few instances. Those of a part of at most this number are reported together. */
 const maxTogether = 16;
-/** No lane waits longer than this for the others. */
-const maxTogetherMs = 20;
 
 /**
  * Sends instances in parallel lanes that share one queue. An error of the source takes precedence over the error into which a
@@ -83,19 +84,22 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
   const lanes = Math.max(1, Math.min(options.lanes, instances.length));
   const stop = new AbortController();
   const signal = AbortSignal.any([run.signal, stop.signal]);
+  const isSmallPart = run.isPart === true && instances.length <= maxTogether;
   const queue = new OpenQueue(run, {
     instances,
     prefetch: options.prefetch ?? lanes,
     signal,
     transferSyntaxUid: options.transferSyntaxUid,
     asPart10: options.asPart10,
+    inTurn: isSmallPart,
   });
   let ending: DispatchError | undefined;
   let putOff: DispatchError | undefined;
   let failedInRow = 0;
   const quarantined: ManifestInstance[] = [];
-  const isSmallPart = run.isPart === true && instances.length <= maxTogether;
-  const together = isSmallPart ? new Together() : undefined;
+  const together = isSmallPart
+    ? new ReportsTogether(instances.length, options.unreported ?? lanes, (thrown) => end(asDispatchError(thrown)))
+    : undefined;
 
   function end(error: DispatchError): void {
     ending ??= error;
@@ -117,24 +121,31 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
     if (failedInRow >= (options.failuresInRow ?? 20)) end(error);
   }
 
-  async function sendOne(opened: OpenedInstance, lane: number): Promise<void> {
+  /** @returns what to report; undefined if there is nothing */
+  async function sendOne(opened: OpenedInstance, lane: number): Promise<InstanceOutcome | undefined> {
     let outcome: InstanceOutcome | undefined;
-    together?.begin();
     try {
       outcome = await send(opened, { lane, signal });
     } catch (thrown) {
-      if (signal.aborted) return;
-      return await failed(opened.instance, opened.bytes.readError ?? asDispatchError(thrown));
+      if (!signal.aborted) await failed(opened.instance, opened.bytes.readError ?? asDispatchError(thrown));
+      return undefined;
     } finally {
-      together?.end();
       await opened.bytes.release();
     }
-    await together?.others();
     failedInRow = 0;
-    if (!outcome) return;
-    if (outcome.kind === 'quarantined') quarantined.push(opened.instance);
-    // Awaited: an instance that has arrived but is not in the ledger when a worker crashes would be sent again.
-    await run.report(opened.instance, outcome);
+    if (outcome?.kind === 'quarantined') quarantined.push(opened.instance);
+    return outcome;
+  }
+
+  async function sendTogether(reports: ReportsTogether, opened: OpenedInstance, lane: number): Promise<void> {
+    await reports.begin();
+    let report: (() => Promise<void>) | undefined;
+    try {
+      const outcome = await sendOne(opened, lane);
+      report = outcome && (() => run.report(opened.instance, outcome));
+    } finally {
+      reports.end(report);
+    }
   }
 
   async function runLane(lane: number): Promise<void> {
@@ -145,10 +156,18 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
         bytes = await until(opened, signal, (late) => void late.release());
       } catch (thrown) {
         if (signal.aborted) return;
+        together?.skip();
         await failed(instance, asDispatchError(thrown));
         continue;
       }
-      await sendOne({ instance, bytes }, lane);
+      const ready = { instance, bytes };
+      if (together) {
+        await sendTogether(together, ready, lane);
+        continue;
+      }
+      const outcome = await sendOne(ready, lane);
+      // Awaited: an instance that has arrived but is not in the ledger when a worker crashes would be sent again.
+      if (outcome) await run.report(instance, outcome);
     }
   }
 
@@ -157,36 +176,10 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
     runLane(lane).catch((thrown: unknown) => end(asDispatchError(thrown))),
   );
   await Promise.all(running);
+  await together?.finish();
   await queue.close();
   if (run.signal.aborted) throw cancelledError(run.signal);
   if (ending) throw ending;
   if (putOff) throw putOff;
   return { quarantined };
-}
-
-/** Lanes that wait for those that are still sending. */
-class Together {
-  #sending = 0;
-  #waiting: (() => void)[] = [];
-
-  begin(): void {
-    this.#sending += 1;
-  }
-
-  end(): void {
-    this.#sending -= 1;
-    if (this.#sending === 0) for (const resolve of this.#waiting.splice(0)) resolve();
-  }
-
-  /** Resolves when no lane is sending, or after a short time. */
-  async others(): Promise<void> {
-    if (this.#sending === 0) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, maxTogetherMs);
-      this.#waiting.push(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
-  }
 }

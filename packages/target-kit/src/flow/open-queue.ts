@@ -27,7 +27,12 @@ export interface OpenQueueOptions {
   readonly transferSyntaxUid?: ((instance: ManifestInstance) => string | undefined) | undefined;
   /** Whether the target needs Part 10 files: see `OpenOptions`. */
   readonly asPart10?: boolean | undefined;
+  /** Whether one is opened after the other while the source opens them quickly: over one connection instead of several. */
+  readonly inTurn?: boolean | undefined;
 }
+
+/** An instance that takes longer to open does not delay the next one. */
+const quicklyMs = 30;
 
 /** Returns instances in order, a few of them opened ahead. */
 export class OpenQueue {
@@ -35,6 +40,8 @@ export class OpenQueue {
   readonly #options: OpenQueueOptions;
   readonly #ahead: NextInstance[] = [];
   #position = 0;
+  /** Resolves when the last instance is open, has failed to open, or takes longer. */
+  #last: Promise<unknown> | undefined;
 
   constructor(run: Pick<DeliveryRun<unknown>, 'open' | 'sent'>, options: OpenQueueOptions) {
     this.#run = run;
@@ -66,10 +73,24 @@ export class OpenQueue {
     const instance = this.#options.instances[this.#position];
     if (!instance || this.#options.signal.aborted) return undefined;
     this.#position += 1;
-    const opened = this.#open(instance);
+    const opened = this.#options.inTurn === true ? this.#openInTurn(instance) : this.#open(instance);
     // A failure is thrown when a lane takes the instance; until then it must not count as an unhandled rejection.
     opened.catch(() => {});
     return { instance, opened };
+  }
+
+  async #openInTurn(instance: ManifestInstance): Promise<MeteredBytes> {
+    const before = this.#last;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#last = promise;
+    await before;
+    const timer = setTimeout(resolve, quicklyMs);
+    try {
+      return await this.#open(instance);
+    } finally {
+      clearTimeout(timer);
+      resolve();
+    }
   }
 
   async #open(instance: ManifestInstance): Promise<MeteredBytes> {

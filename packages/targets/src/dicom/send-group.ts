@@ -82,8 +82,12 @@ class GroupSender {
     const lanes = {
       lanes: this.#associations * instancesPerAssociation,
       prefetch: isLarge ? 0 : this.#associations,
+      // As many as over all associations of a complete study.
+      unreported: wanted * instancesPerAssociation,
     };
-    const controls = others.length >= leastForControl ? others.slice(-1) : [];
+    // The next attempt sends a suspect instance again, with a control.
+    const isFirstTime = this.#run.isPart === true && suspects.length === 0;
+    const controls = others.length >= leastForControl && !isFirstTime ? others.slice(-1) : [];
     try {
       await this.#sendAll(others.slice(0, others.length - controls.length), lanes);
       await this.#sendAll(suspects, { lanes: 1, prefetch: 0 });
