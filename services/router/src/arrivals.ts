@@ -13,7 +13,7 @@ import {
 } from '@dicom-dispatch/pipeline';
 import { readFeedState } from '@dicom-dispatch/state/feed';
 import { PulledStudies } from '@dicom-dispatch/state/priors';
-import type { DeliveryRecord } from '@dicom-dispatch/state/records';
+import type { ArrivalState } from '@dicom-dispatch/state/records';
 import type { Logger } from '@dicom-dispatch/runtime';
 import { toManifestInstance, withFileHeads, type OrthancClient } from '@dicom-dispatch/sources';
 
@@ -57,7 +57,7 @@ const maxWaiting = 20_000;
 /** Number of instances that are looked up in one request. */
 const atOnce = 500;
 /** How long after an announcement the plugin counts as announcing everything that its source receives. */
-const pushedMs = 1_000;
+const pushedMs = 2_000;
 /** Number of tries if a source does not respond. */
 const maxTries = 5;
 const retryMs = 1_000;
@@ -189,7 +189,7 @@ export class Arrivals {
     known: KnownStudy,
     arrived: Arrived,
     signal: AbortSignal,
-  ): Promise<(DeliveryRecord | undefined)[]> {
+  ): Promise<(ArrivalState | undefined)[]> {
     const { source } = this.#dependencies;
     const { records, redis, config } = this.#dependencies.handOver();
     const { orthancStudyId, from, come } = arrived;
@@ -198,7 +198,7 @@ export class Arrivals {
     const instances = read.map((one): ManifestInstance => toManifestInstance(one, known.studyInstanceUid));
     const [, ...open] = await Promise.all([
       isWanted && publishArrival(redis, config.redis.prefix, { source, orthancStudyId, from, instances }),
-      ...known.deliveries.map((id) => records.delivery(id)),
+      ...known.deliveries.map((id) => records.arrival(id)),
     ]);
     known.starts = new Set(open.map((one) => one?.arriving));
     return isWanted || !known.starts.has(from) ? open : this.#announce(orthanc, known, arrived, signal);

@@ -1,7 +1,7 @@
 export { deliveryStates, endStates, fromNow, unresolvedStates, wakeKinds } from './record-types.ts';
 export type { FromNow, Resolution, WakeKind } from './record-types.ts';
 export { act, deliveryActs, deliveryActsMarkdown, type DeliveryAct, type DeliveryActName } from './delivery-acts.ts';
-export type { LookedAt, StudyKey } from './record-reader.ts';
+export type { ArrivalState, LookedAt, StudyKey } from './record-reader.ts';
 export type { Changed, DeliveryChange, Guard, Refusal } from './change-delivery.ts';
 export type { DeliveryEvent, DeliveryPatch, DeliveryRecord, DeliveryState, StudyRecord } from './record-types.ts';
 export { isMeant } from './delivery-codec.ts';

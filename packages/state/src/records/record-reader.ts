@@ -1,9 +1,9 @@
-import { DispatchError } from '@dicom-dispatch/core';
+import { DispatchError, type DeliveryData } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import { msOfTime } from '../redis/redis-time.ts';
 import { decodeDelivery } from './delivery-codec.ts';
-import type { DeliveryEvent, DeliveryRecord, StudyRecord } from './record-types.ts';
+import type { DeliveryEvent, DeliveryRecord, DeliveryState, StudyRecord, WakeKind } from './record-types.ts';
 
 /**
  * A study is identified by its Orthanc id, which represents patient and study: two patients of one source may have the same
@@ -21,6 +21,9 @@ export interface LookedAt {
   /** By the clock of Redis (ms since 1970). */
   readonly now: number;
 }
+
+/** What a router reads of a delivery whose study is still being received. */
+export type ArrivalState = Pick<DeliveryRecord, 'deliveryId' | 'arriving' | 'state' | 'wake'>;
 
 /**
  * Reads records of studies and deliveries by their ids, UIDs and hashes. Every method throws DispatchError
@@ -42,6 +45,19 @@ export class RecordReader {
 
   async delivery(id: string): Promise<DeliveryRecord | undefined> {
     return (await this.readDeliveries([id]))[0];
+  }
+
+  /** Whether a delivery waits for arriving instances: a few fields, because it is read for each announcement. */
+  async arrival(id: string): Promise<ArrivalState | undefined> {
+    const [data, state, wake] = await this.run(() => this.redis.hmget(this.deliveryKey(id), 'data', 'state', 'wake'));
+    if (data === undefined || data === null) return undefined;
+    const { arriving } = JSON.parse(data) as DeliveryData;
+    return {
+      deliveryId: id,
+      arriving,
+      state: state as DeliveryState,
+      wake: (wake ?? undefined) as WakeKind | undefined,
+    };
   }
 
   async study(key: StudyKey): Promise<StudyRecord | undefined> {

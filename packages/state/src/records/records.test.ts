@@ -106,6 +106,19 @@ it('the record of a known study is preserved on request, and its new deliveries 
   expect(await records.study({ ...key, orthancStudyId: 'o-2' })).toMatchObject({ rules: ['all'] });
 });
 
+it('what a router reads of an arriving delivery is what its record has', async () => {
+  const [id = ''] = await route(1);
+  const read = async () => {
+    const { deliveryId: found, arriving, state, wake } = (await records.delivery(id)) ?? {};
+    return { deliveryId: found, arriving, state, wake };
+  };
+  expect(await records.arrival(id)).toEqual(await read());
+  await records.update(id, { state: 'waiting', wake: 'arrival' });
+  expect(await records.arrival(id)).toMatchObject({ state: 'waiting', wake: 'arrival' });
+  expect(await records.arrival(id)).toEqual(await read());
+  expect(await records.arrival('unknown')).toBeUndefined();
+});
+
 describe('lists of deliveries', () => {
   it('give each once, page by page, though many have changed in the same millisecond', async () => {
     const ids: string[] = [];
