@@ -44,7 +44,7 @@ export interface FollowDependencies {
 /** Studies of one page that are routed at the same time: the commands of all go to Redis together. */
 const lanes = 16;
 /** Longest pause between two reads of a feed while instances are pushed. */
-const maxPushedPauseMs = 3_000;
+const maxPushedPauseMs = 5_000;
 
 /**
  * Follows the change feed of one source as its leader, as long as it leads. The cursor is moved only after all
@@ -89,7 +89,7 @@ export async function followFeed(dependencies: FollowDependencies): Promise<neve
 
 /** Pause between two reads of the feed. While instances are pushed it is longer: the feed then only shows what a push has missed. */
 export function pauseMs({ pollInterval }: Pick<SourceConfig, 'pollInterval'>, isPushed: boolean): number {
-  return isPushed ? Math.max(pollInterval, Math.min(3 * pollInterval, maxPushedPauseMs)) : pollInterval;
+  return isPushed ? Math.max(pollInterval, Math.min(5 * pollInterval, maxPushedPauseMs)) : pollInterval;
 }
 
 /** Where to begin with a source that is seen for the first time. */
