@@ -69,6 +69,7 @@ async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch)
     // Messages about instances that were already read are recognised by id.
     const { instances, isAll } = await source.readArrived(data.arriving);
     const all = new Map(instances.map((one) => [one.sourceId, one]));
+    const owners = new UidOwners(instances);
     const end = (kind: ArrivingEnd['kind']): ArrivingEnd => ({ kind, isAll, contentHash: contentHash(all.values()) });
     // In the first attempt, before anything is written into the ledger.
     await dependencies.restoreLedger(key, instances);
@@ -101,7 +102,7 @@ async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch)
       for (const one of messages) {
         const known = all.get(one.sourceId);
         if (known?.version === one.version && known.fileUuid === one.fileUuid) continue;
-        const shared = withShared(one, all);
+        const shared = owners.marked(one);
         all.set(one.sourceId, shared);
         news.set(one.sourceId, shared);
       }
@@ -156,11 +157,20 @@ function instancesOf({ instances }: ArrivalMessage): readonly ManifestInstance[]
   return instances;
 }
 
-/** Whether another series of the study has the same SOP Instance UID. */
-function withShared(one: ManifestInstance, all: ReadonlyMap<string, ManifestInstance>): ManifestInstance {
-  for (const { sopInstanceUid, sourceId } of all.values()) {
-    if (sopInstanceUid === one.sopInstanceUid && sourceId !== one.sourceId)
-      return { ...one, sharesSopInstanceUid: true };
+/** Marks instances whose SOP Instance UID another series of the study has as well. */
+class UidOwners {
+  /** Ids in the source by SOP Instance UID; undefined if there are several. */
+  readonly #owners = new Map<string, string | undefined>();
+
+  constructor(instances: readonly ManifestInstance[]) {
+    for (const one of instances) this.marked(one);
   }
-  return one;
+
+  marked(one: ManifestInstance): ManifestInstance {
+    const { sopInstanceUid, sourceId } = one;
+    if (!this.#owners.has(sopInstanceUid)) this.#owners.set(sopInstanceUid, sourceId);
+    if (this.#owners.get(sopInstanceUid) === sourceId) return one;
+    this.#owners.set(sopInstanceUid, undefined);
+    return { ...one, sharesSopInstanceUid: true };
+  }
 }
