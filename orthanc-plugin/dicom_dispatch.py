@@ -36,8 +36,8 @@ PUSH_ANSWER_SECONDS = 10
 CALL_ANSWER_SECONDS = 3
 CALLS_AT_A_TIME = 4
 LONGEST_ANSWER = 1024 * 1024
-# Instances that arrive are announced together: 0.5 s after the last announcement, or 0.16 s after the last instance.
-ARRIVALS_PACE_SECONDS = 0.5
+# Instances that arrive are announced together: 0.8 s after the last announcement, or 0.16 s after the last instance.
+ARRIVALS_PACE_SECONDS = 0.8
 ARRIVALS_QUIET_SECONDS = 0.16
 ARRIVALS_AT_ONCE = 300
 # The router says when no rule wants to know of them; it is asked again after so long.
