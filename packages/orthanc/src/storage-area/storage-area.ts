@@ -1,10 +1,10 @@
-import { close, constants, fstat, open, read } from 'node:fs';
+import { close, closeSync, constants, fstat, open, openSync, read, readSync } from 'node:fs';
 import { readdir, realpath } from 'node:fs/promises';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { BlockPool } from '../fast-get/block-pool.ts';
 import type { FileStream } from '../http/transport.ts';
+import { BlockingReads } from './blocking-reads.ts';
 import { inflated } from './inflated.ts';
 
 const openFile = promisify(open);
@@ -21,6 +21,9 @@ export interface StoredAttachment {
 const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** Files up to this size are read by one call into one block. */
 const wholeBytes = 1024 * 1024;
+/** Files up to this size are read by blocking calls, if the file system allows it. */
+const maxBlockingBytes = 128 * 1024;
+const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const slabBytes = 256 * 1024;
 /** Orthanc writes the uncompressed size, 64 bits little endian, before a zlib stream (`StorageCompression`). */
 const lengthBytes = 8;
@@ -32,11 +35,13 @@ const lengthBytes = 8;
  */
 export class StorageArea {
   readonly #folder: string;
+  readonly #blocking: BlockingReads;
   readonly #blocks = new BlockPool();
   readonly #release = (chunk: Uint8Array): void => this.#blocks.release(chunk);
 
-  private constructor(folder: string) {
+  private constructor(folder: string, blocking: BlockingReads) {
     this.#folder = folder;
+    this.#blocking = blocking;
   }
 
   /**
@@ -46,7 +51,7 @@ export class StorageArea {
   static async at(folder: string): Promise<StorageArea> {
     const real = await realpath(folder);
     await readdir(real);
-    return new StorageArea(real);
+    return new StorageArea(real, await BlockingReads.of(real));
   }
 
   /**
@@ -56,21 +61,62 @@ export class StorageArea {
   async open(attachment: StoredAttachment): Promise<FileStream | undefined> {
     const { uuid, sizeBytes } = attachment;
     if (!uuidForm.test(uuid)) return undefined;
-    const path = join(this.#folder, uuid.slice(0, 2), uuid.slice(2, 4), uuid);
+    const whole = this.readNow(attachment);
+    if (whole !== undefined) return this.#streamOf(sizeBytes, new WholeBody(whole));
     let descriptor: number;
     try {
-      descriptor = await openFile(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+      descriptor = await openFile(this.#pathOf(uuid), flags);
     } catch {
       return undefined;
     }
     try {
       const body = await this.#bodyOf(descriptor, sizeBytes);
-      if (body !== undefined) return { sizeBytes, contentType: 'application/dicom', body, release: this.#release };
+      if (body !== undefined) return this.#streamOf(sizeBytes, body);
     } catch {
       // An unreadable file is treated like a missing one.
     }
     close(descriptor, () => {});
     return undefined;
+  }
+
+  /**
+   * The bytes of a small attachment, by blocking calls. Undefined if it is not small, cannot be read in this way now (slow disk,
+   * network file system), or has another size, e.g. because it is compressed: `open` decides then.
+   */
+  readNow({ uuid, sizeBytes }: StoredAttachment): Buffer | undefined {
+    if (sizeBytes === 0 || sizeBytes > maxBlockingBytes || !this.#blocking.areAllowed || !uuidForm.test(uuid)) {
+      return undefined;
+    }
+    return this.#blocking.run(() => this.#readSync(this.#pathOf(uuid), sizeBytes));
+  }
+
+  #readSync(path: string, sizeBytes: number): Buffer | undefined {
+    let descriptor: number;
+    try {
+      descriptor = openSync(path, flags);
+    } catch {
+      return undefined;
+    }
+    const block = this.#blocks.take(sizeBytes + 1);
+    let count = 0;
+    try {
+      count = readSync(descriptor, block, 0, block.length, 0);
+    } catch {
+      // An unreadable file is treated like a missing one.
+    } finally {
+      closeSync(descriptor);
+    }
+    if (count === sizeBytes) return block.subarray(0, count);
+    this.#blocks.release(block);
+    return undefined;
+  }
+
+  #pathOf(uuid: string): string {
+    return `${this.#folder}/${uuid.slice(0, 2)}/${uuid.slice(2, 4)}/${uuid}`;
+  }
+
+  #streamOf(sizeBytes: number, body: AsyncIterableIterator<Uint8Array>): FileStream {
+    return { sizeBytes, contentType: 'application/dicom', body, release: this.#release };
   }
 
   /** A small file takes three calls (open, read, close): reading one byte more shows whether it has exactly this size. */

@@ -1,0 +1,55 @@
+import { statfs } from 'node:fs/promises';
+
+/** Magic numbers of file systems on disks of this host or in its memory (Linux, `statfs(2)`); overlayfs is that of containers. */
+const localFileSystems: ReadonlySet<number> = new Set([
+  0xef53, // ext2, ext3, ext4
+  0x58465342, // XFS
+  0x9123683e, // Btrfs
+  0x2fc12fc1, // ZFS
+  0xf2f52010, // F2FS
+  0xca451a4e, // bcachefs
+  0x01021994, // tmpfs
+  0x794c7630, // overlayfs
+]);
+/** A file in the page cache takes a few microseconds. */
+const slowMs = 2;
+/** Pause after a slow read: on a slow disk at most one read in this time blocks the process. */
+const pauseMs = 1_000;
+
+/**
+ * Whether small files of a folder are read by blocking calls. These take a third of the CPU time of calls that are passed to
+ * file system threads, but nothing else runs meanwhile. So they are used only for local file systems, since a share that hangs
+ * would stop the process, and not while the disk is slow.
+ */
+export class BlockingReads {
+  readonly #isLocal: boolean;
+  readonly #now: () => number;
+  #notBefore = 0;
+
+  constructor(isLocal: boolean, now: () => number = () => performance.now()) {
+    this.#isLocal = isLocal;
+    this.#now = now;
+  }
+
+  /** @throws the error of the file system when the folder cannot be read */
+  static async of(folder: string): Promise<BlockingReads> {
+    const { type } = await statfs(folder);
+    // Some platforms return the number with a sign.
+    return new BlockingReads(process.platform === 'linux' && localFileSystems.has(type >>> 0));
+  }
+
+  get areAllowed(): boolean {
+    return this.#isLocal && this.#now() >= this.#notBefore;
+  }
+
+  /** Reads with blocking calls, and measures how long they take. */
+  run<T>(read: () => T): T {
+    const begun = this.#now();
+    try {
+      return read();
+    } finally {
+      const ended = this.#now();
+      if (ended - begun > slowMs) this.#notBefore = ended + pauseMs;
+    }
+  }
+}
