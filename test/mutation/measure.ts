@@ -41,6 +41,7 @@ export async function measure({ sources, tests, choose, onProgress }: Measuremen
     writeFileSync(join(folder, 'instrumented.json'), JSON.stringify(code));
     const baseline = await runBaseline(folder, tests);
     const counted = mutants.filter(({ id }) => isReached(id, baseline) || !(id in baseline.atLoad));
+    if (!counted.some(({ id }) => isReached(id, baseline))) throw new Error('the tests reach no mutant');
     const chosen = choose(counted);
     const trials = chosen.map((mutant) => planTrial(mutant, baseline)).filter((trial) => trial !== undefined);
     const detected = new Set<string>();

@@ -63,7 +63,8 @@ async function runVitest(folder: string, step: 'baseline' | 'campaign', stalledM
   const kill = (): void => {
     if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
   };
-  process.once('exit', kill);
+  // Before its files are removed.
+  process.prependOnceListener('exit', kill);
   const path = join(folder, 'progress.json');
   const began = Date.now();
   while (child.exitCode === null && child.signalCode === null) {
