@@ -46,6 +46,7 @@ it('opens for longer and longer, and closes when the target answers', async () =
   const { closed, waiting } = await circuits.succeed('pacs');
   expect(closed).toBe(true);
   expect([...waiting].sort()).toEqual(['d-1', 'd-2']);
+  expect(await redis.keys('*:circuit:*')).toEqual([]);
   expect(await circuits.succeed('pacs')).toEqual({ closed: false, waiting: [] });
   expect(await circuits.state('pacs')).toMatchObject({ state: 'closed' });
 });

@@ -172,6 +172,7 @@ test('a revoked instance is pending again under each name, and one of another se
   await ledger.revoke(key, { ...copy, sharesSopInstanceUid: true });
   expect(await pending(copy)).toBe(true);
   expect((await ledger.entries(key)).size).toBe(0);
+  expect(await redis.keys('*:ledger:*')).toEqual([]);
 });
 
 test('nothing to take back changes nothing', async () => {

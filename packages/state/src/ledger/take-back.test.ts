@@ -40,6 +40,20 @@ test('a confirmation is removed only if it has not changed since it was read', a
   expect(await ledger.takeBack(key, all)).toBe(0);
 });
 
+test('its warning is removed with it, and no other', async () => {
+  const warning = { code: 'B000', message: 'coerced' };
+  const uids = ['1.2.840.1.7', '1.2.840.1.8'];
+  await ledger.confirm(
+    key,
+    uids.map((sopInstanceUid) => ({ ...confirmation, sopInstanceUid, at: 1_001, warning })),
+  );
+  const { versionHash } = (await ledger.entries(key)).get('1.2.840.1.7')!;
+  expect(await ledger.takeBack(key, [{ name: '1.2.840.1.7', versionHash, at: 1_001 }])).toBe(1);
+  const [notes = ''] = await redis.keys('*:notes');
+  expect(await redis.hvals(notes)).toEqual(['B000 coerced']);
+  expect((await ledger.entries(key)).get('1.2.840.1.8')).toMatchObject({ warning });
+});
+
 test('what is quarantined was never confirmed', async () => {
   const error = { code: 'instance-refused', message: 'no' };
   await ledger.quarantine(key, { ...confirmation, sopInstanceUid: '1.2.3', at: 5, error });

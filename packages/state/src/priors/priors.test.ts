@@ -5,6 +5,8 @@ import { forgetStudy } from '../records/forget-study.ts';
 import { Records } from '../records/records.ts';
 import { withoutJobs } from '../records/forget-script.ts';
 import { redisKeys } from '../keys/redis-keys.ts';
+import { redisNow } from '../redis/index.ts';
+import type { PriorsStep } from './prior-types.ts';
 import { Priors } from './priors.ts';
 import { PulledStudies } from './pulled-studies.ts';
 
@@ -110,4 +112,77 @@ it('one process at a time pulls a study', async () => {
   expect([...(await pulled.underWay('main', '1.2.3'))]).toEqual(['1.2.3.2']);
   await pulled.end('main', '1.2.3');
   expect((await pulled.underWay('main', '1.2.3')).size).toBe(0);
+});
+
+it('the step that has been due longest is taken first, for the time of its lease, and steps are listed by age', async () => {
+  const index = redisKeys(prefix).index('priors');
+  const steps: PriorsStep[] = [];
+  for (const target of ['a', 'b', 'c']) steps.push(await priors.open(delivery({ target })));
+  const member = (at: number): string => `main o-1 ${steps[at]?.id}`;
+  await redis.zadd(index, 3, member(0), 1, member(1), 2, member(2));
+  const before = await redisNow(redis, prefix);
+  expect((await priors.claim('one'))?.target).toBe('b');
+  const due = Number(await redis.zscore(index, member(1)));
+  expect(due).toBeGreaterThanOrEqual(before + 30_000);
+  expect(due).toBeLessThanOrEqual((await redisNow(redis, prefix)) + 30_000);
+  expect((await priors.claim('one', 5_000))?.target).toBe('c');
+  expect(Number(await redis.zscore(index, member(2)))).toBeLessThan(due);
+  expect(await priors.renew(steps[2]!, 'one', 600_000)).toBe(true);
+  expect(Number(await redis.zscore(index, member(2)))).toBeGreaterThan(before + 590_000);
+  expect(await priors.renew(steps[2]!, 'one')).toBe(true);
+  expect(Number(await redis.zscore(index, member(2)))).toBeLessThan(before + 590_000);
+  expect(await priors.save(steps[1]!, 'one', { inMs: 60_000.2 })).toBe(true);
+  expect(Number(await redis.zscore(index, member(1)))).toBeGreaterThan(before + 59_000);
+  const hash = redisKeys(prefix).priors('main', 'o-1');
+  const opened = [3, 1, 2];
+  for (const [at, step] of steps.entries()) {
+    await redis.hset(hash, step.id, JSON.stringify({ ...step, openedAt: opened[at] }));
+  }
+  expect((await priors.of(key)).map(({ target }) => target)).toEqual(['b', 'c', 'a']);
+  for (const step of steps) await redis.hset(hash, step.id, JSON.stringify({ ...step, openedAt: 1 }));
+  const ids = (await priors.of(key)).map(({ id }) => id);
+  expect(ids).toEqual(ids.toSorted());
+  // A step whose study is gone is skipped.
+  await redis.del(hash);
+  await redis.zadd(index, 1, 'main o-9 p-9');
+  expect(await priors.claim('two')).toBeUndefined();
+  expect(await redis.zscore(index, 'main o-9 p-9')).toBeNull();
+});
+
+it('a new step has its first values, and waits for the longest of its terms', async () => {
+  const two = [
+    { ...terms, wait: 5_000 },
+    { ...terms, wait: 9_000 },
+    { ...terms, wait: 99_000, first: false },
+  ];
+  const step = await priors.open(delivery({ priors: two }));
+  expect(step).toEqual({
+    ...key,
+    id: expect.stringMatching(/^p-[0-9a-f]{20}$/) as string,
+    studyInstanceUid: '1.2.3',
+    target: 'a',
+    deliveryId: 'd-1',
+    terms: two,
+    state: 'looking',
+    attempts: 0,
+    chosen: [],
+    left: [],
+    leftCount: 0,
+    openedAt: step.openedAt,
+    waitUntil: step.openedAt + 9_000,
+  });
+  const none = await priors.open(delivery({ priors: undefined }));
+  expect(none).toMatchObject({ terms: [] });
+  expect(none).not.toHaveProperty('waitUntil');
+  expect((await priors.open(delivery({ transform: { name: 't' } }))).id).not.toBe(step.id);
+});
+
+it('instances of a pull that never ends are forgotten after a week', async () => {
+  const pulled = new PulledStudies(redis, prefix);
+  await pulled.expect('main', '1.2.3', '1');
+  const left = await redis.pttl(redisKeys(prefix).pulling('main', '1.2.3'));
+  expect(left).toBeGreaterThan(6 * 86_400_000);
+  expect(left).toBeLessThanOrEqual(7 * 86_400_000);
+  await pulled.lease('main', '1.2.3', 'one', 5_000);
+  expect(await redis.pttl(`${redisKeys(prefix).pulling('main', '1.2.3')}:lock`)).toBeLessThanOrEqual(5_000);
 });

@@ -66,7 +66,9 @@ test('an external target that was stored before more options named its address h
 });
 
 test('another place needs a decision, which is kept', async () => {
-  await ledgerAt(pacs('one'));
+  expect(await places.register('pacs', pacs('one'))).toMatchObject({ kind: 'known', isNew: true });
+  expect(await places.register('pacs', pacs('one'))).toMatchObject({ kind: 'known', isNew: false });
+  expect(await places.register('pacs', pacs('two'))).toMatchObject({ kind: 'undecided', isNew: false });
   const verdict = await places.look('pacs', pacs('two'));
   if (verdict.kind !== 'undecided') throw new Error('it was decided');
   expect(describeMove('pacs', verdict)).toContain('pacs was dicom one:104 PACS and is now dicom two:104 PACS');

@@ -55,6 +55,29 @@ it('stores throughput per minute and hour, and durations of today separately fro
   }
 });
 
+it('counts only what was sent, in whole bytes, and durations from the hour before this one', async () => {
+  const stats = new TargetStats(redis, prefix);
+  const now = Date.UTC(2026, 5, 1, 12, 30);
+  await stats.bytes('empty', 0, now);
+  expect(await redis.keys('*:empty:*')).toEqual([]);
+  await stats.bytes('some', 10.4, now);
+  await stats.bytes('some', 10.6, now + 59_000 - 30_000);
+  expect(await stats.flow('some', 'minute', 1, now)).toEqual([{ bytes: 21, ended: {} }]);
+  await stats.ended('some', 'failed', new Map([['attempt', 5]]), now);
+  await stats.ended('some', 'delivered', new Map([['attempt', 5]]), now);
+  await stats.ended('some', 'delivered', new Map([['verify', 7]]), now);
+  expect((await stats.flow('some', 'hour', 1, now))[0]?.ended).toEqual({ failed: 1, delivered: 2 });
+  const recent = await stats.recentDurations('some', now);
+  expect([...recent].map(([timed, counts]) => [timed, [...counts.values()]]).sort()).toEqual([
+    ['attempt', [2]],
+    ['verify', [1]],
+  ]);
+  expect((await stats.usualDurations('some', now)).size).toBe(0);
+  expect([...(await stats.usualDurations('some', now + dayMs)).keys()].sort()).toEqual(['attempt', 'verify']);
+  expect((await stats.recentDurations('some', now + 2 * 3_600_000)).size).toBe(0);
+  expect(TargetStats.recentSince(now)).toBe(Date.UTC(2026, 5, 1, 11));
+});
+
 it('returns nothing for unknown values', () => {
   expect(summarizeDurations(new Map())).toBeUndefined();
 });

@@ -1,0 +1,136 @@
+import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { backupOf, checkFormat, currentFormat, FormatError, migrations, openFormat, redisKeys } from './index.ts';
+import { markPossibleLosses } from './mark-possible-losses.ts';
+
+const prefix = '{format}';
+const keys = redisKeys(prefix);
+let server: RedisServer;
+let redis: Redis;
+
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+  redis = new Redis(server.url);
+});
+beforeEach(() => redis.flushall());
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+
+it('an empty Redis gets the format of this version, each step in its order, and the lock is released', async () => {
+  const steps: number[] = [];
+  expect(await openFormat(redis, prefix, { onStep: ({ to }) => steps.push(to) })).toEqual({
+    version: currentFormat,
+    found: undefined,
+  });
+  expect(steps).toEqual(migrations.map(({ to }) => to));
+  expect(currentFormat).toBe(migrations.at(-1)?.to);
+  expect(await redis.get(keys.format)).toBe(String(currentFormat));
+  expect(await redis.exists(keys.formatLock)).toBe(0);
+  // Ledgers of earlier deliveries are folded in the background.
+  expect(await redis.get(keys.ledgerFolding)).toBe('');
+  expect(await openFormat(redis, prefix, { onStep: ({ to }) => steps.push(to) })).toEqual({
+    version: currentFormat,
+    found: currentFormat,
+  });
+  expect(steps.length).toBe(migrations.length);
+});
+
+it('only the steps after the found format are executed, and a lock of another process stays', async () => {
+  await redis.set(keys.format, 2);
+  const steps: number[] = [];
+  const own = [1, 2, 3, 4].map((to) => ({
+    to,
+    what: `step ${to}`,
+    async run() {
+      steps.push(to);
+      // The lock is renewed for each step; it expires, and another process takes it.
+      expect(await redis.pttl(keys.formatLock)).toBeGreaterThan(50_000);
+      if (to === 4) await redis.set(keys.formatLock, 'of another');
+      else await redis.pexpire(keys.formatLock, 30_000);
+    },
+  }));
+  await openFormat(redis, prefix, { migrations: own });
+  expect(steps).toEqual([3, 4]);
+  expect(await redis.get(keys.formatLock)).toBe('of another');
+});
+
+it('nothing is migrated or read while a backup is being restored', async () => {
+  await redis.set(keys.restoring, 'backup-7');
+  for (const act of [openFormat(redis, prefix), checkFormat(redis, prefix)]) {
+    const failed = await act.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    expect(failed).toBeInstanceOf(FormatError);
+    expect(failed).toMatchObject({
+      name: 'FormatError',
+      message: expect.stringContaining('the backup backup-7 is being restored') as string,
+    });
+  }
+  expect(await redis.exists(keys.format)).toBe(0);
+});
+
+it('services of an older version count as running for 20 seconds after their last beat', async () => {
+  await redis.set(keys.format, currentFormat - 1);
+  const run = async (id: string, ago: number, about: object | undefined) => {
+    await redis.zadd(keys.processes, Date.now() - ago, id);
+    if (about) await redis.set(keys.process(id), JSON.stringify(about));
+  };
+  await run('gone', 0, undefined);
+  await run('ended', 60_000, { services: ['console'], host: 'west', pid: 1 });
+  await openFormat(redis, prefix);
+  await redis.set(keys.format, currentFormat - 1);
+  // One of before there were formats.
+  await run('first', 0, { services: ['router', 'console'], host: 'east', pid: 7 });
+  await run('second', 0, { host: 'north', pid: 8, format: 1 });
+  const refused = expect.stringMatching(
+    /^services of an older version run: .*router and console on east \(process 7\).*\. Stop them first: this version migrates/,
+  ) as string;
+  await expect(openFormat(redis, prefix)).rejects.toMatchObject({ message: refused });
+  await expect(openFormat(redis, prefix)).rejects.toThrow('on north (process 8)');
+  await expect(openFormat(redis, prefix)).rejects.not.toThrow('west');
+});
+
+it('a possible loss is marked in every state, and in all of many deliveries', async () => {
+  const notice = 'the target shows only one of both';
+  const states = [
+    'waiting',
+    'active',
+    'delivered',
+    'partial',
+    'failed',
+    'source-gone',
+    'cancelled',
+    'moved',
+    'resolved',
+  ];
+  for (const state of states) {
+    await redis.zadd(keys.index(`state:${state}`), 1, `d-${state}`);
+    await redis.hset(keys.delivery(`d-${state}`), 'notice', notice);
+  }
+  const many = Array.from({ length: 700 }, (_, index) => `d-many-${index}`);
+  await redis.zadd(keys.index('state:delivered'), ...many.flatMap((id) => [1, id]));
+  await Promise.all(many.map((id) => redis.hset(keys.delivery(id), 'notice', notice)));
+  await redis.zadd(keys.index('state:delivered'), 1, 'd-without', 1, 'd-gone');
+  await redis.hset(keys.delivery('d-without'), 'state', 'delivered');
+  await markPossibleLosses(redis, prefix);
+  for (const id of [...states.map((state) => `d-${state}`), ...many]) {
+    expect(await redis.hget(keys.delivery(id), 'mayBeLost'), id).toBe('true');
+  }
+  expect(await redis.hexists(keys.delivery('d-without'), 'mayBeLost')).toBe(0);
+  expect(await redis.exists(keys.delivery('d-gone'))).toBe(0);
+});
+
+it('each key of a backup is read in its part, and others are read with their study or not at all', () => {
+  expect(backupOf('ledger-folding')).toBe('first');
+  expect(backupOf('batch-todo:b-1')).toBe('first');
+  expect(backupOf('priors:main:o-1')).toBe('before');
+  expect(backupOf('task:s-1')).toBe('last');
+  expect(backupOf('uids:0a1b')).toBe('last');
+  for (const name of ['delivery:d-1', 'ledger:main:o-1:pacs:0', 'lease:main', 'held', 'unknown', 'task', 'task:a:b']) {
+    expect(backupOf(name), name).toBeUndefined();
+  }
+});
