@@ -17,7 +17,7 @@ let ledger: Ledger;
 beforeAll(async () => {
   server = await startRedis({ appendonly: false });
   redis = new Redis(server.url);
-  ledger = createLedger(redis, { prefix });
+  ledger = createLedger(redis, { prefix, timeoutMs: 30_000 });
 });
 afterAll(async () => {
   redis.disconnect();
