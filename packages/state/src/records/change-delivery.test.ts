@@ -244,3 +244,76 @@ it('a rule that holds its deliveries holds them from the first moment', async ()
   await route('d-3', { hold: true });
   expect(await records.look('d-3')).toMatchObject({ isHeld: true, record: { wake: 'person' } });
 });
+
+describe('the record of a delivery', () => {
+  const field = (name: string): Promise<string | null> => redis.hget(`${prefix}:delivery:d-1`, name);
+
+  it('is not made by a change', async () => {
+    expect(await records.change('d-9', { patch: { state: 'active' } })).toMatchObject({
+      why: 'missing',
+      state: undefined,
+    });
+    expect(await redis.exists(`${prefix}:delivery:d-9`)).toBe(0);
+  });
+
+  it('and the set of held ones show a hold together, until a release or a cancellation; a second one changes nothing', async () => {
+    const hold = { ...act('hold'), patch: { wake: 'person' } } as const;
+    const release = { ...act('release'), patch: { wake: 'job' } } as const;
+    const shown = async () => [await redis.sismember(`${prefix}:held`, 'd-1'), await field('held')];
+    expect(await records.change('d-1', release)).toMatchObject({ why: 'same' });
+    expect(await records.change('d-1', hold)).toMatchObject({ kind: 'done' });
+    expect(await shown()).toEqual([1, '1']);
+    expect(await records.change('d-1', hold)).toMatchObject({ why: 'same' });
+    expect(await records.change('d-1', release)).toMatchObject({ kind: 'done' });
+    expect(await shown()).toEqual([0, null]);
+    await records.change('d-1', hold);
+    // Either of the two alone holds it.
+    await redis.srem(`${prefix}:held`, 'd-1');
+    expect(await records.change('d-1', { ...act('begin'), patch: { state: 'active' } })).toMatchObject({ why: 'held' });
+    await redis.sadd(`${prefix}:held`, 'd-1');
+    await redis.hdel(`${prefix}:delivery:d-1`, 'held');
+    expect(await records.change('d-1', { ...act('begin'), patch: { state: 'active' } })).toMatchObject({ why: 'held' });
+    await records.change('d-1', { ...act('cancel'), patch: { state: 'cancelled' } });
+    expect(await shown()).toEqual([0, null]);
+  });
+
+  it('adds up what was sent, and names its lock only while it is running', async () => {
+    await begin();
+    expect([await field('lock'), await field('token')]).toEqual([lock, 'mine']);
+    await records.update('d-1', { addBytesSent: 5 });
+    await records.update('d-1', { addBytesSent: 7 });
+    await records.update('d-1', { confirmed: 1 });
+    expect(await field('bytesSent')).toBe('12');
+    expect(await field('lock')).toBe(lock);
+    await records.change('d-1', { ...act('putOff'), patch: { state: 'waiting', wake: 'due' }, fence });
+    expect([await field('lock'), await field('token')]).toEqual([null, null]);
+  });
+
+  it('is in each of its indexes by its last change, and in that of its error by the stage at which it failed', async () => {
+    const error = { code: 'target-full', stage: 'transfer', fault: 'target', message: 'm', remedy: 'r' } as const;
+    await records.update('d-1', { error, failStage: 'verify' });
+    const at = await field('updatedAt');
+    for (const name of [
+      'state:waiting',
+      'target:pacs:waiting',
+      'source:main',
+      'rule:r',
+      'error:pacs waiting verify target-full',
+    ]) {
+      expect(await redis.zscore(`${prefix}:index:${name}`, 'd-1'), name).toBe(at);
+    }
+    await records.update('d-1', { failStage: null });
+    expect(await redis.exists(`${prefix}:index:error:pacs waiting verify target-full`)).toBe(0);
+    expect(await redis.zcard(`${prefix}:index:error:pacs waiting transfer target-full`)).toBe(1);
+  });
+
+  it('has the latest 500 events', async () => {
+    await Promise.all(
+      Array.from({ length: 503 }, (_, index) =>
+        records.update('d-1', { confirmed: index }, { kind: 'noticed', text: `event ${index}` }),
+      ),
+    );
+    const events = await records.events('d-1');
+    expect([events.length, events[0]?.text, events.at(-1)?.text]).toEqual([500, 'event 3', 'event 502']);
+  });
+});
