@@ -386,10 +386,12 @@ describe('STOW-RS responses, from a scripted server', () => {
   });
 
   it.each([
-    ['in seconds', '120', 120_000],
-    ['as a date', new Date(Date.now() + 90_000).toUTCString(), 90_000],
+    ['in seconds', () => '120', 120_000],
+    ['as a date', () => new Date(Date.now() + 90_000).toUTCString(), 90_000],
   ])('429 with Retry-After %s is passed on', async (_name, header, waitMs) => {
-    const { config } = await service((_, response) => void response.writeHead(429, { 'retry-after': header }).end());
+    const { config } = await service((_, response) => {
+      response.writeHead(429, { 'retry-after': header() }).end();
+    });
     const { retryAfterMs = 0 } = (await deliver(study, config)).attempt.error ?? {};
     expect(retryAfterMs).toBeLessThanOrEqual(waitMs);
     expect(retryAfterMs).toBeGreaterThan(waitMs - 30_000);
