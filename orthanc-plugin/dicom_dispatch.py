@@ -40,7 +40,7 @@ LONGEST_ANSWER = 1024 * 1024
 ARRIVALS_PACE_SECONDS = 0.8
 ARRIVALS_QUIET_SECONDS = 0.16
 ARRIVALS_AT_ONCE = 300
-# The router says when no rule wants to know of them; it is asked again after so long.
+# The router reports that no rule uses them; it is asked again after this time.
 NOT_WANTED_SECONDS = 30
 ARRIVALS_AGAIN_SECONDS = 1
 
@@ -50,7 +50,7 @@ source = str(settings.get("Source", "main"))
 
 
 class Unavailable(Exception):
-    """Why the router cannot be asked, for people."""
+    """Reason why the router cannot be asked, for the user."""
 
 
 logged = set()
@@ -192,10 +192,10 @@ arrivals = queue.Queue(LONGEST_QUEUE)
 arrivals_wanted_from = 0.0
 
 
-def gather(first, told_at):
+def gather(first, announced_at):
     came = [first]
     while len(came) < ARRIVALS_AT_ONCE and came[-1] is not None:
-        left = told_at + ARRIVALS_PACE_SECONDS - time.monotonic()
+        left = announced_at + ARRIVALS_PACE_SECONDS - time.monotonic()
         try:
             # The last instances of a study do not wait for the pace: there are at most about six announcements a second.
             came.append(arrivals.get(timeout=max(0.0, min(left, ARRIVALS_QUIET_SECONDS))))
@@ -206,13 +206,13 @@ def gather(first, told_at):
 
 def announce_arrivals():
     global arrivals_wanted_from
-    told_at = 0.0
+    announced_at = 0.0
     kept = []
     while True:
-        came = gather(arrivals.get(), told_at)
+        came = gather(arrivals.get(), announced_at)
         if None in came:
             return
-        told_at = time.monotonic()
+        announced_at = time.monotonic()
         try:
             content = {kind: [resource for one, resource in came if one == kind] for kind in ("instances", "series")}
             path = "/sources/%s/arrivals" % urllib.parse.quote(source, safe="")
