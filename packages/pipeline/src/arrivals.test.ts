@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { parseArrival, publishArrival, type ArrivalMessage } from './arrivals.ts';
 import { startTestPipeline, type TestPipeline } from './testing/start-test-pipeline.ts';
 
@@ -38,12 +38,12 @@ const message: ArrivalMessage = {
 
 it('instances that arrive reach the dispatchers as they are', async () => {
   const dispatcher = test.redis.duplicate();
+  onTestFinished(() => dispatcher.disconnect());
   const { promise, resolve } = Promise.withResolvers<string>();
   dispatcher.on('message', (_channel, text: string) => resolve(text));
   await dispatcher.subscribe(test.operations.keys.arrivalsChannel);
   await publishArrival(test.redis, test.config.redis.prefix, message);
   expect(parseArrival(await promise)).toEqual(message);
-  dispatcher.disconnect();
 });
 
 it.each(['arrival', 'series', 'stable'] as const)('a message about the start "%s" is understood', (from) => {

@@ -1,6 +1,6 @@
 import { deliveryData } from '@dicom-dispatch/core';
 import { act } from '@dicom-dispatch/state/records';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { parseArrival } from './arrivals.ts';
 import { enqueueArriving, openArriving } from './enqueue-arriving.ts';
 import type { HandOverContext } from './hand-over.ts';
@@ -74,7 +74,7 @@ describe('a study that is still being received', () => {
     expect((await test.operations.records.delivery(id))?.modalities).toEqual([]);
   });
 
-  it('has no delivery to nobody', async () => {
+  it('without targets gets no delivery', async () => {
     expect(await begin([])).toEqual([]);
     expect(await test.operations.records.study(key)).toBeUndefined();
   });
@@ -121,6 +121,7 @@ describe('when the study is complete', () => {
   it('the delivery that was begun is its delivery, with all instances, and continues', async () => {
     const messages: string[] = [];
     const dispatcher = test.redis.duplicate();
+    onTestFinished(() => dispatcher.disconnect());
     dispatcher.on('message', (_channel, text: string) => messages.push(text));
     await dispatcher.subscribe(test.operations.keys.arrivalsChannel);
     const [id = ''] = await begin();
@@ -139,14 +140,13 @@ describe('when the study is complete', () => {
     expect(record).not.toHaveProperty('arriving');
     expect(record?.nextAttemptAt).toBeUndefined();
     expect(await openArriving(test.operations.records, key)).toEqual([]);
-    await test.redis.ping();
+    await dispatcher.ping();
     expect(messages.map((text) => parseArrival(text))).toEqual([{ ...key, from: 'stable', instances: [] }]);
-    dispatcher.disconnect();
     // Repeated, nothing is to be done.
     expect((await whole({ rules: ['s'] })).added).toEqual([]);
   });
 
-  it('a delivery that waits for something else is not hurried', async () => {
+  it('a delivery that waits for something else keeps its time', async () => {
     const [id = ''] = await begin();
     const at = Date.now() + 3_600_000;
     await test.operations.records.update(id, { wake: 'circuit', nextAttemptAt: at });
@@ -197,6 +197,7 @@ describe('a target to which no rule sends the complete study', () => {
   it('is asked to stop while it sends', async () => {
     const cancelled: string[] = [];
     const dispatcher = test.redis.duplicate();
+    onTestFinished(() => dispatcher.disconnect());
     dispatcher.on('message', (_channel, text: string) => cancelled.push(text));
     await dispatcher.subscribe(test.operations.keys.cancelChannel);
     const [, id = ''] = await begin(['a', 'b']);
@@ -208,7 +209,6 @@ describe('a target to which no rule sends the complete study', () => {
     });
     await dispatcher.ping();
     expect(cancelled).toEqual([id]);
-    dispatcher.disconnect();
   });
 
   it('ends at once if its dispatcher is gone', async () => {

@@ -211,7 +211,7 @@ describe('repeated after a crash', () => {
     },
   );
 
-  it('late instances are moved afresh', async () => {
+  it('late instances are moved independently', async () => {
     const former = await begin();
     await move(former);
     const grown = await test.enqueue('1.2', { instances: 3, to: ['b'] });
@@ -255,7 +255,7 @@ describe('the former delivery', () => {
     expect((await deliveryAt('b'))?.state).toBe('waiting');
   });
 
-  it('gives its hold to the new one, although the rule held it from the start', async () => {
+  it('its hold is transferred to the new one, although the rule held it from the start', async () => {
     const { deliveries } = await test.enqueue('1.2', { hold: true });
     const former = deliveryData.parse({ ...deliveries[0], group });
     await move(former);

@@ -141,7 +141,7 @@ describe('late instances', () => {
     expect(grown.omitted).toEqual([{ target: 'a', why }]);
   });
 
-  it('are sent in another form, to another target, at the request of an operator, or where the rule says so', async () => {
+  it('are sent in another form, to another target, at the request of an operator, or if the rule has `late: all`', async () => {
     await route('1.2', [to('a', never)], { instances: 1 });
     const again = (one: PlannedDelivery, options: EnqueueOptions = {}) =>
       route('1.2', [one], { instances: 2, ...options });

@@ -67,7 +67,7 @@ describe('a network', () => {
     expect(isIn('fec0::1%eth0')).toBe(false);
   });
 
-  it('none contains nothing', () => {
+  it('an empty list contains no address', () => {
     expect(networkMatcher([])('127.0.0.1')).toBe(false);
     expect(networkMatcher(['nonsense'])('127.0.0.1')).toBe(false);
   });
@@ -75,7 +75,7 @@ describe('a network', () => {
 
 describe('Redis', () => {
   it.each(['redis://x', 'rediss://x:6380/15', 'redis://ada:pass@x:1', 'redis://[::1]:65535/', 'redis://x/'])(
-    'is at %s',
+    '%s is a valid address',
     (url) => {
       expect(redisConfig.parse({ url }).url).toBe(url);
     },
@@ -91,7 +91,7 @@ describe('Redis', () => {
     'redis://x/db',
     'redis://x/123456',
     'redis://x/0/1',
-  ])('is not at %s', (url) => {
+  ])('%s is not a valid address', (url) => {
     expect(redisConfig.safeParse({ url }).error?.issues).toMatchObject([
       { path: ['url'], message: expect.stringContaining('a URL such as redis://HOST:6379') },
     ]);
@@ -109,7 +109,7 @@ describe('Redis', () => {
     expect(redisConfig.parse({})).toMatchObject({ dataFolder: './data' });
   });
 
-  it.each([['x'], ['x:'], ['x:0'], ['x:65536'], ['ada@x:1'], ['x:1/0']])('has no node %s', (node) => {
+  it.each([['x'], ['x:'], ['x:0'], ['x:65536'], ['ada@x:1'], ['x:1/0']])('%s is not a valid address', (node) => {
     expect(redisConfig.safeParse({ cluster: [node] }).success).toBe(false);
     expect(redisConfig.safeParse({ cluster: [] }).error?.message).toContain('name at least one address');
   });

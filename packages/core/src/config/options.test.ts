@@ -58,7 +58,7 @@ describe('TLS', () => {
     ]);
   });
 
-  it('1.3 is no part of the extended profile, which is for TLS 1.2', () => {
+  it('1.3 is not part of the extended profile, which is for TLS 1.2', () => {
     expect(problems(target({ profile: 'bcp195-extended', minVersion: 'TLSv1.3' }))).toEqual([
       expect.stringContaining('targets.a.tls.minVersion: TLSv1.3 is not supported by the profile bcp195-extended'),
     ]);
@@ -67,10 +67,10 @@ describe('TLS', () => {
   });
 });
 
-describe('a time that is waited for', () => {
+describe('the longest wait', () => {
   const longest = 'is longer than 24d, the longest time that can be waited for: shorten it';
 
-  it('is at most 24 days', () => {
+  it('is 24 days', () => {
     expect(problems({ sources: { main: { url: 'http://x', timeout: '25d' } } })).toEqual([
       `sources.main.timeout: ${longest}`,
     ]);
@@ -83,7 +83,7 @@ describe('a time that is waited for', () => {
     expect(problems({ dispatcher: { graceTime: '24d' } })).toEqual([]);
   });
 
-  it('is not everything that is a time', () => {
+  it('limits only times that are waited for', () => {
     expect(problems({ records: { keep: '400d' } })).toEqual([]);
     expect(problems({ targets: { a: { type: 'net', backoff: { max: '30d' } } } })).toEqual([]);
   });

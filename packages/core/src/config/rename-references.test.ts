@@ -118,7 +118,7 @@ describe('a source in an expression', () => {
     },
   );
 
-  it('that an operator has changed already is left alone', () => {
+  it('that is already changed stays unchanged', () => {
     expect(renamed('source in ["main", "hospital"]')).toEqual({ changes: [], open: [] });
     expect(renamed("source in ['main', 'hospital']")).toEqual({ changes: [], open: [] });
     expect(renamed('source in ["main", "hospital2"]').open).toHaveLength(1);

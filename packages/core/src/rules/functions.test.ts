@@ -185,7 +185,7 @@ describe('a glob', () => {
     expect(compileGlob(glob)(text)).toBe(expected);
   });
 
-  it('may regard case', () => {
+  it('can be case-sensitive', () => {
     expect(compileGlob('CT*', 'exact')('ct')).toBe(false);
     expect(compileGlob('CT*', 'exact')('CTx')).toBe(true);
     expect(compileGlob('CT*')('ct')).toBe(true);
@@ -227,7 +227,7 @@ describe('a filter of instances', () => {
     'instance.TransferSyntaxUID == "1.4"',
     'instance.InstanceNumber == 7',
     'instance.SizeBytes == 500',
-  ])('knows %s of each instance', (text) => {
+  ])('can use %s of each instance', (text) => {
     const filter = compileInstanceFilter(text);
     expect(filter(instance, {})).toBe(true);
     expect(filter.wanted).toEqual([]);

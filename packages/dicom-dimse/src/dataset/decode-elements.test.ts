@@ -91,7 +91,7 @@ describe('a value', () => {
     expect(decode(bytes, implicit)).toEqual({ Rows: 512, SmallestImagePixelValue: 3, '00091001': Buffer.from('AB') });
   });
 
-  it('of a peer that writes UN for what it does not know has the VR of the dictionary', () => {
+  it('written as UN by the peer has the VR of the dictionary', () => {
     expect(decode(element('00100020', 'UN', 'P7'))).toEqual({ PatientID: 'P7' });
     expect(decode(element('00091001', 'UN', 'P7'))).toEqual({ '00091001': Buffer.from('P7') });
   });

@@ -5,7 +5,7 @@ import { toSecureContext } from './tls-options.ts';
 const PEM = '-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n';
 
 describe('TLS', () => {
-  it('has the default profile: TLS 1.2 and 1.3, our order of ciphers, and no more than was given', () => {
+  it('has the default profile: TLS 1.2 and 1.3, the default order of ciphers, and only the given options', () => {
     const { ciphers, groups } = TLS_PROFILES['bcp195-rfc9325'];
     expect(toSecureContext({})).toEqual({
       minVersion: 'TLSv1.2',

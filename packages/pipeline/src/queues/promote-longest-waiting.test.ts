@@ -96,8 +96,8 @@ describe('a job that an operator sends first', () => {
   });
 });
 
-describe('a call of a job that is not there as it was seen', () => {
-  it('looks again', async () => {
+describe('a call of a job whose place has changed', () => {
+  it('reads its place again', async () => {
     await add('j-1', 'normal', 1);
     expect(await callJob(test.redis, queue(), 'j-1', 0, { state: 'delayed', delayedUntil: Date.now() + 60_000 })).toBe(
       'live',
@@ -107,7 +107,7 @@ describe('a call of a job that is not there as it was seen', () => {
     expect((await jobPlace(test.redis, queue(), 'j-1')).state).toBe('ready');
   });
 
-  it('gives up on one that changes whenever it is looked at', async () => {
+  it('leaves a job that changes at each check unchanged', async () => {
     await queue().add('delivery', {}, { jobId: 'j-1', delay: 60_000 });
     const moving = { promote: () => Promise.reject(Object.assign(new Error('moved'), { code: -3 })) };
     const busy = Object.assign(Object.create(queue()) as ReturnType<typeof queue>, {

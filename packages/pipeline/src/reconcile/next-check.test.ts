@@ -1,7 +1,8 @@
 import { schedule } from '@dicom-dispatch/core';
 import { waitFor } from '@dicom-dispatch/harness';
 import { act, fromNow } from '@dicom-dispatch/state/records';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { redisNow } from '@dicom-dispatch/state/redis';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { jobPlace } from '../queues/index.ts';
 import { startTestPipeline, type TestPipeline } from '../testing/start-test-pipeline.ts';
 import { afterSetBack } from './after-set-back.ts';
@@ -12,6 +13,7 @@ import { writeReport } from './reconcile-report.ts';
 
 let test: TestPipeline;
 let prefix: string;
+let startedAt: number;
 beforeAll(async () => {
   test = await startTestPipeline();
   ({ prefix } = test.config.redis);
@@ -19,6 +21,7 @@ beforeAll(async () => {
 afterAll(() => test[Symbol.asyncDispose]());
 beforeEach(async () => {
   await test.redis.flushall();
+  startedAt = await redisNow(test.redis, prefix);
 });
 
 const keys = () => test.operations.keys;
@@ -36,10 +39,12 @@ async function pass(context: ReconcileContext = test.reconciling, limit = 5_000)
 }
 const repairs = ({ repairs: found }: Findings): object => Object.fromEntries(found);
 
-/** In how many minutes a delivery is checked again; undefined: it is not. */
-async function nextLook(id: string): Promise<number | undefined> {
+/** The next check of a delivery is this number of minutes after a time within the test; undefined: it has none. */
+async function expectNextLook(id: string, minutes: number | undefined): Promise<void> {
   const at = await test.redis.zscore(keys().index('open'), id);
-  return at === null ? undefined : Math.round((Number(at) - Date.now()) / 60_000);
+  if (minutes === undefined) return expect(at).toBeNull();
+  expect(Number(at)).toBeGreaterThanOrEqual(startedAt + minutes * 60_000);
+  expect(Number(at)).toBeLessThanOrEqual((await redisNow(test.redis, prefix)) + minutes * 60_000);
 }
 
 /** A dispatcher has begun an attempt, and its lock is held. */
@@ -57,7 +62,8 @@ describe('a delivery is checked again', () => {
   it('in ten minutes if it waits for its job', async () => {
     const id = await deliver();
     const findings = await pass();
-    expect([repairs(findings), findings.checked, await nextLook(id)]).toEqual([{}, 1, 10]);
+    expect([repairs(findings), findings.checked]).toEqual([{}, 1]);
+    await expectNextLook(id, 10);
   });
 
   it.each([
@@ -68,20 +74,21 @@ describe('a delivery is checked again', () => {
     await test.operations.records.update(id, { wake: 'due', nextAttemptAt: fromNow(dueInMs) });
     await test.operations.queues.target('a').remove(id);
     expect(repairs(await pass())).toEqual({ 'job-added': 1 });
-    expect([await place(id), await nextLook(id)]).toEqual(['delayed', minutes]);
+    expect(await place(id)).toBe('delayed');
+    await expectNextLook(id, minutes);
   });
 
   it('in an hour if it is held', async () => {
     const id = await deliver('1.2', { hold: true });
     await pass();
-    expect(await nextLook(id)).toBe(60);
+    await expectNextLook(id, 60);
   });
 
   it('in a minute while an attempt is running', async () => {
     const id = await deliver();
     await run(id);
     expect(repairs(await pass())).toEqual({});
-    expect(await nextLook(id)).toBe(1);
+    await expectNextLook(id, 1);
   });
 
   it('never if it has ended', async () => {
@@ -89,7 +96,7 @@ describe('a delivery is checked again', () => {
     await test.operations.records.update(id, { state: 'delivered' });
     await test.redis.zadd(keys().index('open'), 0, id);
     await pass();
-    expect(await nextLook(id)).toBeUndefined();
+    await expectNextLook(id, undefined);
     expect((await test.operations.records.delivery(id))?.state).toBe('delivered');
   });
 
@@ -111,24 +118,25 @@ describe('a delivery is checked again', () => {
     const [problem] = findings.problems.values();
     expect(problem).toMatchObject({ kind: 'failed', subject: broken });
     expect(problem?.text).toContain('The delivery could not be read: ');
-    expect([await nextLook(broken), findings.checked]).toEqual([1, 2]);
+    expect(findings.checked).toBe(2);
+    await expectNextLook(broken, 1);
   });
 });
 
-describe('a delivery of which only the index knows', () => {
+describe('a delivery that is only in an index', () => {
   it('is left in the list while an index of states has it', async () => {
     const id = await deliver();
     await test.operations.queues.target('a').remove(id);
     await test.redis.del(keys().delivery(id));
     await pass();
-    expect(await nextLook(id)).toBe(10);
+    await expectNextLook(id, 10);
     await test.redis.zrem(keys().index('state:waiting'), id);
     await test.redis.zadd(keys().index('state:active'), 1, id);
     await pass();
-    expect(await nextLook(id)).toBe(10);
+    await expectNextLook(id, 10);
     await test.redis.zrem(keys().index('state:active'), id);
     await pass();
-    expect(await nextLook(id)).toBeUndefined();
+    await expectNextLook(id, undefined);
   });
 });
 
@@ -156,7 +164,7 @@ describe('a cancellation', () => {
     const text = 'cancelled by an operator';
     expect((await test.operations.records.events(id)).at(-1)).toMatchObject({ kind: 'ended', text });
     expect((await test.operations.queues.target('a').getJob(id))?.failedReason).toBe(text);
-    expect(await nextLook(id)).toBeUndefined();
+    await expectNextLook(id, undefined);
   });
 });
 
@@ -210,7 +218,8 @@ describe('a delivery that waits for its window', () => {
   it('continues when its schedule was removed, and is checked in ten minutes', async () => {
     const id = await waits();
     expect(repairs(await pass())).toEqual({ 'job-advanced': 1 });
-    expect([await place(id), await nextLook(id)]).toEqual(['ready', 10]);
+    expect(await place(id)).toBe('ready');
+    await expectNextLook(id, 10);
   });
 });
 
@@ -287,7 +296,7 @@ describe('limits and pauses', () => {
     expect(await test.operations.queues.target('gone').isPaused()).toBe(false);
   });
 
-  it('that another version has learnt are removed', async () => {
+  it('learnt limits in an unknown format are removed', async () => {
     await test.redis.hset(keys().learnt, 'a', '{"concurrency":"many"}');
     await reconcile(test.reconciling);
     expect(await test.redis.exists(keys().learnt)).toBe(0);
@@ -344,19 +353,30 @@ describe('when the clock of Redis was set back', () => {
 
 describe('the reconciler', () => {
   it('leaves the pass to the process that has the lease, until it expires', async () => {
-    const until = Date.now() + 1_000;
-    await test.redis.set(keys().reconcileLease, 'another', 'PX', 1_000);
-    const reconciler = startReconciler(test.reconciling, { everyMs: 1_500 });
+    await test.redis.set(keys().reconcileLease, 'another');
+    // Only an attempt to acquire the lease reads the time that it has left.
+    const attempts = async (): Promise<number> =>
+      Number(/cmdstat_pttl:calls=(\d+)/.exec(await test.redis.info('commandstats'))?.[1] ?? 0);
+    const before = await attempts();
+    const reconciler = startReconciler(test.reconciling, { everyMs: 600 });
     try {
-      await waitFor(async () => (await readReconcileReport(test.redis, prefix)).at !== undefined);
+      await waitFor(async () => (await attempts()) >= before + 2);
+      expect(await isReported()).toBe(false);
+      // As if it had expired.
+      await test.redis.del(keys().reconcileLease);
+      await waitFor(isReported);
     } finally {
       reconciler.stop();
     }
-    expect((await readReconcileReport(test.redis, prefix)).at).toBeGreaterThanOrEqual(until - 50);
   });
 
-  /** What a reconciler logs until it has had a number of passes. */
-  async function logged(context: Partial<ReconcileContext>): Promise<[string, unknown, string][]> {
+  const isReported = async (): Promise<boolean> => (await readReconcileReport(test.redis, prefix)).at !== undefined;
+
+  /** Lines that a reconciler has logged when the first one appears, or when it has reported a pass. */
+  async function logged(
+    context: Partial<ReconcileContext>,
+    until: 'line' | 'report' = 'line',
+  ): Promise<[string, unknown, string][]> {
     const lines: [string, unknown, string][] = [];
     const log = Object.fromEntries(
       ['info', 'warn', 'error'].map((level) => [
@@ -366,7 +386,7 @@ describe('the reconciler', () => {
     ) as never;
     const reconciler = startReconciler({ ...test.reconciling, ...context, log }, { everyMs: 3_000 });
     try {
-      await waitFor(() => lines.length > 0);
+      await waitFor(until === 'report' ? isReported : () => lines.length > 0);
     } finally {
       reconciler.stop();
     }
@@ -383,21 +403,16 @@ describe('the reconciler', () => {
 
   it('logs what it could not read, and nothing else', async () => {
     const broken = vi.spyOn(test.tasks, 'toBeLookedAt').mockRejectedValue(new Error('away'));
-    const [line] = await logged({});
-    broken.mockRestore();
-    expect(line).toEqual([
-      'error',
-      { failed: [expect.objectContaining({ kind: 'failed', subject: 'tasks' })] },
-      'reconciliation could not look at everything',
-    ]);
+    onTestFinished(() => broken.mockRestore());
+    const fields = { failed: [expect.objectContaining({ kind: 'failed', subject: 'tasks' })] };
+    expect(await logged({})).toEqual([['error', fields, 'reconciliation could not look at everything']]);
   });
 
   it('tries again after an error', async () => {
-    const config = (): never => {
+    const config = vi.fn(test.reconciling.config).mockImplementationOnce(() => {
       throw new Error('away');
-    };
-    const [line] = await logged({ config });
-    expect(line?.[0]).toBe('warn');
-    expect(line?.[2]).toBe('reconciliation failed; trying again');
+    });
+    const fields = { err: new Error('away') };
+    expect(await logged({ config }, 'report')).toEqual([['warn', fields, 'reconciliation failed; trying again']]);
   });
 });

@@ -1,3 +1,4 @@
+import { redisNow } from '@dicom-dispatch/state/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { jobPlace } from '../queues/index.ts';
 import { startTestPipeline, type TestPipeline } from '../testing/start-test-pipeline.ts';
@@ -5,14 +6,17 @@ import { Findings } from './reconcile-context.ts';
 import { reconcileParents, reconcileTasks } from './reconcile-tasks.ts';
 
 let test: TestPipeline;
+let startedAt: number;
 beforeAll(async () => {
   test = await startTestPipeline();
 });
 afterAll(() => test[Symbol.asyncDispose]());
 beforeEach(async () => {
   await test.redis.flushall();
+  startedAt = await now();
 });
 
+const now = () => redisNow(test.redis, test.config.redis.prefix);
 const onSuccess = { labels: ['sent'], metadata: {}, unprotect: false, delete: false };
 const index = () => test.operations.keys.index('tasks');
 const error = { code: 'source-unreachable', stage: 'finalize', fault: 'source', message: 'away', remedy: 'x' } as const;
@@ -25,18 +29,20 @@ async function task(study = '1.2', state = 'delivered'): Promise<string> {
   return studyTaskId;
 }
 
-async function pass(limit = 100): Promise<Findings> {
+async function pass(): Promise<Findings> {
   for (const id of await test.redis.zrange(index(), '0', '-1')) await test.redis.zadd(index(), 0, id);
   const findings = new Findings();
-  await reconcileTasks(test.reconciling, findings, limit);
+  await reconcileTasks(test.reconciling, findings, 100);
   return findings;
 }
 const repairs = ({ repairs: found }: Findings): object => Object.fromEntries(found);
 
-/** In how many minutes a task is checked again; undefined: it is not. */
-async function nextLook(id: string): Promise<number | undefined> {
+/** The next check of a task is this number of minutes after a time within the test; undefined: it has none. */
+async function expectNextLook(id: string, minutes: number | undefined): Promise<void> {
   const at = await test.redis.zscore(index(), id);
-  return at === null ? undefined : Math.round((Number(at) - Date.now()) / 60_000);
+  if (minutes === undefined) return expect(at).toBeNull();
+  expect(Number(at)).toBeGreaterThanOrEqual(startedAt + minutes * 60_000);
+  expect(Number(at)).toBeLessThanOrEqual((await now()) + minutes * 60_000);
 }
 
 describe('a step after success is checked again', () => {
@@ -48,14 +54,14 @@ describe('a step after success is checked again', () => {
   ])('when its deliveries are %s', async (_what, state, minutes) => {
     const id = await task('1.2', state);
     await pass();
-    expect(await nextLook(id)).toBe(minutes);
+    await expectNextLook(id, minutes);
   });
 
   it('later, when it is postponed', async () => {
     const id = await task();
     await test.tasks.putOff(id, 1_800_000, error);
     await pass();
-    expect(await nextLook(id)).toBe(31);
+    await expectNextLook(id, 31);
   });
 
   it('never, when it is done', async () => {
@@ -63,7 +69,7 @@ describe('a step after success is checked again', () => {
     await test.tasks.finish(id, [], []);
     await test.redis.zadd(index(), 0, id);
     expect(repairs(await pass())).toEqual({});
-    expect(await nextLook(id)).toBeUndefined();
+    await expectNextLook(id, undefined);
     expect((await place(id)).state).toBe('waiting-children');
   });
 
@@ -71,13 +77,18 @@ describe('a step after success is checked again', () => {
     await test.redis.zadd(index(), 0, 's-gone');
     const findings = await pass();
     expect([repairs(findings), findings.checked]).toEqual([{}, 1]);
-    expect(await nextLook('s-gone')).toBeUndefined();
+    await expectNextLook('s-gone', undefined);
   });
 });
 
 it('a limited number of steps is checked, the longest unchecked first', async () => {
-  for (const study of ['1.2', '1.3', '1.4']) await task(study);
-  expect((await pass(2)).checked).toBe(2);
+  const [third, first, second] = [await task('1.2'), await task('1.3'), await task('1.4')];
+  await test.redis.zadd(index(), 1, first, 2, second, 3, third);
+  const findings = new Findings();
+  await reconcileTasks(test.reconciling, findings, 2);
+  expect(findings.checked).toBe(2);
+  for (const id of [first, second]) await expectNextLook(id, 1);
+  expect(await test.redis.zscore(index(), third)).toBe('3');
 });
 
 describe('a step whose deliveries are unknown', () => {
@@ -96,7 +107,7 @@ describe('a step whose deliveries are unknown', () => {
       left: ['its deliveries are not known'],
       done: [],
     });
-    expect(await nextLook(id)).toBeUndefined();
+    await expectNextLook(id, undefined);
   });
 
   it('is not abandoned while one of its deliveries is known', async () => {
@@ -136,7 +147,7 @@ describe('the job of a step', () => {
   });
 });
 
-it('a step that has been tried in vain is a problem, with its error', async () => {
+it('a step that has failed is a problem, with its error', async () => {
   const id = await task();
   expect([...(await pass()).problems.values()]).toEqual([]);
   await test.tasks.wake(id);

@@ -26,7 +26,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** A process that beats, and remembers what Redis has confirmed. */
+/** A process with its beats, and the last generation that Redis confirmed. */
 class Process {
   readonly name: string;
   known: KnownGeneration | undefined;
@@ -123,7 +123,7 @@ it('data that do not exist any more are a loss, which every process sees until i
   await redis.set(`${prefix}:generation-lock`, 'mine');
   expect(await endLoss(redis, prefix, 'mine', {})).toBe(false);
 
-  // Those that remember the lost generation continue with the new one.
+  // Processes with the lost generation continue with the new one.
   expect((await two.look()).verdict).toBe('good');
   const after = await two.go();
   expect(after).toMatchObject({ verdict: 'recovered', loss: undefined, asks: false });
@@ -162,7 +162,7 @@ it('data in which this process has beaten later than it has are a loss: they are
   expect(await one.go()).toMatchObject({ verdict: 'lost', loss: { kind: 'older' } });
 });
 
-it('data of another generation are a loss, unless it was recovered from the remembered one', async () => {
+it('data of another generation are a loss, unless it was recovered from the generation of the process', async () => {
   const one = new Process('one');
   await one.go();
   await redis.flushall();
@@ -174,7 +174,7 @@ it('data of another generation are a loss, unless it was recovered from the reme
   expect((await one.go()).verdict).toBe('recovered');
 });
 
-it('is only looked at by one that remembers nothing, and nothing is written', async () => {
+it('a process without a known generation only reads it', async () => {
   const absent = await lookAtGeneration(redis, prefix);
   expect(absent).toMatchObject({ verdict: 'good', found: undefined, loss: undefined, asks: false });
   expect(await redis.dbsize()).toBe(0);

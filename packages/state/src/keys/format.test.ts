@@ -1,6 +1,7 @@
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { redisNow } from '../redis/index.ts';
 import { backupOf, checkFormat, currentFormat, FormatError, migrations, openFormat, redisKeys } from './index.ts';
 import { markPossibleLosses } from './mark-possible-losses.ts';
 
@@ -75,17 +76,19 @@ it('nothing is migrated or read while a backup is being restored', async () => {
 
 it('services of an older version count as running for 20 seconds after their last beat', async () => {
   await redis.set(keys.format, currentFormat - 1);
-  const run = async (id: string, ago: number, about: object | undefined) => {
-    await redis.zadd(keys.processes, Date.now() - ago, id);
+  // Beats that are in the future remain recent on a slow machine.
+  const later = 600_000;
+  const run = async (id: string, inMs: number, about: object | undefined) => {
+    await redis.zadd(keys.processes, (await redisNow(redis, prefix)) + inMs, id);
     if (about) await redis.set(keys.process(id), JSON.stringify(about));
   };
-  await run('gone', 0, undefined);
-  await run('ended', 60_000, { services: ['console'], host: 'west', pid: 1 });
+  await run('gone', later, undefined);
+  await run('ended', -20_001, { services: ['console'], host: 'west', pid: 1 });
   await openFormat(redis, prefix);
   await redis.set(keys.format, currentFormat - 1);
   // One of before there were formats.
-  await run('first', 0, { services: ['router', 'console'], host: 'east', pid: 7 });
-  await run('second', 0, { host: 'north', pid: 8, format: 1 });
+  await run('first', later, { services: ['router', 'console'], host: 'east', pid: 7 });
+  await run('second', later, { host: 'north', pid: 8, format: 1 });
   const refused = expect.stringMatching(
     /^services of an older version run: .*router and console on east \(process 7\).*\. Stop them first: this version migrates/,
   ) as string;

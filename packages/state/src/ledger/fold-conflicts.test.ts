@@ -180,7 +180,7 @@ describe('a ledger that is unfolded', () => {
     expect(await entries()).toEqual(before.filter(([name]) => name !== '2.25.1'));
   });
 
-  test('is complete whatever its size, when one entry is removed', async () => {
+  test('of any size is complete, when one entry is removed', async () => {
     for (const count of [999, 1_000, 1_001, 2_001]) {
       await redis.flushall();
       await ledger.confirm(

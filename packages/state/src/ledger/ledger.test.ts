@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, onTestFinished } from 'vitest';
 import { createLedger, type Ledger } from './ledger.ts';
 import type { LedgerKey } from './ledger-types.ts';
 
@@ -258,16 +258,16 @@ test('two processes that confirm at the same time lose nothing', async () => {
 
 test('a Redis that is away, silent or full is a ledger fault', async () => {
   const away = new Redis({ host: '127.0.0.1', port: 1, lazyConnect: true, maxRetriesPerRequest: null });
+  onTestFinished(() => away.disconnect());
   away.on('error', () => {});
   const silent = createLedger(away, { timeoutMs: 100 });
   await expect(silent.confirm(key, [confirmation('1.1')])).rejects.toMatchObject({ code: 'ledger-unavailable' });
   await expect(silent.entries(key)).rejects.toMatchObject({ code: 'ledger-unavailable' });
-  away.disconnect();
 
+  onTestFinished(async () => void (await redis.config('SET', 'maxmemory', '0')));
   await redis.config('SET', 'maxmemory', '1');
   await expect(ledger.confirm(key, [confirmation('1.1')])).rejects.toMatchObject({
     code: 'ledger-unavailable',
     cause: { message: expect.stringContaining('OOM') },
   });
-  await redis.config('SET', 'maxmemory', '0');
 });

@@ -1,6 +1,6 @@
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, onTestFinished } from 'vitest';
 import { createStudyLocks, type StudyLocks } from './study-locks.ts';
 
 const prefix = '{turns}';
@@ -103,11 +103,11 @@ test('locks and waiting deliveries that nobody removes expire after a week', asy
 
 test('without Redis a lock is neither taken nor free', async () => {
   const away = new Redis({ host: '127.0.0.1', port: 1, lazyConnect: true, maxRetriesPerRequest: null });
+  onTestFinished(() => away.disconnect());
   away.on('error', () => {});
   const silent = createStudyLocks(away, { prefix, timeoutMs: 50 });
   const fault = { code: 'ledger-unavailable', cause: { message: 'no answer from Redis within 50 ms' } };
   await expect(silent.take(key, 'd-1', first)).rejects.toMatchObject(fault);
   await expect(silent.isFree(key)).rejects.toMatchObject(fault);
   await expect(silent.end(key, first)).rejects.toMatchObject(fault);
-  away.disconnect();
 });

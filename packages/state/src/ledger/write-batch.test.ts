@@ -23,7 +23,7 @@ afterAll(async () => {
 beforeEach(async () => {
   await redis.flushall();
   await redis.set(fence.lockKey, fence.token);
-  // Redis knows the script from now on.
+  // The script is in the cache of Redis from here on.
   await ledger.confirm({ ...key, orthancStudyId: 'o-0' }, [confirmation(0)]);
   await redis.config('RESETSTAT');
 });

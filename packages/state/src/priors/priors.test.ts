@@ -1,6 +1,6 @@
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { forgetStudy } from '../records/forget-study.ts';
 import { Records } from '../records/records.ts';
 import { withoutJobs } from '../records/forget-script.ts';
@@ -47,51 +47,53 @@ it('a step starts once for a study and target, also with late instances, and aga
   ]);
 });
 
-it('is worked on by one at a time; who has lost it writes nothing', async () => {
-  const step = await priors.open(delivery());
-  expect((await priors.claim('one'))?.id).toBe(step.id);
-  expect(await priors.claim('two')).toBeUndefined();
-  expect(await priors.renew(step, 'two')).toBe(false);
-  // The lease has expired.
-  await redis.zadd(redisKeys(prefix).index('priors'), 'XX', 0, `main o-1 ${step.id}`);
-  expect((await priors.claim('two'))?.id).toBe(step.id);
-  expect(await priors.save({ ...step, state: 'done' }, 'one', 'end')).toBe(false);
-  expect(await priors.renew(step, 'one')).toBe(false);
-  expect(await priors.save({ ...step, state: 'sending' }, 'two', 'keep')).toBe(true);
-  expect(await priors.claim('three')).toBeUndefined();
-  expect(await priors.save({ ...step, state: 'sending' }, 'two', { inMs: 0 })).toBe(true);
-  expect(await priors.claim('three')).toMatchObject({ state: 'sending' });
-  expect(await priors.save({ ...step, state: 'done' }, 'three', 'end')).toBe(true);
-  expect(await priors.claim('four')).toBeUndefined();
-  expect((await priors.open(delivery())).state).toBe('done');
-  expect([await priors.goWithout(step), await priors.goWithout(step)]).toEqual([true, false]);
-});
-
-it('starts again after it was dropped', async () => {
-  const step = await priors.open(delivery());
-  await priors.claim('one');
-  await priors.goWithout(step);
-  expect(await priors.drop(step, 'one')).toBe(true);
-  expect(await redis.exists(redisKeys(prefix).priors('main', 'o-1'))).toBe(0);
-  expect((await priors.open(delivery())).id).toBe(step.id);
-  expect(await priors.goWithout(step)).toBe(true);
-});
-
-it('is forgotten with its study', async () => {
-  await new Records(redis, prefix).routed(
-    { ...key, studyInstanceUid: '1.2.3', routedAt: 1, rules: [], targets: [], contentHash: 'h' } as never,
-    [],
-  );
-  await priors.open(delivery());
-  await priors.open(delivery({ target: 'b' }));
-  const { answer } = await forgetStudy(redis, prefix, key, {
-    before: Date.now(),
-    sourceOfTarget: {},
-    jobs: withoutJobs,
-    keys: { choices: `${prefix}:c`, held: `${prefix}:h`, waits: `${prefix}:w`, left: `${prefix}:l` },
+describe('a step', () => {
+  it('is worked on by one at a time; a process that has lost it writes nothing', async () => {
+    const step = await priors.open(delivery());
+    expect((await priors.claim('one'))?.id).toBe(step.id);
+    expect(await priors.claim('two')).toBeUndefined();
+    expect(await priors.renew(step, 'two')).toBe(false);
+    // The lease has expired.
+    await redis.zadd(redisKeys(prefix).index('priors'), 'XX', 0, `main o-1 ${step.id}`);
+    expect((await priors.claim('two'))?.id).toBe(step.id);
+    expect(await priors.save({ ...step, state: 'done' }, 'one', 'end')).toBe(false);
+    expect(await priors.renew(step, 'one')).toBe(false);
+    expect(await priors.save({ ...step, state: 'sending' }, 'two', 'keep')).toBe(true);
+    expect(await priors.claim('three')).toBeUndefined();
+    expect(await priors.save({ ...step, state: 'sending' }, 'two', { inMs: 0 })).toBe(true);
+    expect(await priors.claim('three')).toMatchObject({ state: 'sending' });
+    expect(await priors.save({ ...step, state: 'done' }, 'three', 'end')).toBe(true);
+    expect(await priors.claim('four')).toBeUndefined();
+    expect((await priors.open(delivery())).state).toBe('done');
+    expect([await priors.goWithout(step), await priors.goWithout(step)]).toEqual([true, false]);
   });
-  expect(answer).toBe('forgotten');
-  expect(await redis.keys('*prior*')).toEqual([]);
+
+  it('starts again after it was dropped', async () => {
+    const step = await priors.open(delivery());
+    await priors.claim('one');
+    await priors.goWithout(step);
+    expect(await priors.drop(step, 'one')).toBe(true);
+    expect(await redis.exists(redisKeys(prefix).priors('main', 'o-1'))).toBe(0);
+    expect((await priors.open(delivery())).id).toBe(step.id);
+    expect(await priors.goWithout(step)).toBe(true);
+  });
+
+  it('is forgotten with its study', async () => {
+    await new Records(redis, prefix).routed(
+      { ...key, studyInstanceUid: '1.2.3', routedAt: 1, rules: [], targets: [], contentHash: 'h' } as never,
+      [],
+    );
+    await priors.open(delivery());
+    await priors.open(delivery({ target: 'b' }));
+    const { answer } = await forgetStudy(redis, prefix, key, {
+      before: Date.now(),
+      sourceOfTarget: {},
+      jobs: withoutJobs,
+      keys: { choices: `${prefix}:c`, held: `${prefix}:h`, waits: `${prefix}:w`, left: `${prefix}:l` },
+    });
+    expect(answer).toBe('forgotten');
+    expect(await redis.keys('*prior*')).toEqual([]);
+  });
 });
 
 it('one process at a time pulls a study', async () => {

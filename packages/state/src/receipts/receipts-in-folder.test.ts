@@ -13,14 +13,15 @@ test('a receipt stays in the folder of its first day, and is replaced as a whole
   await using folder = await tempFolder('receipts');
   const store = receiptsInFolder(folder.path, 'forever');
   expect(await store.read(id(1))).toBeUndefined();
-  await mkdir(join(folder.path, day(-3)));
-  await writeFile(join(folder.path, day(-3), `${id(1)}.receipt`), 'earlier');
+  const firstDay = day(-3);
+  await mkdir(join(folder.path, firstDay));
+  await writeFile(join(folder.path, firstDay, `${id(1)}.receipt`), 'earlier');
   expect(String(await store.read(id(1)))).toBe('earlier');
   expect(await store.exchange(id(1), undefined, Buffer.from('later'))).toBe(true);
   expect(await store.exchange(id(2), undefined, Buffer.from('other'))).toBe(true);
   expect([String(await store.read(id(1))), String(await store.read(id(2)))]).toEqual(['later', 'other']);
-  expect(await readdir(join(folder.path, day(-3)))).toEqual([`${id(1)}.receipt`]);
-  const today = (await readdir(folder.path)).find((name) => name !== day(-3)) ?? '';
+  expect(await readdir(join(folder.path, firstDay))).toEqual([`${id(1)}.receipt`]);
+  const today = (await readdir(folder.path)).find((name) => name !== firstDay) ?? '';
   expect(await readdir(join(folder.path, today))).toEqual([`${id(2)}.receipt`]);
   expect((await stat(join(folder.path, today, `${id(2)}.receipt`))).mode & 0o777).toBe(0o640);
   expect((await stat(join(folder.path, today))).mode & 0o777).toBe(0o750);
@@ -56,10 +57,11 @@ test('a day is removed when the last of its receipts is older than the retention
 test('a failed write leaves the former receipt and no partial file, and names the reason', async () => {
   await using folder = await tempFolder('receipts');
   const store = receiptsInFolder(folder.path, 'forever');
+  const tomorrow = day(1);
   await store.exchange(id(1), undefined, Buffer.from('former'));
   const [today = ''] = await readdir(folder.path);
-  // A folder in the place of the file cannot be replaced by a file.
-  await mkdir(join(folder.path, today, `${id(2)}.receipt`));
+  // A folder in the place of the file cannot be replaced by a file. The day may end during the test.
+  for (const name of [today, tomorrow]) await mkdir(join(folder.path, name, `${id(2)}.receipt`), { recursive: true });
   const fault = {
     code: 'ledger-unavailable',
     message: expect.stringContaining('the folder of receipts cannot be used ('),

@@ -1,7 +1,7 @@
 import type { DeliveryData } from '@dicom-dispatch/core';
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
 import { redisNow } from '../redis/index.ts';
 import { act } from './delivery-acts.ts';
 import { Records, type StudyRecord } from './index.ts';
@@ -201,6 +201,7 @@ it('reconciliation checks an open delivery again when it is due, and no other', 
 
 it('without Redis is a fault of the ledger', async () => {
   const away = new Redis({ host: '127.0.0.1', port: 1, lazyConnect: true, retryStrategy: () => null });
+  onTestFinished(() => away.disconnect());
   away.on('error', () => {});
   const unknown = new Records(away, prefix);
   for (const act of [
@@ -217,5 +218,4 @@ it('without Redis is a fault of the ledger', async () => {
       cause: expect.any(Error),
     });
   }
-  away.disconnect();
 });

@@ -19,7 +19,7 @@ async function calls(command: string): Promise<number> {
   return Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await redis.info('commandstats'))?.[1] ?? 0);
 }
 
-it('a script is sent as text only while Redis does not know it, and is executed once each time', async () => {
+it('a script is sent as text only if it is not in the script cache, and is executed once each time', async () => {
   const script = defineScript(`redis.call('INCR', KEYS[1]) return { KEYS[1], ARGV[1], ARGV[2] }`);
   const before = { eval: await calls('eval'), evalsha: await calls('evalsha') };
   for (let time = 0; time < 3; time += 1) {
