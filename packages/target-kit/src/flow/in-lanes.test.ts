@@ -226,7 +226,7 @@ describe('inLanes', () => {
       running -= 1;
       unreported -= 1;
     };
-    await inLanes({ ...run, isPart: true }, { lanes: 2, unreported: 4 }, async ({ bytes }) => {
+    await inLanes({ ...run, isPart: true }, { lanes: 4 }, async ({ bytes }) => {
       unreported += 1;
       maxUnreported = Math.max(maxUnreported, unreported);
       return drain(bytes);
@@ -239,7 +239,7 @@ describe('inLanes', () => {
   it('reports what was sent of a small part, also if the run is cancelled meanwhile', async () => {
     const { run, reported, controller } = countingRun(4);
     const sent = new Set<string>();
-    const sending = inLanes({ ...run, isPart: true }, { lanes: 2, unreported: 4 }, async ({ instance, bytes }) => {
+    const sending = inLanes({ ...run, isPart: true }, { lanes: 4 }, async ({ instance, bytes }) => {
       if (instance.instanceNumber === 3) {
         while (sent.size < 3) await new Promise(setImmediate);
         controller.abort();

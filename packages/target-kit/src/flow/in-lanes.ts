@@ -29,7 +29,7 @@ export function verdictOf(error: DispatchError): Verdict {
 }
 
 export interface LaneOptions {
-  /** Maximum number of instances in transit. */
+  /** Maximum number of instances in transit or not yet reported. A crash repeats at most these. */
   readonly lanes: number;
   /** Number of further instances that are opened ahead, over all lanes; each holds a connection to the source. Default: one per lane. */
   readonly prefetch?: number;
@@ -39,11 +39,6 @@ export interface LaneOptions {
   readonly transferSyntaxUid?: (instance: ManifestInstance) => string | undefined;
   /** Whether the target needs Part 10 files: see `OpenOptions`. */
   readonly asPart10?: boolean;
-  /**
-   * In a small part of a study that is being received: maximum number of instances in transit or not yet reported. A crash
-   * repeats at most these. Default: one per lane.
-   */
-  readonly unreported?: number;
   /** After this number of consecutive temporary failures (`instance-failed`) the attempt ends. Default 20. */
   readonly failuresInRow?: number;
   /** Whether the caller handles a temporary failure itself: then it is not thrown at the end. */
@@ -98,7 +93,7 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
   let failedInRow = 0;
   const quarantined: ManifestInstance[] = [];
   const together = isSmallPart
-    ? new ReportsTogether(instances.length, options.unreported ?? lanes, (thrown) => end(asDispatchError(thrown)))
+    ? new ReportsTogether(instances.length, lanes, (thrown) => end(asDispatchError(thrown)))
     : undefined;
 
   function end(error: DispatchError): void {

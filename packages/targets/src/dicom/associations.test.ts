@@ -1,9 +1,10 @@
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { startFaultProxy, startStorescp, waitFor } from '@dicom-dispatch/harness';
 import { createServer, type IncomingInstance, type ServerOptions } from 'dicom-dimse';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
 import { fixtureStudy, receivedFiles } from '../contract-suite/index.ts';
+import { AssociationPool } from './association-pool.ts';
 import { associationsFor } from './associations-for.ts';
 import { dicomHandler } from './handler.ts';
 import { dicomTarget, type DicomTarget } from './schema.ts';
@@ -291,5 +292,29 @@ describe('maxParallel: auto', () => {
     const { error } = await delivery.attempt(scp.config({ maxParallel: 'auto' }));
     expect(error).toBeUndefined();
     expect(new Set(scp.stored).size).toBe(12);
+  });
+});
+
+describe('a part of a study that is being received', () => {
+  it.each([
+    { maxParallel: 'auto', instances: 8, allowed: 2 },
+    { maxParallel: 8, instances: 16, allowed: 4 },
+  ])('has at most $allowed of $instances instances unreported, with maxParallel $maxParallel', async (given) => {
+    const near = vi.spyOn(AssociationPool.prototype, 'openMs', 'get').mockReturnValue(1);
+    onTestFinished(() => near.mockRestore());
+    let arrived = 0;
+    let maxUnreported = 0;
+    const delivery = new TestDelivery(dicomHandler, study('part', given.instances));
+    await using scp = await receiver(() => {
+      arrived += 1;
+      maxUnreported = Math.max(maxUnreported, arrived - delivery.ledger.size);
+      return 0;
+    });
+    const { error } = await delivery.attempt(scp.config({ maxParallel: given.maxParallel }), { run: { isPart: true } });
+    expect(error).toBeUndefined();
+    expect(delivery.ledger.size).toBe(given.instances);
+    // Fewer if they are reported because of the time limit.
+    expect(maxUnreported).toBeLessThanOrEqual(given.allowed);
+    expect(scp.accepted()).toBeLessThanOrEqual(given.allowed / 2);
   });
 });

@@ -82,8 +82,6 @@ class GroupSender {
     const lanes = {
       lanes: this.#associations * instancesPerAssociation,
       prefetch: isLarge ? 0 : this.#associations,
-      // As many as over all associations of a complete study.
-      unreported: wanted * instancesPerAssociation,
     };
     // The next attempt sends a suspect instance again, with a control.
     const isFirstTime = this.#run.isPart === true && suspects.length === 0;
