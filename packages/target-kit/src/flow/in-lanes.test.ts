@@ -252,6 +252,27 @@ describe('inLanes', () => {
     expect([...reported.keys()]).toEqual(['1.2.0', '1.2.1', '1.2.2']);
   });
 
+  it('begins no transfer of a small part after the run is cancelled', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { run, controller } = countingRun(3);
+    const begun: string[] = [];
+    const sending = inLanes({ ...run, isPart: true }, { lanes: 2 }, async ({ instance, bytes }) => {
+      begun.push(instance.sourceId);
+      const outcome = await drain(bytes);
+      // The other lane has sent its instance, and waits until it may send the third one.
+      if (instance.instanceNumber === 1) {
+        while (run.opened < 3) await new Promise(setImmediate);
+        for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
+        controller.abort();
+      }
+      return outcome;
+    });
+    await expect(sending).rejects.toMatchObject({ code: 'cancelled' });
+    expect(begun).toEqual(['0', '1']);
+    expect(run.openNow).toBe(0);
+  });
+
   it('stops a small part when the ledger does not take a confirmation', async () => {
     const { run } = countingRun(9);
     run.report = async () => {

@@ -136,6 +136,8 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
     await reports.begin();
     let report: (() => Promise<void>) | undefined;
     try {
+      // Aborted while the lane waited: no transfer begins.
+      if (signal.aborted) return await opened.bytes.release();
       const outcome = await sendOne(opened, lane);
       report = outcome && (() => run.report(opened.instance, outcome));
     } finally {
