@@ -90,6 +90,14 @@ it('uses the folder from the first instance if this is large: its MD5 in Orthanc
   expect([wrong.served(), wrong.events]).toMatchObject([0, [{ kind: 'off', folder: other.path }]]);
 });
 
+it('compares the next instance at once if Orthanc has no MD5 of a large one', async () => {
+  const { lane, events } = laneAt(storage.path);
+  const large = { ...manifest[0]!, sourceId: 'unknown', sizeBytes: 17 * 1024 * 1024 };
+  expect(await lane.open(large)).toBeUndefined();
+  expect(await read(manifest[1]!, lane)).toBe(files.get(manifest[1]!.sopInstanceUid));
+  expect(events).toEqual([{ kind: 'on', folder: storage.path }]);
+});
+
 it('reads by REST what the folder lacks', async () => {
   const { lane, served } = laneAt(storage.path);
   await read(manifest[0]!, lane);

@@ -65,7 +65,11 @@ export class StorageLane {
     const md5 = isLarge
       ? await orthanc.instances.attachmentMd5(sourceId, 'dicom', options).catch(() => undefined)
       : undefined;
-    if (isLarge && md5 === undefined) return false;
+    if (isLarge && md5 === undefined) {
+      // Nothing is known about the folder: the next instance is compared at once.
+      this.#state = 'unchecked';
+      return false;
+    }
     const isNamed = typeof this.#options.config.storageFolder === 'string';
     for (const folder of this.#folders) {
       let stored: string;
