@@ -46,12 +46,13 @@ export class StorageArea {
 
   /**
    * @param folder of the storage area, as this process sees it
+   * @param blocking - when files are read by blocking calls; default by the file system of the folder
    * @throws the error of the file system when the folder cannot be listed
    */
-  static async at(folder: string): Promise<StorageArea> {
+  static async at(folder: string, blocking?: BlockingReads): Promise<StorageArea> {
     const real = await realpath(folder);
     await readdir(real);
-    return new StorageArea(real, await BlockingReads.of(real));
+    return new StorageArea(real, blocking ?? (await BlockingReads.of(real)));
   }
 
   /**
@@ -61,7 +62,7 @@ export class StorageArea {
   async open(attachment: StoredAttachment): Promise<FileStream | undefined> {
     const { uuid, sizeBytes } = attachment;
     if (!uuidForm.test(uuid)) return undefined;
-    const whole = this.readNow(attachment);
+    const whole = this.#readNow(attachment);
     if (whole !== undefined) return this.#streamOf(sizeBytes, new WholeBody(whole));
     let descriptor: number;
     try {
@@ -83,10 +84,8 @@ export class StorageArea {
    * The bytes of a small attachment, by blocking calls. Undefined if it is not small, cannot be read in this way now (slow disk,
    * network file system), or has another size, e.g. because it is compressed: `open` decides then.
    */
-  readNow({ uuid, sizeBytes }: StoredAttachment): Buffer | undefined {
-    if (sizeBytes === 0 || sizeBytes > maxBlockingBytes || !this.#blocking.areAllowed || !uuidForm.test(uuid)) {
-      return undefined;
-    }
+  #readNow({ uuid, sizeBytes }: StoredAttachment): Buffer | undefined {
+    if (sizeBytes === 0 || sizeBytes > maxBlockingBytes || !this.#blocking.areAllowed) return undefined;
     return this.#blocking.run(() => this.#readSync(this.#pathOf(uuid), sizeBytes));
   }
 
