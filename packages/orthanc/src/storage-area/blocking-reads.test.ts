@@ -1,4 +1,6 @@
+import fs from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { dirname, join } from 'node:path';
 import { tempFolder } from '@dicom-dispatch/harness';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -90,5 +92,24 @@ describe('a small file of the storage area', () => {
     ];
     for (const other of others) expect(await area.open(other)).toBeUndefined();
     expect(blockingReads()).toEqual([content, undefined, undefined, undefined]);
+  });
+
+  it('is handed out even if closing it fails', async () => {
+    const { area, blockingReads } = await areaWithFile();
+    const { closeSync } = fs;
+    const closing = vi.spyOn(fs, 'closeSync').mockImplementation((descriptor) => {
+      closeSync(descriptor);
+      throw new Error('EIO');
+    });
+    syncBuiltinESMExports();
+    onTestFinished(() => {
+      closing.mockRestore();
+      syncBuiltinESMExports();
+    });
+    const file = await area.open({ uuid, sizeBytes: content.length });
+    expect(await file!.body.next()).toEqual({ done: false, value: content });
+    expect(await area.open({ uuid, sizeBytes: content.length + 1 })).toBeUndefined();
+    expect(blockingReads()).toEqual([content, undefined]);
+    expect(closing).toHaveBeenCalledTimes(2);
   });
 });

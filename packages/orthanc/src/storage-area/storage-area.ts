@@ -102,8 +102,11 @@ export class StorageArea {
       count = readSync(descriptor, block, 0, block.length, 0);
     } catch {
       // An unreadable file is treated like a missing one.
-    } finally {
+    }
+    try {
       closeSync(descriptor);
+    } catch {
+      // The descriptor is released even if closing fails, and the bytes have been read.
     }
     if (count === sizeBytes) return block.subarray(0, count);
     this.#blocks.release(block);
