@@ -7,7 +7,7 @@ import { interval, sample } from './sample.ts';
 /**
  * Mutation testing: ./dispatch test mutation PACKAGE [FILE...] [--sample N] [--seed S] [--tests FILE]...
  *
- * Changes the sources of a package in small ways (a mutant) and runs the tests that reach the place: a mutant that no test notices has
+ * Changes the sources of a package in small ways (a mutant) and runs the tests that reach the place: a mutant that no test detects has
  * survived. Prints those, the score of each file and that of all. With a sample the score is an estimate for the files, with its 95 %
  * interval. Measured scores: docs/reliability.md.
  */

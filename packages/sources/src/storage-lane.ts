@@ -21,9 +21,9 @@ export interface StorageLaneOptions {
 }
 
 /**
- * Reads stored instances from the storage folder of Orthanc. It is `unchecked` until one instance has been read
- * in both ways and was identical (a large one is only read from the folder, and has the MD5 that Orthanc stored), then `on`; permanently `off` if the folder has other content under the same name. Other
- * instances are read by REST.
+ * Reads stored instances from the storage folder of Orthanc. It is `unchecked` until one instance has been read in both ways
+ * and was identical (of a large one, the file has the MD5 that Orthanc stored), then `on`; permanently `off` if the folder has
+ * other content under the same name. Other instances are read by REST.
  */
 export class StorageLane {
   readonly #options: StorageLaneOptions;
