@@ -6,9 +6,9 @@ export default defineConfig({
   test: {
     // A test file that leaves a server, a folder or a process behind fails.
     setupFiles: ['./test/harness/src/fail-on-leaks.ts'],
-    // Limits, far above what any of them takes: a busy machine is no fault.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    // Limits, far above what any of them takes: a slow or busy machine is no fault.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     // Real servers, two cores: they wait more than they work.
     maxWorkers: 8,
     sequence: { sequencer: LongestFirst },

@@ -25,11 +25,10 @@ export async function measureRouter(studies: number): Promise<RouterRate> {
       const changes = (await scene.orthanc.get('/changes?limit=100000')) as { Changes: { ChangeType: string }[] };
       return changes.Changes.filter(({ ChangeType: type }) => type === 'StableStudy').length >= studies;
     },
-    { timeoutMs: 120_000, intervalMs: 500, message: 'all studies to be stable' },
+    { intervalMs: 500, message: 'all studies to be stable' },
   );
   const router = await scene.start('router');
   await waitFor(async () => (await scene.records.studyCount()) >= studies, {
-    timeoutMs: 300_000,
     message: () => router.output(),
   });
   const usage = await usageOf(router.pid());

@@ -86,7 +86,7 @@ async function measure(withPlugin: boolean): Promise<number[]> {
       ({ ParentStudy: id } = await orthanc.upload(bytes));
       studyOf.set(sopInstanceUid, id);
     }
-    await waitFor(() => arrived.has(id), { timeoutMs: 30_000, message: () => dispatch.output() });
+    await waitFor(() => arrived.has(id), { message: () => dispatch.output() });
   }
   const stable = new Map(
     (await readFile(log, 'utf8'))

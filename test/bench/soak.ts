@@ -148,7 +148,7 @@ async function churn(): Promise<void> {
     if (isOver()) return;
     const isKilled = roll() < 1 / 3;
     await guest.kill(isKilled ? 'SIGKILL' : 'SIGTERM');
-    if (!isKilled) await waitFor(() => !guest.isRunning(), { timeoutMs: 20_000, message: 'a dispatcher to leave' });
+    if (!isKilled) await waitFor(() => !guest.isRunning(), { message: 'a dispatcher to leave' });
     await guest.stop();
     guests.pop();
     counts[isKilled ? 'killed' : 'left'] += 1;
@@ -209,7 +209,6 @@ function printSample(): void {
 
 async function comeToRest(): Promise<void> {
   await waitFor(async () => (await records.counts()).delivered >= counts.studies * 3, {
-    timeoutMs: 180_000,
     message: 'all deliveries to be delivered',
   }).catch(async () => {
     failures.push(`it did not come to rest: ${JSON.stringify(await records.counts())}`);

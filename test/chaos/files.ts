@@ -103,7 +103,7 @@ await waitFor(
     seen = await listDeliveries(dispatch);
     return seen.length >= studies.length * targets.length && seen.every(({ state }) => ends.has(state));
   },
-  { timeoutMs: 300_000, intervalMs: 2_000 },
+  { intervalMs: 2_000 },
 ).catch(() => {});
 if (seen.length < studies.length * targets.length || !seen.every(isAtRest)) {
   console.log(`not at rest: ${summary(seen)}`);

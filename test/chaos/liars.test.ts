@@ -15,7 +15,6 @@ afterAll(async () => {
 /** Ten seeds of the long run (`./dispatch chaos liars`), which are in docs/reliability.md with their results. */
 it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
   'source and receivers give false responses, seed %i: nothing is falsely delivered, and everything arrives once they stop',
-  { timeout: 300_000 },
   async (seed) => {
     const verdict = await runLiars(seed, scene);
     expect(verdict, verdict.logs).toMatchObject({ falselyDelivered: 0, missing: 0, isQuiet: true });

@@ -85,7 +85,7 @@ export async function waitForAlarm(
       if (last.code === 0) await sleep(500);
       return last.code !== 0 && last;
     },
-    { timeoutMs: 60_000, intervalMs: 100 },
+    { intervalMs: 100 },
   ).catch(() => undefined);
 }
 

@@ -131,14 +131,13 @@ async function uploadSlowly(
       await orthanc.send('DELETE', path).catch(() => {});
       return !((await orthanc.get('/instances')) as string[]).includes(id);
     };
-    await waitFor(isGone, { timeoutMs: 40_000, intervalMs: 200, message: 'the deletion' });
+    await waitFor(isGone, { intervalMs: 200, message: 'the deletion' });
   }
 }
 
 /** A modality resends what the archive did not accept; Orthanc may be down for a while. */
 async function store(orthanc: Scene['orthanc'], bytes: Buffer): Promise<string> {
   const { ID: id } = await waitFor(() => orthanc.upload(bytes), {
-    timeoutMs: 40_000,
     intervalMs: 200,
     message: 'the upload',
   });

@@ -286,7 +286,6 @@ describe('a rule that starts with each series', () => {
     await waitFor(
       async () => (await run.deliveries({ studyInstanceUid })).every(({ state }) => state === 'delivered'),
       {
-        timeoutMs: 30_000,
         message: 'all is delivered',
       },
     );

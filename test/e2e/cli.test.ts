@@ -108,7 +108,6 @@ async function until(studyInstanceUid: string, target: string, ...states: Delive
       return seen.find((one) => one.target === target && states.includes(one.state))?.deliveryId;
     },
     {
-      timeoutMs: 40_000,
       message: () =>
         `${target} ${states.join('/')}: ${JSON.stringify(seen.map((one) => [one.target, one.state, one.error]))}`,
     },
@@ -122,7 +121,7 @@ async function bundle(file: string): Promise<Map<string, string>> {
   );
 }
 
-describe('the command line', { timeout: 300_000 }, () => {
+describe('the command line', () => {
   let failed = '';
   let failedStudy = '';
   let goodStudy = '';
@@ -175,7 +174,7 @@ describe('the command line', { timeout: 300_000 }, () => {
     });
     let lines = '';
     watched.stdout?.on('data', (chunk: string) => (lines += chunk));
-    await waitFor(() => lines.split('\n').length > 2, { timeoutMs: 60_000, message: () => `two lines: ${lines}` });
+    await waitFor(() => lines.split('\n').length > 2, { message: () => `two lines: ${lines}` });
     watched.kill('SIGINT');
     for (const line of lines.trim().split('\n').slice(0, 2)) expect(JSON.parse(line)).toHaveLength(2);
   });

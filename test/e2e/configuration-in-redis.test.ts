@@ -38,7 +38,7 @@ beforeAll(async () => {
     startDispatch({ command: 'dispatcher', config: ofHost, env, untilReady: false }),
   ]);
   await ready(b);
-}, 180_000);
+});
 afterAll(async () => {
   await Promise.all([a?.stop(), b?.stop()]);
   await Promise.all([system?.[Symbol.asyncDispose](), shared?.remove()]);
@@ -46,7 +46,6 @@ afterAll(async () => {
 
 async function ready(service: RunningDispatch): Promise<void> {
   await waitFor(async () => (await service.get('/readyz')).status === 200, {
-    timeoutMs: 60_000,
     message: () => service.output(),
   });
 }
@@ -67,7 +66,7 @@ async function ask(
 /** Number of the version in Redis. */
 const version = (): Promise<string | null> => system.client.hget(keys.configuration, 'number');
 
-describe('two hosts with one configuration in Redis', { timeout: 120_000 }, () => {
+describe('two hosts with one configuration in Redis', () => {
   it('both take a change over that is made in the console, and deliver by it', async () => {
     const added = await ask('PUT', '/targets/second', { type: 'dummy', values: {} });
     const rule = await ask('PUT', '/rules/all', { was: 'all', values: { targets: 'first\nsecond' } });
@@ -100,11 +99,11 @@ describe('two hosts with one configuration in Redis', { timeout: 120_000 }, () =
   it('it is restored into a Redis that has lost it, and all continue', async () => {
     await untilNoted(a, delivered, ['first delivered', 'second delivered']);
     await system.client.flushall();
-    await waitFor(async () => (await version()) === '2', { timeoutMs: 60_000, message: () => a.output() });
+    await waitFor(async () => (await version()) === '2', { message: () => a.output() });
     expect((await ask('GET', '/versions')).body).toMatchObject({ versions: [{ number: 2, reason: 'a second one' }] });
     await ready(a);
     const study = await system.upload({ seed: 'after the loss', instancesPerSeries: 1 });
-    await system.untilDelivery(study, 'second', ['delivered'], 60_000);
+    await system.untilDelivery(study, 'second', ['delivered']);
     expect(a.output(), 'Redis has answered at the start').not.toContain('starting with the configuration used last');
   });
 

@@ -84,11 +84,11 @@ async function expectDelivered(host: RunningDispatch, target: string): Promise<v
       const { body } = await ask(host, 'GET', `/deliveries?target=${target}&state=delivered`);
       return JSON.stringify(body).includes(study.studyInstanceUid);
     },
-    { timeoutMs: 60_000, message: () => host.output() },
+    { message: () => host.output() },
   );
 }
 
-describe('configuration: redis', { timeout: 240_000 }, () => {
+describe('configuration: redis', () => {
   it('on Sentinel survives a failover, and is changed on the new master', async () => {
     await using redis = await startSentinel();
     const addresses = redis.sentinels.map(({ host, port }) => `${host}:${port}`);
@@ -96,8 +96,8 @@ describe('configuration: redis', { timeout: 240_000 }, () => {
     try {
       expect(await add(host, 'second')).toBe(2);
       await redis.servers[0]!.kill('SIGKILL');
-      await waitFor(async () => (await redis.masterPort()) === redis.servers[1]!.port, { timeoutMs: 60_000 });
-      await waitFor(async () => (await host.get('/readyz')).status === 200, { timeoutMs: 60_000 });
+      await waitFor(async () => (await redis.masterPort()) === redis.servers[1]!.port);
+      await waitFor(async () => (await host.get('/readyz')).status === 200);
       expect(await add(host, 'third')).toBe(3);
       await expectDelivered(host, 'third');
     } finally {

@@ -97,7 +97,7 @@ beforeAll(async () => {
   up = await startDispatch({ config, health, env: { DISPATCHER_HEALTH: '127.0.0.1:0' } });
   page = await signIn('ada');
   pages = new ConfigurationPages(page, `${up.url}/configuration`);
-}, 120_000);
+});
 afterAll(async () => {
   await browser?.close();
   await up?.stop();
@@ -149,7 +149,7 @@ async function apply(reason: string): Promise<string> {
   return shown;
 }
 
-describe('deliveries of changed targets', { timeout: 120_000 }, () => {
+describe('deliveries of changed targets', () => {
   it('removed ones keep, move or cancel what waits, as answered', async () => {
     const study = await system.upload({ seed: 'leaving', instancesPerSeries: 1 });
     for (const name of ['kept', 'moved', 'cancelled']) await system.untilDelivery(study, name, ['waiting']);
@@ -213,142 +213,138 @@ describe('deliveries of changed targets', { timeout: 120_000 }, () => {
   });
 });
 
-describe(
-  'an entry of each kind is added with an error, corrected, edited, duplicated and removed',
-  { timeout: 120_000 },
-  () => {
-    it('groups', async () => {
-      await pages.openEntry('Groups', 'Add a group');
-      await pages.fill('targets', 'nowhere', '"nowhere" is not among the targets');
-      await pages.name('team');
-      await pages.fill('targets', 'first');
-      await pages.save();
-      await pages.openEntry('Groups', 'team');
-      await pages.field('strategy').selectOption('all');
-      await pages.fill('targets', 'first\nsecond');
-      await pages.save();
-      await pages.openEntry('Groups', 'Duplicate team');
-      await pages.name('twin');
-      await pages.save();
-      await pages.remove('Groups', 'old');
-      await pages.openEntry('Rules', 'all');
-      await pages.fill('targets', 'team');
-      await pages.save();
-      await apply('groups in the browser');
-      const team = { targets: ['first', 'second'], strategy: 'all' };
-      expect((await written())['groups']).toEqual({ team, twin: team });
-      const study = await system.upload({ seed: 'group', instancesPerSeries: 1 });
-      for (const name of ['first', 'second']) await system.untilDelivery(study, name, ['delivered']);
-    });
+describe('an entry of each kind is added with an error, corrected, edited, duplicated and removed', () => {
+  it('groups', async () => {
+    await pages.openEntry('Groups', 'Add a group');
+    await pages.fill('targets', 'nowhere', '"nowhere" is not among the targets');
+    await pages.name('team');
+    await pages.fill('targets', 'first');
+    await pages.save();
+    await pages.openEntry('Groups', 'team');
+    await pages.field('strategy').selectOption('all');
+    await pages.fill('targets', 'first\nsecond');
+    await pages.save();
+    await pages.openEntry('Groups', 'Duplicate team');
+    await pages.name('twin');
+    await pages.save();
+    await pages.remove('Groups', 'old');
+    await pages.openEntry('Rules', 'all');
+    await pages.fill('targets', 'team');
+    await pages.save();
+    await apply('groups in the browser');
+    const team = { targets: ['first', 'second'], strategy: 'all' };
+    expect((await written())['groups']).toEqual({ team, twin: team });
+    const study = await system.upload({ seed: 'group', instancesPerSeries: 1 });
+    for (const name of ['first', 'second']) await system.untilDelivery(study, name, ['delivered']);
+  });
 
-    it('transforms', async () => {
-      await pages.openEntry('Transforms', 'Add a transform');
-      await pages.name('mark');
-      await pages.fill('set', 'InstitutionNam: Changed', 'the nearest is InstitutionName');
-      await pages.fill('set', 'InstitutionName: Changed');
-      await pages.save();
-      await pages.openEntry('Transforms', 'mark');
-      await pages.fill('set', 'InstitutionName: Changed in the browser');
-      await pages.save();
-      await pages.openEntry('Transforms', 'Duplicate mark');
-      await pages.name('twin');
-      await pages.save();
-      await pages.remove('Transforms', 'old');
-      await pages.openEntry('Targets', 'pacs');
-      await pages.fill('transform', 'mark');
-      await pages.save();
-      await pages.openEntry('Rules', 'all');
-      await pages.fill('targets', 'team\npacs');
-      await pages.save();
-      await apply('transforms in the browser');
-      const mark = { set: { InstitutionName: 'Changed in the browser' } };
-      expect((await written())['transforms']).toEqual({ mark, twin: mark });
-      const study = await system.upload({ seed: 'transform', instancesPerSeries: 1 });
-      await system.untilDelivery(study, 'pacs', ['delivered']);
-      const [received] = await store.received();
-      expect(await readFile(received?.path ?? '', 'latin1')).toContain('Changed in the browser');
-    });
+  it('transforms', async () => {
+    await pages.openEntry('Transforms', 'Add a transform');
+    await pages.name('mark');
+    await pages.fill('set', 'InstitutionNam: Changed', 'the nearest is InstitutionName');
+    await pages.fill('set', 'InstitutionName: Changed');
+    await pages.save();
+    await pages.openEntry('Transforms', 'mark');
+    await pages.fill('set', 'InstitutionName: Changed in the browser');
+    await pages.save();
+    await pages.openEntry('Transforms', 'Duplicate mark');
+    await pages.name('twin');
+    await pages.save();
+    await pages.remove('Transforms', 'old');
+    await pages.openEntry('Targets', 'pacs');
+    await pages.fill('transform', 'mark');
+    await pages.save();
+    await pages.openEntry('Rules', 'all');
+    await pages.fill('targets', 'team\npacs');
+    await pages.save();
+    await apply('transforms in the browser');
+    const mark = { set: { InstitutionName: 'Changed in the browser' } };
+    expect((await written())['transforms']).toEqual({ mark, twin: mark });
+    const study = await system.upload({ seed: 'transform', instancesPerSeries: 1 });
+    await system.untilDelivery(study, 'pacs', ['delivered']);
+    const [received] = await store.received();
+    expect(await readFile(received?.path ?? '', 'latin1')).toContain('Changed in the browser');
+  });
 
-    it('tokens', async () => {
-      const secrets = { robot: 'robot-token-0123456789', twin: 'twin-token-01234567890' };
-      await pages.openEntry('Tokens', 'Add a token');
-      await pages.name('robot');
-      await pages.fill('token', 'short', 'use at least 20');
-      await pages.fill('token', secrets.robot);
-      await pages.save();
-      await pages.openEntry('Tokens', 'robot');
-      await pages.field('role').selectOption('operator');
-      await pages.save();
-      await pages.openEntry('Tokens', 'Duplicate robot');
-      await pages.name('twin');
-      await pages.fill('token', secrets.twin);
-      await pages.save();
-      await pages.disable('Tokens', 'twin');
-      await pages.remove('Tokens', 'old');
-      await apply('tokens in the browser');
-      expect(await written()).toMatchObject({
-        console: { tokens: { robot: { role: 'operator' }, twin: { role: 'operator', enabled: false } } },
-      });
-      expect(await text()).not.toMatch(new RegExp(`${secrets.robot}|${secrets.twin}`));
-      const statusFor = async (bearer: string): Promise<number> =>
-        (await ask('GET', '/api/targets', undefined, bearer)).status;
-      expect(await statusFor(secrets.robot)).toBe(200);
-      expect(await statusFor(secrets.twin)).toBe(401);
-      expect(await statusFor('old-token-0123456789abcdef')).toBe(401);
+  it('tokens', async () => {
+    const secrets = { robot: 'robot-token-0123456789', twin: 'twin-token-01234567890' };
+    await pages.openEntry('Tokens', 'Add a token');
+    await pages.name('robot');
+    await pages.fill('token', 'short', 'use at least 20');
+    await pages.fill('token', secrets.robot);
+    await pages.save();
+    await pages.openEntry('Tokens', 'robot');
+    await pages.field('role').selectOption('operator');
+    await pages.save();
+    await pages.openEntry('Tokens', 'Duplicate robot');
+    await pages.name('twin');
+    await pages.fill('token', secrets.twin);
+    await pages.save();
+    await pages.disable('Tokens', 'twin');
+    await pages.remove('Tokens', 'old');
+    await apply('tokens in the browser');
+    expect(await written()).toMatchObject({
+      console: { tokens: { robot: { role: 'operator' }, twin: { role: 'operator', enabled: false } } },
     });
+    expect(await text()).not.toMatch(new RegExp(`${secrets.robot}|${secrets.twin}`));
+    const statusFor = async (bearer: string): Promise<number> =>
+      (await ask('GET', '/api/targets', undefined, bearer)).status;
+    expect(await statusFor(secrets.robot)).toBe(200);
+    expect(await statusFor(secrets.twin)).toBe(401);
+    expect(await statusFor('old-token-0123456789abcdef')).toBe(401);
+  });
 
-    it('e-mails', async () => {
-      await pages.openEntry('E-mails', 'Add an e-mail');
-      await pages.name('desk');
-      await pages.fill('to', 'nobody', 'mail');
-      await pages.fill('to', 'desk@clinic.example');
-      await pages.save();
-      await pages.openEntry('E-mails', 'desk');
-      await pages.fill('subject', 'At the desk: {summary}');
-      await pages.save();
-      await pages.openEntry('E-mails', 'Duplicate desk');
-      await pages.name('twin');
-      await pages.save();
-      await pages.disable('E-mails', 'twin');
-      await pages.remove('E-mails', 'old');
-      await apply('e-mails in the browser');
-      const desk = { to: ['desk@clinic.example'], subject: 'At the desk: {summary}' };
-      expect(await written()).toMatchObject({
-        console: { notifications: { emails: { desk, twin: { ...desk, enabled: false } } } },
-      });
-      const { body } = await ask('GET', '/api/notifications');
-      expect((body['receivers'] as Plain[]).map(({ name }) => name)).toEqual(['email:desk']);
-      await page.goto(`${up.url}/notifications`);
-      await page.getByRole('button', { name: 'Send a test to email:desk' }).click();
-      await page.getByText('A test message was accepted by email:desk.').waitFor();
-      const messages = await waitFor(async () => {
-        const all = await mail.messages();
-        return all.length > 0 && all;
-      });
-      expect(messages[0]).toMatch(/^Subject: At the desk/m);
-      expect(messages[0]).toMatch(/^To: desk@clinic\.example/m);
+  it('e-mails', async () => {
+    await pages.openEntry('E-mails', 'Add an e-mail');
+    await pages.name('desk');
+    await pages.fill('to', 'nobody', 'mail');
+    await pages.fill('to', 'desk@clinic.example');
+    await pages.save();
+    await pages.openEntry('E-mails', 'desk');
+    await pages.fill('subject', 'At the desk: {summary}');
+    await pages.save();
+    await pages.openEntry('E-mails', 'Duplicate desk');
+    await pages.name('twin');
+    await pages.save();
+    await pages.disable('E-mails', 'twin');
+    await pages.remove('E-mails', 'old');
+    await apply('e-mails in the browser');
+    const desk = { to: ['desk@clinic.example'], subject: 'At the desk: {summary}' };
+    expect(await written()).toMatchObject({
+      console: { notifications: { emails: { desk, twin: { ...desk, enabled: false } } } },
     });
-
-    it('defaults of targets', async () => {
-      await pages.openEntry('Target defaults', 'DICOM receiver');
-      await pages.fill('attempts', 'many', 'is not a number');
-      await pages.fill('attempts', '4');
-      await pages.save();
-      await pages.openEntry('Target defaults', 'DICOM receiver');
-      await pages.fill('attempts', '5');
-      await pages.save();
-      await pages.remove('Target defaults', 'dummy');
-      await apply('defaults in the browser');
-      expect((await written())['targetDefaults']).toEqual({ dicom: { attempts: 5 } });
-      expect(await target('pacs')).toMatchObject({ attempts: 5 });
-      expect((await target('first'))['attempts']).not.toBe(7);
-      await pages.openEntry('Targets', 'pacs');
-      expect(await pages.field('attempts').getAttribute('placeholder')).toBe('from targetDefaults: 5');
+    const { body } = await ask('GET', '/api/notifications');
+    expect((body['receivers'] as Plain[]).map(({ name }) => name)).toEqual(['email:desk']);
+    await page.goto(`${up.url}/notifications`);
+    await page.getByRole('button', { name: 'Send a test to email:desk' }).click();
+    await page.getByText('A test message was accepted by email:desk.').waitFor();
+    const messages = await waitFor(async () => {
+      const all = await mail.messages();
+      return all.length > 0 && all;
     });
-  },
-);
+    expect(messages[0]).toMatch(/^Subject: At the desk/m);
+    expect(messages[0]).toMatch(/^To: desk@clinic\.example/m);
+  });
 
-describe('a draft', { timeout: 120_000 }, () => {
+  it('defaults of targets', async () => {
+    await pages.openEntry('Target defaults', 'DICOM receiver');
+    await pages.fill('attempts', 'many', 'is not a number');
+    await pages.fill('attempts', '4');
+    await pages.save();
+    await pages.openEntry('Target defaults', 'DICOM receiver');
+    await pages.fill('attempts', '5');
+    await pages.save();
+    await pages.remove('Target defaults', 'dummy');
+    await apply('defaults in the browser');
+    expect((await written())['targetDefaults']).toEqual({ dicom: { attempts: 5 } });
+    expect(await target('pacs')).toMatchObject({ attempts: 5 });
+    expect((await target('first'))['attempts']).not.toBe(7);
+    await pages.openEntry('Targets', 'pacs');
+    expect(await pages.field('attempts').getAttribute('placeholder')).toBe('from targetDefaults: 5');
+  });
+});
+
+describe('a draft', () => {
   it('of two editors who save the same entry, has the change of the first, which the second is shown', async () => {
     await pages.openEntry('Groups', 'twin');
     const other = await signIn('berta');
@@ -376,7 +372,6 @@ describe('a draft', { timeout: 120_000 }, () => {
     const listen = `127.0.0.1:${healthPort.port}`;
     await using dispatcher = await startServer({
       name: 'second-dispatcher',
-      readyTimeoutMs: 120_000,
       prepare: (cwd) => ({
         command: process.execPath,
         args: [commandLine, 'dispatcher', '--config', up.configFile],

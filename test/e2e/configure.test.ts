@@ -71,7 +71,7 @@ const discard = async (): Promise<void> => {
 const targets = async (): Promise<string[]> =>
   Object.keys((parse(await text()) as { targets: Readonly<Record<string, unknown>> }).targets);
 
-describe('the configuration in the browser', { timeout: 120_000 }, () => {
+describe('the configuration in the browser', () => {
   let page: Page;
   beforeAll(async () => {
     page = await browser.newPage();

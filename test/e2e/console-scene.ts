@@ -81,7 +81,7 @@ export async function startConsoleScene(): Promise<ConsoleScene> {
           const ended = counts.delivered + counts.partial;
           return (await system.records.studyCount()) === studies.length && ended >= 2 * studies.length + 1;
         },
-        { timeoutMs: 60_000, message: 'the demo studies arrive' },
+        { message: 'the demo studies arrive' },
       );
     },
     [Symbol.asyncDispose]: () => all.disposeAsync(),

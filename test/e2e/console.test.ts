@@ -338,7 +338,7 @@ describe('the console in a browser', () => {
     const anyone = await open();
     await check(anyone, '/sign-in');
     await anyone.close();
-  }, 400_000);
+  });
 
   it('choosing from a filter with the arrows changes nothing until it is applied (WCAG 3.2.2)', async () => {
     const page = await signIn('otto');

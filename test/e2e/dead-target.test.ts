@@ -28,7 +28,7 @@ it('one delivery for an unreachable target waits with default settings for any t
       if (isActive) expect(await system.client.exists(`${job}:lock`), 'the lock of what is active').toBe(1);
       return (await failures()) >= 2;
     },
-    { timeoutMs: 40_000, intervalMs: 20, message: 'the probe has failed' },
+    { intervalMs: 20, message: 'the probe has failed' },
   );
   expect(await system.client.hget(job, 'stc')).toBe('20');
   // The circuit is written before the delivery.
@@ -40,7 +40,7 @@ it('one delivery for an unreachable target waits with default settings for any t
     error: { code: 'target-unreachable' },
   });
   await scp.up();
-  const done = await system.untilDelivery(study, 'pacs', ['delivered'], 15_000);
+  const done = await system.untilDelivery(study, 'pacs', ['delivered']);
   expect(done).toMatchObject({ attempts: 1, wake: undefined });
   expect(scp.accepted()).toEqual(study.datasets);
   expect(running.redis.status).toBe('ready');

@@ -78,10 +78,9 @@ describe('a DICOM target in the complete system', () => {
     };
     await using dispatch = await startDispatch({ config });
     const study = await system.upload({ seed: 'commit', series: 1, instancesPerSeries: 4 });
-    await waitFor(() => requests.length === 1, { timeoutMs: 30_000, message: () => dispatch.output() });
+    await waitFor(() => requests.length === 1, { message: () => dispatch.output() });
     await dispatch.restart();
     const status = await waitFor(() => report(requests[0], lease.port), {
-      timeoutMs: 30_000,
       message: () => dispatch.output(),
     });
     expect(status).toBe('taken');
@@ -89,7 +88,6 @@ describe('a DICOM target in the complete system', () => {
       throw new Error(dispatch.output(), { cause: error });
     });
     const late = waitFor(() => report(requests[0], lease.port, 'lost'), {
-      timeoutMs: 30_000,
       message: () => dispatch.output(),
     });
     expect(await late).toBe('taken');

@@ -24,20 +24,19 @@ describe("the change feed's traps", () => {
     await using dispatch = await startFollowing({ config: system.config({ pacs: pacsTarget(scp) }) });
     const gone = await system.upload({ seed: 'gone', instancesPerSeries: 3 });
     await waitFor(async () => (await system.records.deliveriesOfUid(gone.studyInstanceUid, 'main'))[0]?.error, {
-      timeoutMs: 20_000,
       message: () => dispatch.output(),
     });
     await system.orthanc.send('DELETE', `/studies/${gone.orthancStudyId}`);
     const next = await system.upload({ seed: 'next', instancesPerSeries: 3 });
     await scp.up();
-    const ended = await system.untilDelivery(gone, 'pacs', ['source-gone'], 60_000);
+    const ended = await system.untilDelivery(gone, 'pacs', ['source-gone']);
     expect(ended.error).toMatchObject({ code: 'source-gone', fault: 'source' });
     // The log line follows the record.
-    await waitFor(() => dispatch.output().includes('"state":"source-gone"'), { timeoutMs: 20_000 });
+    await waitFor(() => dispatch.output().includes('"state":"source-gone"'));
     // The gap that the deletion left in the feed blocks nothing.
-    await system.untilDelivery(next, 'pacs', ['delivered'], 60_000);
+    await system.untilDelivery(next, 'pacs', ['delivered']);
     expect(scp.accepted()).toEqual(next.datasets);
-  }, 120_000);
+  });
 
   it('4: an event that was never written is made up for by the sweep', async () => {
     await using system = await startSystem();
@@ -99,12 +98,12 @@ describe("the change feed's traps", () => {
     await rm(storage.path, { recursive: true, force: true });
     await system.orthanc.restart();
     const after = await system.upload({ seed: 'after', instancesPerSeries: 2 });
-    await system.untilDelivery(after, 'pacs', ['delivered'], 30_000).catch((error: unknown) => {
+    await system.untilDelivery(after, 'pacs', ['delivered']).catch((error: unknown) => {
       throw new Error(dispatch.output(), { cause: error });
     });
     expect(dispatch.output()).toContain('was emptied, restored');
     expect(scp.stores.length).toBe(18);
-  }, 90_000);
+  });
 
   it('9, 10, 12: instances that come late make further events; only they are sent', async () => {
     await using system = await startSystem();
@@ -114,7 +113,7 @@ describe("the change feed's traps", () => {
     await system.untilDelivery(first, 'pacs', ['delivered']);
     const grown = await system.upload({ seed: 'growing', series: 2, instancesPerSeries: 6 });
     expect(grown.studyInstanceUid).toBe(first.studyInstanceUid);
-    await waitFor(() => scp.accepted().size === 12, { timeoutMs: 20_000, message: () => dispatch.output() });
+    await waitFor(() => scp.accepted().size === 12, { message: () => dispatch.output() });
     expect(scp.stores.length).toBe(12);
     expect(scp.accepted()).toEqual(grown.datasets);
 
@@ -125,10 +124,10 @@ describe("the change feed's traps", () => {
       const states = (await deliveries()).map(({ state }) => state);
       return states.length === count && states.every((state) => state === 'delivered');
     };
-    await waitFor(() => areDelivered(2), { timeoutMs: 20_000 });
+    await waitFor(() => areDelivered(2));
     await system.client.del(await system.client.keys('*:ledger:*'));
     const more = await system.upload({ seed: 'growing', series: 3, instancesPerSeries: 6 });
-    await waitFor(() => areDelivered(3), { timeoutMs: 20_000, message: () => dispatch.output() });
+    await waitFor(() => areDelivered(3), { message: () => dispatch.output() });
     expect(scp.stores.length).toBe(18);
     expect(scp.accepted()).toEqual(more.datasets);
     const [latest] = await deliveries();
@@ -148,7 +147,7 @@ describe("the change feed's traps", () => {
     ];
     if (!changed) throw new Error('no instance');
     await system.orthanc.upload(changed.bytes);
-    await waitFor(() => scp.stores.length === 6, { timeoutMs: 20_000, message: () => dispatch.output() });
+    await waitFor(() => scp.stores.length === 6, { message: () => dispatch.output() });
     expect(scp.stores.at(-1)?.sopInstanceUid).toBe(changed.sopInstanceUid);
     expect(scp.stores.at(-1)?.datasetHash).not.toBe(study.datasets.get(changed.sopInstanceUid));
   });
@@ -175,7 +174,7 @@ describe("the change feed's traps", () => {
     await using two = await startDispatch({ command: 'router', config });
     await using dispatcher = await startDispatch({ command: 'dispatcher', config });
     const leads = (output: string): boolean => output.includes('following the change feed');
-    await waitFor(() => leads(one.output()) || leads(two.output()), { timeoutMs: 20_000 });
+    await waitFor(() => leads(one.output()) || leads(two.output()));
     const [leader, standby] = leads(one.output()) ? [one, two] : [two, one];
     const first = await system.upload({ seed: 'led', instancesPerSeries: 2 });
     await system.untilDelivery(first, 'pacs', ['delivered']);
@@ -183,21 +182,20 @@ describe("the change feed's traps", () => {
 
     await leader.kill('SIGSTOP');
     const second = await system.upload({ seed: 'taken over', instancesPerSeries: 2 });
-    await system.untilDelivery(second, 'pacs', ['delivered'], 30_000);
+    await system.untilDelivery(second, 'pacs', ['delivered']);
     await waitFor(() => leads(standby.output()), { message: () => standby.output() });
     const cursor = await system.client.get('{dicom-dispatch}:feed:main');
     await leader.kill('SIGCONT');
     await waitFor(() => leader.output().includes('another router has taken over the lead'), {
-      timeoutMs: 20_000,
       message: () => leader.output(),
     });
     const third = await system.upload({ seed: 'after waking', instancesPerSeries: 2 });
-    await system.untilDelivery(third, 'pacs', ['delivered'], 30_000);
+    await system.untilDelivery(third, 'pacs', ['delivered']);
     expect(JSON.parse((await system.client.get('{dicom-dispatch}:feed:main')) ?? '{}').seq).toBeGreaterThan(
       JSON.parse(cursor ?? '{}').seq,
     );
     expect(scp.stores.length, dispatcher.output()).toBe(6);
-  }, 120_000);
+  });
 });
 
 async function changes(orthanc: OrthancServer): Promise<{ Seq: number; ChangeType: string }[]> {

@@ -51,10 +51,9 @@ beforeAll(async () => {
   for (const stream of [up.stdout, up.stderr]) stream?.on('data', (chunk: Buffer) => (output += chunk.toString()));
   link = await waitFor(async () => /http:\S+token=\S+/.exec(output)?.[0], {
     message: () => `the link; said ${output}`,
-    timeoutMs: 60_000,
   });
   page = await browser.newPage();
-}, 120_000);
+});
 afterAll(async () => {
   await browser?.close();
   if (up && up.exitCode === null) {
@@ -64,7 +63,7 @@ afterAll(async () => {
   await Promise.all([orthanc?.stop(), pacs?.stop(), folder?.remove()]);
 });
 
-describe('up in an empty folder', { timeout: 120_000 }, () => {
+describe('up in an empty folder', () => {
   it('rejects browsers without the printed link', async () => {
     const { origin } = new URL(link);
     for (const path of ['/setup', '/setup?token=guessed', '/setup/start'])

@@ -35,7 +35,7 @@ async function restart(run: RunningRouting, done: (result: Record<string, string
       const result = await run.connection.hgetall(key);
       return Number(result['endedAt']) > 0 && done(result);
     },
-    { timeoutMs: 20_000, message: 'the router has looked' },
+    { message: 'the router has looked' },
   );
 }
 
@@ -63,7 +63,7 @@ it('data of a study that left its source long ago are removed, those of others a
   // An existing study is not resent: neither by the sweep at each start, nor when it grows.
   const grown = await system.upload({ seed: 'kept', series: 2, instancesPerSeries: 2 });
   expect(grown.studyInstanceUid).toBe(kept.studyInstanceUid);
-  await waitFor(() => scp.stores.length === 6, { timeoutMs: 20_000 });
+  await waitFor(() => scp.stores.length === 6);
   await system.upload({ seed: 'gone', ...small });
   await run.until(gone, 'pacs', 'delivered');
   expect(scp.stores.length).toBe(8);

@@ -45,23 +45,23 @@ it('a study that a target rejects alone does not block others, and fails once ot
     circuitPauses: { firstMs: 300, maxMs: 600 },
   });
   const circuits = new Circuits(system.client, prefix);
-  await waitFor(async () => (await circuits.state('web')).failures >= 1, { timeoutMs: 20_000, message: 'it halts' });
+  await waitFor(async () => (await circuits.state('web')).failures >= 1, { message: 'it halts' });
   expect((await circuits.state('web')).error).toMatchObject({ fault: 'configuration' });
   // No other delivery is tried: the fault may be that of the target.
-  await waitFor(async () => (await circuits.state('web')).failures >= 3, { timeoutMs: 20_000, message: 'it halts' });
+  await waitFor(async () => (await circuits.state('web')).failures >= 3, { message: 'it halts' });
   expect(await system.untilDelivery(bad, 'web', ['waiting'])).toMatchObject({ attempts: 0, failures: 0 });
   const good = await Promise.all(
     [1, 2, 3, 4].map((number) =>
       system.upload({ seed: `good ${number}`, instancesPerSeries: 1, rows: 16, columns: 16 }),
     ),
   );
-  for (const study of good) await system.untilDelivery(study, 'web', ['delivered'], 20_000);
-  const failed = await system.untilDelivery(bad, 'web', ['failed'], 20_000);
+  for (const study of good) await system.untilDelivery(study, 'web', ['delivered']);
+  const failed = await system.untilDelivery(bad, 'web', ['failed']);
   expect(failed).toMatchObject({ error: { code: 'study-refused', fault: 'instance' } });
   expect(failed.error?.message).toContain('other studies are delivered, this study is not: ');
   expect((await circuits.state('web')).state).toBe('closed');
   isForbidden = false;
   await retryDelivery(openPipeline(running.config, system.client), failed.deliveryId, { name: 'test' });
-  await system.untilDelivery(bad, 'web', ['delivered'], 20_000);
+  await system.untilDelivery(bad, 'web', ['delivered']);
   expect(running.redis.status).toBe('ready');
 });

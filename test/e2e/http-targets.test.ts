@@ -95,7 +95,7 @@ describe('HTTP targets in the complete system', () => {
         const ended = all.filter(({ state }) => ['delivered', 'partial', 'failed'].includes(state));
         return ended.length === 4;
       },
-      { timeoutMs: 30_000, message: () => dispatch.output() },
+      { message: () => dispatch.output() },
     );
     const all = await system.records.deliveriesOfUid(study.studyInstanceUid, 'main');
     const refused = all.find(({ target, state }) => target === 'kept' && state !== 'delivered');

@@ -117,7 +117,7 @@ async function untilDelivered(
       seen = deliveries.map(({ target, state, error }) => ({ target, state, error }));
       return deliveries.length >= count && deliveries.every(({ state }) => states.includes(state));
     },
-    { timeoutMs: 40_000, message: () => JSON.stringify(seen) },
+    { message: () => JSON.stringify(seen) },
   );
 }
 
@@ -153,9 +153,6 @@ it('a study that gets an instance with a SOP Instance UID that it has already se
   await upload('dup-sop-series2.dcm');
   await waitFor(
     async () => (await run.operations.records.study({ source: 'main', orthancStudyId: study }))?.instanceCount === 2,
-    {
-      timeoutMs: 20_000,
-    },
   );
   await untilDelivered(run, study);
   const deliveries = await run.operations.records.deliveriesOf({ source: 'main', orthancStudyId: study });
@@ -190,7 +187,7 @@ it('two studies with one Study Instance UID are each routed once, listed each, a
   const sweepKey = `${run.config.redis.prefix}:sweep:main`;
   for (let count = 0; count < 3; count += 1) {
     const before = await run.connection.hget(sweepKey, 'endedAt');
-    await waitFor(async () => (await run.connection.hget(sweepKey, 'endedAt')) !== before, { timeoutMs: 20_000 });
+    await waitFor(async () => (await run.connection.hget(sweepKey, 'endedAt')) !== before);
     expect(await run.connection.hget(sweepKey, 'routed')).toBe('0');
   }
   expect(await records.study({ source: 'main', orthancStudyId: a })).toEqual(first);
@@ -362,13 +359,10 @@ it('an instance that is overwritten in its series is sent again, the others are 
   // Times of reception are in seconds.
   await setTimeout(1_100);
   expect((await system.orthanc.upload(changed)).ID).toBe(id);
-  await waitFor(
-    async () => {
-      const now = await run.operations.records.study({ source: 'main', orthancStudyId: study.orthancStudyId });
-      return now?.contentHash !== before?.contentHash;
-    },
-    { timeoutMs: 20_000 },
-  );
+  await waitFor(async () => {
+    const now = await run.operations.records.study({ source: 'main', orthancStudyId: study.orthancStudyId });
+    return now?.contentHash !== before?.contentHash;
+  });
   await untilDelivered(run, study.orthancStudyId);
   const { targets: receipts } = await readReceipt(run.operations, {
     source: 'main',
@@ -454,7 +448,7 @@ it('one study from two sources has a note if its files differ, and none if they 
     (await records.deliveriesOf({ source: from, orthancStudyId }))[0];
   for (const from of ['main', 'second']) {
     for (const id of [twin, twinSame]) {
-      await waitFor(async () => (await deliveryOf(from, id))?.state === 'delivered', { timeoutMs: 40_000 });
+      await waitFor(async () => (await deliveryOf(from, id))?.state === 'delivered');
     }
   }
   for (const from of ['main', 'second']) {

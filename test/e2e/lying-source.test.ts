@@ -89,7 +89,7 @@ async function arrived(study: UploadedStudy): Promise<{ files: Map<string, strin
 
 async function bothDelivered(study: UploadedStudy): Promise<void> {
   for (const target of ['files', 'pacs']) {
-    const delivery = await system.untilDelivery(study, target, ended, 60_000).catch((error) => {
+    const delivery = await system.untilDelivery(study, target, ended).catch((error) => {
       throw new Error(dispatch.output(), { cause: error });
     });
     expect(delivery).toMatchObject({ state: 'delivered', quarantined: 0 });
@@ -158,7 +158,7 @@ describe('one instance for which the source has no good answer', () => {
   async function partial(study: UploadedStudy, uid: string, code: string, attempts = 3): Promise<void> {
     const others = new Map([...study.datasets].filter(([one]) => one !== uid));
     for (const target of ['files', 'pacs']) {
-      const delivery = await system.untilDelivery(study, target, ended, 60_000).catch((error) => {
+      const delivery = await system.untilDelivery(study, target, ended).catch((error) => {
         throw new Error(dispatch.output(), { cause: error });
       });
       expect(delivery).toMatchObject({ state: 'partial', quarantined: 1, confirmed: others.size });
@@ -198,7 +198,7 @@ describe('one instance for which the source has no good answer', () => {
     const uid = one?.MainDicomTags.SOPInstanceUID ?? '';
     await partial(study, uid, 'source-instance-failed');
     // Also if rules and selections refer to tags that are only in the files.
-    const delivery = await system.untilDelivery(study, 'chosen', ended, 60_000);
+    const delivery = await system.untilDelivery(study, 'chosen', ended);
     expect(delivery).toMatchObject({ state: 'partial', quarantined: 1 });
     const names = (await readdir(chosen.path)).filter((name) => study.datasets.has(name.replace('.dcm', '')));
     expect(names).not.toContain(`${uid}.dcm`);

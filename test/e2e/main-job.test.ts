@@ -46,7 +46,7 @@ describe('the main job', () => {
     expect((await dispatch.get('/metrics')).body).toContain(
       'dispatch_deliveries_ended_total{target="pacs",state="delivered"} 3',
     );
-  }, 180_000);
+  });
 
   it('an instance that the receiver rejects fails the job with stage and reason; a retry in Bull Board sends only that one', async () => {
     await using system = await startSystem();
@@ -87,7 +87,6 @@ describe('the main job', () => {
     scp.answer = (_uid, count) => (count === 30 ? 'die' : 0);
     const study = await system.upload({ seed: 'dies', series: 2, instancesPerSeries: 40 });
     await waitFor(async () => (await system.records.deliveriesOfUid(study.studyInstanceUid, 'main'))[0]?.error, {
-      timeoutMs: 20_000,
       message: () => dispatch.output(),
     });
     const [waiting] = await system.records.deliveriesOfUid(study.studyInstanceUid, 'main');
@@ -127,12 +126,12 @@ describe('a killed dispatcher', () => {
     await using router = await startDispatch({ command: 'router', config });
     await using first = await startDispatch({ command: 'dispatcher', config });
     const study = await system.upload({ seed: 'kill', series: 5, instancesPerSeries: 100, rows: 16, columns: 16 });
-    await waitFor(() => scp.stores.length > 150, { timeoutMs: 30_000, message: () => first.output() });
+    await waitFor(() => scp.stores.length > 150, { message: () => first.output() });
     await using second = await startDispatch({ command: 'dispatcher', config });
     const confirmed = await confirmedNow();
     await first.kill('SIGKILL');
     const atKill = scp.stores.length;
-    await system.untilDelivery(study, 'pacs', ['delivered'], 60_000).catch((error: unknown) => {
+    await system.untilDelivery(study, 'pacs', ['delivered']).catch((error: unknown) => {
       throw new Error(second.output(), { cause: error });
     });
     expect(scp.accepted()).toEqual(study.datasets);
@@ -151,7 +150,7 @@ describe('a killed dispatcher', () => {
       });
       return new Set(entries.keys());
     }
-  }, 120_000);
+  });
 });
 
 describe('what is not there', () => {
@@ -172,7 +171,6 @@ describe('what is not there', () => {
     ).toBe(1);
     await system.redis.restart();
     await waitFor(async () => (await dispatch.get('/readyz')).status === 200, {
-      timeoutMs: 20_000,
       message: () => dispatch.output(),
     });
     const study = await system.upload({ seed: 'redis-back' });
@@ -185,7 +183,6 @@ describe('what is not there', () => {
     await system.orthanc.kill('SIGKILL');
     await using dispatch = await startDispatch({ config: system.config({ pacs: pacsTarget(scp) }), untilReady: false });
     await waitFor(() => dispatch.output().includes('the source cannot be followed'), {
-      timeoutMs: 20_000,
       message: () => dispatch.output(),
     });
     const states = await dispatch.get('/readyz');
@@ -193,7 +190,6 @@ describe('what is not there', () => {
     expect(JSON.stringify(states.body)).toContain('source main');
     await system.orthanc.restart();
     await waitFor(async () => (await dispatch.get('/readyz')).status === 200, {
-      timeoutMs: 20_000,
       message: () => dispatch.output(),
     });
     expect(

@@ -36,18 +36,15 @@ async function untilUndecided(run: RunningRouting, study: { readonly orthancStud
         ? delivery.deliveryId
         : undefined;
     },
-    { timeoutMs: 20_000, message: () => seen },
+    { message: () => seen },
   );
 }
 
 async function untilDelivered(run: RunningRouting, id: string): Promise<unknown> {
-  return waitFor(
-    async () => {
-      const record = await run.operations.records.delivery(id);
-      return record?.state === 'delivered' && record;
-    },
-    { timeoutMs: 20_000 },
-  );
+  return waitFor(async () => {
+    const record = await run.operations.records.delivery(id);
+    return record?.state === 'delivered' && record;
+  });
 }
 
 it('another archive with the same name gets all of a study; back at the first, only missing instances are sent', async () => {
@@ -72,7 +69,7 @@ it('another archive with the same name gets all of a study; back at the first, o
 
   await run.reload(at(first));
   const last = await system.upload({ seed: 'moved', series: 3, ...small });
-  await waitFor(async () => (await uidsAt(first)).length === 6, { timeoutMs: 20_000 });
+  await waitFor(async () => (await uidsAt(first)).length === 6);
   expect((await uidsAt(first)).sort()).toEqual([...last.sopInstanceUids].sort());
   expect((await uidsAt(second)).length).toBe(4);
   await run.until(last, 'pacs', 'delivered');

@@ -29,7 +29,6 @@ describe('nothing is lost, nothing is sent twice', () => {
     };
     const study = await system.upload({ seed: 'a700', series: 2, instancesPerSeries: 30 });
     await waitFor(() => scp.stores.some(({ status }) => status === 0xa700) && scp.accepted().size === 59, {
-      timeoutMs: 20_000,
       message: () => dispatch.output(),
     });
     isFull = false;
@@ -52,7 +51,7 @@ describe('nothing is lost, nothing is sent twice', () => {
         (await system.records.deliveriesOfUid(study.studyInstanceUid, 'main')).find(
           ({ target, error }) => target === 'b' && error,
         ),
-      { timeoutMs: 20_000, message: () => dispatch.output() },
+      { message: () => dispatch.output() },
     );
     expect(waiting).toMatchObject({
       state: 'waiting',
@@ -61,7 +60,7 @@ describe('nothing is lost, nothing is sent twice', () => {
       attempts: 0,
     });
     await b.up();
-    await system.untilDelivery(study, 'b', ['delivered'], 60_000);
+    await system.untilDelivery(study, 'b', ['delivered']);
     expect(b.accepted()).toEqual(study.datasets);
     expect(a.stores.length).toBe(20);
     expect(b.stores.length).toBe(20);
@@ -74,7 +73,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     const config = system.config({ pacs: pacsTarget(scp, { maxParallel: 2 }) }, { dispatcher: { lockTime: '5s' } });
     await using dispatch = await startDispatch({ config });
     const study = await system.upload({ seed: 'killed', instancesPerSeries: 60 });
-    await waitFor(() => scp.stores.length > 20, { timeoutMs: 20_000, message: () => dispatch.output() });
+    await waitFor(() => scp.stores.length > 20, { message: () => dispatch.output() });
     const confirmed = await createLedger(system.client).entries({
       source: 'main',
       orthancStudyId: study.orthancStudyId,
@@ -84,10 +83,10 @@ describe('nothing is lost, nothing is sent twice', () => {
     await dispatch.kill('SIGKILL');
     const atKill = scp.stores.length;
     await dispatch.restart();
-    await system.untilDelivery(study, 'pacs', ['delivered'], 60_000);
+    await system.untilDelivery(study, 'pacs', ['delivered']);
     expect(scp.accepted()).toEqual(study.datasets);
     expect(scp.stores.slice(atKill).filter(({ sopInstanceUid }) => confirmed.has(sopInstanceUid))).toEqual([]);
-  }, 90_000);
+  });
 
   it('3b: a dispatcher that was suspended for longer than its lock abandons its deliveries when it continues', async () => {
     await using system = await startSystem();
@@ -98,17 +97,17 @@ describe('nothing is lost, nothing is sent twice', () => {
     const sentBy = (aeTitle: string): number => scp.stores.filter(({ callingAe }) => callingAe === aeTitle).length;
     await using suspended = await startDispatch({ config: config('SUSPENDED') });
     const study = await system.upload({ seed: 'suspended', instancesPerSeries: 60, rows: 16, columns: 16 });
-    await waitFor(() => sentBy('SUSPENDED') > 10, { timeoutMs: 60_000, message: () => suspended.output() });
+    await waitFor(() => sentBy('SUSPENDED') > 10, { message: () => suspended.output() });
     await suspended.kill('SIGSTOP');
     await using other = await startDispatch({ command: 'dispatcher', config: config('OTHER') });
-    await waitFor(() => sentBy('OTHER') > 10, { timeoutMs: 60_000, message: () => other.output() });
+    await waitFor(() => sentBy('OTHER') > 10, { message: () => other.output() });
     const { orthancStudyId, studyInstanceUid } = study;
     const key = { source: 'main', target: 'pacs', orthancStudyId, studyInstanceUid };
     const confirmed = await createLedger(system.client).entries(key);
     const [before, atContinue] = [sentBy('SUSPENDED'), scp.stores.length];
     await suspended.kill('SIGCONT');
-    await waitFor(() => suspended.output().includes('its deliveries are abandoned'), { timeoutMs: 60_000 });
-    const delivery = await system.untilDelivery(study, 'pacs', ['delivered'], 60_000);
+    await waitFor(() => suspended.output().includes('its deliveries are abandoned'));
+    const delivery = await system.untilDelivery(study, 'pacs', ['delivered']);
     expect(delivery).toMatchObject({ total: 60, confirmed: 60 });
     expect(scp.accepted()).toEqual(study.datasets);
     // What it was sending on its two associations when it was suspended.
@@ -117,7 +116,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     const later = scp.stores.slice(atContinue).filter(({ callingAe }) => callingAe === 'OTHER');
     expect(later.filter(({ sopInstanceUid }) => confirmed.has(sopInstanceUid))).toEqual([]);
     expect((await suspended.get('/readyz')).status).toBe(200);
-  }, 180_000);
+  });
 
   it('4: SIGTERM during 500 instances returns the delivery to the queue; the next process completes it, and nothing is sent twice', async () => {
     await using system = await startSystem();
@@ -126,14 +125,14 @@ describe('nothing is lost, nothing is sent twice', () => {
     const config = system.config({ pacs: pacsTarget(scp, { maxParallel: 1 }) }, { dispatcher: { graceTime: '300ms' } });
     await using dispatch = await startDispatch({ config });
     const study = await system.upload({ seed: 'sigterm', series: 5, instancesPerSeries: 100, rows: 16, columns: 16 });
-    await waitFor(() => scp.stores.length > 100, { timeoutMs: 30_000, message: () => dispatch.output() });
+    await waitFor(() => scp.stores.length > 100, { message: () => dispatch.output() });
     await dispatch.restart();
-    await system.untilDelivery(study, 'pacs', ['delivered'], 60_000);
+    await system.untilDelivery(study, 'pacs', ['delivered']);
     expect(scp.accepted()).toEqual(study.datasets);
     // Instances that were in flight when the time limit was reached may arrive again: two instances on the one association.
     expect(scp.stores.length).toBeLessThanOrEqual(502);
     expect((await system.untilDelivery(study, 'pacs', ['delivered'])).error).toBeUndefined();
-  }, 120_000);
+  });
 
   it('5: an SFTP server that dies in the middle of a file leaves no half file under a final name', async () => {
     await using system = await startSystem();
@@ -155,7 +154,6 @@ describe('nothing is lost, nothing is sent twice', () => {
     proxy.set({ resetAfterBytesUp: 400_000 });
     const study = await system.upload({ seed: 'sftp', instancesPerSeries: 20, rows: 256, columns: 256 });
     await waitFor(async () => (await system.records.deliveriesOfUid(study.studyInstanceUid, 'main'))[0]?.error, {
-      timeoutMs: 20_000,
       message: () => dispatch.output(),
     });
     const isFinal = (path: string): boolean => path.endsWith('.dcm');
@@ -163,11 +161,11 @@ describe('nothing is lost, nothing is sent twice', () => {
       expect(study.datasets.get(file.sopInstanceUid)).toBe(file.datasetSha256);
     }
     proxy.heal();
-    await system.untilDelivery(study, 'sftp', ['delivered'], 60_000);
+    await system.untilDelivery(study, 'sftp', ['delivered']);
     const files = await listReceived(folder.path);
     expect(new Map(files.map((file) => [file.sopInstanceUid, file.datasetSha256]))).toEqual(study.datasets);
     expect(files.length).toBe(20);
-  }, 90_000);
+  });
 
   it('6: attempts are exhausted; the retry in Bull Board counts from the beginning and fetches nothing that is confirmed', async () => {
     await using system = await startSystem();
@@ -212,9 +210,9 @@ describe('nothing is lost, nothing is sent twice', () => {
     expect((await system.records.counts('hole')).delivered).toBe(0);
     expect(healthy.stores.length).toBe(30);
     proxy.heal();
-    for (const study of studies) await system.untilDelivery(study, 'hole', ['delivered'], 60_000);
+    for (const study of studies) await system.untilDelivery(study, 'hole', ['delivered']);
     expect(swallowed.stores.length, dispatch.output()).toBe(30);
-  }, 120_000);
+  });
 
   it('8: STOW-RS answers 202 with failures: only what failed is sent again', async () => {
     await using system = await startSystem();
@@ -274,7 +272,7 @@ describe('nothing is lost, nothing is sent twice', () => {
       if (seed === 9) await router.restart();
     }
     for (const study of studies) {
-      await system.untilDelivery(study, 'pacs', ['delivered'], 60_000).catch((error: unknown) => {
+      await system.untilDelivery(study, 'pacs', ['delivered']).catch((error: unknown) => {
         throw new Error(`${router.output()}\n${dispatcher.output()}`, { cause: error });
       });
     }
@@ -282,7 +280,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     for (const { sopInstanceUid } of scp.stores) counts.set(sopInstanceUid, (counts.get(sopInstanceUid) ?? 0) + 1);
     expect(counts.size).toBe(36);
     expect(scp.accepted()).toEqual(new Map(studies.flatMap(({ datasets }) => [...datasets])));
-  }, 120_000);
+  });
 
   it('10: Orthanc restarted inside StableAge: the sweep finds the study that no event announces', async () => {
     await using system = await startSystem({ stableAgeSeconds: 4 });
@@ -291,14 +289,14 @@ describe('nothing is lost, nothing is sent twice', () => {
     await using dispatch = await startFollowing({ config: { ...system.config({ pacs: pacsTarget(scp) }), sources } });
     const study = await system.upload({ seed: 'restart', instancesPerSeries: 5 });
     await system.orthanc.restart();
-    await system.untilDelivery(study, 'pacs', ['delivered'], 40_000).catch((error: unknown) => {
+    await system.untilDelivery(study, 'pacs', ['delivered']).catch((error: unknown) => {
       throw new Error(dispatch.output(), { cause: error });
     });
     const changes = (await system.orthanc.get('/changes?limit=100')) as { Changes: { ChangeType: string }[] };
     expect(changes.Changes.filter(({ ChangeType: type }) => type === 'StableStudy')).toEqual([]);
     expect(scp.accepted()).toEqual(study.datasets);
     expect(scp.stores.length).toBe(5);
-  }, 90_000);
+  });
 
   it('late instances wait for the running delivery of the first ones: nothing is sent twice', async () => {
     await using system = await startSystem();
@@ -309,17 +307,16 @@ describe('nothing is lost, nothing is sent twice', () => {
     await using dispatch = await startDispatch({ config });
     await using second = await startDispatch({ command: 'dispatcher', config });
     await system.upload({ seed: 'late', series: 1, instancesPerSeries: 100, rows: 16, columns: 16 });
-    await waitFor(() => scp.stores.length > 1, { timeoutMs: 60_000, message: () => dispatch.output() });
+    await waitFor(() => scp.stores.length > 1, { message: () => dispatch.output() });
     const study = await system.upload({ seed: 'late', series: 2, instancesPerSeries: 100, rows: 16, columns: 16 });
     const deliveries = () => system.records.deliveriesOfUid(study.studyInstanceUid, 'main');
     await waitFor(async () => (await deliveries()).length === 2, { message: () => dispatch.output() });
     expect(scp.stores.length, 'the first delivery is still under way').toBeLessThan(100);
     scp.delayMs = 5;
     await waitFor(async () => (await deliveries()).every(({ state }) => state === 'delivered'), {
-      timeoutMs: 60_000,
       message: () => `${dispatch.output()}\n${second.output()}`,
     });
     expect(scp.accepted()).toEqual(study.datasets);
     expect(scp.stores.length).toBe(200);
-  }, 120_000);
+  });
 });

@@ -48,7 +48,7 @@ it('only delivered and unchanged instances are deleted at the source', async () 
       const ids = (await system.orthanc.get('/instances')) as string[];
       return ids.length <= 2 && ids;
     },
-    { timeoutMs: 20_000, message: () => dispatch.output() },
+    { message: () => dispatch.output() },
   );
   expect(left.sort()).toEqual([kept, replaced?.ID].sort());
 });

@@ -84,9 +84,9 @@ it('notices it, and sends no study of the database again', async () => {
   // The two are found to differ.
   const expected = scp.stores.length + 2;
   for (const { bytes } of makeStudy({ seed: 'of again', ...small })) await other.upload(bytes);
-  await waitFor(() => scp.stores.length === expected, { timeoutMs: 30_000, message });
+  await waitFor(() => scp.stores.length === expected, { message });
   fronts.again.lead(system.orthanc);
-  await waitFor(() => dispatch.output().includes('"sameAs":"main"'), { timeoutMs: 30_000, message });
+  await waitFor(() => dispatch.output().includes('"sameAs":"main"'), { message });
   const next = await system.upload({ seed: 'of main, later', ...small });
   await system.untilDelivery(next, 'pacs', ['delivered']);
   // A report from after the delivery: the source is still not followed, so that nothing is sent later.
@@ -96,6 +96,6 @@ it('notices it, and sends no study of the database again', async () => {
     const status = await readSourceStatus(dispatch.redis, prefix, 'again');
     return status?.sameAs === 'main' && status.at > now;
   };
-  await waitFor(isRefused, { timeoutMs: 30_000, message });
+  await waitFor(isRefused, { message });
   expect(scp.stores).toHaveLength(expected + 2);
 });

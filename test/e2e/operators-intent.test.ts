@@ -65,7 +65,7 @@ it('a release takes effect immediately, whatever a remote dispatcher is doing wi
       expect(await releaseDelivery(operations, id, actor)).toBe(true);
     }),
   );
-  for (const study of studies) await system.untilDelivery(study, 'release', ['delivered'], 10_000);
+  for (const study of studies) await system.untilDelivery(study, 'release', ['delivered']);
   expect(dispatcher.redis.status).toBe('ready');
   await operations.close();
 });
@@ -80,13 +80,13 @@ it('a cancel holds although the link of the dispatcher to Redis is cut at that m
   await using dispatcher = await startInProcess({ config: behind, services: ['dispatcher'] });
   const operations = operationsOf(router);
   const study = await system.upload({ seed: 'cancel', instancesPerSeries: 60 });
-  await waitFor(() => scp.stores.length >= 3, { timeoutMs: 20_000, message: 'it is under way' });
+  await waitFor(() => scp.stores.length >= 3, { message: 'it is under way' });
   await link.set({ refuse: true });
   link.cut();
   await cancelDelivery(operations, await deliveryOf(study), actor);
   await sleep(700);
   await link.heal();
-  await system.untilDelivery(study, 'cancel', ['cancelled'], 15_000);
+  await system.untilDelivery(study, 'cancel', ['cancelled']);
   expect(scp.stores.length).toBeLessThan(55);
   const sent = scp.stores.length;
   await sleep(1_000);
@@ -135,14 +135,12 @@ it('actions in the source after success are executed when the source is availabl
   const study = await system.upload({ seed: 'after', instancesPerSeries: 3 });
   const { studyTaskId } = await system.untilDelivery(study, 'after', ['delivered']);
   await waitFor(async () => (await tasks.read(studyTaskId))?.attempts === 1, {
-    timeoutMs: 20_000,
     message: 'it is tried',
   });
   expect(await tasks.read(studyTaskId)).toMatchObject({ state: 'due', error: { fault: 'source' } });
   expect((await readReconcileReport(system.client, prefix)).open).toBeGreaterThanOrEqual(0);
   await source.heal();
   await waitFor(async () => (await tasks.read(studyTaskId))?.state === 'done', {
-    timeoutMs: 30_000,
     message: 'it is done',
   });
   const value = await system.orthanc.getBytes(`/studies/${study.orthancStudyId}/metadata/5555`);
@@ -180,14 +178,14 @@ it('actions in the source after success are not abandoned because of the respons
         const read = await tasks.read(studyTaskId);
         return read?.state === 'done' || read?.attempts === tried ? read : undefined;
       },
-      { timeoutMs: 30_000, message: `it is tried against ${status}` },
+      { message: `it is tried against ${status}` },
     );
     expect(task, `${status}`).toMatchObject({ state: 'due', left: [] });
     if (next === 0) proxy.beHonest();
     else status = next;
     await retryAfterSuccess(operations, { source: 'main', ...study });
   }
-  await waitFor(async () => (await tasks.read(studyTaskId))?.state === 'done', { timeoutMs: 30_000 });
+  await waitFor(async () => (await tasks.read(studyTaskId))?.state === 'done');
   expect(await tasks.read(studyTaskId)).toMatchObject({ left: [] });
   expect(await system.orthanc.studies()).not.toContain(study.orthancStudyId);
   await operations.close();

@@ -126,7 +126,6 @@ describe('priors that an archive has', () => {
     });
     const study = await scene.uploadNew(patient, '20250301');
     await waitFor(() => got(pacs).length === 3 && got(second).length === 4, {
-      timeoutMs: 40_000,
       message: 'all have arrived',
     });
     expect(got(pacs).sort()).toEqual([...uidsOf(priors[1]!), ...uidsOf(study)].sort());
@@ -155,13 +154,12 @@ describe('priors that an archive has', () => {
     const waiting = await stepOf(run, study, ({ state, note }) => state === 'looking' && note !== undefined);
     expect(waiting.note).toMatch(/refused/i);
     await proxy.heal();
-    await waitFor(() => got(pacs).length === 3, { timeoutMs: 40_000, message: 'the prior has followed' });
+    await waitFor(() => got(pacs).length === 3, { message: 'the prior has followed' });
     expect(got(pacs).slice(2)).toEqual(uidsOf(prior));
     const { chosen, note } = await stepOf(run, study);
     expect(chosen).toMatchObject([{ from: 'archive', state: 'sent' }]);
     expect(note).toBeUndefined();
     await waitFor(async () => (await scene.system.client.lookup(study.studyInstanceUid)).length === 0, {
-      timeoutMs: 40_000,
       message: 'the study is deleted once its priors have gone',
     });
   });

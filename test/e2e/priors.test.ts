@@ -128,7 +128,7 @@ describe('priors of the source', () => {
     const study = await scene.upload({ patient: 'P4', date: '20250301', attributes: { StudyID: 'NEW' } });
     const sent = await run.until(prior, 'pacs', 'delivered');
     expect(sent).toMatchObject({ transform: { name: 'plain' }, priority: 'stat', rules: ['new'] });
-    await waitFor(() => got(pacs).length === 3, { timeoutMs: 40_000, message: 'what has come of the study' });
+    await waitFor(() => got(pacs).length === 3, { message: 'what has come of the study' });
     expect(got(pacs)[0]).toBe(uidsOf(prior)[0]);
     expect(got(pacs).slice(1).sort()).toEqual(uidsOf(study));
     expect((await run.until(study, 'pacs', 'any')).arriving).toBe('arrival');

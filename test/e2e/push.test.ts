@@ -51,7 +51,6 @@ it('the plugin pushes stable studies, shows their state, and routes them again',
   let id = '';
   for (const { bytes } of study) ({ ParentStudy: id } = await orthanc.upload(bytes));
   await waitFor(() => scp.stores.length === 4, {
-    timeoutMs: 20_000,
     message: () => `${dispatch.output()}\n${orthanc.output()}`,
   });
   const state = await waitFor(

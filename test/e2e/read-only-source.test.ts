@@ -49,7 +49,6 @@ it('everything that a source is needed for works as a user who may change nothin
       .sort();
   };
   await waitFor(async () => (await states()).join() === 'changed delivered,plain delivered', {
-    timeoutMs: 40_000,
     message: () => `the deliveries\n${dispatch.output()}\n${orthanc.output()}`,
   });
   const { body } = await dispatch.get('/api/studies?search=*');

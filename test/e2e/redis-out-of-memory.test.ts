@@ -24,13 +24,13 @@ it('Redis without memory during deliveries consumes nothing: they continue autom
       system.upload({ seed: `memory ${number}`, instancesPerSeries: 40, rows: 16, columns: 16 }),
     ),
   );
-  await waitFor(() => scp.stores.length >= 10, { timeoutMs: 20_000, message: 'deliveries are under way' });
+  await waitFor(() => scp.stores.length >= 10, { message: 'deliveries are under way' });
   await system.redis.command('CONFIG', 'SET', 'maxmemory', 1);
   await sleep(6_000);
   const sent = scp.stores.length;
   await system.redis.command('CONFIG', 'SET', 'maxmemory', 0);
   for (const study of studies) {
-    const done = await system.untilDelivery(study, 'pacs', ['delivered', 'failed'], 40_000);
+    const done = await system.untilDelivery(study, 'pacs', ['delivered', 'failed']);
     expect(done).toMatchObject({ state: 'delivered', failures: 0 });
   }
   expect(sent, 'what cannot be confirmed is not sent').toBeLessThan(60);
@@ -48,18 +48,18 @@ it('a dispatcher that is killed once more than BullMQ allows leaves a delivery t
   await using router = await startDispatch({ command: 'router', config });
   await using dispatcher = await startDispatch({ command: 'dispatcher', config });
   const study = await system.upload({ seed: 'killed', instancesPerSeries: 60, rows: 16, columns: 16 });
-  await waitFor(() => scp.stores.length >= 5, { timeoutMs: 20_000, message: 'it is under way' });
+  await waitFor(() => scp.stores.length >= 5, { message: 'it is under way' });
   const { deliveryId } = await system.untilDelivery(study, 'pacs', ['active']);
   const job = `${prefix}:target-pacs:${deliveryId}`;
   // As if it had been killed 20 times.
   await system.client.hset(job, 'stc', 20);
   await dispatcher.kill('SIGKILL');
   await dispatcher.restart();
-  const done = await system.untilDelivery(study, 'pacs', ['delivered', 'failed'], 30_000);
+  const done = await system.untilDelivery(study, 'pacs', ['delivered', 'failed']);
   expect(done, dispatcher.output()).toMatchObject({ state: 'delivered', losses: 0 });
   expect(Number(await system.client.hget(job, 'stc'))).toBeGreaterThanOrEqual(21);
   expect(router.isRunning()).toBe(true);
-}, 180_000);
+});
 
 it('a job that an earlier version gave up continues: it stalled too often, and its record waits or is active', async () => {
   await using system = await startSystem();

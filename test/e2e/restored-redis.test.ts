@@ -67,8 +67,8 @@ async function untilAllIsWell(): Promise<void> {
       const arrived = at.accepted();
       return once.every(({ datasets }) => [...datasets].every(([uid, hash]) => arrived.get(uid) === hash));
     });
-  await waitFor(everything, { timeoutMs: 60_000, message: () => dispatch.output() });
-  await waitFor(async () => (await status()).code === 0, { timeoutMs: 60_000, intervalMs: 500 });
+  await waitFor(everything, { message: () => dispatch.output() });
+  await waitFor(async () => (await status()).code === 0, { intervalMs: 500 });
   for (const at of [scp, other]) {
     const uids = at.stores.map(({ sopInstanceUid }) => sopInstanceUid);
     expect(uids.length, dispatch.output()).toBe(new Set(uids).size);
@@ -78,7 +78,7 @@ async function untilAllIsWell(): Promise<void> {
 const cli = (...args: readonly string[]) => commands.run(...args, '-c', dispatch.configFile);
 const status = () => cli('status', '--check');
 const logged = (text: string): Promise<unknown> =>
-  waitFor(() => dispatch.output().includes(text), { timeoutMs: 40_000, message: () => dispatch.output() });
+  waitFor(() => dispatch.output().includes(text), { message: () => dispatch.output() });
 
 async function emptyRedisFolder(): Promise<void> {
   for (const name of await readdir(system.redis.folder)) {
@@ -86,7 +86,7 @@ async function emptyRedisFolder(): Promise<void> {
   }
 }
 
-describe('Redis is restored', { timeout: 240_000 }, () => {
+describe('Redis is restored', () => {
   it('from its append-only folder: nothing is lost', async () => {
     await fill();
     const { folder } = system.redis;
@@ -154,8 +154,8 @@ describe('Redis is restored', { timeout: 240_000 }, () => {
     await other.up();
     await dispatch.restart();
     const isThere = (): boolean => [...waits.datasets.keys()].every((uid) => other.accepted().has(uid));
-    await waitFor(isThere, { timeoutMs: 60_000, message: () => dispatch.output() });
-    await waitFor(async () => (await status()).code === 0, { timeoutMs: 60_000, intervalMs: 500 });
+    await waitFor(isThere, { message: () => dispatch.output() });
+    await waitFor(async () => (await status()).code === 0, { intervalMs: 500 });
     expect((await cli('recover')).out).toContain('arrived since then are sent again');
     // Deliveries in the backup are known to be complete.
     const times = scp.stores.filter(({ sopInstanceUid }) => first.datasets.has(sopInstanceUid)).length;
@@ -175,7 +175,7 @@ describe('Redis is restored', { timeout: 240_000 }, () => {
     await emptyRedisFolder();
     await rm(notesFolder(dispatch), { recursive: true });
     await system.redis.restart();
-    await waitFor(() => witness.output().includes('Redis has lost data'), { timeoutMs: 20_000 });
+    await waitFor(() => witness.output().includes('Redis has lost data'));
     await dispatch.restart();
     await logged('dispatch recover');
     const { code, out } = await status();
@@ -186,8 +186,8 @@ describe('Redis is restored', { timeout: 240_000 }, () => {
     expect(recovered.code, recovered.err).toBe(0);
     await other.up();
     const isThere = (): boolean => [...waits.datasets.keys()].every((uid) => other.accepted().has(uid));
-    await waitFor(isThere, { timeoutMs: 60_000, message: () => dispatch.output() });
-    await waitFor(async () => (await status()).code === 0, { timeoutMs: 60_000, intervalMs: 500 });
+    await waitFor(isThere, { message: () => dispatch.output() });
+    await waitFor(async () => (await status()).code === 0, { intervalMs: 500 });
     await banner.waitFor({ state: 'hidden' });
   });
 });
@@ -199,11 +199,10 @@ async function startOnceFromSnapshot(): Promise<void> {
   const once = execFile(redisProgram({}), args);
   const ended = new Promise((resolve) => once.once('exit', resolve));
   const info = async (): Promise<string> => String(await redisCommand(url, 'INFO', 'persistence'));
-  await waitFor(async () => /loading:0/.test(await info()), { timeoutMs: 20_000 });
+  await waitFor(async () => /loading:0/.test(await info()));
   await redisCommand(url, 'CONFIG', 'SET', 'appendonly', 'yes');
-  await waitFor(
-    async () => /aof_rewrite_in_progress:0[\s\S]*aof_rewrite_scheduled:0[\s\S]*status:ok/.test(await info()),
-    { timeoutMs: 20_000 },
+  await waitFor(async () =>
+    /aof_rewrite_in_progress:0[\s\S]*aof_rewrite_scheduled:0[\s\S]*status:ok/.test(await info()),
   );
   once.kill('SIGTERM');
   await ended;

@@ -61,14 +61,13 @@ describe('first-available', () => {
     expect(await timeline(run, moved.deliveryId)).toContain('other has taken over the delivery');
     expect(await timeline(run, taken.deliveryId)).toContain('taken over from one');
     await waitFor(async () => (await run.connection.zcard(`${run.config.redis.prefix}:study:completed`)) === 1, {
-      timeoutMs: 10_000,
       message: 'the study task completes',
     });
     // Later instances go where the study is, even if the first target is back.
     one.answer = () => 0;
     await one.up();
     const more = await system.upload({ seed: 'failover-2', into: 'failover', instancesPerSeries: 1 });
-    await waitFor(() => got(other, more).length === 1, { timeoutMs: 20_000, message: 'the late instance' });
+    await waitFor(() => got(other, more).length === 1, { message: 'the late instance' });
     expect(got(one, more)).toEqual([]);
   });
 
@@ -97,7 +96,7 @@ describe('first-available', () => {
       async () =>
         (await run.operations.circuits.state('other')).state !== 'closed' &&
         (await run.operations.circuits.state('one')).state !== 'closed',
-      { timeoutMs: 20_000, message: 'both circuits are open' },
+      { message: 'both circuits are open' },
     );
     await other.up();
     await run.until(study, 'other', 'delivered');
@@ -115,7 +114,6 @@ describe('load balancing', () => {
       const study = await system.upload({ seed: `turn-${index}`, instancesPerSeries: 1 });
       studies.push(study);
       await waitFor(async () => (await run.deliveries(study)).some(({ state }) => state === 'delivered'), {
-        timeoutMs: 20_000,
         message: 'delivered',
       });
     }
@@ -124,7 +122,6 @@ describe('load balancing', () => {
     const [first] = studies as [UploadedStudy];
     const more = await system.upload({ seed: 'turn-more', into: 'turn-0', instancesPerSeries: 1 });
     await waitFor(() => got(one, more).length + got(other, more).length === 1, {
-      timeoutMs: 20_000,
       message: 'the late one',
     });
     expect(got(one, more).length).toBe(got(one, first).length);
@@ -161,7 +158,6 @@ describe('load balancing with a member that dies in the middle', () => {
       studies.push(await system.upload({ seed: `${strategy}-dies-${tries}-${index}`, instancesPerSeries: 5 }));
     for (const study of studies) {
       await waitFor(async () => (await run.deliveries(study)).some(({ state }) => state === 'delivered'), {
-        timeoutMs: 40_000,
         message: 'delivered',
       });
       expect(Math.max(got(one, study).length, got(other, study).length)).toBe(5);
@@ -206,7 +202,7 @@ describe('priority', () => {
         .sort((a, b) => (a.startedAt ?? 0) - (b.startedAt ?? 0))
         .map(({ deliveryId }) => deliveryId);
     };
-    await waitFor(async () => (await started()).length >= 3, { timeoutMs: 20_000, message: 'the first have started' });
+    await waitFor(async () => (await started()).length >= 3, { message: 'the first have started' });
     const stat = await add('stat');
     const addedAt = Date.now();
     await worker.until(study, 'slow', 'delivered');
@@ -215,7 +211,7 @@ describe('priority', () => {
         const found = await worker.operations.records.delivery(stat);
         return found?.startedAt === undefined ? undefined : found;
       },
-      { timeoutMs: 20_000, message: 'the stat study starts' },
+      { message: 'the stat study starts' },
     );
     const between = (await worker.deliveries(study)).filter(
       ({ deliveryId, startedAt = 0 }) =>
@@ -229,11 +225,10 @@ describe('priority', () => {
     const urgentWaiting = async (): Promise<number> =>
       (await worker.operations.queues.target('slow').getCountsPerPriority([20]))['20'] ?? 0;
     while (urgent.length < 60) {
-      await waitFor(async () => (await urgentWaiting()) < 10, { timeoutMs: 20_000, message: 'urgent ones start' });
+      await waitFor(async () => (await urgentWaiting()) < 10, { message: 'urgent ones start' });
       urgent.push(await add('urgent'));
     }
     await waitFor(async () => (await started()).filter((id) => urgent.includes(id)).length >= 40, {
-      timeoutMs: 30_000,
       message: 'urgent ones run',
     });
     const order = await started();
@@ -241,5 +236,5 @@ describe('priority', () => {
     const moved = order.slice(0, lastUrgent).filter((id) => background.has(id)).length - before;
     expect(moved).toBeGreaterThanOrEqual(3);
     await enqueuer.close();
-  }, 180_000);
+  });
 });

@@ -44,7 +44,6 @@ async function untilOmitted(run: RunningRouting, source: string, studyInstanceUi
   return waitFor(
     async () => (await run.operations.records.studiesOfUid(studyInstanceUid, source))[0]?.omitted?.slice(),
     {
-      timeoutMs: 20_000,
       message: `a target is left out in ${source}`,
     },
   );
@@ -103,7 +102,7 @@ describe('a source that is disabled', () => {
       const { Changes: changes } = await system.client.changes({ since: Number(position), limit: 100 });
       return changes.some(({ ChangeType, ID }) => ChangeType === 'StableStudy' && ID === meanwhile.orthancStudyId);
     };
-    await waitFor(isStable, { timeoutMs: 20_000, message: 'the study is stable' });
+    await waitFor(isStable, { message: 'the study is stable' });
     // The other source is followed meanwhile.
     await run.until(await uploadToOther('off-other'), 'pacs', 'delivered', 'b');
     expect(await state()).toMatchObject({ enabled: false, followed: false, reachable: true, position });
@@ -160,16 +159,14 @@ describe('two Orthancs that send to each other', () => {
     const [ofA, ofB] = await Promise.all(['A', 'B'].map((name) => caseFile(`tiny-same-uids-patient-${name}.dcm`)));
     const { ParentStudy: first } = await system.orthanc.upload(ofA!);
     const key = { source: 'a', orthancStudyId: first };
-    await waitFor(async () => (await run.operations.records.deliveriesOf(key))[0]?.state === 'delivered', {
-      timeoutMs: 40_000,
-    });
+    await waitFor(async () => (await run.operations.records.deliveriesOf(key))[0]?.state === 'delivered');
     const { ParentStudy: second } = await other.upload(ofB!);
     await waitFor(
       async () => {
         const [delivery] = await run.operations.records.deliveriesOf({ source: 'b', orthancStudyId: second });
         return delivery?.state === 'delivered';
       },
-      { timeoutMs: 40_000, message: 'the study of the other patient' },
+      { message: 'the study of the other patient' },
     );
     expect(await system.orthanc.studies()).toEqual(expect.arrayContaining([first, second]));
   });

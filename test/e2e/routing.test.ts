@@ -118,7 +118,7 @@ describe('instances that arrive later', () => {
         const deliveries = await run.deliveries(study);
         return deliveries.length === 5 && deliveries.every(({ state }) => state === 'delivered');
       },
-      { timeoutMs: 30_000, message: 'what is late is delivered' },
+      { message: 'what is late is delivered' },
     );
     expect(got(difference, study, more)).toHaveLength(5);
     expect(got(difference, study, more).slice(3).sort()).toEqual([...more.sopInstanceUids].sort());
@@ -163,7 +163,7 @@ describe('an incomplete study', () => {
     expect(got(pacs, study)).toHaveLength(3);
     // Later instances do not start a new wait.
     const more = await system.upload({ seed: 'timeout-2', into: 'timeout', instancesPerSeries: 1 });
-    await waitFor(() => got(pacs, more).length === 1, { timeoutMs: 20_000, message: 'the late one' });
+    await waitFor(() => got(pacs, more).length === 1, { message: 'the late one' });
   });
 });
 
@@ -196,7 +196,6 @@ describe('on its way', () => {
     expect(first).toHaveLength(3);
     await system.upload({ seed: 'anon-2', into: 'anon', instancesPerSeries: 1, attributes });
     await waitFor(async () => (await listReceived(folder.path)).length === 4, {
-      timeoutMs: 20_000,
       message: 'the late one',
     });
     expect(new Set((await readdir(folder.path)).filter((name) => name.startsWith('P-'))).size).toBe(1);
@@ -215,7 +214,6 @@ describe('after success', () => {
     const study = await system.upload({ seed: 'move' });
     const { deliveryId } = await run.until(study, 'pacs', 'delivered');
     await waitFor(async () => !(await isThere(study.orthancStudyId)), {
-      timeoutMs: 20_000,
       message: 'the study is deleted',
     });
     const texts = async (): Promise<string> =>
@@ -243,7 +241,7 @@ describe('after success', () => {
     const found = await waitFor(
       async () =>
         (await run.operations.records.events(deliveryId)).find(({ text }) => text.includes('in the source'))?.text,
-      { timeoutMs: 20_000, message: 'the timeline says so' },
+      { message: 'the timeline says so' },
     );
     expect(found).toContain('1 of 3 instances were sent to no target');
     // Orthanc has labels since 1.12: an older version is reported as unable to set them, and everything else is done.

@@ -81,7 +81,6 @@ it('receivers that are down behind a balancer, abort, are full or silent consume
     const circuits = new Circuits(system.client, prefix);
     for (const { name } of peers) {
       await waitFor(async () => (await circuits.state(name)).failures >= 3, {
-        timeoutMs: 30_000,
         message: `three probes of ${name} have failed`,
       });
     }
@@ -114,7 +113,7 @@ it('a receiver that accepts one association at a time is served with one by seve
   const studies = await Promise.all(
     [1, 2, 3, 4].map((number) => system.upload({ seed: `single ${number}`, instancesPerSeries: 15 })),
   );
-  for (const study of studies) await system.untilDelivery(study, 'single', ['delivered'], 40_000);
+  for (const study of studies) await system.untilDelivery(study, 'single', ['delivered']);
   const learnt = await router.redis.hget(`${prefix}:learnt`, 'single');
   expect(JSON.parse(learnt ?? '{}'), `${first.output()}${second.output()}`).toMatchObject({ concurrency: 1 });
   expect(await router.redis.hget(`${prefix}:target-single:meta`, 'concurrency')).toBe('1');
@@ -129,7 +128,7 @@ it('a receiver that ends the association after every tenth instance gets all of 
     }),
   });
   const study = await system.upload({ seed: 'tens', instancesPerSeries: 100, rows: 16, columns: 16 });
-  const done = await system.untilDelivery(study, 'tens', ['delivered', 'partial', 'failed'], 40_000);
+  const done = await system.untilDelivery(study, 'tens', ['delivered', 'partial', 'failed']);
   expect(done).toMatchObject({ state: 'delivered', quarantined: 0 });
   expectAll(scp, study);
   expect(running.redis.status).toBe('ready');

@@ -71,7 +71,7 @@ async function json<T>(...args: readonly string[]): Promise<T> {
   return JSON.parse(out) as T;
 }
 
-describe('rules test', { timeout: 300_000 }, () => {
+describe('rules test', () => {
   it('shows for every rule whether it matches a study of a source, and which part decided, with its value', async () => {
     const judged = await json<Judged>('rules', 'test', '--study', mr.studyInstanceUid);
     expect(judged.targets).toEqual(['pacs']);
@@ -133,7 +133,7 @@ describe('rules test', { timeout: 300_000 }, () => {
   });
 });
 
-describe('rules replay', { timeout: 300_000 }, () => {
+describe('rules replay', () => {
   interface Replay {
     readonly counts: object;
     readonly byTarget: object;

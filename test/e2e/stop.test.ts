@@ -45,7 +45,6 @@ function config(): Record<string, unknown> {
 
 async function untilEnded(dispatch: RunningDispatch): Promise<void> {
   await waitFor(() => !dispatch.isRunning(), {
-    timeoutMs: 60_000,
     message: () => `the end of the process; it printed:\n${dispatch.output()}`,
   });
 }
@@ -79,7 +78,7 @@ async function untilNoRedis(folder: string): Promise<void> {
   });
 }
 
-describe('a system that is stopped', { timeout: 120_000 }, () => {
+describe('a system that is stopped', () => {
   it('ends if its Redis is stopped at the same moment, as by a service manager', async () => {
     await using dispatch = await startDispatch({ config: config() });
     await waitFor(() => dispatch.output().includes('router started'), { message: () => dispatch.output() });
@@ -131,7 +130,7 @@ describe('a system that is stopped', { timeout: 120_000 }, () => {
       await using folder = await tempFolder('start');
       const port = await leasePort();
       await using up = await spawnUp(folder.path, port.port);
-      await waitFor(() => up.output().includes(line), { timeoutMs: 30_000, intervalMs: 1, message: () => up.output() });
+      await waitFor(() => up.output().includes(line), { intervalMs: 1, message: () => up.output() });
       up.kill();
       expect(await up.ended, up.output()).toBe(0);
       await untilNoRedis(folder.path);
@@ -150,7 +149,6 @@ describe('a system that is stopped', { timeout: 120_000 }, () => {
           () => false,
         ),
       {
-        timeoutMs: 30_000,
         message: () => up.output(),
       },
     );

@@ -8,7 +8,7 @@ import {
   startTargetAudit,
   type AuditedTarget,
 } from '@dicom-dispatch/operations';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startAuditedTargets, type AuditedTargets } from './support/audited-targets.ts';
 import {
   startRoutingSystem,
@@ -23,9 +23,6 @@ const whole = { sample: 1, content: true };
 const types = ['folder', 'sftp', 'rsync', 's3', 'orthanc', 'dicom', 'dcmqrscp', 'dicomweb', 'xnat'] as const;
 /** Targets that keep their own version of a repeated instance, unless the whole session is resent. */
 const keepsOwn = new Set<string>(['xnat']);
-
-/** Nine kinds of servers at work at the same time. */
-vi.setConfig({ testTimeout: 400_000, hookTimeout: 300_000 });
 
 let system: RoutingSystem;
 let audited: AuditedTargets;
@@ -64,7 +61,7 @@ function until(target: string, is: (now: AuditedTarget) => boolean): Promise<Aud
       seen = await readTargetAudit(run.operations, target);
       return is(seen) ? seen : undefined;
     },
-    { timeoutMs: 120_000, message: () => `the audit of ${target}: ${JSON.stringify(seen?.audit)}` },
+    { message: () => `the audit of ${target}: ${JSON.stringify(seen?.audit)}` },
   );
 }
 

@@ -38,7 +38,7 @@ async function until(target: string, holds: (state: TargetState) => boolean): Pr
       state = await readTarget(operations, target);
       return holds(state) ? state : undefined;
     },
-    { timeoutMs: 30_000, message: () => JSON.stringify(state) },
+    { message: () => JSON.stringify(state) },
   );
 }
 

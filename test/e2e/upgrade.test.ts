@@ -50,7 +50,7 @@ async function unpack(commit: string): Promise<{ readonly folder: TempFolder; re
   return { folder, facts: JSON.parse(await readFile(join(folder.path, 'facts.json'), 'utf8')) as Facts };
 }
 
-describe('data of a former version', { timeout: 240_000 }, () => {
+describe('data of a former version', () => {
   it.each([
     ['ccf76d3', 'the first that delivered a study in a test'],
     ['0ebfe67', 'of 29 November 2026'],
@@ -88,7 +88,7 @@ describe('data of a former version', { timeout: 240_000 }, () => {
             answer = body.toString();
             return status === 200 || answer.includes('no decision is needed');
           },
-          { timeoutMs: 60_000, message: () => `${name}: ${answer}` },
+          { message: () => `${name}: ${answer}` },
         );
       }
       // Waiting studies arrive; an operator's decisions stay.
@@ -105,7 +105,6 @@ describe('data of a former version', { timeout: 240_000 }, () => {
           return Object.entries(expected).every(([state, count]) => counts[state] === count);
         },
         {
-          timeoutMs: 120_000,
           intervalMs: 500,
           message: () => `${JSON.stringify(counts)}\n${dispatch.output().slice(-3_000)}`,
         },
@@ -115,9 +114,9 @@ describe('data of a former version', { timeout: 240_000 }, () => {
       for (const name of ['slow', 'slower', 'dead']) await expectTheRest(name, facts, records);
       // Operators can act on a delivery of the older version.
       await cli('release', ...(await client.zrange(keys.index('target:held:waiting'), '0', '0')));
-      await waitFor(() => newStores('held').length === 2, { timeoutMs: 60_000 });
+      await waitFor(() => newStores('held').length === 2);
       await cli('retry', '--target', 'picky', '--yes');
-      await waitFor(async () => (await records.counts('picky')).delivered === 100, { timeoutMs: 60_000 });
+      await waitFor(async () => (await records.counts('picky')).delivered === 100);
       const before = new Set(facts.accepted['picky']);
       expect(newStores('picky').filter((uid) => before.has(uid))).toEqual([]);
       const shown = await cli('studies', '--limit', '1000', '--json');

@@ -28,4 +28,4 @@ it('every document is a page of the site, and is found by its search', async () 
   const index = chunks.find((chunk) => chunk.startsWith('@localSearchIndex'));
   const words = await readFile(join(site, 'assets/chunks', index ?? ''), 'utf8');
   expect(words.includes('callingaetitle')).toBe(true);
-}, 180_000);
+});

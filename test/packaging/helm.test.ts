@@ -43,7 +43,7 @@ async function rendered(...values: readonly string[]): Promise<Map<string, Manif
 
 // helm and kubectl are only available for this processor.
 describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('the Helm chart', () => {
-  beforeAll(() => run(join(root, 'scripts/fetch-helm'), [tools]), 300_000);
+  beforeAll(() => run(join(root, 'scripts/fetch-helm'), [tools]));
 
   it('passes helm lint, has the version of the product, and rejects unknown values', async () => {
     const linted = await helm('lint', chart, '--strict', '--set-file', config);

@@ -84,13 +84,10 @@ it.skipIf(!isWanted)(
         running.use(await start(service, address));
       const study = makeStudy({ seed: 'image', instancesPerSeries: 5 });
       for (const { bytes } of study) await orthanc.upload(bytes);
-      await waitFor(
-        async () => {
-          const names = await readdir(archive, { recursive: true, withFileTypes: true });
-          return names.filter((entry) => entry.isFile() && entry.name.endsWith('.dcm')).length === 5;
-        },
-        { timeoutMs: 60_000 },
-      );
+      await waitFor(async () => {
+        const names = await readdir(archive, { recursive: true, withFileTypes: true });
+        return names.filter((entry) => entry.isFile() && entry.name.endsWith('.dcm')).length === 5;
+      });
     } finally {
       await run('buildah', [...storage, 'rm', container]);
     }

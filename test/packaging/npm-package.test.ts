@@ -71,4 +71,4 @@ it('the npm package dicom-dispatch delivers a study outside of the repository, w
     const arrived = await readdir(target);
     return uids.every((uid) => arrived.includes(uid));
   });
-}, 180_000);
+});

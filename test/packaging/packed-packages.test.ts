@@ -23,7 +23,7 @@ beforeAll(async () => {
   for (const name of packages) files.push(await pack(name));
   await writeFile(join(project, 'package.json'), '{ "name": "consumer", "private": true }');
   await npm(['install', '--no-audit', '--no-fund', ...files], project);
-}, 300_000);
+});
 afterAll(async () => {
   await folder?.remove();
 });

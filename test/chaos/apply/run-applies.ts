@@ -77,7 +77,7 @@ export async function startApplyScene(): Promise<ApplyScene> {
           file = descriptionOf(await readFile(path, 'utf8'));
           return states.every((one) => one === file);
         },
-        { timeoutMs: 30_000, message: 'all services go by the file' },
+        { message: 'all services go by the file' },
       ).catch(() => {});
       return { victim, afterMs, outcome, services: states, file, former, next };
     },

@@ -102,7 +102,7 @@ export async function startWholeScene(): Promise<ApplyScene> {
           states = (await answersNow()).map((one) => (one === 'unchanged' ? file : `another (${one})`));
           return states.length === names.length && states.every((one) => one === file);
         },
-        { timeoutMs: 60_000, message: 'all services go by the file' },
+        { message: 'all services go by the file' },
       ).catch(() => {});
       return { victim, afterMs, outcome, services: states, file, former, next } satisfies ApplyVerdict;
     },
@@ -129,7 +129,7 @@ export async function startWholeScene(): Promise<ApplyScene> {
       async () =>
         Number((await redis.pubsub('NUMSUB', keys.reloadChannel))[1]) === names.length &&
         (await ask('GET', '').catch(() => undefined))?.['status'] === 200,
-      { timeoutMs: 120_000, message: 'router, dispatcher and console run' },
+      { message: 'router, dispatcher and console run' },
     );
   }
 

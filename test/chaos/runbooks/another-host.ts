@@ -21,7 +21,6 @@ export async function walk(): Promise<string[]> {
   const second = await startDispatch({ command: 'dispatcher', config: { ...same, redis: { url: redis.url } } });
   try {
     await waitFor(async () => (await book.type('dispatch workers')).out.trim().split('\n').length >= 3, {
-      timeoutMs: 60_000,
       intervalMs: 1_000,
     });
     const uids: string[] = [];

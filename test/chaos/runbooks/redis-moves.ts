@@ -44,11 +44,8 @@ async function moveTo(start: () => Promise<NewPlace>): Promise<string[]> {
   await department.untilAtPacs(first);
   await pacs.kill('SIGKILL');
   const waits = await department.upload('2');
-  await waitFor(
-    async () => JSON.stringify((await dispatch.get('/api/deliveries?state=waiting')).body).includes('pacs'),
-    {
-      timeoutMs: 60_000,
-    },
+  await waitFor(async () =>
+    JSON.stringify((await dispatch.get('/api/deliveries?state=waiting')).body).includes('pacs'),
   );
 
   const newFile = join(dispatch.folder, 'new.yaml');
@@ -67,7 +64,6 @@ async function moveTo(start: () => Promise<NewPlace>): Promise<string[]> {
   await department.untilAtPacs(first, waits, meanwhile);
   await book.type('dispatch recover');
   await waitFor(async () => (await book.type('dispatch status --check', { codes: [0, 3] })).code === 0, {
-    timeoutMs: 120_000,
     intervalMs: 2_000,
   });
   const uids = await pacs.sopInstanceUids();

@@ -104,7 +104,7 @@ export async function untilAt(
     lacking = uids.filter((uid) => !all.has(uid));
     return lacking.length === 0;
   };
-  await waitFor(isThere, { timeoutMs: 300_000, message: () => `${lacking.length} instances at ${where}` });
+  await waitFor(isThere, { message: () => `${lacking.length} instances at ${where}` });
 }
 
 /** The database and the files of an Orthanc as they are now, while it does not run. */

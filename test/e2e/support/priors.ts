@@ -98,7 +98,7 @@ export async function stepOf(
       seen = await priors.of({ source: 'main', orthancStudyId: study.orthancStudyId });
       return seen.find(isMeant);
     },
-    { timeoutMs: 40_000, message: () => `priors; seen ${JSON.stringify(seen)}` },
+    { message: () => `priors; seen ${JSON.stringify(seen)}` },
   );
 }
 

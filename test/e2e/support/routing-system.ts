@@ -124,7 +124,7 @@ async function start(
         );
         return states.every((state) => state !== null);
       },
-      { timeoutMs: 20_000, message: 'the feeds are followed' },
+      { message: 'the feeds are followed' },
     );
   }
   return {
@@ -153,7 +153,6 @@ async function start(
           return seen.find((one) => one.target === target && (state === 'any' || one.state === state));
         },
         {
-          timeoutMs: 40_000,
           message: () =>
             `${target} ${state}; seen ${JSON.stringify(seen.map((one) => [one.target, one.state, one.error]))}`,
         },

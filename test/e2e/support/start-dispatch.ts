@@ -37,7 +37,6 @@ export async function startDispatch(options: DispatchOptions): Promise<RunningDi
   const server = await startServer({
     name: `dispatch-${command}`,
     // Under load a start takes long; a process that never becomes ready fails by the time limit of its test.
-    readyTimeoutMs: 120_000,
     async prepare(folder, [port]) {
       const listen = `${address}:${port}`;
       const config = {

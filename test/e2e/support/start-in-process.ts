@@ -49,7 +49,6 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
     // What is uploaded before its sources are followed would be old.
     const feeds = Object.keys(config.sources).map((name) => `${config.redis.prefix}:feed:${name}`);
     await waitFor(async () => (await redis.mget(feeds)).every((state) => state !== null), {
-      timeoutMs: 30_000,
       message: 'the sources to be followed',
     });
   }

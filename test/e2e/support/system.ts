@@ -28,7 +28,6 @@ export interface System extends AsyncDisposable {
     study: UploadedStudy,
     target: string,
     states: readonly DeliveryRecord['state'][],
-    timeoutMs?: number,
   ): Promise<DeliveryRecord>;
 }
 
@@ -66,7 +65,7 @@ export async function startSystem(orthancOptions: Parameters<typeof startOrthanc
       }
       return { study, studyInstanceUid: study.studyInstanceUid, orthancStudyId, datasets };
     },
-    async untilDelivery(study, target, states, timeoutMs = 30_000) {
+    async untilDelivery(study, target, states) {
       let seen: DeliveryRecord[] = [];
       return waitFor(
         async () => {
@@ -74,7 +73,6 @@ export async function startSystem(orthancOptions: Parameters<typeof startOrthanc
           return seen.find(({ state }) => states.includes(state));
         },
         {
-          timeoutMs,
           message: () =>
             `delivery to ${target} in ${states.join('/')}; seen ${JSON.stringify(seen.map(({ state, stage, error, confirmed }) => ({ state, stage, error, confirmed })))}`,
         },

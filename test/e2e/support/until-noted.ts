@@ -32,7 +32,7 @@ export async function untilNoted(
         .join();
       return found === states.join();
     },
-    { timeoutMs: 40_000, intervalMs: 100, message: () => `notes of ${study.orthancStudyId}: they have "${found}"` },
+    { intervalMs: 100, message: () => `notes of ${study.orthancStudyId}: they have "${found}"` },
   );
 }
 

@@ -70,7 +70,6 @@ async function join(members: RedisCluster['members']): Promise<void> {
   }
   for (const { port } of members) {
     await waitFor(async () => String(await redisCommand(urlOf(port), 'CLUSTER', 'INFO')).includes('cluster_state:ok'), {
-      timeoutMs: 30_000,
       message: 'the Redis Cluster to be whole',
     });
   }

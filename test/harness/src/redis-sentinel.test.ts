@@ -13,8 +13,8 @@ test('promotes the replica when the master fails', async () => {
     await client.wait(1, 5000);
     expect(await setup.masterPort()).toBe(master!.port);
     await master!.kill('SIGKILL');
-    await waitFor(async () => (await setup.masterPort()) === replica!.port, { timeoutMs: 30_000 });
-    expect(await waitFor(() => client.get('study'), { timeoutMs: 30_000 })).toBe('kept');
+    await waitFor(async () => (await setup.masterPort()) === replica!.port);
+    expect(await waitFor(() => client.get('study'))).toBe('kept');
   } finally {
     client.disconnect();
   }

@@ -32,9 +32,7 @@ export interface ServerDefinition {
   prepare(folder: string, ports: readonly number[]): Promise<Command> | Command;
   /** Whether it responds; throwing means "not yet". Default: its first port accepts a connection. */
   isReady?(ports: readonly number[]): Promise<boolean>;
-  /** Default 30 000. */
-  readonly readyTimeoutMs?: number;
-  /** How long it may take to end at `restart()` before it is killed. Default 15 000. */
+  /** How long it may take to end at `restart()` before it is killed. Default 60 000. */
   readonly graceMs?: number;
   /** `stop()` sends SIGTERM first, because data outside of its folder are kept. Default false: it is killed immediately. */
   readonly endsGently?: boolean;
@@ -57,7 +55,7 @@ export async function startServer(definition: ServerDefinition): Promise<Running
 
 async function startOnce(definition: ServerDefinition): Promise<RunningServer> {
   const folder = await tempFolder(definition.name);
-  const graceMs = definition.graceMs ?? 15_000;
+  const graceMs = definition.graceMs ?? 60_000;
   const leases: PortLease[] = [];
   let running: ServerProcess | undefined;
 
@@ -117,7 +115,6 @@ async function waitUntilReady(
       return (await isReady(ports)) && running.isRunning() ? 'ready' : false;
     },
     {
-      timeoutMs: definition.readyTimeoutMs ?? 30_000,
       message: () => `${definition.name} to answer; it printed:\n${running.output()}`,
     },
   );

@@ -44,7 +44,6 @@ export async function startSwift(options: SwiftOptions = {}): Promise<SwiftServe
   const server = await startServer({
     name: 'swift',
     portCount: 5,
-    readyTimeoutMs: 60_000,
     prepare: async (folder, ports) => {
       await mkdir(join(folder, 'devices', 'd1'), { recursive: true });
       await writeFile(

@@ -28,7 +28,7 @@ test('a test runner that is killed leaves no server and no folder', async () => 
   runner.stdout.on('data', (bytes: Buffer) => {
     printed += bytes.toString();
   });
-  await waitFor(() => printed.includes('\n'), { timeoutMs: 30_000 });
+  await waitFor(() => printed.includes('\n'));
   const { pids, folders } = JSON.parse(printed) as { pids: number[]; folders: string[] };
   expect(pids.map((pid) => commandOf(pid))).not.toContain(undefined);
   expect(folders.every((folder) => existsSync(folder))).toBe(true);

@@ -32,21 +32,21 @@ test('eight workers in four processes compute a missing value once', async () =>
   expect(outputs).toEqual(outputs.map(() => `${computed},${computed}`));
   const cache = await IntermediateCache.open(redis, configOf({}), { timeoutMs: 30_000 });
   expect(await cache.stats()).toMatchObject({ hits: 7, misses: 1 });
-}, 120_000);
+});
 
 test('if the computing worker is killed, another one computes it, also for a stream', async () => {
   await using folder = await tempFolder('cache');
   const start = (key: string, name: string, durationMs: number, ...rest: string[]) =>
     runChild('compute.child.ts', [server.url, key, name, String(durationMs), '1500', ...rest]);
   const doomed = [start('a-study', 'doomed', 60_000), start('an-instance', 'doomed', 60_000, folder.path)];
-  await waitFor(async () => (await redis.llen('computed')) === 2, { timeoutMs: 50_000 });
+  await waitFor(async () => (await redis.llen('computed')) === 2);
   const heirs = [start('a-study', 'heir', 1), start('an-instance', 'heir', 1, folder.path)];
-  await waitFor(async () => (await redis.get('workers')) === '4', { timeoutMs: 50_000 });
+  await waitFor(async () => (await redis.get('workers')) === '4');
   for (const worker of doomed) worker.process.kill('SIGKILL');
   expect(await Promise.all(heirs.map((heir) => heir.output))).toEqual(['heir', '19000000']);
   expect((await redis.lrange('computed', 0, -1)).sort()).toEqual(['doomed', 'doomed', 'heir', 'heir']);
   await Promise.all(doomed.map((worker) => worker.output));
-}, 120_000);
+});
 
 test('concurrent writers keep within the budget, and the accounts are exact', async () => {
   await using folder = await tempFolder('cache');
@@ -97,4 +97,4 @@ test('concurrent writers keep within the budget, and the accounts are exact', as
   expect(await cache.stats()).toMatchObject({ entries: 0, bytes: 0, fileBytes: 0, persistentBytes: 0 });
   const left = (await redis.keys('*')).map((key) => key.replace('{dicom-dispatch}:cache:', ''));
   expect(left.filter((key) => key !== 'totals' && key !== 'folders' && !key.startsWith('use:'))).toEqual([]);
-}, 120_000);
+});

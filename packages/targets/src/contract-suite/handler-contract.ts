@@ -253,7 +253,7 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
           const paths = made.filter((path) => path.includes(uid)).map((path) => path.normalize('NFC'));
           expect(paths, name).toEqual([expect.stringContaining(readable)]);
         }
-      }, 300_000);
+      });
     }
 
     // The memory used for a gigabyte is tested in large-delivery.test.ts.
@@ -262,7 +262,7 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
       const study = largeStudy(largeBytes);
       expectNoError(await new TestDelivery(handler, study).attempt(parse()));
       await expectArrived(study);
-    }, 300_000);
+    });
 
     it('every check of testConnection passes, and fails for its own fault in this suite', async () => {
       const checks = await allChecks(handler, parse());

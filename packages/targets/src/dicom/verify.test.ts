@@ -220,7 +220,7 @@ describe('verify: commitment', () => {
       port: orthanc.dicomPort,
       calledAeTitle: orthanc.aet,
       verify: 'commitment',
-      commitment: { timeout: '20s', listener: listener() },
+      commitment: { timeout: '60s', listener: listener() },
     });
     expect((await allChecks(dicomHandler, config)).filter(({ result }) => result !== 'passed')).toEqual([]);
     const study = fixtureStudy({ seed: 'orthanc commits' });
@@ -280,7 +280,7 @@ describe('verify: commitment', () => {
   ): Promise<Archive & { requests: CommitmentRequest[] }> {
     const requests: CommitmentRequest[] = [];
     const scp = await archive(
-      { verify: 'commitment', commitment: { timeout: '20s' }, ...more },
+      { verify: 'commitment', commitment: { timeout: '60s' }, ...more },
       {
         handlers: {
           async action(request) {
@@ -376,7 +376,7 @@ describe('verify: commitment', () => {
   });
 
   it('continues to wait for the same transaction after a restart', async () => {
-    await using scp = await committing(() => {}, { commitment: { timeout: '20s', listener: listener() } });
+    await using scp = await committing(() => {}, { commitment: { timeout: '60s', listener: listener() } });
     const delivery = new TestDelivery(dicomHandler, fixtureStudy({ seed: 'restart', series: 1 }));
     const stop = new AbortController();
     const attempt = delivery.attempt(scp.config, { signal: stop.signal });
@@ -435,7 +435,7 @@ describe('verify: commitment', () => {
   it('accepts reports by TLS, from an identified peer', async () => {
     const { ca, server, client } = await makeCertificates();
     const tls = { cert: server.certFile, key: server.keyFile, ca: ca.certFile };
-    await using scp = await committing(() => {}, { commitment: { timeout: '20s', listener: { ...listener(), tls } } });
+    await using scp = await committing(() => {}, { commitment: { timeout: '60s', listener: { ...listener(), tls } } });
     const attempt = new TestDelivery(dicomHandler, fixtureStudy({ series: 1 })).attempt(scp.config);
     await waitFor(() => scp.requests.length === 1);
     const [request] = scp.requests;
@@ -447,7 +447,7 @@ describe('verify: commitment', () => {
   });
 
   it('rejects an unexpected report', async () => {
-    await using scp = await committing(() => {}, { commitment: { timeout: '20s', listener: listener() } });
+    await using scp = await committing(() => {}, { commitment: { timeout: '60s', listener: listener() } });
     const stop = new AbortController();
     const delivery = new TestDelivery(dicomHandler, fixtureStudy({ series: 1 }));
     const attempt = delivery.attempt(scp.config, { signal: stop.signal });
@@ -474,7 +474,7 @@ describe('verify: commitment', () => {
   });
 
   it('a report that cannot be stored now is rejected, so that it is sent again', async () => {
-    await using scp = await committing(() => {}, { commitment: { timeout: '20s', listener: listener() } });
+    await using scp = await committing(() => {}, { commitment: { timeout: '60s', listener: listener() } });
     const delivery = new TestDelivery(dicomHandler, fixtureStudy({ seed: 'no redis', series: 1 }));
     const { leave } = delivery.mailbox;
     delivery.mailbox.leave = () => Promise.reject(new DispatchError('ledger-unavailable', 'Redis did not answer'));

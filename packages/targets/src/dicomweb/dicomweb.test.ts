@@ -46,7 +46,7 @@ async function startTarget(): Promise<StartedTarget> {
       tls: { ca: ca.certFile },
       batch: { instances: 3 },
       verify: 'qido',
-      timeout: '20s',
+      timeout: '60s',
     },
     async received() {
       const ids = (await server.get('/instances')) as string[];

@@ -36,7 +36,6 @@ handlerContract({
         type: 'package:./examples/target-handler',
         url: `${server.url}/incoming`,
         token: new Secret('open-sesame'),
-        timeout: '10s',
       },
       received: async () => [...files.values()],
       names: async () => [...files.keys()].map((path) => path.slice(1)),

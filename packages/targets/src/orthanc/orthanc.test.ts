@@ -58,7 +58,7 @@ async function startTarget(): Promise<StartedTarget> {
       tls: { ca: ca.certFile },
       verify: 'md5',
       writeProbe: true,
-      timeout: '20s',
+      timeout: '60s',
     },
     received: () => receivedAt(server),
     fingerprint: async () => [

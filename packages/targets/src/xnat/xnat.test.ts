@@ -41,7 +41,7 @@ handlerContract<XnatTarget>({
         auth: auth(),
         tls: { ca: ca.certFile },
         project,
-        timeout: '20s',
+        timeout: '60s',
       },
       received: async () => {
         expect(contractXnat.mistakes).toEqual([]);

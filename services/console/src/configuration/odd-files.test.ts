@@ -47,7 +47,7 @@ const changes: readonly (readonly [string, string, unknown])[] = [
   ['PUT', `${api}/entries/users/fresh`, { values: { password: 'long enough to be kept' } }],
 ];
 
-describe('a file that is edited by hand', { timeout: 120_000 }, () => {
+describe('a file that is edited by hand', () => {
   it.each([
     [
       'a key twice',

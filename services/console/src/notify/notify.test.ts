@@ -216,7 +216,7 @@ describe('notifications', () => {
         messages('/each').find(({ events: [one] }) =>
           Boolean(one?.kind === kind && one.target === target && (!deliveryId || one.deliveryId === deliveryId)),
         ),
-      { timeoutMs: 45_000, message: `${kind} of ${target}` },
+      { message: `${kind} of ${target}` },
     );
   }
 
@@ -224,7 +224,7 @@ describe('notifications', () => {
     answers.set('/desk', [503]);
     const routed = [await test.route(), await test.route(), await test.route()];
     for (const { a, b } of routed) await Promise.all([end(a, 'failed'), end(b, 'failed')]);
-    await waitFor(() => sent('/desk').length >= 2, { timeoutMs: 45_000, message: 'the second try' });
+    await waitFor(() => sent('/desk').length >= 2, { message: 'the second try' });
     const [first, second] = sent('/desk');
     expect(second?.headers['idempotency-key']).toBe(first?.headers['idempotency-key']);
     expect(second?.headers['x-team']).toBe('radiology');
@@ -259,7 +259,7 @@ describe('notifications', () => {
         const list = messages('/desk').slice(before);
         return list.reduce((sum, { count }) => sum + count, 0) === 251 ? list : undefined;
       },
-      { timeoutMs: 45_000, message: 'all of them' },
+      { message: 'all of them' },
     );
     // A check may run between two of the events, but must not send a message for each.
     expect(found.length).toBeLessThanOrEqual(3);
@@ -308,7 +308,7 @@ describe('notifications', () => {
     await end(b, 'delivered');
     const message = await waitFor(
       () => messages('/named').find(({ events }) => events.some(({ deliveryId }) => deliveryId === a)),
-      { timeoutMs: 45_000, message: 'the message with the patient' },
+      { message: 'the message with the patient' },
     );
     expect(message.events.find(({ deliveryId }) => deliveryId === a)).toMatchObject({
       study: { accessionNumber: accession, patientId: 'PID-NOTIFY' },
@@ -333,7 +333,7 @@ describe('notifications', () => {
     await end(b, 'partial');
     const text = await waitFor(
       async () => (await mail.messages()).find((one) => one.includes(b) && one.includes('boss@example.org')),
-      { timeoutMs: 45_000, message: 'the e-mail' },
+      { message: 'the e-mail' },
     );
     expect(text).toMatch(/^Subject: \d+ to look at\r?$/m);
     expect(text).toContain('Look:');
@@ -344,7 +344,7 @@ describe('notifications', () => {
     answers.set('/closed', [410]);
     const { b } = await test.route();
     await end(b, 'failed');
-    await waitFor(() => sent('/closed').length > before, { timeoutMs: 45_000, message: 'the try' });
+    await waitFor(() => sent('/closed').length > before, { message: 'the try' });
     const { b: next } = await test.route();
     await end(next, 'failed');
     await waitFor(
@@ -353,7 +353,6 @@ describe('notifications', () => {
           .at(-1)
           ?.events.some(({ deliveryId }) => deliveryId === next),
       {
-        timeoutMs: 45_000,
         message: 'the next message',
       },
     );

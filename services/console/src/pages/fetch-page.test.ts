@@ -23,4 +23,4 @@ it('searches its target once, and not again when the page refreshes the list of 
   expect(await again.text()).toContain('id="list"');
   expect(pacs.requests.length).toBe(asked);
   expect(await page.locator('main').innerText()).toContain('a has no such study.');
-}, 60_000);
+});

@@ -150,7 +150,7 @@ describe('connections', () => {
     for (const socket of sockets) socket.once('close', () => (closed += 1)).resume();
     const head = `POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\n`;
     for (const socket of sockets) socket.write(`${head}name=`);
-    await waitFor(() => closed === length, { timeoutMs: 50_000, message: () => `${closed} of ${length} are closed` });
+    await waitFor(() => closed === length, { message: () => `${closed} of ${length} are closed` });
   });
 
   it.each([

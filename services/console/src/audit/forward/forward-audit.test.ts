@@ -104,7 +104,6 @@ describe('audit messages', () => {
   /** Waits for a message of a kind about something. */
   const arrived = (event: string, about: string): Promise<SyslogMessage> =>
     waitFor(async () => (await rsyslog.messages()).find((one) => eventOf(one) === event && one.text.includes(about)), {
-      timeoutMs: 30_000,
       message: () => `${event} about ${about}; rsyslog printed\n${rsyslog.output()}`,
     });
 
