@@ -36,9 +36,13 @@ PUSH_ANSWER_SECONDS = 10
 CALL_ANSWER_SECONDS = 3
 CALLS_AT_A_TIME = 4
 LONGEST_ANSWER = 1024 * 1024
-# Instances that arrive are announced together: 0.8 s after the last announcement, or 0.16 s after the last instance.
-ARRIVALS_PACE_SECONDS = 0.8
+# The first instances that arrive are announced at once, later ones together: 0.6, 1.2, then 2.5 s after the last announcement,
+# or 0.16 s after the last instance.
+ARRIVALS_FIRST_PACE_SECONDS = 0.6
+ARRIVALS_PACE_SECONDS = 2.5
 ARRIVALS_QUIET_SECONDS = 0.16
+# After this time without instances the next one is a first one.
+ARRIVALS_PAUSE_SECONDS = 1.5
 ARRIVALS_AT_ONCE = 300
 # The router reports that no rule uses them; it is asked again after this time.
 NOT_WANTED_SECONDS = 30
@@ -192,12 +196,12 @@ arrivals = queue.Queue(LONGEST_QUEUE)
 arrivals_wanted_from = 0.0
 
 
-def gather(first, announced_at):
+def gather(first, until):
     came = [first]
     while len(came) < ARRIVALS_AT_ONCE and came[-1] is not None:
-        left = announced_at + ARRIVALS_PACE_SECONDS - time.monotonic()
+        left = until - time.monotonic()
         try:
-            # The last instances of a study do not wait for the pace: there are at most about six announcements a second.
+            # The last instances of a study do not wait longer: there are at most about six announcements a second.
             came.append(arrivals.get(timeout=max(0.0, min(left, ARRIVALS_QUIET_SECONDS))))
         except queue.Empty:
             break
@@ -207,12 +211,17 @@ def gather(first, announced_at):
 def announce_arrivals():
     global arrivals_wanted_from
     announced_at = 0.0
+    pace = 0.0
     kept = []
     while True:
-        came = gather(arrivals.get(), announced_at)
+        first = arrivals.get()
+        if time.monotonic() > announced_at + ARRIVALS_PAUSE_SECONDS:
+            pace = 0.0
+        came = gather(first, announced_at + pace)
         if None in came:
             return
         announced_at = time.monotonic()
+        pace = min(max(ARRIVALS_FIRST_PACE_SECONDS, 2 * pace), ARRIVALS_PACE_SECONDS)
         try:
             content = {kind: [resource for one, resource in came if one == kind] for kind in ("instances", "series")}
             path = "/sources/%s/arrivals" % urllib.parse.quote(source, safe="")

@@ -18,10 +18,10 @@ import { openRuns } from './open-runs.ts';
 import { quarantineUnread } from './quarantine-unread.ts';
 import type { DeliveryDependencies } from './run-delivery.ts';
 
-/** After this time without new instances the attempt ends, and open objects are closed. */
-const quietMs = 2_000;
+/** After this time without new instances the attempt ends, and open objects are closed: longer than any interval of announcements. */
+const quietMs = 5_000;
 /** Interval for checking whether other deliveries wait for the target. */
-const lookMs = 1_000;
+const lookMs = 2_000;
 
 export interface ArrivingDependencies extends DeliveryDependencies {
   readonly inbox: ArrivalInbox;
@@ -132,13 +132,14 @@ async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch)
     }
 
     async function next(): Promise<readonly ManifestInstance[] | 'whole' | 'quiet'> {
+      const endsAt = performance.now() + quietMs;
       let messages = inbox.take();
-      if (messages.length === 0) {
-        if (performance.now() - lookedAt > lookMs) {
+      while (messages.length === 0 && performance.now() < endsAt) {
+        if (performance.now() - lookedAt >= lookMs) {
           lookedAt = performance.now();
           if (await dependencies.doOthersWait()) return 'quiet';
         }
-        await inbox.wait(quietMs, signal);
+        await inbox.wait(Math.min(endsAt, lookedAt + lookMs) - performance.now(), signal);
         signal.throwIfAborted();
         messages = inbox.take();
       }

@@ -16,6 +16,7 @@ import { PulledStudies } from '@dicom-dispatch/state/priors';
 import type { ArrivalState } from '@dicom-dispatch/state/records';
 import type { Logger } from '@dicom-dispatch/runtime';
 import { toManifestInstance, withFileHeads, type OrthancClient } from '@dicom-dispatch/sources';
+import { HeldArrivals, type Came } from './held-arrivals.ts';
 
 export interface ArrivalsDependencies {
   readonly source: string;
@@ -24,13 +25,6 @@ export interface ArrivalsDependencies {
   /** Ensures that Redis still has its data. */
   confirm(): Promise<void>;
   readonly log: Logger;
-}
-
-/** Arrived resources: Orthanc ids. */
-export interface Came {
-  readonly instances: readonly string[];
-  /** Series that have become stable. */
-  readonly series: readonly string[];
 }
 
 interface KnownStudy {
@@ -52,12 +46,11 @@ interface Arrived {
 const maxStudies = 1_000;
 const maxSeries = 10_000;
 const maxSeen = 20_000;
-/** More than this are pending only while a long feed is read from its beginning: their studies are stable then. */
 const maxWaiting = 20_000;
 /** Number of instances that are looked up in one request. */
 const atOnce = 500;
 /** How long after an announcement the plugin counts as announcing everything that its source receives. */
-const pushedMs = 2_000;
+const pushedMs = 4_000;
 /** Number of tries if a source does not respond. */
 const maxTries = 5;
 const retryMs = 1_000;
@@ -72,6 +65,7 @@ export class Arrivals {
   readonly #studies = new Map<string, KnownStudy>();
   /** Recent reports: a push and the feed report the same. */
   readonly #seen = new Set<string>();
+  readonly #held = new HeldArrivals();
   readonly #waiting = { instances: new Set<string>(), series: new Set<string>() };
   #isRunning = false;
   #pushedAt = Number.NEGATIVE_INFINITY;
@@ -93,17 +87,32 @@ export class Arrivals {
     return performance.now() - this.#pushedAt < pushedMs;
   }
 
-  /** Arrivals that the plugin has announced; as `came`. */
+  /** Whether instances that the feed has reported wait to be announced together: then the feed is read again soon. */
+  get isHolding(): boolean {
+    return !this.#held.isEmpty;
+  }
+
+  /** Arrivals that the plugin has announced, after waiting for more of them: they are processed at once, in the background. */
   pushed(orthanc: OrthancClient, epoch: number, came: Came, signal: AbortSignal): void {
     // The feed slows down only for a plugin whose reports are used.
     if (!this.isWanted) return;
     this.#pushedAt = performance.now();
-    this.came(orthanc, epoch, came, signal);
+    this.#held.add(came, (id) => this.#seen.has(id));
+    this.#release(orthanc, epoch, signal);
   }
 
-  /** Queues arrivals, and processes them in the background. */
-  came(orthanc: OrthancClient, epoch: number, { instances, series }: Came, signal: AbortSignal): void {
+  /**
+   * Arrivals of one read of the feed, which may be none. They wait for further ones, as long as each read reports some, or until
+   * the plugin announces the next ones.
+   */
+  came(orthanc: OrthancClient, epoch: number, came: Came, signal: AbortSignal): void {
     if (!this.isWanted) return;
+    this.#held.add(came, (id) => this.#seen.has(id));
+    if (this.isHolding && this.#held.isDue(this.isPushed)) this.#release(orthanc, epoch, signal);
+  }
+
+  #release(orthanc: OrthancClient, epoch: number, signal: AbortSignal): void {
+    const { instances, series } = this.#held.take();
     this.#note(this.#waiting.instances, instances);
     this.#note(this.#waiting.series, series);
     if (this.#isRunning) return;
@@ -112,7 +121,7 @@ export class Arrivals {
   }
 
   #note(waiting: Set<string>, ids: readonly string[]): void {
-    for (const id of ids) if (!this.#seen.has(id) && waiting.size < maxWaiting) waiting.add(id);
+    for (const id of ids) if (waiting.size < maxWaiting) waiting.add(id);
   }
 
   /** Requests are sequential: arrivals in between are combined. */

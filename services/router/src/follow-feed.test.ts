@@ -2,8 +2,7 @@ import { sourceConfig } from '@dicom-dispatch/core';
 import type { Change, OrthancClient } from '@dicom-dispatch/orthanc';
 import { createLogger } from '@dicom-dispatch/runtime';
 import type { FeedState } from '@dicom-dispatch/state/feed';
-import { expect, it, vi } from 'vitest';
-import { Arrivals, type ArrivalsDependencies } from './arrivals.ts';
+import { expect, it } from 'vitest';
 import type { FeedStore } from './feed-store.ts';
 import { followFeed, pauseMs } from './follow-feed.ts';
 import type { Lease } from './lease.ts';
@@ -23,6 +22,8 @@ function feedOf(count: number, changes = Array.from({ length: count }, (_, index
     now: async () => '20261129T120000',
   } as unknown as OrthancClient;
 }
+
+const noArrivals = { came() {}, isHolding: false, isPushed: false };
 
 it('reports its lag while it catches up with a source for the first time', async () => {
   const stopping = new AbortController();
@@ -46,9 +47,8 @@ it('reports its lag while it catches up with a source for the first time', async
     sourceUnseenMs: () => 0,
     misdated: async () => {},
     beforeRouting: async () => {},
-    came: () => {},
+    arrivals: noArrivals,
     route: async (id) => routed.push(id),
-    isPushed: () => false,
     onProgress(state, newestSeq) {
       lags.push(newestSeq - state.seq);
       if (newestSeq === state.seq) stopping.abort();
@@ -76,13 +76,12 @@ it('routes studies that come while it catches up before those that were there', 
     sourceUnseenMs: () => 0,
     beforeRouting: async () => {},
     misdated: async () => {},
-    came: () => {},
+    arrivals: noArrivals,
     route: async (id) => {
       // This study arrives while the second page is processed.
       if (id === 'study-1500') changes.push(changeOf(5_000));
       routed.push(id);
     },
-    isPushed: () => false,
     onProgress(state, newestSeq) {
       if (newestSeq === state.seq) stopping.abort();
     },
@@ -109,9 +108,8 @@ it('routes studies that arrived after the start with "now", also those that a cl
     sourceUnseenMs: () => 0,
     misdated: async () => {},
     beforeRouting: async () => {},
-    came: () => {},
+    arrivals: noArrivals,
     route: async (id) => routed.push(id),
-    isPushed: () => false,
     onProgress: () => stopping.abort(),
     anotherDatabase: () => {},
     log: createLogger('test', { level: 'error', format: 'json' }),
@@ -135,9 +133,8 @@ it('does not treat existing studies as new that a clock which was ahead dates af
     sourceUnseenMs: () => 0,
     misdated: async () => {},
     beforeRouting: async () => {},
-    came: () => {},
+    arrivals: noArrivals,
     route: async (id) => routed.push(id),
-    isPushed: () => false,
     onProgress({ seq }) {
       if (seq === 6) stopping.abort();
       else if (ahead.length === 5) ahead.push(changeOf(5));
@@ -172,9 +169,8 @@ it('records studies that arrived after the start with an earlier date from a wro
     sourceUnseenMs: () => 0,
     misdated: async (came) => void noted.push(...came.map(({ seq }) => seq)),
     beforeRouting: async () => {},
-    came: () => {},
+    arrivals: noArrivals,
     route: async () => {},
-    isPushed: () => false,
     onProgress: () => stopping.abort(),
     anotherDatabase: () => {},
     log: createLogger('test', { level: 'error', format: 'json' }),
@@ -203,9 +199,8 @@ it('treats no study of another database as old', async () => {
     sourceUnseenMs: () => 0,
     misdated: async () => {},
     beforeRouting: async () => {},
-    came: () => {},
+    arrivals: noArrivals,
     route: async () => {},
-    isPushed: () => false,
     onProgress: () => stopping.abort(),
     anotherDatabase: () => {},
     log: createLogger('test', { level: 'error', format: 'json' }),
@@ -223,15 +218,45 @@ it('reads a feed less often while instances are pushed, but at least every 5 s o
   expect(pauseMs({ pollInterval: 60_000 }, true)).toBe(60_000);
 });
 
-it('is slowed down by announced instances only if a rule wants them', () => {
-  const stopped = AbortSignal.abort();
-  const clock = vi.spyOn(performance, 'now').mockReturnValue(5);
-  for (const start of ['arrival', 'stable'] as const) {
-    const rules = () => ({ rules: [{ start, config: {} }] }) as never;
-    const arrivals = new Arrivals({ source: 'main', rules } as Partial<ArrivalsDependencies> as ArrivalsDependencies);
-    expect(arrivals.isPushed).toBe(false);
-    arrivals.pushed(feedOf(0), 1, { instances: ['i-1'], series: [] }, stopped);
-    expect(arrivals.isPushed, start).toBe(start === 'arrival');
-  }
-  clock.mockRestore();
+it('reads the feed once more for instances that wait for further ones, before the next interval', async () => {
+  const stopping = new AbortController();
+  const came: (readonly string[])[] = [];
+  const changes = [{ ...changeOf(0), ChangeType: 'NewInstance' } as Change];
+  const routed: string[] = [];
+  let position = 0;
+  const following = followFeed({
+    source: 'main',
+    config: sourceConfig.parse({ url: 'http://127.0.0.1:8042', startFrom: 'everything', pollInterval: '1h' }),
+    orthanc: feedOf(0, changes),
+    store: {
+      read: async () => undefined,
+      write: async ({ seq }: FeedState) => ((position = seq), true),
+      keep: async () => 'kept',
+    } as unknown as FeedStore,
+    lease: { isHeld: true, token: 'token' } as Lease,
+    sourceNow: async () => 0,
+    sourceUnseenMs: () => 0,
+    misdated: async () => {},
+    beforeRouting: async () => {},
+    arrivals: {
+      came({ instances }) {
+        came.push(instances);
+        if (came.length > 1) stopping.abort();
+      },
+      isHolding: true,
+      isPushed: false,
+    },
+    route: async (id) => routed.push(id),
+    onProgress() {
+      changes.push({ ...changeOf(1), ChangeType: 'NewInstance' } as Change, changeOf(2));
+    },
+    anotherDatabase: () => {},
+    log: createLogger('test', { level: 'error', format: 'json' }),
+    signal: stopping.signal,
+  });
+  await expect(following).rejects.toThrow();
+  expect(came).toEqual([['study-0'], ['study-1']]);
+  // Stable studies and the position are left to the next complete read.
+  expect(routed).toEqual([]);
+  expect(position).toBe(1);
 });

@@ -6,7 +6,7 @@ import { sourceError, toSourceTime } from '@dicom-dispatch/sources';
 import type { FeedState } from '@dicom-dispatch/state/feed';
 import type { FeedStore } from './feed-store.ts';
 import { FeedCheck } from './feed-check.ts';
-import type { Came } from './arrivals.ts';
+import { missedMs, type Came } from './held-arrivals.ts';
 import { firstState } from './first-state.ts';
 import type { MisdatedInstance } from './misdated.ts';
 import { LeaseLost } from './lease-lost.ts';
@@ -29,10 +29,15 @@ export interface FollowDependencies {
   beforeRouting(): Promise<void>;
   /** Routes a study, or puts it off; resolves when that is durable. */
   route(orthancStudyId: string, epoch: number): Promise<unknown>;
-  /** Called with instances and stable series of studies that may still be being received; does not block. */
-  came(came: Came, epoch: number): void;
-  /** Whether the plugin of the source announces instances at this moment. */
-  isPushed(): boolean;
+  /** Studies that are sent while they are received. */
+  readonly arrivals: {
+    /** Called after each read with its instances and stable series, which may be none; does not block. */
+    came(came: Came, epoch: number): void;
+    /** Whether some of them wait until the next read shows whether more are coming. */
+    readonly isHolding: boolean;
+    /** Whether the plugin of the source announces instances at this moment. */
+    readonly isPushed: boolean;
+  };
   /** Called with the position in the feed. */
   onProgress(state: FeedState, newestSeq: number): void;
   /** Called when the database behind the source is another one. */
@@ -45,6 +50,8 @@ export interface FollowDependencies {
 const lanes = 16;
 /** Longest pause between two reads of a feed while instances are pushed. */
 const maxPushedPauseMs = 5_000;
+/** Pause before the feed is read again to find out whether more instances are coming. */
+const lookAgainMs = 200;
 
 /**
  * Follows the change feed of one source as its leader, as long as it leads. The cursor is moved only after all
@@ -53,7 +60,7 @@ const maxPushedPauseMs = 5_000;
  * @throws LeaseLost, or DispatchError if the source or Redis cannot be queried
  */
 export async function followFeed(dependencies: FollowDependencies): Promise<never> {
-  const { store, orthanc, signal, config } = dependencies;
+  const { store, orthanc, signal } = dependencies;
   let state = (await store.read()) ?? (await begin(dependencies));
   /** Numbers of the trailing window that were dealt with by this leader. */
   const seen = new Set<number>();
@@ -83,8 +90,24 @@ export async function followFeed(dependencies: FollowDependencies): Promise<neve
     }
     forgetBefore(seen, state.seq - trailingWindow);
     dependencies.onProgress(state, Math.max(state.seq, since));
-    await sleep(pauseMs(config, dependencies.isPushed()), undefined, { signal });
+    await pause(dependencies, state);
   }
+}
+
+/** Waits for the next read of the feed. Arrived instances that wait for further ones are looked after in between. */
+async function pause(dependencies: FollowDependencies, state: FeedState): Promise<void> {
+  const { config, arrivals, orthanc, signal } = dependencies;
+  let leftMs = pauseMs(config, arrivals.isPushed);
+  const againMs = arrivals.isPushed ? missedMs : lookAgainMs;
+  if (arrivals.isHolding && leftMs > againMs) {
+    await sleep(againMs, undefined, { signal });
+    leftMs -= againMs;
+    if (arrivals.isHolding) {
+      const { changes } = await ask(dependencies, () => readPage(orthanc, state.seq, signal));
+      arrivals.came(cameOf(changes, state), state.epoch);
+    }
+  }
+  await sleep(leftMs, undefined, { signal });
 }
 
 /** Pause between two reads of the feed. While instances are pushed it is longer: the feed then only shows what a push has missed. */
@@ -182,15 +205,11 @@ async function routeStudies(
   state: FeedState,
   changes: readonly Change[],
 ): Promise<void> {
-  const ofType = (type: string): string[] => [
-    ...new Set(changes.flatMap((change) => (change.ChangeType === type && isMeant(change, state) ? [change.ID] : []))),
-  ];
-  const studies = ofType('StableStudy');
-  const came = { instances: ofType('NewInstance'), series: ofType('StableSeries') };
-  if (studies.length + came.instances.length + came.series.length === 0) return;
-  await dependencies.beforeRouting();
-  dependencies.came(came, state.epoch);
-  const queue = studies;
+  const queue = idsOf(changes, 'StableStudy', state);
+  const came = cameOf(changes, state);
+  const isNews = queue.length + came.instances.length + came.series.length > 0;
+  if (isNews) await dependencies.beforeRouting();
+  if (isNews || dependencies.arrivals.isHolding) dependencies.arrivals.came(came, state.epoch);
   await Promise.all(
     Array.from({ length: Math.min(lanes, queue.length) }, async () => {
       for (let id = queue.shift(); id !== undefined; id = queue.shift()) {
@@ -200,6 +219,17 @@ async function routeStudies(
       }
     }),
   );
+}
+
+/** Ids of the resources with a change of this type that must be routed. */
+function idsOf(changes: readonly Change[], type: string, state: FeedState): string[] {
+  return [
+    ...new Set(changes.flatMap((change) => (change.ChangeType === type && isMeant(change, state) ? [change.ID] : []))),
+  ];
+}
+
+function cameOf(changes: readonly Change[], state: FeedState): Came {
+  return { instances: idsOf(changes, 'NewInstance', state), series: idsOf(changes, 'StableSeries', state) };
 }
 
 /** @returns the number up to which new changes have been dealt with */

@@ -7,7 +7,7 @@ import { openSource, type OrthancClient } from '@dicom-dispatch/sources';
 import { fastify, type FastifyInstance, type FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { readFeedState, readSourceStatus, type FeedState } from '@dicom-dispatch/state/feed';
-import type { Came } from './arrivals.ts';
+import type { Came } from './held-arrivals.ts';
 import { LogSparingly } from './log-sparingly.ts';
 import type { SafeOutcome } from './study-router.ts';
 

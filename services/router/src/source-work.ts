@@ -60,9 +60,16 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
         sourceUnseenMs: () => time.unseenMs,
         misdated: (instances) => kit.misdated.note(orthanc, instances, signal),
         beforeRouting: refuseSameDatabase,
-        came: (came, at) => kit.arrivals.came(orthanc, at, came, signal),
+        arrivals: {
+          came: (came, at) => kit.arrivals.came(orthanc, at, came, signal),
+          get isHolding() {
+            return kit.arrivals.isHolding;
+          },
+          get isPushed() {
+            return kit.arrivals.isPushed;
+          },
+        },
         route: (id, epoch) => studies.routeSoon(id, epoch),
-        isPushed: () => kit.arrivals.isPushed,
         onProgress(state, newestSeq) {
           parts.well('feed');
           dependencies.onProgress(state, newestSeq);
