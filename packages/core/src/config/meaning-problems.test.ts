@@ -50,12 +50,36 @@ describe('studies that would go round', () => {
 
 it('windows of a rule and its target that never meet are refused', () => {
   const window = (from: string, to: string): object => ({ windows: [{ from, to }] });
-  const raw = (to: string): object => ({
-    targets: { d: { type: 'disk', schedule: window('20:00', '23:00') } },
-    rules: [{ name: 'r', targets: ['d'], schedule: window('08:00', to) }],
+  const raw = (to: string, more: object = {}): object => ({
+    targets: { d: { type: 'disk', schedule: window('20:00', '23:00') }, e: { type: 'disk' } },
+    groups: { g: { targets: ['e', 'd'] } },
+    rules: [{ name: 'r', targets: ['d'], schedule: window('08:00', to), ...more }],
   });
-  expect(problems(raw('12:00'))[0]).toContain('rules.0.schedule');
+  const never = [
+    'rules.0.schedule: its windows and those of the target "d" are never open at the same time: change them so that they overlap',
+  ];
+  expect(problems(raw('12:00'))).toEqual(never);
+  expect(problems(raw('12:00', { targets: ['g'] }))).toEqual(never);
   expect(problems(raw('20:01'))).toEqual([]);
+  expect(problems(raw('12:00', { enabled: false }))).toEqual([]);
+  expect(problems(raw('12:00', { targets: ['e'] }))).toEqual([]);
+  expect(problems(raw('12:00', { schedule: undefined }))).toEqual([]);
+});
+
+it('times that are longer than a timer can wait are refused, and other times are not', () => {
+  const tooLong = 'is longer than 24d, the longest time that can be waited for: shorten it';
+  const main = { url: 'http://127.0.0.1:8042' };
+  const base = { targets: { d: { type: 'disk' } } };
+  expect(problems({ ...base, sources: { main: { ...main, timeout: '25d', sweep: { every: '30d' } } } })).toEqual([
+    `sources.main.timeout: ${tooLong}`,
+    `sources.main.sweep.every: ${tooLong}`,
+  ]);
+  expect(problems({ ...base, dispatcher: { lockTime: '25d', graceTime: '25d' } })).toEqual([
+    `dispatcher.lockTime: ${tooLong}`,
+    `dispatcher.graceTime: ${tooLong}`,
+  ]);
+  expect(problems({ ...base, dispatcher: { lockTime: '24d' } })).toEqual([]);
+  expect(problems({ targets: { d: { type: 'disk', giveUpAfter: '90d' } } })).toEqual([]);
 });
 
 describe('secrets that can be guessed are refused when the configuration is checked', () => {
@@ -69,6 +93,33 @@ describe('secrets that can be guessed are refused when the configuration is chec
     expect(found).toEqual(
       token === '' ? [] : [expect.stringMatching(/^console\.tokens\.program\.token: the token has \d+ char/)],
     );
+  });
+
+  it.each([
+    ['only-19-characters-', ['has 19 characters: use at least 20, e.g. of openssl rand -hex 32']],
+    ['exactly-20-character', []],
+    [
+      'with a space in its middle',
+      ['has characters that are not allowed in a header: use printable ASCII without spaces, at most 1024'],
+    ],
+    ['x'.repeat(1024), []],
+    [
+      'x'.repeat(1025),
+      ['has characters that are not allowed in a header: use printable ASCII without spaces, at most 1024'],
+    ],
+  ])('token "%s" is one that a header can have', (token, expected) => {
+    const found = problems({ ...base, console: { tokens: { program: { token: new Secret(token) } } } });
+    expect(found).toEqual(expected.map((text) => `console.tokens.program.token: the token ${text}`));
+  });
+
+  it('the address of a webhook behind a secret is checked, unless it is missing', () => {
+    const hook = (url: string): string[] =>
+      problems({ ...base, console: { notifications: { webhooks: { desk: { url: new Secret(url) } } } } });
+    expect(hook('https://hooks.example/x')).toEqual([]);
+    expect(hook('')).toEqual([]);
+    expect(hook('hooks.example/x')).toEqual([
+      'console.notifications.webhooks.desk.url: the value behind it is no URL with http:// or https://: correct it',
+    ]);
   });
 
   it.each([
@@ -111,7 +162,10 @@ describe('secrets that can be guessed are refused when the configuration is chec
 
 it('a key of search hashes that can be guessed is refused', () => {
   const raw = { targets: { d: { type: 'disk' } } };
-  expect(problems({ ...raw, records: { searchKey: new Secret('short') } })[0]).toContain('the key has 5 characters');
+  expect(problems({ ...raw, records: { searchKey: new Secret('fifteen letters') } })).toEqual([
+    'records.searchKey: the key has 15 characters: use at least 16, e.g. of openssl rand -hex 32',
+  ]);
+  expect(problems({ ...raw, records: { searchKey: new Secret('') } })).toEqual([]);
   expect(problems({ ...raw, records: { searchKey: [new Secret('0123456789abcdef')] } })).toEqual([]);
 });
 
@@ -185,5 +239,10 @@ it('accounts that are disabled count as absent, and not all of them can be', () 
   expect(parsed.ok && [parsed.config.console.users, parsed.config.console.tokens]).toMatchObject([{ ada: {} }, {}]);
   expect(parsed.ok && parsed.config.console.tokens).toEqual({});
   expect(parsed.ok && parsed.config.console.notifications?.webhooks).toEqual({});
-  expect(problems(of(false, false))).toEqual([expect.stringContaining('nobody could sign in: enable one')]);
+  const nobody = 'all users and tokens are disabled, so nobody could sign in: enable one';
+  expect(problems(of(false, false))).toEqual([`console.users: ${nobody}`]);
+  const tokens = { script: { token: secret, enabled: false } };
+  expect(problems({ ...of(true, true), console: { tokens } })).toEqual([`console.tokens: ${nobody}`]);
+  const oidc = { issuer: 'https://id.example', clientId: 'c' };
+  expect(problems({ ...of(true, true), console: { tokens, oidc } })).toEqual([]);
 });

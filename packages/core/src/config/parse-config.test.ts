@@ -91,3 +91,14 @@ it('generates a JSON Schema with the targets and the secrets', () => {
   expect(text).toContain('"disk"');
   expect(text).toContain('"file"');
 });
+
+it.each<[string, string, string | undefined]>([
+  ['lockTime', '1999ms', 'at least 2s'],
+  ['lockTime', '2s', undefined],
+  ['memory', '15999kB', 'at least 16MB'],
+  ['memory', '16MB', undefined],
+])('the dispatcher accepts %s of %s: problem %s', (option, value, message) => {
+  expect(problemsOf({ ...good, dispatcher: { [option]: value } })).toEqual(
+    message === undefined ? [] : [`dispatcher.${option}: ${message}`],
+  );
+});

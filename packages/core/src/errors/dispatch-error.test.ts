@@ -21,3 +21,27 @@ it('shows nothing of a foreign text, which might quote anything', () => {
   expect(error).toMatchObject({ code: 'internal', message: 'unexpected TypeError' });
   expect((error.cause as Error).message).toContain('DOE');
 });
+
+it('of a shortage of this host has its remedy and its cause, and the stage where it occurred', () => {
+  const cause = Object.assign(new Error('x'), { code: 'EMFILE' });
+  expect(asDispatchError(cause, 'transfer')).toMatchObject({
+    code: 'local-resources',
+    message: 'this process has reached its limit of open files and connections',
+    stage: 'transfer',
+    stageGiven: true,
+    remedy: 'Raise the limit of open files of the dispatcher: ulimit -n, LimitNOFILE in systemd, ulimits in Compose.',
+    cause,
+  });
+  expect(asDispatchError(cause)).toMatchObject({ stage: errorCodes['local-resources'].stage, stageGiven: false });
+});
+
+it('of an unknown error has the stage where it occurred', () => {
+  expect(asDispatchError('text', 'verify')).toMatchObject({
+    code: 'internal',
+    message: 'unexpected string',
+    stage: 'verify',
+    stageGiven: true,
+    cause: 'text',
+  });
+  expect(asDispatchError(new Error('x'))).toMatchObject({ stage: errorCodes.internal.stage, stageGiven: false });
+});

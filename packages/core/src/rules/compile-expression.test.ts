@@ -140,6 +140,20 @@ describe('an expression', () => {
   });
 });
 
+it('a part that decided is shown as it is written, with its parentheses', () => {
+  const shown = (text: string): string | undefined => compileExpression(text).explain(facts).parts[0]?.text;
+  expect(shown("source == 'x' || has( study.StudyID )")).toBe("source == 'x'");
+  expect(shown('source == "main" && has( study.StudyID )')).toBe('has( study.StudyID )');
+  expect(shown('source == "main" && glob( study.StudyDescription, "(MR)*)" )')).toBe(
+    'glob( study.StudyDescription, "(MR)*)" )',
+  );
+  // The ranges of the parser omit the outer parentheses of an operand.
+  expect(shown('source == "main" && (source + "a") == ("b" + source)')).toBe('source + "a" == "b" + source');
+  expect(shown('source == "main" && (study.StudyDescription).matches("^MR")')).toBe(
+    'study.StudyDescription.matches("^MR")',
+  );
+});
+
 it('an instance filter uses instance and series', () => {
   const filter = compileInstanceFilter('series.Modality == "CT" && instance.SizeBytes < 1000');
   const instance = {

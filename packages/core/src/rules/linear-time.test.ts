@@ -117,78 +117,11 @@ describe('matches()', () => {
 });
 
 describe('an expression', () => {
-  const series = Array.from({ length: 300 }, (_, at) => ({ Modality: 'CT', SeriesNumber: String(at) }));
-  const facts = { source: 'main', study: { StudyDescription: 'x' }, series, origin: {} };
-  const copies = 'a+a+a+a+a+a+a+a';
-  const names = (count: number): string =>
-    JSON.stringify(Array.from({ length: count }, (_, at) => `STATION-NAME-OF-${1000 + at}`));
-  const longCondition = Array(10).fill('a.StationName.contains(b)').join(' || ');
-
-  it.each([
-    ['lists in lists in lists', 'series.exists(a, series.exists(b, series.all(c, a == b && b == c)))', /nested 3 deep/],
-    ['a list that doubles', `[[1]]${`.map(a, ${copies})`.repeat(12)} == []`, /nested 12 deep/],
-    ['a text that doubles', `["x"]${`.map(a, ${copies})`.repeat(10)}.exists(a, a == "y")`, /nested 11 deep/],
-    ['a filter over such a list', `series.map(a, ${copies}).filter(a, a.exists(b, b == "x")) == []`, /nested 3 deep/],
-    [
-      'long lists in each other',
-      `"${'a,'.repeat(1200)}".split(",").exists(a, "${'b,'.repeat(1200)}".split(",").exists(b, a == b))`,
-      /more than 10 million steps/,
-    ],
-    [
-      'a long list of long conditions',
-      `series.exists(a, ${names(900)}.exists(b, ${longCondition}))`,
-      /10 million steps/,
-    ],
-    [
-      'a list that doubles in a sum',
-      `${'('.repeat(9)}[[1]]${`.map(a, ${copies})+[])`.repeat(9)} == []`,
-      /nested 9 deep/,
-    ],
-    [
-      'a text that doubles with each name',
-      `cel.bind(x0, "a", ${Array.from({ length: 20 }, (_, at) => `cel.bind(x${at + 1}, x${at}+x${at}, `).join('')}x20 == ""${')'.repeat(21)}`,
-      /a cel.bind is made from another one/,
-    ],
-    [
-      'a text that doubles inside',
-      'cel.bind(x, cel.bind(y, "a", y+y), x+x) == ""',
-      /a cel.bind is made from another one/,
-    ],
-    ['parts without end', Array(1_500).fill('true').join('||'), /more than 1000 parts in a row/],
-    ['calls without end', `study.StudyDescription${'.trim()'.repeat(1_100)} == ""`, /maxDepth/],
-  ])('that would take too long is refused: %s', (_, text, reason) => {
-    expect(() => compileExpression(text)).toThrow(ExpressionError);
-    expect(() => compileExpression(text)).toThrow(reason);
-  });
-
-  it.each([
-    ['series.exists(a, a.Modality == "CT" && series.exists(b, b.Modality == "SR"))', false],
-    ['series.filter(a, a.Modality == "CT").filter(a, a.SeriesNumber == "7").exists(a, true)', true],
-    ['series.map(a, a.Modality).exists(a, a == "CT")', true],
-    ['cel.bind(d, study.StudyDescription.lowerAscii(), cel.bind(m, "x", d == m && d.size() == 1))', true],
-    ['series.map(a, a.Modality).exists(m, ["CT", "MR"].exists(x, x == m))', true],
-    [
-      'series.filter(a, a.Modality == "CT").map(a, a["Modality"].lowerAscii()).all(d, ["a", "b"].all(x, !d.contains(x)))',
-      true,
-    ],
-  ])('that looks at lists as rules do is taken: %s', (text, expected) => {
-    expect(compileExpression(text).evaluate(facts)).toBe(expected);
-  });
-
-  it('that compares each series with a list of names is taken', () => {
-    for (const text of [
-      `series.exists(a, ${names(90)}.exists(name, a.SeriesNumber.contains(name)))`,
-      `${names(400)}.exists(name, series.exists(a, a.SeriesNumber.contains(name)))`,
-    ]) {
-      expect(compileExpression(text).evaluate(facts)).toBe(false);
-    }
-  });
-
   it('of many parts is explained in time that grows with their number', () => {
     const rule = compileExpression(Array.from({ length: 400 }, (_, at) => `study.StudyID == "${at}"`).join(' || '));
     let parts = 0;
     const spent = cpuMs(() => {
-      parts = rule.explain({ ...facts, study: { StudyID: 'none' } }).parts.length;
+      parts = rule.explain({ source: 'main', study: { StudyID: 'none' }, series: [], origin: {} }).parts.length;
     });
     expect(parts).toBe(400);
     expect(spent).toBeLessThan(boundMs);
