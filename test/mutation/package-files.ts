@@ -15,7 +15,10 @@ const elsewhere: Readonly<Record<string, readonly string[]>> = {
     'services/console/src/configuration/round-trip.test.ts',
   ],
   'dicom-dimse': ['test/interop/dimse-{dcmtk-scp,dcmtk-scu,implicit,syntaxes,tls}.test.ts'],
-  pipeline: [],
+  pipeline: [
+    'packages/operations/src/{by-hand,forget-study,pull-shared-uids,pull-to-folder}.test.ts',
+    'services/dispatcher/src/priors/run-priors.test.ts',
+  ],
   state: [],
 };
 
