@@ -173,6 +173,7 @@ describe('a study that returns to a member', () => {
       seen.add(data.deliveryId);
     }
     expect(seen.size).toBe(5);
+    expect(data.nonce).toBe('~2');
     // It is the one that the rules find.
     const planned = { to: 'any', group, rules: ['r'], priority: 'normal', hold: false, late: 'difference' } as const;
     const { added, deliveries } = await test.enqueue('1.2', { deliveries: [planned] });

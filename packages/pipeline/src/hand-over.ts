@@ -213,10 +213,11 @@ export async function newDelivery(
       ...(transform && { transform: transform.name }),
       ...(nonce !== undefined && { nonce }),
     });
-  // A target that had it before gets another delivery: its former one has ended.
+  // A target that had it before gets another delivery: its former one has ended. The count of returns is the end of the nonce.
   let nonce = data.nonce;
-  for (let tries = 1; (await records.delivery(idWith(nonce)))?.state === 'moved'; tries += 1) {
-    nonce = `${data.nonce ?? ''}~${tries}`;
+  const [, given = '', count = 0] = /^(.*?)(?:~(\d+))?$/.exec(nonce ?? '') ?? [];
+  for (let tries = Number(count) + 1; (await records.delivery(idWith(nonce)))?.state === 'moved'; tries += 1) {
+    nonce = `${given}~${tries}`;
   }
   return {
     ...rest,
