@@ -46,7 +46,7 @@ const links: Readonly<
   narrow: {
     title: '100 Mbit/s, round trip of 4 ms',
     quality: { delayMs: 2, bytesPerSecond: 12_500_000 },
-    count: isQuick ? 20 : 100,
+    count: isQuick ? 20 : 500,
   },
 };
 const wanted = values.kinds.split(',') as Kind[];

@@ -1,9 +1,10 @@
 /**
  * Size of completed deliveries in Redis: records, indexes, ledger and receipt, by kind of key.
  *
- *   node test/bench/redis-at-rest.ts [--deliveries 20000] [--instances 500] [--spread 90]
+ *   node test/bench/redis-at-rest.ts [--deliveries 20000] [--instances 500] [--spread 90] [--hash-value 1024]
  *
  * `--spread`: sizes of instances differ by up to this many bytes, at random.
+ * `--hash-value`: `hash-max-listpack-value` of Redis; 1024 is that of the embedded Redis, 64 the default of Redis.
  */
 import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     deliveries: { type: 'string', default: '20000' },
     instances: { type: 'string', default: '500' },
     spread: { type: 'string', default: '90' },
+    'hash-value': { type: 'string', default: '1024' },
   },
 });
 const [deliveries, instances] = [Number(values.deliveries), Number(values.instances)];
@@ -27,7 +29,7 @@ const prefix = '{dicom-dispatch}';
 /** Number of measured receipts: 20,000 would take 400 MB. */
 const withReceipt = 200;
 
-await using redis = await startRedis({ appendonly: false });
+await using redis = await startRedis({ appendonly: false, args: ['--hash-max-ziplist-value', values['hash-value']] });
 const client = connectRedis(redis.url, 'bench', createLogger('bench', { level: 'error', format: 'json' }));
 const ledger = createLedger(client, { prefix });
 const records = new Records(client, prefix);

@@ -8,28 +8,33 @@ import { findEmbeddedRedis, startEmbeddedRedis } from './embedded-redis.ts';
 import { addressOf } from './redis-options.ts';
 
 describe.each(['redis-server', 'valkey-server'] as const)('a %s of our own', (program) => {
-  it.skipIf(!isInstalled(program))('persists its data, and continues with files of the same program', async () => {
-    await using folder = await tempFolder('embedded');
-    await mkdir(join(folder.path, 'redis'));
-    await writeFile(join(folder.path, 'redis', 'program'), program);
-    expect(await findEmbeddedRedis(folder.path)).toBeUndefined();
+  it.skipIf(!isInstalled(program))(
+    'persists its data compactly, and continues with files of the same program',
+    async () => {
+      await using folder = await tempFolder('embedded');
+      await mkdir(join(folder.path, 'redis'));
+      await writeFile(join(folder.path, 'redis', 'program'), program);
+      expect(await findEmbeddedRedis(folder.path)).toBeUndefined();
 
-    const first = await startEmbeddedRedis(folder.path);
-    const fields = String(await redisCommand(first.url, 'INFO', 'server'));
-    expect(fields.includes('valkey_version')).toBe(program === 'valkey-server');
-    await redisCommand(first.url, 'SET', 'study', 'kept');
-    expect(await findEmbeddedRedis(folder.path)).toBe(first.url);
-    // A second process with the same folder uses it, and does not end it.
-    const second = await startEmbeddedRedis(folder.path);
-    expect(second.url).toBe(first.url);
-    await first.stop();
-    expect(await findEmbeddedRedis(folder.path)).toBeUndefined();
+      const first = await startEmbeddedRedis(folder.path);
+      const fields = String(await redisCommand(first.url, 'INFO', 'server'));
+      expect(fields.includes('valkey_version')).toBe(program === 'valkey-server');
+      await redisCommand(first.url, 'SET', 'study', 'kept');
+      await redisCommand(first.url, 'HSET', 'delivery', 'state', 'delivered', 'data', 'x'.repeat(900));
+      expect(await findEmbeddedRedis(folder.path)).toBe(first.url);
+      // A second process with the same folder uses it, and does not end it.
+      const second = await startEmbeddedRedis(folder.path);
+      expect(second.url).toBe(first.url);
+      await first.stop();
+      expect(await findEmbeddedRedis(folder.path)).toBeUndefined();
 
-    const again = await startEmbeddedRedis(folder.path);
-    expect(await redisCommand(again.url, 'GET', 'study')).toBe('kept');
-    expect(await readFile(join(folder.path, 'redis', 'program'), 'utf8')).toBe(program);
-    await again.stop();
-  });
+      const again = await startEmbeddedRedis(folder.path);
+      expect(await redisCommand(again.url, 'GET', 'study')).toBe('kept');
+      expect(await redisCommand(again.url, 'OBJECT', 'ENCODING', 'delivery')).toMatch(/^(listpack|ziplist)$/);
+      expect(await readFile(join(folder.path, 'redis', 'program'), 'utf8')).toBe(program);
+      await again.stop();
+    },
+  );
 });
 
 it('works in a folder whose name has spaces, signs and letters of any language', async () => {
