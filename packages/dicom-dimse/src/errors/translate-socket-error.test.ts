@@ -48,6 +48,11 @@ describe('an error of a socket', () => {
     );
   });
 
+  it('of OpenSSL is one of our certificates and key if they are read', () => {
+    const damaged = systemError('ERR_OSSL_PEM_BAD_BASE64_DECODE', 'x', { reason: 'bad base64 decode' });
+    expect(translated(damaged, 'tls-material')).toBe('tls-material: pacs:104: TLS failed: bad base64 decode');
+  });
+
   it('is a lost connection if the connection was established before', () => {
     const lost = 'connection-closed';
     expect(translated(systemError('ETIMEDOUT'), lost)).toBe('connection-closed: pacs:104: the host does not respond');

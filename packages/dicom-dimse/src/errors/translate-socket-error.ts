@@ -102,7 +102,8 @@ const ALERT = /^ERR_SSL_(?:SSLV3|TLSV1|TLSV13|SSL\/TLS)_ALERT_/;
 /**
  * Translates an error of a socket of node.
  *
- * @param fallback the code for anything not listed: `connect-failed` while connecting, `connection-closed` after that.
+ * @param fallback the code for anything not listed: `tls-material` while certificates and key are read, `connect-failed` while
+ * connecting, `connection-closed` after that.
  */
 export function translateSocketError(cause: Error, peer: string, fallback: DimseErrorCode): DimseError {
   const code = codeOf(cause);
@@ -118,7 +119,9 @@ export function translateSocketError(cause: Error, peer: string, fallback: Dimse
   }
   if (code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS') || code.startsWith('ERR_OSSL')) {
     const reason = (cause as SystemError).reason ?? code;
-    return new DimseError('tls-failed', `${peer}: TLS failed: ${reason}`, { cause });
+    // Before anything is connected, only our own certificates and key can be wrong.
+    const failed = fallback === 'tls-material' ? fallback : 'tls-failed';
+    return new DimseError(failed, `${peer}: TLS failed: ${reason}`, { cause });
   }
   return new DimseError(fallback, `${peer}: connection failed${code === '' ? '' : ` (${code})`}`, { cause });
 }
