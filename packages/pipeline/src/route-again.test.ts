@@ -1,5 +1,5 @@
 import { IntermediateCache } from '@dicom-dispatch/cache';
-import { cacheConfig, compileRules, contentHash, deliveryData, ledgerKeyOf } from '@dicom-dispatch/core';
+import { cacheConfig, compileRules, contentHash, deliveryData, ledgerKeyOf, Secret } from '@dicom-dispatch/core';
 import { startOrthanc, type OrthancServer } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { openSource, type OrthancClient } from '@dicom-dispatch/sources';
@@ -9,6 +9,7 @@ import { previewRoute } from './plan-route.ts';
 import { isMarkedPulled, pullsPriors } from './pulled-mark.ts';
 import { readForRouting } from './read-for-routing.ts';
 import { currentEpoch, routeAgain } from './route-again.ts';
+import { shareManifest } from './shared-manifest.ts';
 import { notePulled, sendPrior, type SendPriorContext } from './send-prior.ts';
 import { startTestPipeline, type TestPipeline } from './testing/start-test-pipeline.ts';
 import { wasPulled } from './was-pulled.ts';
@@ -158,12 +159,19 @@ describe('facts of a study', () => {
       test.config,
     );
 
-  it('that are only in its files are the same from the cache', async () => {
+  it('that are only in its files are the same from the cache, which also has its manifest for the deliveries', async () => {
     const redis = test.redis.duplicate();
-    const cache = await IntermediateCache.open(redis, cacheConfig.parse({}), { timeoutMs: 30_000 });
+    // Tags of patients are only cached with a secret.
+    const config = cacheConfig.parse({ secret: new Secret('k'.repeat(32)) });
+    const cache = await IntermediateCache.open(redis, config, { timeoutMs: 60_000 });
     try {
       const first = await readForRouting(orthanc, test.config, rules(), study(), { cache });
+      expect(first.study.tags.study['PatientAge']).toMatch(/^\d{3}Y$/);
       expect(await readForRouting(orthanc, test.config, rules(), study(), { cache })).toEqual(first);
+      const { manifest } = first;
+      const moment = { ...study(), lastUpdate: first.study.lastUpdate ?? '', contentHash: contentHash(manifest) };
+      const shared = await shareManifest(cache, moment, () => Promise.reject(new Error('the source is read')));
+      expect(shared).toEqual({ instances: manifest, isShared: true });
     } finally {
       redis.disconnect();
     }
