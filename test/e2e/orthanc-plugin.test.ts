@@ -248,3 +248,54 @@ it('answers with the API of orthanc-python 5, too', async () => {
     [403, { error: 'the request was sent by a page of another site' }],
   ]);
 });
+
+/** Runs the thread that announces arriving instances, with the times of their arrival in s, on a simulated clock. */
+const onSimulatedClock = `
+import json, queue, runpy, sys, types
+
+orthanc = types.ModuleType("orthanc")
+orthanc.GetConfiguration = lambda: json.dumps({"DicomDispatch": {"Secret": "x"}})
+for name in ("LogError", "LogWarning", "RegisterOnChangeCallback", "RegisterRestCallback"):
+    setattr(orthanc, name, lambda *values: None)
+sys.modules["orthanc"] = orthanc
+plugin = runpy.run_path(sys.argv[1])["announce_arrivals"]
+now = 1000.0
+coming = [(1000 + at / 10, ("instances", "i")) for at in json.loads(sys.argv[2])] + [(2000.0, None)]
+announced = []
+
+class Arrivals:
+    def get(self, timeout=None):
+        global now
+        at, one = coming[0]
+        if timeout is not None and at > now + timeout:
+            now += timeout
+            raise queue.Empty
+        now = max(now, at)
+        coming.pop(0)
+        return one
+
+def ask(method, path, seconds, content, kept):
+    announced.append([round((now - 1000) * 10), len(content["instances"])])
+    return 200, b'{"wanted": true}'
+
+values = {"arrivals": Arrivals(), "ask": ask, "time": types.SimpleNamespace(monotonic=lambda: now)}
+plugin.__globals__.update(values)
+plugin()
+print(json.dumps(announced))
+`;
+
+it('announces the first instances at once, later ones at growing intervals, and the last ones soon', async () => {
+  // In tenths of a second: ten instances a second, a pause, and three more.
+  const times = [...Array.from({ length: 80 }, (_, at) => at), 100, 101, 102];
+  const { stdout } = await promisify(execFile)('python3', ['-c', onSimulatedClock, script, JSON.stringify(times)]);
+  expect(JSON.parse(stdout)).toEqual([
+    [0, 1],
+    [6, 6],
+    [18, 12],
+    [42, 24],
+    [67, 25],
+    [81, 12],
+    [100, 1],
+    [104, 2],
+  ]);
+});

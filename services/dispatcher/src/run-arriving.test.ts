@@ -8,7 +8,7 @@ import {
   type LedgerEntry,
 } from '@dicom-dispatch/state/ledger';
 import type { DeliveryRun } from '@dicom-dispatch/target-kit';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { DeliveryProgressTracker } from './delivery-progress.ts';
 import { runArriving, type ArrivingDependencies } from './run-arriving.ts';
 
@@ -20,8 +20,13 @@ const instance = (name: string): ManifestInstance =>
  *
  * @param parts - instances that arrive one after another; the first are there when it begins
  * @param unread - whose tags the source cannot read
+ * @param waiting - replaces the messages about the later parts
  */
-async function sendParts(parts: readonly (readonly string[])[], unread: readonly string[]) {
+async function sendParts(
+  parts: readonly (readonly string[])[],
+  unread: readonly string[],
+  waiting?: Pick<ArrivingDependencies, 'inbox' | 'doOthersWait'>,
+) {
   const entries = new Map<string, LedgerEntry>();
   const sent: string[] = [];
   const calls: string[] = [];
@@ -98,6 +103,7 @@ async function sendParts(parts: readonly (readonly string[])[], unread: readonly
     signal: new AbortController().signal,
     inbox: { take: () => messages.shift() ?? [], wait: async () => {} },
     doOthersWait: async () => false,
+    ...waiting,
   } as unknown as ArrivingDependencies;
   const { kind } = await runArriving(dependencies);
   await progress.end();
@@ -121,4 +127,32 @@ it('restores a lost ledger before it quarantines', async () => {
   expect(sent).toEqual(['1']);
   expect(calls).toEqual(['restore', 'quarantine']);
   expect(counts).toEqual({ total: 2, confirmed: 1, quarantined: 1 });
+});
+
+/** An attempt for which nothing arrives. @returns how it ended, after how much waiting, and when it looked for other deliveries */
+async function waitInVain(othersFromMs: number) {
+  let now = 1_000;
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => now);
+  const looks: number[] = [];
+  const waiting = {
+    inbox: {
+      take: () => [],
+      wait: async (ms: number) => void (now += ms),
+    } as unknown as ArrivingDependencies['inbox'],
+    doOthersWait: async () => (looks.push(now - 1_000), now - 1_000 >= othersFromMs),
+  };
+  try {
+    const { kind, sent } = await sendParts([['1']], [], waiting);
+    return { kind, sent, waitedMs: now - 1_000, looks };
+  } finally {
+    clock.mockRestore();
+  }
+}
+
+it('ends after 5 s without new instances, longer than any interval of announcements', async () => {
+  expect(await waitInVain(Infinity)).toEqual({ kind: 'quiet', sent: ['1'], waitedMs: 5_000, looks: [2_000, 4_000] });
+});
+
+it('ends within 2 s if other deliveries wait for the target', async () => {
+  expect(await waitInVain(0)).toEqual({ kind: 'quiet', sent: ['1'], waitedMs: 2_000, looks: [2_000] });
 });
