@@ -11,7 +11,10 @@ import { usageOf } from './report.ts';
 export interface RouterRate {
   readonly studies: number;
   readonly tasksPerSecond: number;
+  /** Of the router, including its start. */
   readonly cpuMsPerTask: number;
+  readonly orthancCpuMsPerTask: number;
+  readonly redisCpuMsPerTask: number;
 }
 
 /** Stable studies in Orthanc's feed: how fast a router creates study tasks for them, one delivery each. */
@@ -27,18 +30,24 @@ export async function measureRouter(studies: number): Promise<RouterRate> {
     },
     { intervalMs: 500, message: 'all studies to be stable' },
   );
+  const cpuOf = async (pid: number): Promise<number> => (await usageOf(pid)).cpuSeconds * 1_000;
+  const servers = [scene.orthanc.pid(), scene.redis.pid()] as const;
+  const before = await Promise.all(servers.map(cpuOf));
   const router = await scene.start('router');
   await waitFor(async () => (await scene.records.studyCount()) >= studies, {
     message: () => router.output(),
   });
-  const usage = await usageOf(router.pid());
+  const [cpuMs, ...after] = await Promise.all([router.pid(), ...servers].map(cpuOf));
+  const [orthancMs, redisMs] = after.map((ms, at) => ms - (before[at] ?? 0));
   const { records } = await scene.records.studies({ limit: studies });
   const routed = records.map(({ routedAt }) => routedAt);
   const seconds = (Math.max(...routed) - Math.min(...routed)) / 1_000;
   return {
     studies,
     tasksPerSecond: (studies - 1) / seconds,
-    cpuMsPerTask: (usage.cpuSeconds * 1_000) / studies,
+    cpuMsPerTask: (cpuMs ?? 0) / studies,
+    orthancCpuMsPerTask: (orthancMs ?? 0) / studies,
+    redisCpuMsPerTask: (redisMs ?? 0) / studies,
   };
 }
 

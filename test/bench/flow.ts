@@ -48,9 +48,11 @@ if (Object.keys(measures).every((name) => name === 'latency' || wanted.includes(
 }
 
 async function printRouter(): Promise<string> {
-  const { studies, tasksPerSecond, cpuMsPerTask } = await measureRouter(isQuick ? 100 : 1_000);
+  const { studies, tasksPerSecond, cpuMsPerTask, orthancCpuMsPerTask, redisCpuMsPerTask } = await measureRouter(
+    isQuick ? 100 : 1_000,
+  );
   Object.assign(figures, { tasksPerSecond, cpuMsPerTask });
-  return `#### Router\n\n**${tasksPerSecond.toFixed(0)} study tasks a second** of ${studies} stable studies that waited in Orthanc's feed, one delivery each (read from Orthanc, rules applied, durable in Redis); ${cpuMsPerTask.toFixed(1)} ms of CPU each, including the start of the process.`;
+  return `#### Router\n\n**${tasksPerSecond.toFixed(0)} study tasks a second** of ${studies} stable studies that waited in Orthanc's feed, one delivery each (read from Orthanc, rules applied, durable in Redis); CPU per study: router ${cpuMsPerTask.toFixed(1)} ms, including the start of the process; Orthanc ${orthancCpuMsPerTask.toFixed(1)} ms, Redis ${redisCpuMsPerTask.toFixed(1)} ms.`;
 }
 
 async function printLatency(): Promise<string> {

@@ -27,6 +27,7 @@ const ofClient: Readonly<Record<string, readonly unknown[]>> = {
   studyInstances: [id],
   arrivedInstances: ['series', [id], new Map()],
   studyTags: [id],
+  studyContents: [[id], Number.POSITIVE_INFINITY],
   instanceFile: [id],
   uploadInstance: [file],
   uploadZip: [file],
@@ -180,6 +181,7 @@ function others(endings: ReadonlyMap<string, string>, code: string): Record<stri
 const unlike404: Readonly<Record<string, string>> = {
   // Deleted resources are omitted.
   arrivedInstances: 'none',
+  studyContents: 'none',
   changes: 'none',
   count: 'none',
   features: 'none',

@@ -25,6 +25,7 @@ export type { Page, ReadOptions, ResourceOf } from './calls/resource-calls.ts';
 export type { RevisionOptions } from './calls/revision.ts';
 export type { ResourceStatistics, Statistics } from './calls/statistics.ts';
 export type { StoreRequest, StoreResult } from './calls/store-result.ts';
+export { maxStudies as maxStudiesTogether, type StudyContents } from './calls/study-contents.ts';
 export type { StudyInstance } from './calls/study-instances.ts';
 export type { StudyTags } from './calls/study-tags.ts';
 export type { FullTag, TagFormat, TagOptions, Tags } from './calls/tag-calls.ts';

@@ -23,6 +23,7 @@ import type { ResourceOf } from './calls/resource-calls.ts';
 import { readNow } from './calls/read-now.ts';
 import { readStatistics } from './calls/statistics.ts';
 import type { Statistics } from './calls/statistics.ts';
+import { readStudyContents, type StudyContents } from './calls/study-contents.ts';
 import { listStudyInstances } from './calls/study-instances.ts';
 import type { StudyInstance } from './calls/study-instances.ts';
 import { readStudyTags } from './calls/study-tags.ts';
@@ -141,6 +142,11 @@ export class OrthancClient {
   /** Main tags of a study and its series, with computed ones, in two requests. */
   async studyTags(studyId: string, options?: CallOptions): Promise<StudyTags> {
     return readStudyTags(this.#context, studyId, options);
+  }
+
+  /** Several studies with their tags and instances, in few requests, without those to be read separately; see `readStudyContents`. */
+  async studyContents(studyIds: readonly string[], untilMs: number, options?: CallOptions): Promise<StudyContents[]> {
+    return readStudyContents(this.#context, studyIds, untilMs, options);
   }
 
   /** The DICOM file of an instance as a stream, on the fast path. */

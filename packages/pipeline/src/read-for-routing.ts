@@ -13,6 +13,7 @@ export interface SnapshotForRouting extends StudySnapshot {
  * Reads all properties of a study that rules and selections use. The database of the source is always queried; tags that
  * must be read from files are read once per content. The manifest is cached for the following deliveries.
  *
+ * @param given - what the database of the source contained a moment ago, if it has been queried already
  * @throws DispatchError `source-gone`, `source-unreachable` …
  */
 export async function readForRouting(
@@ -21,8 +22,9 @@ export async function readForRouting(
   rules: readonly CompiledRule[],
   study: { readonly source: string; readonly orthancStudyId: string },
   { signal, cache }: { readonly signal?: AbortSignal; readonly cache?: IntermediateCache } = {},
+  given?: StudySnapshot,
 ): Promise<SnapshotForRouting> {
-  const snapshot = await readSnapshot(orthanc, study.source, study.orthancStudyId, signal);
+  const snapshot = given ?? (await readSnapshot(orthanc, study.source, study.orthancStudyId, signal));
   const { manifest } = snapshot;
   const { studyInstanceUid, lastUpdate } = snapshot.study;
   const wanted = wantedByRules(rules);

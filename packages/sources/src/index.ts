@@ -10,7 +10,7 @@ export { readManifest, toManifestInstance } from './read-manifest.ts';
 export { addFacts, readStudy, readStudyWith, type StudyFacts } from './read-study.ts';
 export { listStudiesOfPatient, readStudyOfPatient, type StudyOfPatient } from './read-study-of-patient.ts';
 export { sourceError } from './source-error.ts';
-export { readSnapshot, type StudySnapshot } from './read-snapshot.ts';
+export { readSnapshot, readSnapshots, type StudySnapshot } from './read-snapshot.ts';
 export { beyondMainTags, readInstanceTags, readMoreSeriesTags, readMoreStudyTags } from './read-more-tags.ts';
 export {
   createTransform,

@@ -1,8 +1,8 @@
 import type { ManifestInstance } from '@dicom-dispatch/core';
-import type { OrthancClient } from '@dicom-dispatch/orthanc';
+import type { OrthancClient, StudyInstance } from '@dicom-dispatch/orthanc';
 import { withFileHeads } from './read-file-heads.ts';
 import { toManifest } from './read-manifest.ts';
-import { readStudy, type StudyFacts } from './read-study.ts';
+import { readStudy, toStudyFacts, type StudyFacts } from './read-study.ts';
 import { studyError } from './study-error.ts';
 import { fromSourceTime } from './source-time.ts';
 
@@ -29,15 +29,40 @@ export async function readSnapshot(
   const study = await readStudy(orthanc, source, orthancStudyId, signal);
   try {
     const instances = await orthanc.studyInstances(orthancStudyId, signal ? { signal } : undefined);
-    const first = instances[0];
-    return {
-      study: { ...study, facts: { ...study.facts, origin: first ? originOf(first) : {} } },
-      manifest: toManifest(await withFileHeads(orthanc, instances, signal), study.studyInstanceUid),
-      senders: new Set(instances.map((instance) => instance.remoteAet ?? '')),
-    };
+    return toSnapshot(study, await withFileHeads(orthanc, instances, signal));
   } catch (error) {
     throw await studyError(error, orthanc, { source, orthancStudyId }, 'manifest', signal);
   }
+}
+
+/**
+ * Reads several studies together, in few requests. Those that must be read separately are not in the result, for instance a
+ * study that has changed meanwhile: `readSnapshot` reports why.
+ *
+ * @param untilMs - when to stop, by `performance.now()`
+ * @returns by Orthanc id
+ * @throws OrthancError
+ */
+export async function readSnapshots(
+  orthanc: OrthancClient,
+  source: string,
+  orthancStudyIds: readonly string[],
+  untilMs: number,
+  signal: AbortSignal,
+): Promise<Map<string, StudySnapshot>> {
+  const contents = await orthanc.studyContents(orthancStudyIds, untilMs, { signal });
+  return new Map(
+    contents.map(({ study, instances }) => [study.id, toSnapshot(toStudyFacts(source, study.id, study), instances)]),
+  );
+}
+
+function toSnapshot(study: StudyFacts, instances: readonly StudyInstance[]): StudySnapshot {
+  const first = instances[0];
+  return {
+    study: { ...study, facts: { ...study.facts, origin: first ? originOf(first) : {} } },
+    manifest: toManifest(instances, study.studyInstanceUid),
+    senders: new Set(instances.map((instance) => instance.remoteAet ?? '')),
+  };
 }
 
 function originOf(instance: {

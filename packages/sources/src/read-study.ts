@@ -1,5 +1,5 @@
 import type { RuleFacts, StudyTags, WantedTags } from '@dicom-dispatch/core';
-import type { OrthancClient } from '@dicom-dispatch/orthanc';
+import type { OrthancClient, StudyTags as OrthancStudyTags } from '@dicom-dispatch/orthanc';
 import { beyondMainTags, readMoreSeriesTags, readMoreStudyTags } from './read-more-tags.ts';
 import { studyError } from './study-error.ts';
 
@@ -28,31 +28,36 @@ export async function readStudy(
 ): Promise<StudyFacts> {
   try {
     const study = await orthanc.studyTags(orthancStudyId, signal ? { signal } : undefined);
-    const studyInstanceUid = study.tags['StudyInstanceUID'] ?? '';
-    const series = study.series.map((one) => one.tags);
-    return {
-      studyInstanceUid,
-      orthancStudyId,
-      lastUpdate: study.lastUpdate,
-      isStable: study.isStable,
-      tags: {
-        studyInstanceUid,
-        study: study.tags,
-        series: new Map(series.map((tags) => [tags['SeriesInstanceUID'] ?? '', tags])),
-      },
-      facts: {
-        source,
-        study: {
-          ...study.tags,
-          ModalitiesInStudy: (study.tags['ModalitiesInStudy'] ?? '').split('\\').filter((one) => one !== ''),
-        },
-        series,
-        origin: {},
-      },
-    };
+    return toStudyFacts(source, orthancStudyId, study);
   } catch (error) {
     throw await studyError(error, orthanc, { source, orthancStudyId }, 'manifest', signal);
   }
+}
+
+/** The facts of a study from its main tags. */
+export function toStudyFacts(source: string, orthancStudyId: string, study: OrthancStudyTags): StudyFacts {
+  const studyInstanceUid = study.tags['StudyInstanceUID'] ?? '';
+  const series = study.series.map((one) => one.tags);
+  return {
+    studyInstanceUid,
+    orthancStudyId,
+    lastUpdate: study.lastUpdate,
+    isStable: study.isStable,
+    tags: {
+      studyInstanceUid,
+      study: study.tags,
+      series: new Map(series.map((tags) => [tags['SeriesInstanceUID'] ?? '', tags])),
+    },
+    facts: {
+      source,
+      study: {
+        ...study.tags,
+        ModalitiesInStudy: (study.tags['ModalitiesInStudy'] ?? '').split('\\').filter((one) => one !== ''),
+      },
+      series,
+      origin: {},
+    },
+  };
 }
 
 /** A study with additional tags, those of series by Series Instance UID. Tags of the database take precedence. */

@@ -48,6 +48,7 @@ it('reports its lag while it catches up with a source for the first time', async
     misdated: async () => {},
     beforeRouting: async () => {},
     arrivals: noArrivals,
+    readTogether: async () => new Map(),
     route: async (id) => routed.push(id),
     onProgress(state, newestSeq) {
       lags.push(newestSeq - state.seq);
@@ -77,6 +78,7 @@ it('routes studies that come while it catches up before those that were there', 
     beforeRouting: async () => {},
     misdated: async () => {},
     arrivals: noArrivals,
+    readTogether: async () => new Map(),
     route: async (id) => {
       // This study arrives while the second page is processed.
       if (id === 'study-1500') changes.push(changeOf(5_000));
@@ -109,6 +111,7 @@ it('routes studies that arrived after the start with "now", also those that a cl
     misdated: async () => {},
     beforeRouting: async () => {},
     arrivals: noArrivals,
+    readTogether: async () => new Map(),
     route: async (id) => routed.push(id),
     onProgress: () => stopping.abort(),
     anotherDatabase: () => {},
@@ -134,6 +137,7 @@ it('does not treat existing studies as new that a clock which was ahead dates af
     misdated: async () => {},
     beforeRouting: async () => {},
     arrivals: noArrivals,
+    readTogether: async () => new Map(),
     route: async (id) => routed.push(id),
     onProgress({ seq }) {
       if (seq === 6) stopping.abort();
@@ -170,6 +174,7 @@ it('records studies that arrived after the start with an earlier date from a wro
     misdated: async (came) => void noted.push(...came.map(({ seq }) => seq)),
     beforeRouting: async () => {},
     arrivals: noArrivals,
+    readTogether: async () => new Map(),
     route: async () => {},
     onProgress: () => stopping.abort(),
     anotherDatabase: () => {},
@@ -200,6 +205,7 @@ it('treats no study of another database as old', async () => {
     misdated: async () => {},
     beforeRouting: async () => {},
     arrivals: noArrivals,
+    readTogether: async () => new Map(),
     route: async () => {},
     onProgress: () => stopping.abort(),
     anotherDatabase: () => {},
@@ -246,6 +252,7 @@ it('reads the feed once more for instances that wait for further ones, before th
       isHolding: true,
       isPushed: false,
     },
+    readTogether: async () => new Map(),
     route: async (id) => routed.push(id),
     onProgress() {
       changes.push({ ...changeOf(1), ChangeType: 'NewInstance' } as Change, changeOf(2));
@@ -260,3 +267,72 @@ it('reads the feed once more for instances that wait for further ones, before th
   expect(routed).toEqual([]);
   expect(position).toBe(1);
 });
+
+it('reads studies of a page together, at most 32, and routes each of them once with what was read', async () => {
+  const stopping = new AbortController();
+  const read: (readonly string[])[] = [];
+  const routed = new Map<string, unknown>();
+  const following = followFeed({
+    ...dependenciesOf(stopping, 100),
+    readTogether: async (ids) => {
+      read.push(ids);
+      return new Map(ids.map((id) => [id, `of ${id}`])) as never;
+    },
+    route: async (id, _epoch, recent) => {
+      expect(routed.has(id)).toBe(false);
+      routed.set(id, recent);
+    },
+  });
+  await expect(following).rejects.toThrow();
+  expect(read.map(({ length }) => length)).toEqual([32, 32, 32, 4]);
+  expect(routed.size).toBe(100);
+  for (const [id, recent] of routed) expect(recent).toBe(`of ${id}`);
+});
+
+it('starts no further study after an error, and keeps its place in the feed before the page', async () => {
+  const stopping = new AbortController();
+  const started: string[] = [];
+  const written: number[] = [];
+  const failed = Promise.withResolvers<void>();
+  const following = followFeed({
+    ...dependenciesOf(stopping, 100),
+    store: {
+      read: async () => undefined,
+      write: async ({ seq }: FeedState) => written.push(seq),
+      keep: async () => 'kept',
+    } as unknown as FeedStore,
+    route: async (id) => {
+      started.push(id);
+      if (id !== 'study-3') return failed.promise;
+      throw new Error('of this study');
+    },
+  });
+  await expect(following).rejects.toThrow('of this study');
+  const count = started.length;
+  failed.resolve();
+  await new Promise(setImmediate);
+  expect(started.length).toBe(count);
+  expect(count).toBeLessThanOrEqual(16);
+  expect(new Set(written)).toEqual(new Set([0]));
+});
+
+function dependenciesOf(stopping: AbortController, count: number): Parameters<typeof followFeed>[0] {
+  return {
+    source: 'main',
+    config: sourceConfig.parse({ url: 'http://127.0.0.1:8042', startFrom: 'everything' }),
+    orthanc: feedOf(count),
+    store: { read: async () => undefined, write: async () => true, keep: async () => 'kept' } as unknown as FeedStore,
+    lease: { isHeld: true, token: 'token' } as Lease,
+    sourceNow: async () => 0,
+    sourceUnseenMs: () => 0,
+    misdated: async () => {},
+    beforeRouting: async () => {},
+    arrivals: noArrivals,
+    readTogether: async () => new Map(),
+    route: async () => {},
+    onProgress: () => stopping.abort(),
+    anotherDatabase: () => {},
+    log: createLogger('test', { level: 'error', format: 'json' }),
+    signal: stopping.signal,
+  };
+}

@@ -11,6 +11,8 @@ import { firstState } from './first-state.ts';
 import type { MisdatedInstance } from './misdated.ts';
 import { LeaseLost } from './lease-lost.ts';
 import type { Lease } from './lease.ts';
+import { inLanes } from './in-lanes.ts';
+import { maxTogether, type RecentSnapshot } from './read-together.ts';
 import { advanced, readPage, trailingWindow } from './read-feed.ts';
 
 export interface FollowDependencies {
@@ -27,8 +29,10 @@ export interface FollowDependencies {
   misdated(instances: readonly MisdatedInstance[]): Promise<void>;
   /** Called before a source is followed for the first time, and before studies of changes that are new are routed. */
   beforeRouting(): Promise<void>;
+  /** Reads studies together, to save time; studies may be missing in the result. */
+  readTogether(orthancStudyIds: readonly string[]): Promise<ReadonlyMap<string, RecentSnapshot>>;
   /** Routes a study, or puts it off; resolves when that is durable. */
-  route(orthancStudyId: string, epoch: number): Promise<unknown>;
+  route(orthancStudyId: string, epoch: number, recent: RecentSnapshot | undefined): Promise<unknown>;
   /** Studies that are sent while they are received. */
   readonly arrivals: {
     /** Called after each read with its instances and stable series, which may be none; does not block. */
@@ -48,6 +52,8 @@ export interface FollowDependencies {
 
 /** Studies of one page that are routed at the same time: the commands of all go to Redis together. */
 const lanes = 16;
+/** Batches that are processed at the same time: one is read while another is routed. */
+const batchLanes = 2;
 /** Longest pause between two reads of a feed while instances are pushed. */
 const maxPushedPauseMs = 5_000;
 /** Pause before the feed is read again to find out whether more instances are coming. */
@@ -205,20 +211,24 @@ async function routeStudies(
   state: FeedState,
   changes: readonly Change[],
 ): Promise<void> {
-  const queue = idsOf(changes, 'StableStudy', state);
+  const studies = idsOf(changes, 'StableStudy', state);
   const came = cameOf(changes, state);
-  const isNews = queue.length + came.instances.length + came.series.length > 0;
+  const isNews = studies.length + came.instances.length + came.series.length > 0;
   if (isNews) await dependencies.beforeRouting();
   if (isNews || dependencies.arrivals.isHolding) dependencies.arrivals.came(came, state.epoch);
-  await Promise.all(
-    Array.from({ length: Math.min(lanes, queue.length) }, async () => {
-      for (let id = queue.shift(); id !== undefined; id = queue.shift()) {
-        dependencies.signal.throwIfAborted();
-        if (!dependencies.lease.isHeld) throw new LeaseLost('another router leads the source');
-        await dependencies.route(id, state.epoch);
-      }
-    }),
-  );
+  const batches: string[][] = [];
+  for (let at = 0; at < studies.length; at += maxTogether) batches.push(studies.slice(at, at + maxTogether));
+  const routeLanes = Math.ceil(lanes / Math.min(batchLanes, batches.length));
+  /** After an error no further study is started: the same ones are read from the feed again. */
+  const stopped = new AbortController();
+  await inLanes(batches, batchLanes, stopped, async (ids) => {
+    const recent = await dependencies.readTogether(ids);
+    await inLanes(ids, routeLanes, stopped, async (id) => {
+      dependencies.signal.throwIfAborted();
+      if (!dependencies.lease.isHeld) throw new LeaseLost('another router leads the source');
+      await dependencies.route(id, state.epoch, recent.get(id));
+    });
+  });
 }
 
 /** Ids of the resources with a change of this type that must be routed. */

@@ -9,9 +9,10 @@ import {
 } from '@dicom-dispatch/core';
 import { isMarkedPulled, pullsPriors, readForRouting, wasPulled, type StudyEnqueuer } from '@dicom-dispatch/pipeline';
 import type { Logger } from '@dicom-dispatch/runtime';
-import type { OrthancClient, StudyFacts } from '@dicom-dispatch/sources';
+import type { OrthancClient, StudyFacts, StudySnapshot } from '@dicom-dispatch/sources';
 import type { PulledStudies } from '@dicom-dispatch/state/priors';
 import type { Records } from '@dicom-dispatch/state/records';
+import { ifRecent, type RecentSnapshot } from './read-together.ts';
 import type { SettledStudies } from './recovery/settled.ts';
 import type { WaitingStudies } from './waiting-studies.ts';
 
@@ -56,6 +57,7 @@ export type RoutingOutcome = 'enqueued' | 'known' | 'waiting' | 'no-rule' | 'omi
  * Routes one stable study: reads its tags and its instance set, applies the rules, enqueues. Resolves only when the
  * enqueue is durable. Repeating it for the same content changes nothing.
  *
+ * @param recent - the study as it was read a moment ago; it is read again if this is too long ago
  * @throws DispatchError `source-gone` if the source reports that it does not have the study; others if source or Redis could
  *   not be queried
  */
@@ -63,10 +65,12 @@ export async function routeOneStudy(
   context: RoutingContext,
   orthancStudyId: string,
   epoch: number,
+  recent?: RecentSnapshot,
 ): Promise<RoutingOutcome> {
   const { source, orthanc, config, rules, enqueuer, waiting, cache, log } = context;
-  const read = () => readForRouting(orthanc, config, rules, { source, orthancStudyId }, { cache });
-  const [snapshot, [before]] = await Promise.all([read(), context.settled.read([orthancStudyId])]);
+  const read = (given?: StudySnapshot) =>
+    readForRouting(orthanc, config, rules, { source, orthancStudyId }, { cache }, given);
+  const [snapshot, [before]] = await Promise.all([read(ifRecent(recent)), context.settled.read([orthancStudyId])]);
   const { study, manifest } = snapshot;
   const isSame = before !== undefined && before.lastUpdate === study.lastUpdate;
   const isKnown = async (): Promise<'known'> => {
@@ -75,7 +79,7 @@ export async function routeOneStudy(
     return 'known';
   };
   if (isSame && before.only.length === 0) return isKnown();
-  if (await wasPulled(context, source, snapshot, read)) {
+  if (await wasPulled(context, source, snapshot, () => read())) {
     log.debug({ source, study: study.studyInstanceUid }, 'study was pulled as a prior: the rules do not route it');
     return isKnown();
   }

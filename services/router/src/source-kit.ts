@@ -56,7 +56,7 @@ export function studyRouterOf(
     source: name,
     putOff,
     now: watch.clock.now,
-    async route(orthancStudyId, epoch) {
+    async route(orthancStudyId, epoch, recent) {
       const context: RoutingContext = {
         source: name,
         orthanc: given.orthanc,
@@ -73,7 +73,7 @@ export function studyRouterOf(
         takeBack: (id) => takeBack.seenOne(id),
         log,
       };
-      return routeOneStudy(context, orthancStudyId, epoch);
+      return routeOneStudy(context, orthancStudyId, epoch, recent);
     },
     routed: (outcome) => kit.routed(outcome),
     forget: (orthancStudyId) => waiting.note(orthancStudyId, []),

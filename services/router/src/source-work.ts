@@ -69,7 +69,8 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
             return kit.arrivals.isPushed;
           },
         },
-        route: (id, epoch) => studies.routeSoon(id, epoch),
+        readTogether: (ids) => studies.readTogether(ids),
+        route: (id, epoch, recent) => studies.routeSoon(id, epoch, recent),
         onProgress(state, newestSeq) {
           parts.well('feed');
           dependencies.onProgress(state, newestSeq);

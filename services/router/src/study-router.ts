@@ -6,6 +6,7 @@ import { RedisLost, type Logger } from '@dicom-dispatch/runtime';
 import { judgeDatabase, otherDatabase, sourceError, type OrthancClient } from '@dicom-dispatch/sources';
 import { LeaseLost } from './lease-lost.ts';
 import type { PutOff } from './put-off.ts';
+import { ReadTogether, type ReadTogetherOptions, type RecentSnapshot } from './read-together.ts';
 import type { RoutingOutcome } from './route-one-study.ts';
 
 /** How long the feed waits for one study. */
@@ -32,13 +33,14 @@ export interface StudyRouterDependencies {
   /** Position in the feed of the source, as far as it is known. */
   feed(): FeedState | undefined;
   /** @throws DispatchError */
-  route(orthancStudyId: string, epoch: number): Promise<RoutingOutcome>;
+  route(orthancStudyId: string, epoch: number, recent: RecentSnapshot | undefined): Promise<RoutingOutcome>;
   /** Called with each study that was routed, or deleted. */
   routed(outcome: RoutingOutcome): void;
   /** Removes stored data of a deleted study. */
   forget(orthancStudyId: string): Promise<void>;
   /** How long `routeSoon` waits for one study. Default 5 s. */
   readonly soonMs?: number;
+  readonly together?: ReadTogetherOptions;
   readonly log: Logger;
   readonly signal: AbortSignal;
 }
@@ -54,25 +56,36 @@ export class StudyRouter {
   readonly #dependencies: StudyRouterDependencies;
   /** Consecutive number of times that the source stopped responding after a study was read. */
   readonly #falls = new Map<string, number>();
+  readonly #together: ReadTogether;
 
   constructor(dependencies: StudyRouterDependencies) {
     this.#dependencies = dependencies;
+    this.#together = new ReadTogether({ ...dependencies, ...dependencies.together });
   }
 
-  /** @throws DispatchError, or errors of Redis, if no study can be routed now */
-  async route(orthancStudyId: string, epoch: number): Promise<SafeOutcome> {
+  /** Reads studies together, for `routeSoon`; see `ReadTogether`. */
+  readTogether(orthancStudyIds: readonly string[]): Promise<ReadonlyMap<string, RecentSnapshot>> {
+    return this.#together.read(orthancStudyIds);
+  }
+
+  /**
+   * @param recent - the study as it was read a moment ago, to save reading it
+   * @throws DispatchError, or errors of Redis, if no study can be routed now
+   */
+  async route(orthancStudyId: string, epoch: number, recent?: RecentSnapshot): Promise<SafeOutcome> {
     const { putOff, now, signal } = this.#dependencies;
     signal.throwIfAborted();
     const before = await putOff.read(orthancStudyId);
     if (before && before.dueAt > now()) return 'put-off';
     let outcome: SafeOutcome;
     try {
-      outcome = await this.#dependencies.route(orthancStudyId, epoch);
+      outcome = await this.#dependencies.route(orthancStudyId, epoch, recent);
     } catch (error) {
       outcome = await this.#failed(orthancStudyId, error, before?.claimedAt);
     }
     if (outcome === 'put-off') return outcome;
     this.#falls.delete(orthancStudyId);
+    this.#together.routed(orthancStudyId);
     if (outcome === 'gone') await this.#dependencies.forget(orthancStudyId);
     if (before) await putOff.remove(orthancStudyId);
     this.#dependencies.routed(outcome);
@@ -85,9 +98,9 @@ export class StudyRouter {
    *
    * @throws as `route`
    */
-  async routeSoon(orthancStudyId: string, epoch: number): Promise<SafeOutcome> {
+  async routeSoon(orthancStudyId: string, epoch: number, recent?: RecentSnapshot): Promise<SafeOutcome> {
     const { source, orthanc, putOff, soonMs = defaultSoonMs, log, signal } = this.#dependencies;
-    const running = this.route(orthancStudyId, epoch);
+    const running = this.route(orthancStudyId, epoch, recent);
     const waiting = new AbortController();
     const outcome = await Promise.race([
       running,

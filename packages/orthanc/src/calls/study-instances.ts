@@ -115,10 +115,18 @@ export async function toStudyInstances(
   uids: ReadonlyMap<string, string>,
   options: CallOptions | undefined,
 ): Promise<StudyInstance[]> {
-  const listed = instances.map((instance) => toStudyInstance(instance, uids));
+  const listed = toListedInstances(instances, uids);
   const unknown = listed.filter((each) => each.sopClassUid === undefined || each.transferSyntaxUid === undefined);
   await eachBounded(unknown, concurrency, (instance) => fillFromHeader(transport, instance, options));
-  return listed.sort(byPlace);
+  return listed;
+}
+
+/** Instances with what Orthanc's database contains of them, by series, instance number and UID. */
+export function toListedInstances(
+  instances: readonly WithMetadata[],
+  uids: ReadonlyMap<string, string>,
+): StudyInstance[] {
+  return instances.map((instance) => toStudyInstance(instance, uids)).sort(byPlace);
 }
 
 /**
@@ -157,6 +165,7 @@ export async function readBulk(
   transport: Transport,
   resources: readonly string[],
   options: CallOptions | undefined,
+  maxBytes = maxListBytes,
 ): Promise<WithMetadata[]> {
   const request = {
     method: 'POST',
@@ -165,7 +174,7 @@ export async function readBulk(
     idempotent: true,
     options,
   } as const;
-  const limitBytes = Math.min(maxListBytes, transport.options.maxJsonBytes);
+  const limitBytes = Math.min(maxBytes, transport.options.maxJsonBytes);
   return parseJson(z.array(withMetadataSchema), await transport.bytes(request, limitBytes), {
     method: request.method,
     path: request.target.path,

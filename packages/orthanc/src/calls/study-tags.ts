@@ -5,7 +5,7 @@ import { expectAbout } from '../http/about.ts';
 import { path, target } from '../http/path.ts';
 import type { CallOptions } from '../http/transport.ts';
 import { seriesSchema, studySchema } from '../schema.ts';
-import type { Series } from '../schema.ts';
+import type { Series, Study } from '../schema.ts';
 
 export interface StudyTags {
   /** Orthanc's identifiers. */
@@ -45,6 +45,11 @@ export async function readStudyTags(
     series.map((each) => each.ParentStudy),
     { method: 'GET', path: atSeries.path },
   );
+  return toStudyTags(study, series);
+}
+
+/** @param series - all of the study */
+export function toStudyTags(study: Study, series: readonly Series[]): StudyTags {
   return {
     id: study.ID,
     patientId: study.ParentPatient,
