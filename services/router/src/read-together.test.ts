@@ -17,7 +17,8 @@ let asked: (readonly string[])[];
 let answer: ((ids: readonly string[]) => { readonly status: number; readonly body?: string } | undefined) | undefined;
 
 beforeAll(async () => {
-  server = await startOrthanc();
+  // No study becomes stable in between.
+  server = await startOrthanc({ stableAgeSeconds: 3_600 });
   for (let seed = 0; seed < 6; seed += 1)
     for (const { bytes } of makeStudy({ seed: `together ${seed}`, instancesPerSeries: 1, rows: 8, columns: 8 }))
       await server.upload(bytes);

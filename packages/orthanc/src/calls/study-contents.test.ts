@@ -11,7 +11,8 @@ let ids: string[];
 let count = 0;
 
 beforeAll(async () => {
-  server = await startOrthanc();
+  // No study becomes stable in between.
+  server = await startOrthanc({ stableAgeSeconds: 3_600 });
   direct = createOrthancClient({ url: server.url });
 });
 afterAll(async () => {
