@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DispatchError } from '@dicom-dispatch/core';
 import type { FeedState } from '@dicom-dispatch/state/feed';
 import { seenChanges } from '@dicom-dispatch/state/feed';
 import { RedisLost, type Logger } from '@dicom-dispatch/runtime';
 import { judgeDatabase, otherDatabase, sourceError, type OrthancClient } from '@dicom-dispatch/sources';
 import { LeaseLost } from './lease-lost.ts';
+import { orLate } from './or-late.ts';
 import type { PutOff } from './put-off.ts';
 import { ReadTogether, type ReadTogetherOptions, type RecentSnapshot } from './read-together.ts';
 import type { RoutingOutcome } from './route-one-study.ts';
@@ -101,11 +101,7 @@ export class StudyRouter {
   async routeSoon(orthancStudyId: string, epoch: number, recent?: RecentSnapshot): Promise<SafeOutcome> {
     const { source, orthanc, putOff, soonMs = defaultSoonMs, log, signal } = this.#dependencies;
     const running = this.route(orthancStudyId, epoch, recent);
-    const waiting = new AbortController();
-    const outcome = await Promise.race([
-      running,
-      sleep(soonMs, 'late' as const, { signal: AbortSignal.any([signal, waiting.signal]) }),
-    ]).finally(() => waiting.abort());
+    const outcome = await orLate(running, soonMs, signal);
     if (outcome !== 'late') return outcome;
     // Delays caused by the source or Redis are waited for.
     const isWell = await orthanc.system({ timeoutMs: probeMs, signal }).then(
