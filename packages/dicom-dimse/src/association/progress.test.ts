@@ -256,4 +256,31 @@ describe('patience', () => {
     expect(isOver).toBe(true);
     progressTimeout.stop();
   });
+
+  it('does not end after it was stopped or interrupted, and begins anew', () => {
+    let count = 0;
+    const progressTimeout = new ProgressTimeout({
+      graceMs: 40,
+      minBytesPerSecond: 0,
+      moved: () => 0,
+      isExcused: () => false,
+      onExhausted: () => (count += 1),
+    });
+    for (const end of ['stop', 'rest'] as const) {
+      progressTimeout.start();
+      vi.advanceTimersByTime(30);
+      progressTimeout[end]();
+      vi.advanceTimersByTime(200);
+      expect([end, count]).toEqual([end, 0]);
+    }
+    progressTimeout.start();
+    vi.advanceTimersByTime(30);
+    progressTimeout.start();
+    vi.advanceTimersByTime(39);
+    expect(count).toBe(0);
+    vi.advanceTimersByTime(1);
+    expect(count).toBe(1);
+    vi.advanceTimersByTime(200);
+    expect(count).toBe(1);
+  });
 });

@@ -267,7 +267,7 @@ describe('the dictionary', () => {
     expect(findKeyword('00091001')).toBeUndefined();
   });
 
-  it.each(['00100020', '7fe00010', '60003000', '50100010', '00203100', '10000010'])('has %s', (tag) => {
+  it.each(['00100020', '0040a730', '7fe00010', '60003000', '50100010', '00203100', '10000010'])('has %s', (tag) => {
     expect(isStandardTag(tag)).toBe(true);
   });
 
