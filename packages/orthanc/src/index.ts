@@ -31,4 +31,5 @@ export type { StudyTags } from './calls/study-tags.ts';
 export type { FullTag, TagFormat, TagOptions, Tags } from './calls/tag-calls.ts';
 export type { UploadOptions, UploadResult } from './calls/upload.ts';
 export type { Change, Changes, Instance, Metadata, Patient, Series, Study, System } from './schema.ts';
+export { isLocalFolder } from './storage-area/is-local-folder.ts';
 export { StorageArea, type StoredAttachment } from './storage-area/storage-area.ts';

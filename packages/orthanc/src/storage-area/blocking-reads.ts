@@ -1,16 +1,5 @@
-import { statfs } from 'node:fs/promises';
+import { isLocalFolder } from './is-local-folder.ts';
 
-/** Magic numbers of file systems on disks of this host or in its memory (Linux, `statfs(2)`); overlayfs is that of containers. */
-const localFileSystems: ReadonlySet<number> = new Set([
-  0xef53, // ext2, ext3, ext4
-  0x58465342, // XFS
-  0x9123683e, // Btrfs
-  0x2fc12fc1, // ZFS
-  0xf2f52010, // F2FS
-  0xca451a4e, // bcachefs
-  0x01021994, // tmpfs
-  0x794c7630, // overlayfs
-]);
 /** A file in the page cache takes a few microseconds. */
 const slowMs = 2;
 /** Pause after a slow read: on a slow disk at most one read in this time blocks the process. */
@@ -43,9 +32,7 @@ export class BlockingReads {
 
   /** @throws the error of the file system when the folder cannot be read */
   static async of(folder: string): Promise<BlockingReads> {
-    const { type } = await statfs(folder);
-    // Some platforms return the number with a sign.
-    return new BlockingReads(process.platform === 'linux' && localFileSystems.has(type >>> 0));
+    return new BlockingReads(await isLocalFolder(folder));
   }
 
   get areAllowed(): boolean {

@@ -70,7 +70,9 @@ export class Folders implements AsyncDisposable {
 
   /** Call this for a folder that was removed while it was open: the next use creates it again. */
   forget(relative: string): void {
+    const held = this.#held.get(relative);
     this.#held.delete(relative);
+    if (held?.users === 0) void close(held);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

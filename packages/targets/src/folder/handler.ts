@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import { DispatchError } from '@dicom-dispatch/core';
+import { isLocalFolder } from '@dicom-dispatch/orthanc';
 import { placesOf, targetConflict, type Places } from '../conflict/index.ts';
 import {
   contractVersion,
@@ -11,6 +12,7 @@ import { borrowed, inLanes, throwIfCancelled } from '@dicom-dispatch/target-kit/
 import { studyMarker } from '../marker/index.ts';
 import { folderAbout } from './about.ts';
 import { Folders } from './folders.ts';
+import { GroupWriter, maxGroupFileBytes, maxGroupFiles } from './group-writer.ts';
 import { openFolderInventory } from './inventory.ts';
 import { checkFolder } from './mark.ts';
 import { lookAtFolder, lookForSpace, placeOf } from './place.ts';
@@ -18,6 +20,7 @@ import { folderTarget, type FolderTarget } from './schema.ts';
 import { removeLeftOvers } from './left-overs.ts';
 import { testFolder } from './test-connection.ts';
 import { writeFile } from './write-file.ts';
+import { threadFor } from './write-threads.ts';
 
 export const folderHandler: TargetHandler<FolderTarget> = {
   contractVersion,
@@ -78,12 +81,18 @@ async function lookAround(run: Run, folders: Folders, places: Places): Promise<v
 async function send(run: Run, folders: Folders, places: Places): Promise<readonly ManifestInstance[]> {
   const { instances, quarantined: shared } = await places.divide();
   let replaced = 0;
-  const lanes = { lanes: run.config.maxParallel, instances };
-  const { quarantined } = await inLanes(run, lanes, async ({ instance, bytes }, { signal }) => {
+  using writer = await openGroupWriter(run, folders, instances);
+  const isSmall = ({ sizeBytes }: { readonly sizeBytes: number | undefined }): boolean =>
+    sizeBytes !== undefined && sizeBytes <= maxGroupFileBytes;
+  const { maxParallel } = run.config;
+  const perGroup = instances.every(isSmall) ? maxGroupFiles : Math.min(maxParallel, maxGroupFiles);
+  const options = { lanes: writer ? perGroup : maxParallel, prefetch: maxParallel, instances };
+  const { quarantined } = await inLanes(run, options, async ({ instance, bytes }, { signal, lane }) => {
     const settled = await writeFile(placeOf(run.config, signal), folders, run.deliveryId, {
       path: places.pathOf(instance),
       body: borrowed(bytes),
       sizeBytes: bytes.sizeBytes,
+      ...(writer && isSmall(bytes) && { group: { writer, lane } }),
       ...places.claim(instance),
     });
     if (settled === 'replaced') replaced += 1;
@@ -91,6 +100,27 @@ async function send(run: Run, folders: Folders, places: Places): Promise<readonl
   });
   if (replaced > 0) run.log.info('earlier versions of instances replaced', { count: replaced });
   return [...shared, ...quarantined];
+}
+
+/** A thread is started for at least this number of files: its start costs as much CPU time as it saves for about so many. */
+const worthThread = 100;
+
+/** The writer of small files, on a local file system. Small parts of a study that is being received have none. */
+async function openGroupWriter(
+  run: Run,
+  folders: Folders,
+  instances: readonly ManifestInstance[],
+): Promise<GroupWriter | undefined> {
+  const { config, signal } = run;
+  if (run.isPart === true || config.verify === 'content' || instances.length < 2) return undefined;
+  const place = placeOf(config, signal);
+  const isLocal = await folders.within('.', ({ base }) =>
+    place.act('Reading the type of the file system', () => isLocalFolder(`${base}/.`)),
+  );
+  if (!isLocal) return undefined;
+  const count = instances.filter(({ sizeBytes }) => sizeBytes <= maxGroupFileBytes).length;
+  const thread = threadFor(config.path, count >= worthThread);
+  return thread && new GroupWriter(place, thread);
 }
 
 async function writeMarker(

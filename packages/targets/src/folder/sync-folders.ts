@@ -1,9 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { fsCode } from './errors.ts';
 import type { Place } from './place.ts';
-
-/** Codes of errors on shares (SMB, FUSE) on which files can be synced, but folders cannot. */
-const cannotSync = new Set(['EINVAL', 'ENOTSUP', 'EBADF', 'EISDIR', 'EPERM']);
+import { cannotSync } from './write-group.ts';
 
 /**
  * Makes the names in folders durable. Lanes that request a sync of a folder while one is running share the next sync, because the

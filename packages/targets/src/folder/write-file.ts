@@ -5,8 +5,9 @@ import { posix } from 'node:path';
 import { DispatchError } from '@dicom-dispatch/core';
 import { throwIfCancelled } from '@dicom-dispatch/target-kit/flow';
 import { temporaryName } from '../template/index.ts';
-import { fsCode } from './errors.ts';
+import { fsCode, translateFsError } from './errors.ts';
 import type { Folders } from './folders.ts';
+import type { GroupWriter } from './group-writer.ts';
 import { removeIfThere } from './left-overs.ts';
 import type { Place } from './place.ts';
 import { refusedWithin } from './probe.ts';
@@ -21,6 +22,8 @@ export interface FileToWrite extends Pick<FileToSettle, 'mayReplace' | 'conflict
   readonly path: string;
   readonly body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
   readonly sizeBytes: number | undefined;
+  /** For a small file: writes it together with those of other lanes. */
+  readonly group?: { readonly writer: GroupWriter; readonly lane: number } | undefined;
 }
 
 /**
@@ -41,8 +44,12 @@ export async function writeFile(
       const temporary = `${base}/${temporaryName(deliveryId)}`;
       let settled: Settled | undefined;
       try {
-        const sha256 = await writeTemporary(place, temporary, file);
-        if (sha256 !== undefined) await readBack(place, temporary, sha256);
+        if (file.group) {
+          if (await writeInGroup(place, temporary, file, file.group)) return (settled = 'new');
+        } else {
+          const sha256 = await writeTemporary(place, temporary, file);
+          if (sha256 !== undefined) await readBack(place, temporary, sha256);
+        }
         settled = await settle(place, { ...file, base, name: posix.basename(file.path), temporary });
       } finally {
         // After a rename the temporary file does not exist. If removing it fails, the next attempt repeats it.
@@ -88,6 +95,59 @@ async function meaningOf(
   }
 }
 
+/** @returns whether the file has its final name, and both are durable; otherwise it is complete under its temporary name */
+async function writeInGroup(
+  place: Place,
+  temporary: string,
+  file: FileToWrite,
+  { writer, lane }: NonNullable<FileToWrite['group']>,
+): Promise<boolean> {
+  const { config, signal } = place;
+  const sizeBytes = await fill(writer.memoryOf(lane), file.body);
+  if (file.sizeBytes !== undefined && sizeBytes !== file.sizeBytes) throw wrongLength(sizeBytes, file.sizeBytes);
+  throwIfCancelled(signal);
+  const result = await writer.write(
+    {
+      base: posix.dirname(temporary),
+      temporary: posix.basename(temporary),
+      name: posix.basename(file.path),
+      lane,
+      sizeBytes,
+    },
+    signal,
+  );
+  switch (result.kind) {
+    case 'new':
+    case 'occupied':
+      return result.kind === 'new';
+    case 'wrong-size':
+      throw wrongSize(config.path, result.sizeBytes, sizeBytes);
+    case 'failed':
+      throw translateFsError(Object.assign(new Error(result.doing), { code: result.code }), config.path, result.doing);
+    case 'stopped':
+      throwIfCancelled(signal);
+      throw new DispatchError('local-resources', 'files are no longer written, because another one failed');
+  }
+}
+
+/** Copies a body to memory. @returns the number of its bytes, which is larger than the memory if it does not fit */
+async function fill(memory: Uint8Array, body: FileToWrite['body']): Promise<number> {
+  let count = 0;
+  for await (const chunk of body) {
+    if (count + chunk.byteLength <= memory.byteLength) memory.set(chunk, count);
+    count += chunk.byteLength;
+  }
+  return count;
+}
+
+function wrongLength(came: number, expected: number): DispatchError {
+  return new DispatchError('source-error', `the source sent ${came} of ${expected} bytes of an instance`);
+}
+
+function wrongSize(folder: string, found: number, written: number): DispatchError {
+  return new DispatchError('verify-missing', `a file in ${folder} has ${found} bytes after ${written} were written`);
+}
+
 /** @returns the SHA-256 of the written data, if the file is read back */
 async function writeTemporary(place: Place, path: string, file: FileToWrite): Promise<string | undefined> {
   const { config, act } = place;
@@ -114,7 +174,7 @@ async function writeTemporary(place: Place, path: string, file: FileToWrite): Pr
       sizeBytes += chunk.byteLength;
     }
     if (file.sizeBytes !== undefined && sizeBytes !== file.sizeBytes) {
-      throw new DispatchError('source-error', `the source sent ${sizeBytes} of ${file.sizeBytes} bytes of an instance`);
+      throw wrongLength(sizeBytes, file.sizeBytes);
     }
     if (config.owner || config.mode !== undefined) {
       await act('Setting owner and mode of a file', async () => {
@@ -143,11 +203,7 @@ async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
 
 async function lookAtSize(place: Place, handle: FileHandle, sizeBytes: number): Promise<void> {
   const { size } = await place.act('Checking a written file', () => handle.stat());
-  if (size === sizeBytes) return;
-  throw new DispatchError(
-    'verify-missing',
-    `a file in ${place.config.path} has ${size} bytes after ${sizeBytes} were written`,
-  );
+  if (size !== sizeBytes) throw wrongSize(place.config.path, size, sizeBytes);
 }
 
 async function readBack(place: Place, path: string, sha256: string): Promise<void> {
