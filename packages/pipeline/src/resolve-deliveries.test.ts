@@ -99,6 +99,12 @@ describe('a study does not return to its origin:', () => {
     },
   );
 
+  it('a study that was copied from another source is sent to every target that is no source', async () => {
+    await earlier('to-main', { state: 'delivered' });
+    const { deliveries, omitted } = await route('1.2', [to('a'), to('pacs')], from('CT1'));
+    expect([deliveries.map(({ target }) => target), omitted]).toEqual([['a', 'pacs'], []]);
+  });
+
   it('a study of another patient with the same UID did not bring it, except by a transform', async () => {
     await earlier('to-main', { state: 'delivered' }, { study: { orthancStudyId: 'o-elsewhere' } });
     expect(await back()).toEqual(['to-other']);
