@@ -101,18 +101,18 @@ describe('the least progress of a peer', () => {
       let read = connection.buffered.length;
       socket.removeAllListeners('data');
       await new Promise<void>((resolve) => {
-        // 16 MB in some 2 seconds: longer than the silence that is allowed.
+        // 16 MB in some 6 seconds: longer than the silence that is allowed.
         const timer = setInterval(() => {
           read += (socket.read(Math.min(socket.readableLength, 200 * KB)) as Buffer | null)?.length ?? 0;
           if (read < 16_000 * KB) return;
           clearInterval(timer);
           resolve();
-        }, 20);
+        }, 75);
       });
       socket.write(responseTo(contextId, command, 0));
       await connection.untilEnded();
     });
-    const association = await open(peer.port, { responseTimeoutMs: 1000 });
+    const association = await open(peer.port, { responseTimeoutMs: 5_000 });
     expect(await association.store([opaqueFile(16_000 * KB).file])).toMatchObject({ status: 0 });
     association.abort();
   });
