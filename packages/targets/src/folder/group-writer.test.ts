@@ -18,9 +18,11 @@ import { threadFor } from './write-threads.ts';
 /** Enough for a thread of its own. */
 const many = 120;
 
+const run = (command: string, ...args: string[]): Buffer => execFileSync(command, args, { stdio: 'pipe' });
+
 function canMount(): boolean {
   try {
-    execFileSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'], { stdio: 'ignore' });
+    run('unshare', '-m', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt');
     return true;
   } catch {
     return false;
@@ -157,8 +159,8 @@ describe('small files of a large study', () => {
   });
 
   it.runIf(canMount())('are not confirmed when the disk is full', async () => {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', path]);
-    onTestFinished(() => void execFileSync('umount', [path]));
+    run('mount', '-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', path);
+    onTestFinished(() => void run('umount', path));
     const files = Array.from({ length: many }, () => randomBytes(8_000));
     const study = studyOf(files);
     const delivery = new TestDelivery(folderHandler, study);
