@@ -8,7 +8,7 @@ import { FolderSyncs } from './sync-folders.ts';
 /** If more folders than this are open, those that are not in use are closed. */
 const heldAtMost = 64;
 /** Whether names in an open folder can be used independently of later changes of its path (proc(5)). Other systems use paths. */
-const throughHandles = existsSync('/proc/self/fd');
+export const throughHandles = existsSync('/proc/self/fd');
 
 /** A folder while it is in use. */
 export interface HeldFolder {

@@ -3,19 +3,21 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import { mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DispatchError } from '@dicom-dispatch/core';
 import { tempFolder, type TempFolder } from '@dicom-dispatch/harness';
 import { TestDelivery, testStudy, type TestStudy } from '@dicom-dispatch/target-kit/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { filesUnder } from '../contract-suite/index.ts';
 import { claimName } from '../template/index.ts';
+import { Folders } from './folders.ts';
 import { GroupWriter, maxGroupFileBytes } from './group-writer.ts';
 import { folderHandler } from './handler.ts';
 import { placeOf } from './place.ts';
 import { folderTarget } from './schema.ts';
-import { writeGroup, type FileGroup } from './write-group.ts';
-import { threadFor } from './write-threads.ts';
+import { writeFile as writeInstance } from './write-file.ts';
+import { writeThreads, type GroupToWrite } from './write-threads.ts';
 
-/** Enough for a thread of its own. */
+/** Enough for a thread to be started. */
 const many = 120;
 
 const run = (command: string, ...args: string[]): Buffer => execFileSync(command, args, { stdio: 'pipe' });
@@ -69,7 +71,7 @@ describe('small files of a large study', () => {
     const study = studyOf(files);
     const { error, reported } = await new TestDelivery(folderHandler, study).attempt(parse());
     expect(error).toBeUndefined();
-    expect(threadFor(path, false)).toBeDefined();
+    expect(writeThreads.find(path)).toBeDefined();
     expect(await contentOf(study)).toEqual(files.map(digest));
     expect([...reported.values()]).toEqual(
       study.instances.map(() => ({ kind: 'delivered', answer: expect.stringMatching(/^new as /) as string })),
@@ -139,7 +141,7 @@ describe('small files of a large study', () => {
     });
     expect(error?.code).toBe('cancelled');
     expect(reported.size).toBeLessThan(many);
-    expect(threadFor(path, false)).toBeDefined();
+    expect(writeThreads.find(path)).toBeDefined();
     expect(delivery.late).toEqual([]);
     const again = await delivery.attempt(parse());
     expect(again.error).toBeUndefined();
@@ -147,11 +149,11 @@ describe('small files of a large study', () => {
     expect(await litter()).toEqual([]);
   });
 
-  it('fail together if their thread ends, and are written by a new one', async () => {
+  it('fail together if their thread ends, and are written by the next attempt', async () => {
     const files = smallFiles();
     const study = studyOf(files);
     const delivery = new TestDelivery(folderHandler, study);
-    const { error } = await delivery.attempt(parse(), { onReport: () => threadFor(path, false)?.end() });
+    const { error } = await delivery.attempt(parse(), { onReport: () => writeThreads.find(path)?.end() });
     expect(error).toMatchObject({ code: 'local-resources', disposition: 'retry' });
     const again = await delivery.attempt(parse());
     expect(again.error).toBeUndefined();
@@ -182,82 +184,81 @@ describe('small files of a large study', () => {
     expect(await litter()).toEqual([]);
   });
 
-  it('end with a timeout when the disk does not respond', async () => {
-    const ended: string[] = [];
-    const silent = {
-      finished: 0,
-      started: Promise.resolve(),
-      use() {},
-      release() {},
-      write: () => new Promise<never>(() => {}),
-      end: () => void ended.push('ended'),
+  it('are not written by more lanes than maxParallel if the transformed ones are large', async () => {
+    const study = studyOf(smallFiles());
+    const large = Buffer.alloc(maxGroupFileBytes + 1);
+    let open = 0;
+    let mostOpen = 0;
+    const read = async function* () {
+      open += 1;
+      mostOpen = Math.max(mostOpen, open);
+      yield large;
+      open -= 1;
     };
-    const { signal } = new AbortController();
-    using writer = new GroupWriter(placeOf(parse({ timeout: '20ms' }), signal), silent);
-    const file = { base: path, temporary: 't', name: 'n', lane: 0, sizeBytes: 1 };
-    await expect(writer.write(file, signal)).rejects.toMatchObject({ code: 'target-timeout', disposition: 'wait' });
-    expect(ended).toEqual(['ended']);
+    const delivery = new TestDelivery(folderHandler, study);
+    const { error } = await delivery.attempt(parse({ maxParallel: 1 }), {
+      run: { sizes: 'estimated', open: async () => ({ sizeBytes: large.length, body: read() }) },
+    });
+    expect(error).toBeUndefined();
+    expect(mostOpen).toBe(1);
+  });
+
+  it('are all written with more lanes than files in a group', async () => {
+    const files = smallFiles();
+    const study = studyOf(files);
+    const { error } = await new TestDelivery(folderHandler, study).attempt(parse({ maxParallel: 64 }));
+    expect(error).toBeUndefined();
+    expect(await contentOf(study)).toEqual(files.map(digest));
   });
 });
 
-describe('a group of files', () => {
-  function groupOf(names: readonly string[], more: Partial<FileGroup> = {}): FileGroup {
-    const memory = new SharedArrayBuffer(names.length);
-    new Uint8Array(memory).fill(7);
-    return {
-      id: 1,
-      memory,
-      stop: new SharedArrayBuffer(4),
-      progress: new SharedArrayBuffer(4),
-      folders: [path],
-      files: names.map((name, at) => ({
-        folder: 0,
-        temporary: `.${name}.part`,
-        name,
-        claim: claimName(name),
-        at,
-        sizeBytes: 1,
-      })),
-      fsync: true,
-      checkSize: true,
-      mode: undefined,
-      owner: undefined,
-      ...more,
+describe('a thread that does not answer', () => {
+  const config = () => parse({ timeout: '20ms' });
+  function silentThread() {
+    const memory = new SharedArrayBuffer(4096);
+    const kept: SharedArrayBuffer[] = [];
+    let endings = 0;
+    const thread = {
+      finished: 0,
+      takeMemory: () => memory,
+      keepMemory: (given: SharedArrayBuffer) => void kept.push(given),
+      release() {},
+      write({ files: [file] }: GroupToWrite): Promise<never> {
+        writeFileSync(join(path, file!.temporary), '');
+        return new Promise<never>(() => {});
+      },
+      end: () => void (endings += 1),
     };
+    return { thread, memory, kept, endings: () => endings };
   }
 
-  it('writes nothing after it was stopped', async () => {
-    const group = groupOf(['a', 'b']);
-    Atomics.store(new Int32Array(group.stop), 0, 1);
-    expect(writeGroup(group)).toEqual([{ kind: 'stopped' }, { kind: 'stopped' }]);
-    expect(await readdir(path)).toEqual([]);
+  it('ends the delivery with a timeout, and the file that it may be writing is not removed by others', async () => {
+    const { thread, kept, endings } = silentThread();
+    const { signal } = new AbortController();
+    // Only the group has a short timeout.
+    const place = placeOf(parse(), signal);
+    await using folders = new Folders(place);
+    const writer = new GroupWriter(placeOf(config(), signal), thread, { count: 1, bytes: 4096 });
+    const file = {
+      path: 'a.dcm',
+      body: [Buffer.from('a')],
+      sizeBytes: 1,
+      group: { writer, lane: 0 },
+      conflict: () => new DispatchError('target-conflict', 'taken'),
+    };
+    const writing = writeInstance(place, folders, 'test-delivery', file);
+    await expect(writing).rejects.toMatchObject({ code: 'target-timeout', disposition: 'wait' });
+    expect(endings()).toBe(1);
+    expect(await litter()).toHaveLength(1);
+    writer[Symbol.dispose]();
+    expect(kept).toEqual([]);
   });
 
-  it('leaves a complete file under its temporary name if its name or claim is taken', async () => {
-    await writeFile(join(path, 'a'), 'there');
-    await writeFile(join(path, claimName('b')), '');
-    expect(writeGroup(groupOf(['a', 'b', 'c'])).map(({ kind }) => kind)).toEqual(['occupied', 'occupied', 'new']);
-    expect((await readdir(path)).sort()).toEqual(['.a.part', '.b.part', claimName('b'), 'a', 'c'].sort());
-    expect(await readFile(join(path, 'a'), 'utf8')).toBe('there');
-  });
-
-  it('reports the error of one file without its path, and writes the others', async () => {
-    const long = 'x'.repeat(300);
-    expect(writeGroup(groupOf(['a', long, 'c']))).toEqual([
-      { kind: 'new' },
-      { kind: 'failed', doing: 'Creating a file', code: 'ENAMETOOLONG' },
-      { kind: 'new' },
-    ]);
-    expect((await readdir(path)).sort()).toEqual(['a', 'c']);
-  });
-
-  it('reports a missing folder for the files in it alone', async () => {
-    const group = groupOf(['a', 'b']);
-    const [first, second] = group.files;
-    const files = [first!, { ...second!, folder: 1 }];
-    expect(writeGroup({ ...group, files, folders: [path, join(path, 'missing')] })).toEqual([
-      { kind: 'new' },
-      { kind: 'failed', doing: 'Opening a folder', code: 'ENOENT' },
-    ]);
+  it('returns the memory of a writer without a group', () => {
+    const { thread, memory, kept } = silentThread();
+    new GroupWriter(placeOf(config(), new AbortController().signal), thread, { count: 1, bytes: 4096 })[
+      Symbol.dispose
+    ]();
+    expect(kept).toEqual([memory]);
   });
 });

@@ -23,31 +23,49 @@ export interface GroupFile {
   readonly sizeBytes: number;
 }
 
+/** Memory of the lanes that write in groups. */
+export interface LaneMemory {
+  readonly count: number;
+  /** Of one lane: larger files are not written in groups. */
+  readonly bytes: number;
+}
+
 interface Waiting {
   readonly file: GroupFile;
   readonly answer: PromiseWithResolvers<GroupResult>;
 }
 
-type Thread = Pick<WriteThread, 'use' | 'release' | 'write' | 'end' | 'finished' | 'started'>;
+type Thread = Pick<WriteThread, 'takeMemory' | 'keepMemory' | 'release' | 'write' | 'end' | 'finished'>;
 
 /** Collects small files of the lanes of one delivery, and has a thread write one group after the other. */
 export class GroupWriter implements Disposable {
   readonly #place: Place;
   readonly #thread: Thread;
-  readonly #memory = new SharedArrayBuffer(maxGroupFiles * maxGroupFileBytes);
+  readonly #lanes: LaneMemory;
+  readonly #memory: SharedArrayBuffer;
   readonly #stopped = new Int32Array(new SharedArrayBuffer(4));
   #waiting: Waiting[] = [];
   #isBusy = false;
+  /** The thread may read the memory: it has not returned the results of a group. */
+  #isMemoryInUse = false;
 
-  constructor(place: Place, thread: Thread) {
+  /** @param thread - in use; it is released at the end */
+  constructor(place: Place, thread: Thread, lanes: LaneMemory) {
     this.#place = place;
     this.#thread = thread;
-    thread.use();
+    this.#lanes = lanes;
+    this.#memory = thread.takeMemory(lanes.count * lanes.bytes);
+  }
+
+  /** Whether a file of a lane can be written in a group. */
+  fits(lane: number, sizeBytes: number | undefined): boolean {
+    return lane < this.#lanes.count && sizeBytes !== undefined && sizeBytes <= this.#lanes.bytes;
   }
 
   /** The memory of a lane: it may be filled after the previous file of the lane was written. */
   memoryOf(lane: number): Uint8Array {
-    return new Uint8Array(this.#memory, lane * maxGroupFileBytes, maxGroupFileBytes);
+    const { bytes } = this.#lanes;
+    return new Uint8Array(this.#memory, lane * bytes, bytes);
   }
 
   /**
@@ -62,7 +80,7 @@ export class GroupWriter implements Disposable {
       if (!this.#isBusy) void this.#work();
       return await until(answer.promise, signal);
     } catch (thrown) {
-      // Before the caller closes the folder: its path may become that of another one.
+      // Before the caller closes the folder: its path may then name another folder.
       this.#stop();
       throw thrown;
     }
@@ -70,6 +88,7 @@ export class GroupWriter implements Disposable {
 
   [Symbol.dispose](): void {
     this.#stop();
+    if (!this.#isMemoryInUse) this.#thread.keepMemory(this.#memory);
     this.#thread.release();
   }
 
@@ -83,7 +102,8 @@ export class GroupWriter implements Disposable {
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0);
       try {
-        const results = await this.#writeGroup(group.map(({ file }) => file));
+        const isStopped = Atomics.load(this.#stopped, 0) !== 0;
+        const results = isStopped ? [] : await this.#writeGroup(group.map(({ file }) => file));
         for (const [index, { answer }] of group.entries()) answer.resolve(results[index] ?? { kind: 'stopped' });
       } catch (thrown) {
         for (const { answer } of [...group, ...this.#waiting.splice(0)]) answer.reject(thrown);
@@ -97,8 +117,7 @@ export class GroupWriter implements Disposable {
   /** Writes a group while the thread makes progress: one operation takes at most the timeout of the target. */
   async #writeGroup(files: readonly GroupFile[]): Promise<readonly GroupResult[]> {
     const { config } = this.#place;
-    // A busy machine takes some time to start it: the disk is not the cause.
-    await this.#thread.started;
+    this.#isMemoryInUse = true;
     const folders = [...new Set(files.map(({ base }) => base))];
     const writing = this.#thread.write({
       memory: this.#memory,
@@ -109,7 +128,7 @@ export class GroupWriter implements Disposable {
         temporary: file.temporary,
         name: file.name,
         claim: claimName(file.name),
-        at: file.lane * maxGroupFileBytes,
+        at: file.lane * this.#lanes.bytes,
         sizeBytes: file.sizeBytes,
       })),
       fsync: config.fsync,
@@ -117,6 +136,13 @@ export class GroupWriter implements Disposable {
       mode: config.mode,
       owner: config.owner,
     } satisfies GroupToWrite);
+    const results = await this.#withTimeout(writing);
+    this.#isMemoryInUse = false;
+    return results;
+  }
+
+  async #withTimeout<T>(writing: Promise<T>): Promise<T> {
+    const { config } = this.#place;
     if (config.timeout === 0) return writing;
     const silence = Promise.withResolvers<never>();
     let { finished } = this.#thread;

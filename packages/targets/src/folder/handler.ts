@@ -11,7 +11,7 @@ import {
 import { borrowed, inLanes, throwIfCancelled } from '@dicom-dispatch/target-kit/flow';
 import { studyMarker } from '../marker/index.ts';
 import { folderAbout } from './about.ts';
-import { Folders } from './folders.ts';
+import { Folders, throughHandles } from './folders.ts';
 import { GroupWriter, maxGroupFileBytes, maxGroupFiles } from './group-writer.ts';
 import { openFolderInventory } from './inventory.ts';
 import { checkFolder } from './mark.ts';
@@ -20,7 +20,7 @@ import { folderTarget, type FolderTarget } from './schema.ts';
 import { removeLeftOvers } from './left-overs.ts';
 import { testFolder } from './test-connection.ts';
 import { writeFile } from './write-file.ts';
-import { threadFor } from './write-threads.ts';
+import { writeThreads } from './write-threads.ts';
 
 export const folderHandler: TargetHandler<FolderTarget> = {
   contractVersion,
@@ -81,18 +81,18 @@ async function lookAround(run: Run, folders: Folders, places: Places): Promise<v
 async function send(run: Run, folders: Folders, places: Places): Promise<readonly ManifestInstance[]> {
   const { instances, quarantined: shared } = await places.divide();
   let replaced = 0;
-  using writer = await openGroupWriter(run, folders, instances);
-  const isSmall = ({ sizeBytes }: { readonly sizeBytes: number | undefined }): boolean =>
-    sizeBytes !== undefined && sizeBytes <= maxGroupFileBytes;
   const { maxParallel } = run.config;
-  const perGroup = instances.every(isSmall) ? maxGroupFiles : Math.min(maxParallel, maxGroupFiles);
-  const options = { lanes: writer ? perGroup : maxParallel, prefetch: maxParallel, instances };
+  const isAllSmall = run.sizes !== 'estimated' && instances.every(isSmall);
+  // With larger files, more lanes would write more of them in parallel.
+  const lanes = isAllSmall ? Math.max(maxParallel, maxGroupFiles) : maxParallel;
+  using writer = await openGroupWriter(run, folders, instances, lanes);
+  const options = { lanes: writer ? lanes : maxParallel, prefetch: maxParallel, instances };
   const { quarantined } = await inLanes(run, options, async ({ instance, bytes }, { signal, lane }) => {
     const settled = await writeFile(placeOf(run.config, signal), folders, run.deliveryId, {
       path: places.pathOf(instance),
       body: borrowed(bytes),
       sizeBytes: bytes.sizeBytes,
-      ...(writer && isSmall(bytes) && { group: { writer, lane } }),
+      ...(writer?.fits(lane, bytes.sizeBytes) && { group: { writer, lane } }),
       ...places.claim(instance),
     });
     if (settled === 'replaced') replaced += 1;
@@ -102,25 +102,37 @@ async function send(run: Run, folders: Folders, places: Places): Promise<readonl
   return [...shared, ...quarantined];
 }
 
-/** A thread is started for at least this number of files: its start costs as much CPU time as it saves for about so many. */
+/** A thread is started for at least this number of files: its start costs as much CPU time as it saves for about this number. */
 const worthThread = 100;
+const pageBytes = 4096;
+
+function isSmall({ sizeBytes }: ManifestInstance): boolean {
+  return sizeBytes <= maxGroupFileBytes;
+}
 
 /** The writer of small files, on a local file system. Small parts of a study that is being received have none. */
 async function openGroupWriter(
   run: Run,
   folders: Folders,
   instances: readonly ManifestInstance[],
+  lanes: number,
 ): Promise<GroupWriter | undefined> {
   const { config, signal } = run;
-  if (run.isPart === true || config.verify === 'content' || instances.length < 2) return undefined;
+  if (run.isPart === true || config.verify === 'content' || instances.length < 2 || !throughHandles) return undefined;
+  const small = instances.filter(isSmall);
+  if (small.length === 0) return undefined;
   const place = placeOf(config, signal);
   const isLocal = await folders.within('.', ({ base }) =>
     place.act('Reading the type of the file system', () => isLocalFolder(`${base}/.`)),
   );
   if (!isLocal) return undefined;
-  const count = instances.filter(({ sizeBytes }) => sizeBytes <= maxGroupFileBytes).length;
-  const thread = threadFor(config.path, count >= worthThread);
-  return thread && new GroupWriter(place, thread);
+  const thread = await writeThreads.acquire(config.path, small.length >= worthThread, signal);
+  if (!thread) return undefined;
+  const largest = small.reduce((most, { sizeBytes }) => Math.max(most, sizeBytes), 0);
+  return new GroupWriter(place, thread, {
+    count: Math.min(lanes, maxGroupFiles, instances.length),
+    bytes: run.sizes === 'estimated' ? maxGroupFileBytes : Math.ceil(largest / pageBytes) * pageBytes,
+  });
 }
 
 async function writeMarker(

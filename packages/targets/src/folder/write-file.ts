@@ -9,7 +9,7 @@ import { fsCode, translateFsError } from './errors.ts';
 import type { Folders } from './folders.ts';
 import type { GroupWriter } from './group-writer.ts';
 import { removeIfThere } from './left-overs.ts';
-import type { Place } from './place.ts';
+import { placeOf, type Place } from './place.ts';
 import { refusedWithin } from './probe.ts';
 import { chunksOf } from './read-chunks.ts';
 import { settle, type FileToSettle, type Settled } from './settle.ts';
@@ -42,18 +42,22 @@ export async function writeFile(
   try {
     return await folders.within(folder, async ({ base }) => {
       const temporary = `${base}/${temporaryName(deliveryId)}`;
-      let settled: Settled | undefined;
+      // After a failure in a group its thread removes the file, or the next attempt if the disk does not respond.
+      let mayRemain = !file.group;
+      let settled: Settled;
       try {
         if (file.group) {
-          if (await writeInGroup(place, temporary, file, file.group)) return (settled = 'new');
+          if (await writeInGroup(place, temporary, file, file.group)) return 'new';
+          mayRemain = true;
         } else {
           const sha256 = await writeTemporary(place, temporary, file);
           if (sha256 !== undefined) await readBack(place, temporary, sha256);
         }
         settled = await settle(place, { ...file, base, name: posix.basename(file.path), temporary });
+        // After a rename the temporary file does not exist.
+        mayRemain = settled === 'same';
       } finally {
-        // After a rename the temporary file does not exist. If removing it fails, the next attempt repeats it.
-        if (settled === undefined || settled === 'same') await removeIfThere(temporary).catch(() => {});
+        if (mayRemain) await removeTemporary(place, temporary);
       }
       await folders.sync(folder);
       return settled;
@@ -61,6 +65,12 @@ export async function writeFile(
   } catch (thrown) {
     throw await meaningOf(thrown, place, folders, folder, file);
   }
+}
+
+/** Also after an abort, within the timeout of the target. If it fails, the next attempt repeats it. */
+async function removeTemporary({ config }: Place, path: string): Promise<void> {
+  const { act } = placeOf(config, new AbortController().signal);
+  await act('Removing a file', () => removeIfThere(path)).catch(() => {});
 }
 
 /** Translates an error. Many errors below the target's folder concern the instances of one study alone. */

@@ -65,6 +65,9 @@ export interface GroupAnswer {
 /** Codes of errors on shares (SMB, FUSE) on which files can be synced, but folders cannot. */
 export const cannotSync: ReadonlySet<string> = new Set(['EINVAL', 'ENOTSUP', 'EBADF', 'EISDIR', 'EPERM']);
 
+/** A claim held for longer is given up: other deliveries may soon assume that its owner has crashed (see `claimed`). */
+const maxClaimMs = 5_000;
+
 /** A file in progress. */
 interface Written {
   readonly index: number;
@@ -78,7 +81,7 @@ let doing = '';
 
 /**
  * Writes a group of small files by blocking calls: all of them under temporary names, then all are synced, so that the file system
- * commits them together, then renamed, and their folders are synced once. For a thread of its own.
+ * commits them together, then renamed, and their folders are synced once. To be called in a separate thread.
  */
 export function writeGroup(group: FileGroup): GroupResult[] {
   const results: GroupResult[] = group.files.map(() => ({ kind: 'stopped' }));
@@ -98,7 +101,7 @@ export function writeGroup(group: FileGroup): GroupResult[] {
   };
   const folders = group.folders.map((path) => openFolder(path));
   try {
-    // The path of a descriptor is another folder after the descriptor was closed: that is done only after the stop.
+    // The path of a descriptor may name another folder once the descriptor is closed; it is closed only after the stop.
     let files: Written[] = isStopped() ? [] : group.files.map((file, index) => writtenOf(file, index, folders));
     const keep = (act: (written: Written) => GroupResult | undefined): void => {
       files = files.filter((written) => {
@@ -113,7 +116,7 @@ export function writeGroup(group: FileGroup): GroupResult[] {
     keep(close);
     const renamed: Written[] = [];
     for (const written of files) {
-      const isRenamed = !isStopped() && attempt(written.index, () => rename(written));
+      const isRenamed = !isStopped() && attempt(written.index, () => rename(written, isStopped));
       const isOccupied = results[written.index]!.kind === 'occupied';
       if (isRenamed) renamed.push(written);
       else if (!isOccupied) abandon(written);
@@ -167,13 +170,22 @@ function create(
   ftruncateSync(descriptor, 0);
   doing = 'Writing';
   writeAll(descriptor, new Uint8Array(memory, file.at, file.sizeBytes));
-  closeQuietly(openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW));
+  openAndClose(path);
   if (owner || mode !== undefined) {
     doing = 'Setting owner and mode of a file';
     if (owner) fchownSync(descriptor, owner.uid, owner.gid);
     if (mode !== undefined) fchmodSync(descriptor, mode);
   }
   return undefined;
+}
+
+/** Begins the write to the disk (see above). Without permission to read the file, its sync does this. */
+function openAndClose(path: string): void {
+  try {
+    closeSync(openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW));
+  } catch {
+    // Only the speed depends on it.
+  }
 }
 
 function writeAll(descriptor: number, bytes: Uint8Array): void {
@@ -204,8 +216,9 @@ function close(written: Written): undefined {
 }
 
 /** Gives the file its name if it is free, while holding the claim on it: see `claimed`. */
-function rename({ file, base }: Written): GroupResult | undefined {
+function rename({ file, base }: Written, isStopped: () => boolean): GroupResult | undefined {
   doing = 'Renaming a file';
+  const claimedAt = performance.now();
   const claim = `${base}/${file.claim}`;
   try {
     linkSync(`${base}/${file.temporary}`, claim);
@@ -216,6 +229,8 @@ function rename({ file, base }: Written): GroupResult | undefined {
   try {
     const path = `${base}/${file.name}`;
     if (lstatSync(path, { throwIfNoEntry: false })) return { kind: 'occupied' };
+    if (performance.now() - claimedAt > maxClaimMs) return { kind: 'occupied' };
+    if (isStopped()) return { kind: 'stopped' };
     renameSync(`${base}/${file.temporary}`, path);
     return undefined;
   } finally {
