@@ -7,8 +7,8 @@ export default defineConfig({
     // A test file that leaves a server, a folder or a process behind fails.
     setupFiles: ['./test/harness/src/fail-on-leaks.ts'],
     // Limits, far above what any of them takes: a slow or busy machine is no fault.
-    testTimeout: 600_000,
-    hookTimeout: 600_000,
+    testTimeout: 1_800_000,
+    hookTimeout: 1_800_000,
     // Real servers, two cores: they wait more than they work.
     maxWorkers: 8,
     sequence: { sequencer: LongestFirst },

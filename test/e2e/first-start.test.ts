@@ -50,7 +50,7 @@ beforeAll(async () => {
   });
   for (const stream of [up.stdout, up.stderr]) stream?.on('data', (chunk: Buffer) => (output += chunk.toString()));
   link = await waitFor(async () => /http:\S+token=\S+/.exec(output)?.[0], {
-    message: () => `the link; said ${output}`,
+    message: () => `the link; it printed ${output}`,
   });
   page = await browser.newPage();
 });

@@ -44,7 +44,7 @@ async function deliveryOf(study: UploadedStudy): Promise<string> {
   ).deliveryId;
 }
 
-it('a release takes effect immediately, whatever a remote dispatcher is doing with the delivery', async () => {
+it('a release takes effect immediately at any moment of the work of a remote dispatcher', async () => {
   await using scp = await startFaultScp();
   await using link = await startFaultProxy({ port: system.redis.port, latencyMs: 75 });
   const base = system.config({ release: pacsTarget(scp, { concurrency: 8 }) }, ruleFor('release', { hold: true }));
@@ -66,6 +66,8 @@ it('a release takes effect immediately, whatever a remote dispatcher is doing wi
     }),
   );
   for (const study of studies) await system.untilDelivery(study, 'release', ['delivered']);
+  // No release was lost and repaired later.
+  expect((await readReconcileReport(system.client, prefix)).repairedInAll).toEqual({});
   expect(dispatcher.redis.status).toBe('ready');
   await operations.close();
 });
@@ -95,7 +97,7 @@ it('a cancel holds although the link of the dispatcher to Redis is cut at that m
   await operations.close();
 });
 
-it('a hold lasts until its release, whatever is retried meanwhile', async () => {
+it('a hold lasts until its release, also if deliveries are retried meanwhile', async () => {
   await using scp = await startFaultScp();
   await using running = await startInProcess({
     config: system.config({ hold: pacsTarget(scp) }, ruleFor('hold', { hold: true })),

@@ -218,7 +218,7 @@ describe('after success', () => {
     });
     const texts = async (): Promise<string> =>
       (await run.operations.records.events(deliveryId)).map(({ text }) => text).join('\n');
-    await waitFor(async () => (await texts()).includes('instances deleted'), { message: 'the timeline says so' });
+    await waitFor(async () => (await texts()).includes('instances deleted'), { message: 'the timeline shows it' });
   });
 
   it('nothing is deleted that no target has got, or that has changed since', async () => {
@@ -241,7 +241,7 @@ describe('after success', () => {
     const found = await waitFor(
       async () =>
         (await run.operations.records.events(deliveryId)).find(({ text }) => text.includes('in the source'))?.text,
-      { message: 'the timeline says so' },
+      { message: 'the timeline shows it' },
     );
     expect(found).toContain('1 of 3 instances were sent to no target');
     // Orthanc has labels since 1.12: an older version is reported as unable to set them, and everything else is done.

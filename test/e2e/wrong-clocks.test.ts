@@ -62,7 +62,7 @@ it('of a dispatcher, a day ahead for a while: circuit and pauses end when they s
   await scp.down();
   const study = await system.upload({ ...small, seed: 'dispatcher ahead' });
   await expect
-    .poll(async () => (await delivery(study.orthancStudyId))?.error?.code, { timeout: 180_000, message: output() })
+    .poll(async () => (await delivery(study.orthancStudyId))?.error?.code, { timeout: 600_000, message: output() })
     .toBeDefined();
   const { nextAttemptAt = 0 } = (await delivery(study.orthancStudyId)) ?? {};
   expect(nextAttemptAt - (await redisNow(system.client, prefix))).toBeLessThan(120_000);

@@ -213,7 +213,7 @@ export async function newDelivery(
       ...(transform && { transform: transform.name }),
       ...(nonce !== undefined && { nonce }),
     });
-  // A target that had it before gets another delivery: its former one has ended. The count of returns is the end of the nonce.
+  // A target that had it before gets another delivery: its former one has ended. The nonce ends with the number of returns.
   let nonce = data.nonce;
   const [, given = '', count = 0] = /^(.*?)(?:~(\d+))?$/.exec(nonce ?? '') ?? [];
   for (let tries = Number(count) + 1; (await records.delivery(idWith(nonce)))?.state === 'moved'; tries += 1) {

@@ -10,7 +10,8 @@ beforeEach(() => {
 afterEach(() => vi.restoreAllMocks());
 
 /** Arrivals of a source that has none of the instances any more, and the ids that were looked up together. */
-function announcing(start: 'arrival' | 'stable' = 'arrival') {
+function announcing(given: 'arrival' | 'stable' = 'arrival') {
+  let start = given;
   const looked: string[][] = [];
   const orthanc = {
     arrivedInstances: async (_level: unknown, ids: readonly string[]) => (looked.push([...ids]), []),
@@ -22,6 +23,9 @@ function announcing(start: 'arrival' | 'stable' = 'arrival') {
   return {
     arrivals,
     looked,
+    use(other: typeof start) {
+      start = other;
+    },
     feed: async (...ids: string[]) => {
       arrivals.came(orthanc, 1, came(...ids), signal);
       await new Promise(setImmediate);
@@ -71,6 +75,20 @@ it('announces instances that the plugin has missed', async () => {
   expect(looked).toEqual([['i-1'], ['i-2']]);
   now += 1_000;
   expect(arrivals.isPushed).toBe(false);
+});
+
+it('drops what it holds when a reload removes the rules that start on arrival', async () => {
+  const { arrivals, looked, feed, use } = announcing();
+  await feed('i-1');
+  now += 200;
+  await feed('i-2');
+  expect(arrivals.isHolding).toBe(true);
+  use('stable');
+  await feed();
+  expect(arrivals.isHolding).toBe(false);
+  use('arrival');
+  await feed();
+  expect(looked).toEqual([['i-1']]);
 });
 
 it('neither holds nor announces anything, nor slows the feed down, if all rules start when a study is stable', async () => {

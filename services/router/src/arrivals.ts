@@ -106,7 +106,11 @@ export class Arrivals {
    * the plugin announces the next ones.
    */
   came(orthanc: OrthancClient, epoch: number, came: Came, signal: AbortSignal): void {
-    if (!this.isWanted) return;
+    if (!this.isWanted) {
+      // Those that wait are of rules that a reload has removed.
+      this.#held.take();
+      return;
+    }
     this.#held.add(came, (id) => this.#seen.has(id));
     if (this.isHolding && this.#held.isDue(this.isPushed)) this.#release(orthanc, epoch, signal);
   }

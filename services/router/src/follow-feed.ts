@@ -100,7 +100,7 @@ export async function followFeed(dependencies: FollowDependencies): Promise<neve
   }
 }
 
-/** Waits for the next read of the feed. Arrived instances that wait for further ones are looked after in between. */
+/** Waits for the next read of the feed. Arrived instances that wait for further ones are checked in between. */
 async function pause(dependencies: FollowDependencies, state: FeedState): Promise<void> {
   const { config, arrivals, orthanc, signal } = dependencies;
   let leftMs = pauseMs(config, arrivals.isPushed);
@@ -110,6 +110,8 @@ async function pause(dependencies: FollowDependencies, state: FeedState): Promis
     leftMs -= againMs;
     if (arrivals.isHolding) {
       const { changes } = await ask(dependencies, () => readPage(orthanc, state.seq, signal));
+      await dependencies.beforeRouting();
+      if (!dependencies.lease.isHeld) throw new LeaseLost('another router leads the source');
       arrivals.came(cameOf(changes, state), state.epoch);
     }
   }

@@ -14,7 +14,7 @@ const pauseMs = 1_500;
 const quietMs = 150;
 /** More than this are pending only while a long feed is read from its beginning: their studies are stable then. */
 const maxHeld = 20_000;
-/** Time after which held ones are announced by the router if the plugin has not announced them: its longest interval, and some more. */
+/** Time after which held ones are announced by the router if the plugin has not announced them: a little more than its longest interval. */
 export const missedMs = 3_000;
 
 /**

@@ -2,7 +2,7 @@
  * Runs `act` on each item, in order, at most `count` in parallel.
  *
  * @param stopped - aborted by the first failure, also one of other lanes: no further item is started
- * @throws the first failure
+ * @throws the first failure, after all running ones have ended
  */
 export async function inLanes<T>(
   items: readonly T[],
@@ -18,9 +18,9 @@ export async function inLanes<T>(
         await act(item);
       } catch (error) {
         stopped.abort(error);
-        throw error;
       }
     }
   }
   await Promise.all(Array.from({ length: Math.min(count, items.length) }, work));
+  stopped.signal.throwIfAborted();
 }

@@ -82,10 +82,12 @@ it('a postponed study is not read with others, and a single one is read alone', 
 });
 
 const failures = [{ status: 500 }, { status: 403 }, { status: 404 }, { status: 0 }, { status: 200, body: '<html>' }];
+/** Only a response that never comes is waited for until the limit. */
+const limitOf = ({ status }: { readonly status: number }): number => (status === 0 ? 3_000 : patient.limitMs);
 
 it('after a failure all studies are read separately for some time', async () => {
   for (const failure of failures) {
-    const reading = new ReadTogether({ ...dependenciesOf(), limitMs: 200 });
+    const reading = new ReadTogether({ ...dependenciesOf(), limitMs: limitOf(failure) });
     answer = () => failure;
     expect(await reading.read(ids)).toEqual(new Map());
     answer = undefined;
@@ -97,7 +99,7 @@ it('after a failure all studies are read separately for some time', async () => 
 
 it('studies of a list that failed are read separately until they are routed', async () => {
   for (const failure of failures) {
-    const dependencies = { ...dependenciesOf(), aloneMs: 0, limitMs: 200 };
+    const dependencies = { ...dependenciesOf(), aloneMs: 0, limitMs: limitOf(failure) };
     const reading = new ReadTogether(dependencies);
     answer = () => failure;
     await reading.read(ids.slice(0, 2));
@@ -111,7 +113,7 @@ it('studies of a list that failed are read separately until they are routed', as
   }
 });
 
-it('an Orthanc that is too slow for lists is asked for single studies for some time', async () => {
+it('an Orthanc that is too slow for lists is queried for single studies for some time', async () => {
   const reading = new ReadTogether({ ...dependenciesOf(), maxAgeMs: 0 });
   expect(await reading.read(ids)).toEqual(new Map());
   asked = [];
@@ -133,6 +135,17 @@ it('a snapshot that is too old is not routed', async () => {
   expect(ifRecent(recent)).toBe(recent?.snapshot);
   expect(ifRecent(recent && { ...recent, untilMs: performance.now() })).toBeUndefined();
   expect(ifRecent(undefined)).toBeUndefined();
+});
+
+it('a snapshot is not routed after the study was read separately', async () => {
+  const [read = '', other = ''] = ids;
+  const reading = new ReadTogether(dependenciesOf());
+  const found = await reading.read(ids);
+  expect(reading.newest(read, undefined)).toBeUndefined();
+  expect(reading.newest(read, found.get(read))).toBeUndefined();
+  expect(reading.newest(other, found.get(other))).toBe(found.get(other));
+  const later = await reading.read(ids);
+  expect(reading.newest(read, later.get(read))).toBe(later.get(read));
 });
 
 it('a failure of Redis is reported', async () => {

@@ -11,6 +11,8 @@ const defaultLimitMs = 5_000;
 const defaultAloneMs = 30_000;
 /** Remembered studies of failed readings. */
 const maxDoubted = 10_000;
+/** Remembered studies that were read separately: more than a router reads within the maximum age of a snapshot. */
+const maxSeparate = 10_000;
 
 /** Maximum number of studies that are read together. */
 export const maxTogether = maxStudiesTogether;
@@ -18,6 +20,8 @@ export const maxTogether = maxStudiesTogether;
 /** A study as it was in the source a moment ago. */
 export interface RecentSnapshot {
   readonly snapshot: StudySnapshot;
+  /** When reading it began, by `performance.now()`. */
+  readonly fromMs: number;
   /** Until when it may be routed, by `performance.now()`. */
   readonly untilMs: number;
 }
@@ -46,13 +50,15 @@ interface ReadTogetherDependencies extends ReadTogetherOptions {
 
 /**
  * Reads studies of one source together, to save requests. It only saves time: a study that is missing in a result is read
- * separately, and only that shows what is wrong with it. A study that makes a reading fail, or slow, must not do so again:
+ * separately, and only that shows what is wrong with it. A study that makes a reading fail or slows it down must not do so again:
  * after a failure all studies are read separately for some time, and those of the failed reading until they are routed.
  */
 export class ReadTogether {
   readonly #dependencies: ReadTogetherDependencies;
   /** Studies of failed readings. */
   readonly #doubted = new Set<string>();
+  /** When studies were read separately. */
+  readonly #separate = new Map<string, number>();
   #aloneUntil = Number.NEGATIVE_INFINITY;
 
   constructor(dependencies: ReadTogetherDependencies) {
@@ -72,13 +78,14 @@ export class ReadTogether {
     const notDue = await putOff.notDue(orthancStudyIds);
     const ids = orthancStudyIds.filter((id) => !notDue.has(id) && !this.#doubted.has(id));
     if (ids.length < 2) return new Map();
-    const untilMs = performance.now() + maxAgeMs;
+    const fromMs = performance.now();
+    const untilMs = fromMs + maxAgeMs;
     try {
       const limited = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
       const found = await readSnapshots(orthanc, source, ids, untilMs, limited);
       // Later ones would be too old as well, and be read twice.
       if (performance.now() >= untilMs) this.#readAlone();
-      return new Map(Array.from(found, ([id, snapshot]) => [id, { snapshot, untilMs }]));
+      return new Map(Array.from(found, ([id, snapshot]) => [id, { snapshot, fromMs, untilMs }]));
     } catch (error) {
       if (signal.aborted) throw error;
       this.#readAlone();
@@ -87,6 +94,21 @@ export class ReadTogether {
       log.debug({ source, studies: ids.length, reason }, 'studies are read separately for some time');
       return new Map();
     }
+  }
+
+  /**
+   * Call this before a study is routed. Feed, sweep and postponed studies may route one study at the same time: what was read first
+   * must not be routed last.
+   *
+   * @returns the snapshot, unless the study was read separately since then
+   */
+  newest(orthancStudyId: string, recent: RecentSnapshot | undefined): RecentSnapshot | undefined {
+    if (recent && (this.#separate.get(orthancStudyId) ?? Number.NEGATIVE_INFINITY) < recent.fromMs) return recent;
+    this.#separate.delete(orthancStudyId);
+    this.#separate.set(orthancStudyId, performance.now());
+    const [oldest] = this.#separate.keys();
+    if (this.#separate.size > maxSeparate && oldest !== undefined) this.#separate.delete(oldest);
+    return undefined;
   }
 
   /** Call this when a study was routed. */

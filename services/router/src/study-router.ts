@@ -79,7 +79,7 @@ export class StudyRouter {
     if (before && before.dueAt > now()) return 'put-off';
     let outcome: SafeOutcome;
     try {
-      outcome = await this.#dependencies.route(orthancStudyId, epoch, recent);
+      outcome = await this.#dependencies.route(orthancStudyId, epoch, this.#together.newest(orthancStudyId, recent));
     } catch (error) {
       outcome = await this.#failed(orthancStudyId, error, before?.claimedAt);
     }

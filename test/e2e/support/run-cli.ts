@@ -17,7 +17,7 @@ export function runCli(folder: string, ...args: readonly string[]): Promise<CliR
       {
         cwd: folder,
         env: { NODE_COMPILE_CACHE: compileCache, ...process.env },
-        timeout: 120_000,
+        timeout: 600_000,
         maxBuffer: 8 * 1024 * 1024,
       },
       (_error, out, err) => resolve({ code: child.exitCode ?? 1, out, err }),

@@ -28,7 +28,7 @@ export function spawnCommand({ cwd, env }: Surroundings, args: readonly string[]
     const child = execFile(
       process.execPath,
       [quiet, commandLine, ...args],
-      { cwd, env: environment(env), timeout: 120_000, maxBuffer: 8 * 1024 * 1024 },
+      { cwd, env: environment(env), timeout: 600_000, maxBuffer: 8 * 1024 * 1024 },
       (_error, out, err) => resolve({ code: child.exitCode ?? 1, out, err }),
     );
     child.stdin?.end(input);

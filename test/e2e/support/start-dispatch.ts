@@ -36,7 +36,6 @@ export async function startDispatch(options: DispatchOptions): Promise<RunningDi
   const { address = '127.0.0.1', prefix = [] } = options.host ?? {};
   const server = await startServer({
     name: `dispatch-${command}`,
-    // Under load a start takes long; a process that never becomes ready fails by the time limit of its test.
     async prepare(folder, [port]) {
       const listen = `${address}:${port}`;
       const config = {

@@ -17,7 +17,7 @@ afterAll(async () => {
       return left.length === 0;
     },
     {
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
       intervalMs: 50,
       message: () => `an end of: ${left.join('; ')}. Stop in the test what it starts`,
     },

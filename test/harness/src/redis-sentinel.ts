@@ -85,7 +85,7 @@ async function waitUntilKnown(sentinels: readonly RunningServer[]): Promise<void
         const fact = (name: string): string | undefined => facts[facts.indexOf(name) + 1];
         return fact('num-slaves') === '1' && fact('num-other-sentinels') === String(sentinels.length - 1);
       },
-      { message: 'the Sentinels to know each other and the replica' },
+      { message: 'the Sentinels to find each other and the replica' },
     );
   }
 }

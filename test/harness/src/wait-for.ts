@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface WaitOptions {
-  /** Default 180 000: far above the usual time, because the machine may be slow or busy. */
+  /** Default 600 000: far above the usual time, because the machine may be slow or busy. */
   readonly timeoutMs?: number;
   /** Name of the condition, for the error; a function is called after the timeout. */
   readonly message?: string | (() => string);
@@ -17,7 +17,7 @@ export async function waitFor<T>(
   condition: () => T | Promise<T>,
   options: WaitOptions = {},
 ): Promise<Exclude<T, false | undefined | null | 0 | ''>> {
-  const { timeoutMs = 180_000, intervalMs, message = 'the condition' } = options;
+  const { timeoutMs = 600_000, intervalMs, message = 'the condition' } = options;
   const begin = performance.now();
   const end = begin + timeoutMs;
   let cause: unknown;

@@ -161,7 +161,7 @@ describe('the answer to a proposal', () => {
     ['none without a proposal', undefined, [role(true, true)], false, [true, false]],
     ['none without an answer', [false, true], [], false, [true, false]],
     ['those proposed without an answer, if they are assumed', [false, true], [], true, [false, true]],
-    ['those that both want', [true, true], [role(false, true)], false, [false, true]],
+    ['those that both have named', [true, true], [role(false, true)], false, [false, true]],
     ['no role that was not proposed', [true, false], [role(true, true)], false, [true, false]],
     ['neither', [false, true], [role(true, false)], false, [false, false]],
     ['those of the answer, even if roles are assumed', [true, true], [role(true, false)], true, [true, false]],

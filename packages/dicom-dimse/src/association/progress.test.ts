@@ -131,7 +131,9 @@ describe('the least progress of a peer', () => {
       return count;
     };
     await using endless = await startScriptedPeer((connection) => pending(connection, 1));
-    await expect(find(endless.port, {}, 100)).rejects.toMatchObject({ code: 'limit-exceeded' });
+    await expect(find(endless.port, { responseTimeoutMs: 60_000 }, 100)).rejects.toMatchObject({
+      code: 'limit-exceeded',
+    });
     // With a rate of 0 any match is a sign of life; with one, each is worth five seconds of it.
     await using slow = await startScriptedPeer((connection) => pending(connection, 300));
     await expect(find(slow.port, { responseTimeoutMs: 100 })).rejects.toMatchObject({ code: 'response-timeout' });
@@ -143,7 +145,7 @@ describe('the least progress of a peer', () => {
       const { contextId, command } = await connection.nextMessage();
       await trickle(connection, 5, () => connection.socket.write(responseTo(contextId, command, 0xff00)));
     });
-    const association = await open(peer.port);
+    const association = await open(peer.port, { responseTimeoutMs: 3_000 });
     for await (const _match of association.find({ sopClassUid: UID.studyRootFind, identifier: Buffer.alloc(8) })) break;
     await association.release();
     expect(association.hasEnded).toBe(true);

@@ -93,7 +93,7 @@ describe.each(['in memory', 'read asynchronously'])('an instance %s', (kind) => 
     });
   });
 
-  it('that is cancelled before is not sent', async () => {
+  it('whose store is cancelled before it begins is not sent', async () => {
     const events: ObserverEvent[] = [];
     await using open = await openPair(
       { handlers: { store: () => 0 } },

@@ -110,7 +110,7 @@ describe('roles', () => {
     ['those of the Standard without a proposal', [], { scu: true, scp: true }, [false, true], []],
     ['SCU only by default', [role(true, true)], undefined, [false, true], [[true, false]]],
     ['all that are allowed', [role(true, true)], { scu: true, scp: true }, [true, true], [[true, true]]],
-    ['no more than are proposed', [role(false, true)], { scu: true, scp: true }, [true, false], [[false, true]]],
+    ['only those that are proposed', [role(false, true)], { scu: true, scp: true }, [true, false], [[false, true]]],
     ['none that is not allowed', [role(true, true)], { scu: false, scp: true }, [true, false], [[false, true]]],
   ])('are granted: %s', (_name, items, requestorRoles, ours, sent) => {
     const list = [{ abstractSyntax: CT_IMAGE, transferSyntaxes: [explicit, jpeg], requestorRoles }];

@@ -53,8 +53,9 @@ describe('a server', () => {
     await using busy = await openPair({ handlers });
     const stored = busy.association.store([opaqueFile(100).file]);
     await entered.promise;
+    const port = busy.server.address?.port ?? 0;
     const closed = busy.server.close({ graceMs: 600_000 });
-    await expect(connect({ ...BASE, port: busy.server.address?.port ?? 1 })).rejects.toMatchObject({
+    await expect(connect({ ...BASE, port })).rejects.toMatchObject({
       code: 'connect-refused',
     });
     leave.resolve();
@@ -71,7 +72,7 @@ describe('a server', () => {
     expect(await open.association.ended).toMatchObject({ code: 'aborted' });
   });
 
-  it('rejects an association temporarily if its decision throws, and reports the error', async () => {
+  it('rejects an association temporarily if `authorize` throws, and reports the error', async () => {
     const errors: unknown[] = [];
     const cause = new Error('no directory');
     const { server, port } = await listen({
@@ -153,7 +154,7 @@ describe('a group of associations', () => {
     await server.close();
   });
 
-  it('tries to open an association again that could not be opened', async () => {
+  it('opens an association after an attempt has failed', async () => {
     let isOpen = false;
     const { server, port } = await listen({
       authorize: () => ({ accept: isOpen }),

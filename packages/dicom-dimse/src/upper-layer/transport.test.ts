@@ -15,8 +15,7 @@ beforeEach(async () => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   socket = connectTcp((server.address() as AddressInfo).port, '127.0.0.1');
-  [peer] = (await once(server, 'connection')) as [Socket];
-  await once(socket, 'connect');
+  [[peer]] = (await Promise.all([once(server, 'connection'), once(socket, 'connect')])) as [[Socket], unknown];
   close = async () => {
     socket.destroy();
     peer.destroy();

@@ -43,8 +43,10 @@ async function inState(state: State, options: Partial<UpperLayerOptions> = {}) {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const socket = connectTcp((server.address() as AddressInfo).port, '127.0.0.1');
-  const [accepted] = (await once(server, 'connection')) as [Socket];
-  await once(socket, 'connect');
+  const [[accepted]] = (await Promise.all([once(server, 'connection'), once(socket, 'connect')])) as [
+    [Socket],
+    unknown,
+  ];
   const peer = new PeerConnection(accepted);
   const events: ObserverEvent[] = [];
   const calls: string[] = [];
@@ -281,7 +283,7 @@ describe('the end of an association', () => {
   });
 
   it.each<State>(['Sta2', 'Sta13'])('comes in %s when the peer neither asks nor closes in time', async (state) => {
-    await using one = await inState(state, { artimTimeoutMs: 100 });
+    await using one = await inState(state, { artimTimeoutMs: 3_000 });
     await one.until('artim-expired');
     expect(one.upper.state).toBe('Sta1');
     await one.peer.untilEnded();

@@ -38,7 +38,7 @@ interface Listed {
  *
  * Left out are studies that do not exist, that have changed in between or are listed inconsistently, that have too many
  * instances, or one without SOP class or transfer syntax: to be read separately. All are left out if the server has no
- * `/tools/bulk-content`, or does not respond because one of them does not exist.
+ * `/tools/bulk-content`, or rejects the request because one of them does not exist.
  *
  * @param untilMs - when to stop, by `performance.now()`: studies whose instances were not requested by then are left out
  * @throws OrthancError, also if a proxy rejects the request
@@ -144,8 +144,8 @@ function contentsOf(part: readonly Listed[], found: readonly WithMetadata[]): St
   return part.flatMap(({ study, series }) => {
     const own = series.flatMap(({ ID }) => bySeries.get(ID) ?? []);
     const listed = series.flatMap(({ ID, Instances: ids }) => ids.map((id) => `${ID} ${id}`));
-    const come = own.map(({ ID, ParentSeries: id }) => `${id} ${ID}`);
-    if (!isSameSet(come, listed)) return [];
+    const received = own.map(({ ID, ParentSeries: id }) => `${id} ${ID}`);
+    if (!isSameSet(received, listed)) return [];
     const uids = new Map(series.map(({ ID, MainDicomTags: tags }) => [ID, tags['SeriesInstanceUID'] ?? '']));
     const instances = toListedInstances(own, uids);
     const isUnknown = instances.some((one) => one.sopClassUid === undefined || one.transferSyntaxUid === undefined);

@@ -119,11 +119,14 @@ describe('a source that', () => {
 
   it('does not list its instances is no destination', async () => {
     proxy.lie(() => ({ kind: 'status', status: 500 }));
-    await expect(open()).rejects.toMatchObject({ code: 'source-error', message: /^source main: / });
+    await expect(open()).rejects.toMatchObject({
+      code: 'source-error',
+      message: expect.stringMatching(/^source main: /),
+    });
   });
 
   it.each([
-    ['is no DICOM file', undefined, /^source main did not store it: ./],
+    ['is no DICOM file', undefined, expect.stringMatching(/^source main did not store it: ./)],
     ['a script of the source filters', 'FilteredOut', 'source main did not store it: FilteredOut'],
   ])('refuses an instance that %s continues with the others', async (_what, status, message) => {
     const destination = await open();

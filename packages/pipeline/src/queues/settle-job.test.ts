@@ -45,7 +45,7 @@ describe('a worker that releases a job', () => {
     [1_500.2, 1_501],
     [0, 1],
     [-5, 1],
-  ])('puts it off for %s ms: at least %s', async (inMs, expected) => {
+  ])('postpones it for %s ms: by at least %s ms', async (inMs, expected) => {
     const before = Date.now();
     const { answer, moves, isBack } = await settle({ kind: 'later', inMs });
     expect(answer).toMatchObject({ thrown: 'DelayedError' });

@@ -140,7 +140,7 @@ describe('inLanes', () => {
     });
     await expect(sending).rejects.toMatchObject({ code: 'target-full' });
     expect(reported.size).toBe(4);
-    await vi.waitFor(() => expect(run.openNow).toBe(0));
+    await vi.waitFor(() => expect(run.openNow).toBe(0), { timeout: 60_000 });
   });
 
   it('reports the source when its stream fails, whatever the handler throws', async () => {
@@ -174,7 +174,7 @@ describe('inLanes', () => {
       await new Promise(() => {});
     });
     await expect(inLanes(run, { lanes: 2 }, ({ bytes }) => drain(bytes))).rejects.toMatchObject({ code: 'cancelled' });
-    await vi.waitFor(() => expect(run.openNow).toBe(0));
+    await vi.waitFor(() => expect(run.openNow).toBe(0), { timeout: 60_000 });
   });
 
   it('settles when cancelled while the source does not open', async () => {

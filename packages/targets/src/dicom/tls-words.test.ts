@@ -90,6 +90,8 @@ interface Case {
   readonly code?: string;
   /** Default `tls`. */
   readonly check?: string;
+  /** Default 60 s. */
+  readonly connectTimeout?: string;
 }
 
 const ca = () => ({ ca: certificates.ca.certFile });
@@ -119,6 +121,7 @@ const cases: readonly Case[] = [
     port: () => plainText((socket) => socket.resume()),
     tls: ca,
     code: 'target-unreachable',
+    connectTimeout: '500ms',
     detail: /connected, but no TLS handshake within 500 ms/,
   },
   {
@@ -244,44 +247,47 @@ const cases: readonly Case[] = [
 ];
 
 describe('the test of a target reports the same problems as its deliveries', () => {
-  it.each(cases)('$name', async ({ port, tls, detail, remedy, code = 'target-tls', check = 'tls' }) => {
-    const config = dicomTarget.parse({
-      type: 'dicom',
-      host: '127.0.0.1',
-      port: await port(),
-      calledAeTitle: scp.aet,
-      connectTimeout: '500ms',
-      associationTimeout: '2s',
-      ...(tls && { tls: tls() }),
-    });
-    const checks = await allChecks(dicomHandler, config);
-    const { error } = await new TestDelivery(dicomHandler, fixtureStudy({ rows: 8, columns: 8 })).attempt(config);
-    const failed = checks.find(({ result }) => result === 'failed');
-    if (detail === undefined) {
-      expect(failed).toBeUndefined();
-      expect(error).toBeUndefined();
-      return;
-    }
-    expect(failed?.name).toBe(check);
-    expect(failed?.detail).toMatch(detail);
-    expect(failed?.remedy).toMatch(remedy ?? /./);
-    expect(error?.code).toBe(code);
-    // A delivery reports the same error as the check.
-    expect(error?.message).toBe(failed?.detail);
-    expect(error?.remedy).toBe(failed?.remedy);
-    // The remedy names only existing options.
-    const known = [
-      'ca',
-      'cert',
-      'key',
-      'passphrase',
-      'serverName',
-      'profile',
-      'minVersion',
-      'verifyHostname',
-      'verify',
-    ];
-    for (const [, option] of failed?.remedy?.matchAll(/tls\.(\w+)/g) ?? []) expect(known).toContain(option);
-    expect(`${failed?.detail} ${failed?.remedy}`).not.toMatch(/servername|maxVersion|ciphers|requestCert|`/);
-  });
+  it.each(cases)(
+    '$name',
+    async ({ port, tls, detail, remedy, code = 'target-tls', check = 'tls', connectTimeout = '60s' }) => {
+      const config = dicomTarget.parse({
+        type: 'dicom',
+        host: '127.0.0.1',
+        port: await port(),
+        calledAeTitle: scp.aet,
+        connectTimeout,
+        associationTimeout: '60s',
+        ...(tls && { tls: tls() }),
+      });
+      const checks = await allChecks(dicomHandler, config);
+      const { error } = await new TestDelivery(dicomHandler, fixtureStudy({ rows: 8, columns: 8 })).attempt(config);
+      const failed = checks.find(({ result }) => result === 'failed');
+      if (detail === undefined) {
+        expect(failed).toBeUndefined();
+        expect(error).toBeUndefined();
+        return;
+      }
+      expect(failed?.name).toBe(check);
+      expect(failed?.detail).toMatch(detail);
+      expect(failed?.remedy).toMatch(remedy ?? /./);
+      expect(error?.code).toBe(code);
+      // A delivery reports the same error as the check.
+      expect(error?.message).toBe(failed?.detail);
+      expect(error?.remedy).toBe(failed?.remedy);
+      // The remedy names only existing options.
+      const known = [
+        'ca',
+        'cert',
+        'key',
+        'passphrase',
+        'serverName',
+        'profile',
+        'minVersion',
+        'verifyHostname',
+        'verify',
+      ];
+      for (const [, option] of failed?.remedy?.matchAll(/tls\.(\w+)/g) ?? []) expect(known).toContain(option);
+      expect(`${failed?.detail} ${failed?.remedy}`).not.toMatch(/servername|maxVersion|ciphers|requestCert|`/);
+    },
+  );
 });
