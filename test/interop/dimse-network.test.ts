@@ -25,9 +25,9 @@ describe('a network', () => {
     open({
       port: proxy.port,
       presentationContexts,
-      responseTimeoutMs: 400,
-      artimTimeoutMs: 400,
-      associationTimeoutMs: 400,
+      responseTimeoutMs: 4_000,
+      artimTimeoutMs: 4_000,
+      associationTimeoutMs: 4_000,
     });
   const storeAll = (association: Association) =>
     Promise.allSettled(study.map((instance) => association.store([instance.bytes])));
