@@ -148,7 +148,7 @@ describe('a session', () => {
   });
 
   it('that only listens does not last longer for it', async () => {
-    test.console.reload(testConfig({ console: { ...signIn, session: { idle: '2s' } } }));
+    test.console.reload(testConfig({ console: { ...signIn, session: { idle: '60s' } } }));
     const headers = await signedIn('vera');
     const key = (await test.redis.keys('*:session:*'))[0] ?? '';
     await listen(headers);
