@@ -254,7 +254,7 @@ describe('a receiver that ends associations', () => {
       const bad = one.instances[3]!.manifest.sopInstanceUid;
       await using scp = await receiver((uid) => (uid === bad ? how : 0));
       const delivery = new TestDelivery(dicomHandler, one);
-      const config = scp.config({ timeout: '150ms' });
+      const config = scp.config({ timeout: how === 'hang' ? '2s' : '60s' });
       await delivery.attempt(config);
       expect(delivery.pending.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual([bad]);
       while (delivery.pending.length > 0 && delivery.attempts < 5) await delivery.attempt(config);
