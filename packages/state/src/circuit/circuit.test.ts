@@ -69,7 +69,7 @@ describe('a circuit', () => {
     expect(await circuits.check('pacs', 'd-1')).toEqual({ kind: 'probe' });
   });
 
-  it('uses the clock of Redis, whatever the local one shows', async () => {
+  it('uses the clock of Redis, also if the local one differs', async () => {
     vi.useFakeTimers({ now: Date.now() + 86_400_000, toFake: ['Date'] });
     await circuits.fail('pacs', error, { deliveryId: 'd-1' });
     const { nextProbeAt = 0, retryInMs } = await circuits.state('pacs');
