@@ -1,5 +1,6 @@
 import { hashDataset, startDcmqrscp, startStorescp } from '@dicom-dispatch/harness';
 import type { DcmqrscpServer } from '@dicom-dispatch/harness';
+import { stopClock } from '@dicom-dispatch/harness/stop-clock';
 import { UID, createServer } from 'dicom-dimse';
 import type { ObserverEvent } from 'dicom-dimse';
 import { dataSet, findDataSets } from 'dicom-dimse/dataset';
@@ -76,25 +77,32 @@ describe('storescp', () => {
   });
 
   it('falls silent', async () => {
-    await using scp = await startStorescp({ args: ['--sleep-during', '20'] });
+    await using scp = await startStorescp({ args: ['--sleep-during', '600'] });
     const [instance] = sampleStudy();
+    const sent = Promise.withResolvers<void>();
+    using clock = stopClock();
     const association = await open({
       port: scp.port,
       presentationContexts: contextsFor(sampleStudy()),
       responseTimeoutMs: 300,
-      artimTimeoutMs: 300,
+      observer: ({ type }) => type === 'message-sent' && sent.resolve(),
     });
-    await expect(association.store([instance?.bytes ?? Buffer.alloc(0)])).rejects.toMatchObject({
-      code: 'response-timeout',
-    });
+    const stored = association.store([instance?.bytes ?? Buffer.alloc(0)]);
+    const failed = expect(stored).rejects.toMatchObject({ code: 'response-timeout' });
+    await sent.promise;
+    await clock.pass(300);
+    await failed;
   });
 
   it('is killed in the middle', async () => {
-    await using scp = await startStorescp({ args: ['--sleep-during', '20'] });
+    await using scp = await startStorescp({ args: ['--sleep-during', '600'] });
     const [instance] = sampleStudy();
-    const association = await open({ port: scp.port, presentationContexts: contextsFor(sampleStudy()) });
+    const association = await open({
+      port: scp.port,
+      presentationContexts: contextsFor(sampleStudy()),
+      observer: ({ type }) => type === 'message-sent' && void scp.kill('SIGKILL'),
+    });
     const stored = association.store([instance?.bytes ?? Buffer.alloc(0)]);
-    setTimeout(() => void scp.kill('SIGKILL'), 100);
     await expect(stored).rejects.toMatchObject({ code: 'connection-closed' });
   });
 });

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { connect, createServer, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { unwatch, watch } from './watchdog.ts';

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { Agent, createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { unwatch, watch } from './watchdog.ts';

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';

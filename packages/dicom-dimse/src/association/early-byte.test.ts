@@ -30,7 +30,7 @@ async function against(
     ...AE_TITLES,
     presentationContexts: [CT_CONTEXT],
     tls: certificates && { ca: certificates.ca.cert },
-    artimTimeoutMs: 2000,
+    artimTimeoutMs: 60_000,
     ...options,
   });
   try {

@@ -1,6 +1,7 @@
 import { connect as connectTcp } from 'node:net';
 import { once } from 'node:events';
 import { makeCertificates } from '@dicom-dispatch/harness';
+import { stopClock } from '@dicom-dispatch/harness/stop-clock';
 import { describe, expect, it } from 'vitest';
 import type { ObserverEvent } from '../observer.ts';
 import { encodePdu } from '../pdu/encode-pdu.ts';
@@ -55,13 +56,23 @@ describe('failures of a peer', () => {
   });
 
   it('is silence after a request', async () => {
+    const asked = Promise.withResolvers<void>();
     await using peer = await startScriptedPeer(async (connection) => {
       await connection.accept();
       await connection.nextMessage();
+      asked.resolve();
       expect(await connection.nextPdu()).toMatchObject({ type: 'abort', source: 0 });
     });
+    using clock = stopClock();
     const association = await connect({ ...BASE, port: peer.port, responseTimeoutMs: 50 });
-    await expect(association.store([opaqueFile(100).file])).rejects.toMatchObject({ code: 'response-timeout' });
+    const stored = expect(association.store([opaqueFile(100).file])).rejects.toMatchObject({
+      code: 'response-timeout',
+    });
+    await asked.promise;
+    await clock.pass(49);
+    expect(association.hasEnded).toBe(false);
+    await clock.pass(1);
+    await stored;
     expect((await association.ended)?.code).toBe('response-timeout');
     await peer.finished();
   });
@@ -276,13 +287,13 @@ describe('failures of a peer of our server', () => {
   });
 
   it('is silence, before the request and within an association', async () => {
-    const { server, port } = await listen({ artimTimeoutMs: 50, idleTimeoutMs: 50 });
+    const { server, port } = await listen({ artimTimeoutMs: 50, idleTimeoutMs: 0 });
     const mute = await dial(port);
     await mute.untilEnded();
     mute.socket.destroy();
-    const association = await connect({ ...BASE, port });
-    expect((await association.ended)?.code).toBe('aborted');
     await server.close();
+    await using pair = await openPair({ artimTimeoutMs: 60_000, idleTimeoutMs: 50 });
+    expect((await pair.association.ended)?.code).toBe('aborted');
   });
 
   it('is a wrong application context or protocol version', async () => {
@@ -359,17 +370,18 @@ describe('failures of a peer of our server', () => {
   });
 
   it('is a handler or a reader that takes longer than any timeout: no peer is aborted for it', async () => {
-    const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+    using clock = stopClock();
     await using pair = await openPair(
       {
-        idleTimeoutMs: 400,
+        idleTimeoutMs: 30_000,
+        responseTimeoutMs: 600_000,
         presentationContexts: [
           { ...CT_CONTEXT, requestorRoles: { scu: true, scp: true } },
           { abstractSyntax: UID.studyRootGet, transferSyntaxes: CT_CONTEXT.transferSyntaxes },
         ],
         handlers: {
           async store() {
-            await pause(900);
+            await clock.pass(60_000);
             return 0;
           },
           get: () => ({ count: 1, instances: [[opaqueFile(3 * MB).file]] }),
@@ -381,11 +393,11 @@ describe('failures of a peer of our server', () => {
           { abstractSyntax: UID.studyRootGet, transferSyntaxes: CT_CONTEXT.transferSyntaxes },
         ],
         roles: [{ sopClassUid: CT_CONTEXT.abstractSyntax, scu: true, scp: true }],
-        responseTimeoutMs: 1500,
+        responseTimeoutMs: 90_000,
         handlers: {
           async store(instance) {
             // Longer than our own response timeout for the C-GET.
-            await pause(2000);
+            await clock.pass(120_000);
             for await (const chunk of instance.dataSet) expect(chunk.length).toBeGreaterThan(0);
             return 0;
           },

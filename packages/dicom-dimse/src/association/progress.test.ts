@@ -1,3 +1,4 @@
+import { stopClock, type StoppedClock } from '@dicom-dispatch/harness/stop-clock';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { encodePdu } from '../pdu/encode-pdu.ts';
 import { encodeCommandSet, HAS_DATA_SET } from '../dimse/command-set.ts';
@@ -28,19 +29,24 @@ function open(port: number, more: Partial<ConnectOptions> = {}) {
     presentationContexts: [CT_CONTEXT, FIND, GET],
     responseTimeoutMs: 150,
     minBytesPerSecond: 10 * KB,
-    artimTimeoutMs: 200,
     ...more,
   });
 }
 
-/** Calls `act` again and again until the connection has ended. */
+let clock: StoppedClock;
+
+/** Calls `act` again and again, by our clock after each `everyMs`, until the connection has ended. */
 async function trickle(connection: PeerConnection, everyMs: number, act: () => void): Promise<void> {
-  const timer = setInterval(act, everyMs);
-  await connection.untilEnded();
-  clearInterval(timer);
+  const { pass } = clock;
+  const ended = connection.untilEnded().then(() => true);
+  do act();
+  while (!(await Promise.race([ended, pass(everyMs)])));
 }
 
 describe('the least progress of a peer', () => {
+  beforeEach(() => void (clock = stopClock()));
+  afterEach(() => clock[Symbol.dispose]());
+
   it('ends a response that arrives byte by byte', async () => {
     await using peer = await startScriptedPeer(async (connection) => {
       await connection.accept();
@@ -70,7 +76,7 @@ describe('the least progress of a peer', () => {
         type: 'p-data-tf',
         values: [{ contextId, isCommand: true, isLast: true, data: echo }],
       });
-      await trickle(connection, 2, () => connection.socket.write(bytes));
+      await trickle(connection, 10, () => connection.socket.write(bytes));
     });
     const association = await open(peer.port);
     await expect(association.store([opaqueFile(100).file])).rejects.toMatchObject({ code: 'response-timeout' });
@@ -100,15 +106,13 @@ describe('the least progress of a peer', () => {
       socket.pause();
       let read = connection.buffered.length;
       socket.removeAllListeners('data');
-      await new Promise<void>((resolve) => {
-        // 16 MB in some 6 seconds: longer than the silence that is allowed.
-        const timer = setInterval(() => {
-          read += (socket.read(Math.min(socket.readableLength, 200 * KB)) as Buffer | null)?.length ?? 0;
-          if (read < 16_000 * KB) return;
-          clearInterval(timer);
-          resolve();
-        }, 75);
-      });
+      // 16 MB in at least 6 seconds: longer than the silence that is allowed.
+      for (let next = 200 * KB; read < 16_000 * KB; await clock.pass(0)) {
+        read += (socket.read(Math.min(socket.readableLength, 200 * KB)) as Buffer | null)?.length ?? 0;
+        if (read < next) continue;
+        next += 200 * KB;
+        await clock.pass(75);
+      }
       socket.write(responseTo(contextId, command, 0));
       await connection.untilEnded();
     });
@@ -143,10 +147,11 @@ describe('the least progress of a peer', () => {
     await using peer = await startScriptedPeer(async (connection) => {
       await connection.accept();
       const { contextId, command } = await connection.nextMessage();
-      await trickle(connection, 5, () => connection.socket.write(responseTo(contextId, command, 0xff00)));
+      await trickle(connection, 50, () => connection.socket.write(responseTo(contextId, command, 0xff00)));
     });
     const association = await open(peer.port, { responseTimeoutMs: 3_000 });
     for await (const _match of association.find({ sopClassUid: UID.studyRootFind, identifier: Buffer.alloc(8) })) break;
+    expect(association.hasEnded).toBe(false);
     await association.release();
     expect(association.hasEnded).toBe(true);
   });

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
-import { makeCertificates } from '@dicom-dispatch/harness';
+import { leasePort, makeCertificates } from '@dicom-dispatch/harness';
 import { describe, expect, it } from 'vitest';
 import { connect } from '../association/connect.ts';
 import { connectGroup } from '../association/connect-group.ts';
@@ -14,7 +14,10 @@ const BASE = { host: '127.0.0.1', ...AE_TITLES, presentationContexts: [CT_CONTEX
 
 describe('a server', () => {
   it('listens on the given port, and refuses one that is in use', async () => {
-    const { server, port } = await listen();
+    const lease = await leasePort();
+    const { port } = lease;
+    const server = createServer({ presentationContexts: [CT_CONTEXT] });
+    await server.listen({ port, host: '127.0.0.1' });
     expect(server.address).toMatchObject({ port, address: '127.0.0.1' });
     const other = createServer({ presentationContexts: [] });
     expect(other.address).toBeUndefined();
@@ -27,6 +30,7 @@ describe('a server', () => {
     // Its port is free again.
     await other.listen({ port, host: '127.0.0.1' });
     await other[Symbol.asyncDispose]();
+    lease.release();
   });
 
   it('accepts another association when one has ended', async () => {

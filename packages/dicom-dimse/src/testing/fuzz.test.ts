@@ -28,8 +28,8 @@ describe('mutated input', () => {
   it('of a complete association never harms a server, which serves the next one', async () => {
     const errors: unknown[] = [];
     const { server, port } = await listen({
-      artimTimeoutMs: 500,
-      idleTimeoutMs: 500,
+      artimTimeoutMs: 60_000,
+      idleTimeoutMs: 60_000,
       handlers: {
         async store(instance) {
           for await (const chunk of instance.dataSet) void chunk;

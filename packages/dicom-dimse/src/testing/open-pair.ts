@@ -12,7 +12,7 @@ export interface Pair extends AsyncDisposable {
 
 /** Our server on a free port. */
 export async function listen(options: Partial<ServerOptions> = {}): Promise<{ server: DimseServer; port: number }> {
-  const server = createServer({ presentationContexts: [CT_CONTEXT], artimTimeoutMs: 2000, ...options });
+  const server = createServer({ presentationContexts: [CT_CONTEXT], artimTimeoutMs: 60_000, ...options });
   const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
   return { server, port };
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect as connectTcp, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
+import { stopClock } from '@dicom-dispatch/harness/stop-clock';
 import { describe, expect, it } from 'vitest';
 import { DimseError } from '../errors/dimse-error.ts';
 import type { ObserverEvent } from '../observer.ts';
@@ -283,7 +284,11 @@ describe('the end of an association', () => {
   });
 
   it.each<State>(['Sta2', 'Sta13'])('comes in %s when the peer neither asks nor closes in time', async (state) => {
+    using clock = stopClock();
     await using one = await inState(state, { artimTimeoutMs: 3_000 });
+    await clock.pass(2_999);
+    expect(one.upper.state).toBe(state);
+    await clock.pass(1);
     await one.until('artim-expired');
     expect(one.upper.state).toBe('Sta1');
     await one.peer.untilEnded();
@@ -296,7 +301,9 @@ describe('the end of an association', () => {
 
   it('comes after silence, with the limits', async () => {
     const of = async (minBytesPerSecond: number): Promise<string | undefined> => {
+      using clock = stopClock();
       await using one = await inState('Sta6', { idleTimeoutMs: 50, minBytesPerSecond });
+      await clock.pass(50);
       expect(await one.peer.nextPdu()).toEqual(asUser);
       const error = await one.ended;
       return `${error?.code}: ${error?.message}`;
