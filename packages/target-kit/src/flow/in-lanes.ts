@@ -65,8 +65,11 @@ export interface LaneResult {
 
 type Run = Pick<DeliveryRun<unknown>, 'open' | 'sent' | 'report' | 'pending' | 'signal' | 'log' | 'isPart'>;
 
-/** A study that is being received is sent in parts of a few instances. Those of a part of at most this number are reported together. */
-const maxTogether = 16;
+/**
+ * A study that is being received is sent in parts. The instances of a part of at most this number are opened one after the other and
+ * reported together: as many as a source receives between two announcements, at up to 25 a second.
+ */
+const maxTogether = 64;
 
 /**
  * Sends instances in parallel lanes that share one queue. An error of the source takes precedence over the error into which a
