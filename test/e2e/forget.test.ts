@@ -1,4 +1,5 @@
 import { waitFor } from '@dicom-dispatch/harness';
+import { decodeStudy, encodeStudy } from '@dicom-dispatch/state/records';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startFaultScp } from './support/fault-scp.ts';
 import { pacsTarget } from './support/pacs-target.ts';
@@ -16,8 +17,8 @@ afterAll(() => system?.[Symbol.asyncDispose]());
 async function age({ connection: redis, config }: RunningRouting, days: number): Promise<void> {
   const { prefix } = config.redis;
   for (const key of await redis.keys(`${prefix}:study:main:*`)) {
-    const study = JSON.parse((await redis.get(key)) ?? '{}') as { routedAt: number };
-    await redis.set(key, JSON.stringify({ ...study, routedAt: study.routedAt - days * day }));
+    const study = decodeStudy((await redis.get(key)) ?? '{}', { source: 'main', orthancStudyId: '' });
+    await redis.set(key, encodeStudy({ ...study, routedAt: study.routedAt - days * day }));
   }
   for (const key of await redis.keys(`${prefix}:delivery:*`)) await redis.hincrby(key, 'updatedAt', -days * day);
   for (const key of [`${prefix}:index:studies-source:main`, `${prefix}:left:main`]) {

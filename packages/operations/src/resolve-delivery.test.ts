@@ -8,7 +8,7 @@ import {
   type PipelineContext,
 } from '@dicom-dispatch/pipeline';
 import { connectRedis, createLogger, type Redis } from '@dicom-dispatch/runtime';
-import type { DeliveryState } from '@dicom-dispatch/state/records';
+import { decodeData, encodeData, type DeliveryState } from '@dicom-dispatch/state/records';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { actOnMany } from './act-on-many.ts';
@@ -151,8 +151,8 @@ describe('a delivery that did not arrive', () => {
     await redis.hset(
       operations.keys.delivery(newest),
       'data',
-      JSON.stringify({
-        ...JSON.parse((await redis.hget(operations.keys.delivery(newest), 'data')) ?? '{}'),
+      encodeData({
+        ...decodeData((await redis.hget(operations.keys.delivery(newest), 'data')) ?? '{}', newest),
         routedAt: Date.now() + 1000,
       }),
     );
@@ -172,7 +172,7 @@ describe('a delivery that did not arrive', () => {
     ] as const) {
       const key = operations.keys.delivery(id);
       const data = (await redis.hget(key, 'data')) ?? '{}';
-      await redis.hset(key, 'data', JSON.stringify({ ...JSON.parse(data), ...more }));
+      await redis.hset(key, 'data', encodeData({ ...decodeData(data, id), ...more }));
       expect(await resolveSuperseded(operations.records, study), JSON.stringify(more)).toEqual([]);
       await redis.hset(key, 'data', data);
     }

@@ -1,6 +1,7 @@
 import { parseConfig, studyQueue, type Config } from '@dicom-dispatch/core';
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import { connectRedis, createLogger, type Redis } from '@dicom-dispatch/runtime';
+import { decodeData, encodeData } from '@dicom-dispatch/state/records';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openPipeline, type PipelineContext } from './context.ts';
@@ -113,8 +114,8 @@ test.each(['failed', 'partial', 'resolved', 'moved'] as const)(
     const studyInstanceUid = `1.2.5.${state.length}`;
     const begun = (await enqueue(studyInstanceUid, 1)).added[0]?.deliveryId ?? '';
     const key = operations.keys.delivery(begun);
-    const data = JSON.parse((await redis.hget(key, 'data')) ?? '{}') as object;
-    await redis.hset(key, 'data', JSON.stringify({ ...data, arriving: 'arrival' }));
+    const data = decodeData((await redis.hget(key, 'data')) ?? '{}', begun);
+    await redis.hset(key, 'data', encodeData({ ...data, arriving: 'arrival' }));
     await operations.records.update(begun, { state });
     const whole = (await enqueue(studyInstanceUid, 3)).added.map(({ deliveryId }) => deliveryId);
     expect(whole).toEqual([expect.not.stringMatching(begun)]);

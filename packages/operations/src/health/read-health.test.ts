@@ -6,7 +6,7 @@ import { operationKeys, openPipeline, planByName, StudyEnqueuer, type PipelineCo
 import { connectRedis, createLogger, type AboutProcess, type Redis } from '@dicom-dispatch/runtime';
 import { writeSourceStatus, type SourceStatus } from '@dicom-dispatch/state/feed';
 import { OutgoingFailures } from '@dicom-dispatch/state/outgoing';
-import { act, fromNow, type WakeKind } from '@dicom-dispatch/state/records';
+import { act, decodeData, encodeData, fromNow, type WakeKind } from '@dicom-dispatch/state/records';
 import { noCounts, TargetAudits } from '@dicom-dispatch/state/target-audits';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
@@ -116,8 +116,8 @@ async function end(state: 'failed' | 'partial' | 'source-gone'): Promise<void> {
 async function routedLongAgo(id: string): Promise<void> {
   const at = Date.now() - 2 * hour;
   await redis.zadd(`${prefix}:index:waiting:a`, at, id);
-  const data = JSON.parse((await redis.hget(keys.delivery(id), 'data')) ?? '{}') as object;
-  await redis.hset(keys.delivery(id), { since: at, data: JSON.stringify({ ...data, routedAt: at }) });
+  const data = decodeData((await redis.hget(keys.delivery(id), 'data')) ?? '{}', id);
+  await redis.hset(keys.delivery(id), { since: at, data: encodeData({ ...data, routedAt: at }) });
 }
 
 /** A delivery whose last attempt failed because of a shortage on the host; returns its id. */

@@ -1,5 +1,6 @@
 import { redisKeys } from '../keys/redis-keys.ts';
 import { ledgerKeys } from '../ledger/ledger-keys.ts';
+import { decodeData } from '../records/stored-form.ts';
 import type { RedisClient } from '../redis/redis-client.ts';
 import { defineScript } from '../redis/script.ts';
 import { TargetPlaces } from '../target-places/index.ts';
@@ -110,7 +111,7 @@ class LedgerNames {
       deliveryIds.map(async (id) => {
         const [data, ledger] = await this.#redis.hmget(redisKeys(this.#prefix).delivery(id), 'data', 'ledger');
         if (data === null || data === undefined) return [];
-        const { target, transform } = JSON.parse(data) as { target: string; transform?: { name: string } };
+        const { target, transform } = decodeData(data, id);
         const all = await this.#ledgersOf(target);
         const suffix = transform ? `+${transform.name}` : '';
         return [...all, ...(ledger ? [ledger] : [])].map((one) => `${one}${suffix}`);

@@ -53,9 +53,11 @@ export async function writeStudies(
     written.add(studyName);
     for (const entry of entries) {
       writeKey(pipeline, prefix, entry, now);
-      if (entry.name === studyName) indexStudy(pipeline, prefix, utf8(entry.values[0] ?? ''));
-      else if (entry.name.startsWith('delivery:')) {
-        indexDelivery(pipeline, prefix, fieldsOf(entry), held.includes(entry.name.slice('delivery:'.length)));
+      if (entry.name === studyName) {
+        indexStudy(pipeline, prefix, { source, orthancStudyId }, utf8(entry.values[0] ?? ''));
+      } else if (entry.name.startsWith('delivery:')) {
+        const id = entry.name.slice('delivery:'.length);
+        indexDelivery(pipeline, prefix, id, fieldsOf(entry), held.includes(id));
       }
     }
     if (held.length > 0) pipeline.sadd(keys.held, ...held);

@@ -40,7 +40,7 @@ export const deliveryKeys: readonly KeyRow[] = [
   {
     keys: ['study:SOURCE:STUDY', 'study-deliveries:SOURCE:STUDY', 'delivery:ID', 'events:ID'],
     kind: 'key',
-    what: "records of studies (STUDY is Orthanc's id, here as everywhere below) and deliveries, and timelines of deliveries",
+    what: "records of studies (STUDY is Orthanc's id, here as everywhere below) and deliveries, and timelines of deliveries; the record of an ended delivery contains a short timeline ([layout](decisions/0014-record-layout.md))",
     lives:
       'until the study is forgotten: `records.keep` after its last change, when its source no longer has it ([what, and why](decisions/0010-what-may-be-forgotten.md))',
     backup: 'study',

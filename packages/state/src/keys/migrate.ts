@@ -5,6 +5,7 @@ import { keyStudiesByOrthancId } from './key-studies-by-orthanc-id.ts';
 import { markPossibleLosses } from './mark-possible-losses.ts';
 import { packSharedUids } from './pack-shared-uids.ts';
 import { redisKeys } from './redis-keys.ts';
+import { shortenRecords } from './shorten-records.ts';
 
 /** A step that brings the data of an older version into the format `to`. Running it again must change nothing. */
 export interface Migration {
@@ -47,6 +48,11 @@ export const migrations: readonly Migration[] = [
     what: 'write folded ledgers in a smaller form',
     // Folded ledgers are read as before; a previous version cannot read new ones.
     async run() {},
+  },
+  {
+    to: 6,
+    what: 'write the records of studies and deliveries in a smaller form',
+    run: shortenRecords,
   },
 ];
 

@@ -1,8 +1,13 @@
 import { defineScript } from '../redis/script.ts';
+import { foldTimeline } from './timeline.ts';
+import { readStoredForm } from './stored-form.ts';
 
 /**
  * The only way to change the record of a delivery: checks, writes fields, moves the delivery between the indexes, adds an
  * event to its timeline. Times are those of Redis.
+ *
+ * The timeline of an ended delivery is a field of its record if it is short: a key costs more than its content. The next
+ * event moves it back into its list.
  *
  * KEYS: delivery, events, index of open deliveries, held, cancelled, and with a fence its lock
  * ARGV: prefix, id, bytes to add, event JSON without its time or '', maximum length of the timeline, token or '',
@@ -15,7 +20,7 @@ import { defineScript } from '../redis/script.ts';
  *
  * The lock of an attempt is named in the value that the attempt wrote; all keys have one hash tag.
  */
-export const changeScript = defineScript(`
+export const changeScript = defineScript(`${readStoredForm}${foldTimeline}
 local prefix, id, key = ARGV[1], ARGV[2], KEYS[1]
 local index = prefix .. ':index:'
 local time = redis.call('TIME')
@@ -38,7 +43,7 @@ elseif to and to ~= before and not isOpen then
   -- What has ended is changed by acts that name the states from which they may.
   return refuse('state')
 end
-local data = cjson.decode(text)
+local data = data_of(text, id)
 -- The set of what is held is for lists; the record knows it, too.
 local function isHeld()
   return redis.call('SISMEMBER', KEYS[4], id) == 1 or redis.call('HEXISTS', key, 'held') == 1
@@ -144,9 +149,11 @@ if errorAfter then
   redis.call('SADD', index .. 'errors', errorAfter)
 end
 if ARGV[4] ~= '' then
+  unfold_timeline(key, KEYS[2])
   redis.call('RPUSH', KEYS[2], '{"at":' .. at .. ',' .. string.sub(ARGV[4], 2))
   redis.call('LTRIM', KEYS[2], -tonumber(ARGV[5]), -1)
 end
+if after ~= 'waiting' and after ~= 'active' then fold_timeline(key, KEYS[2]) end
 redis.call('PUBLISH', prefix .. ':changes', data.source .. ' ' .. data.orthancStudyId)
 return { 'done', after, now, 0, tonumber(redis.call('HGET', key, 'losses') or '0'), cancelled }
 `);

@@ -12,16 +12,17 @@ const data = {
   routedAt: 1_000,
 };
 const stored = { data: JSON.stringify(data), state: 'waiting' };
-const recordOf = (more: Record<string, string> = {}): DeliveryRecord => decodeDelivery({ ...stored, ...more })[0]!;
+const recordOf = (more: Record<string, string> = {}): DeliveryRecord =>
+  decodeDelivery({ ...stored, ...more }, 'd-1')[0]!;
 const error = { code: 'target-full', stage: 'transfer', fault: 'target', message: 'm', remedy: 'r' };
 
 it('a delivery without data does not exist', () => {
-  expect(decodeDelivery({})).toEqual([]);
-  expect(decodeDelivery({ state: 'waiting', attempts: '3' })).toEqual([]);
+  expect(decodeDelivery({}, 'd-1')).toEqual([]);
+  expect(decodeDelivery({ state: 'waiting', attempts: '3' }, 'd-1')).toEqual([]);
 });
 
 it('what is not stored has its first value', () => {
-  expect(decodeDelivery(stored)).toEqual([
+  expect(decodeDelivery(stored, 'd-1')).toEqual([
     {
       ...data,
       state: 'waiting',

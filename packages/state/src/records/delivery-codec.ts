@@ -1,5 +1,6 @@
 import type { DeliveryData, Stage } from '@dicom-dispatch/core';
 import { indexedState, type DeliverySelection } from './delivery-index.ts';
+import { decodeData } from './stored-form.ts';
 import type { DeliveryRecord, DeliveryState, FromNow, WakeKind } from './record-types.ts';
 
 /** Whether a record still matches the index entry by which it was found; whether it is held is not checked. */
@@ -20,10 +21,10 @@ export function encodeField(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
-/** The record in a hash, as a list; empty if the delivery does not exist. */
-export function decodeDelivery(fields: Record<string, string>): DeliveryRecord[] {
+/** The record in the hash of a delivery, as a list; empty if the delivery does not exist. */
+export function decodeDelivery(fields: Readonly<Record<string, string>>, id: string): DeliveryRecord[] {
   if (fields['data'] === undefined) return [];
-  const data = JSON.parse(fields['data']) as DeliveryData;
+  const data = decodeData(fields['data'], id);
   const time = (name: string): number | undefined => (fields[name] === undefined ? undefined : Number(fields[name]));
   return [
     {

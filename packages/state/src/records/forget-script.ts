@@ -1,5 +1,6 @@
 import { defineScript, type Script } from '../redis/script.ts';
 import { deliveryStates } from './record-types.ts';
+import { readStoredForm } from './stored-form.ts';
 
 /**
  * Checks whether the data of a study may be removed, and removes them, in one step: anything that begins meanwhile (a
@@ -17,7 +18,7 @@ import { deliveryStates } from './record-types.ts';
  * Returns a word, how many deliveries were or would be removed, and bytes.
  */
 function forgetScript(jobs: string): Script {
-  return defineScript(`
+  return defineScript(`${readStoredForm}
 local prefix, source, study_id, before = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local withFailed, most, isDry, sources = ARGV[6] == '1', tonumber(ARGV[7]), ARGV[8] ~= '0', cjson.decode(ARGV[9])
 local index, member = prefix .. ':index:', source .. ' ' .. study_id
@@ -25,7 +26,7 @@ if ARGV[5] ~= '' and redis.call('GET', KEYS[9]) ~= ARGV[5] then return { 'lost',
 
 ${jobs}
 local text = redis.call('GET', KEYS[1])
-local study = text and cjson.decode(text)
+local study = text and study_of(text)
 local contents = {}
 local uid = study and study.studyInstanceUid
 if study then
@@ -40,7 +41,7 @@ end
 local newest, older, shapes, lost = {}, {}, {}, {}
 for _, id in ipairs(redis.call('ZREVRANGE', KEYS[2], 0, -1)) do
   local fields = redis.call('HMGET', prefix .. ':delivery:' .. id, 'data', 'state', 'updatedAt')
-  local data = fields[1] and cjson.decode(fields[1])
+  local data = fields[1] and data_of(fields[1], id)
   if data then
     local state = fields[2]
     local shape = data.transform and data.target .. '+' .. data.transform.name or data.target

@@ -1,16 +1,17 @@
 import type { ChainableCommander } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import { decodeDelivery } from './delivery-codec.ts';
-import type { StudyRecord } from './record-types.ts';
+import type { StudyKey } from './record-reader.ts';
+import { decodeStudy } from './stored-form.ts';
 
 /**
  * Adds a study with a restored record to the indexes, like `routedScript`.
  *
- * @param text - its record as JSON
+ * @param text - its record in the stored form
  */
-export function indexStudy(pipeline: ChainableCommander, prefix: string, text: string): void {
+export function indexStudy(pipeline: ChainableCommander, prefix: string, key: StudyKey, text: string): void {
   const { index } = redisKeys(prefix);
-  const study = JSON.parse(text) as StudyRecord;
+  const study = decodeStudy(text, key);
   const { source, orthancStudyId, studyInstanceUid, routedAt, rules } = study;
   const member = `${source} ${orthancStudyId}`;
   pipeline.zadd(index('studies'), routedAt, member);
@@ -27,11 +28,12 @@ export function indexStudy(pipeline: ChainableCommander, prefix: string, text: s
 export function indexDelivery(
   pipeline: ChainableCommander,
   prefix: string,
+  deliveryId: string,
   fields: Readonly<Record<string, string>>,
   isHeld: boolean,
 ): void {
   const { index } = redisKeys(prefix);
-  for (const record of decodeDelivery(fields)) {
+  for (const record of decodeDelivery(fields, deliveryId)) {
     const { deliveryId: id, state, target, source, rules, error, failStage, updatedAt, routedAt, since, wake } = record;
     const isKeptBack = isHeld || wake === 'person' || wake === 'schedule';
     pipeline.zadd(index(`state:${state}`), updatedAt, id);

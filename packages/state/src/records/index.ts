@@ -5,6 +5,7 @@ export type { ArrivalState, LookedAt, StudyKey } from './record-reader.ts';
 export type { Changed, DeliveryChange, Guard, Refusal } from './change-delivery.ts';
 export type { DeliveryEvent, DeliveryPatch, DeliveryRecord, DeliveryState, StudyRecord } from './record-types.ts';
 export { isMeant } from './delivery-codec.ts';
+export { decodeData, decodeStudy, encodeData, encodeStudy } from './stored-form.ts';
 export { selectableStates } from './delivery-index.ts';
 export type { DeliverySelection, ErrorGroup, SelectableState } from './delivery-index.ts';
 export type { Found, Limits } from './collect.ts';

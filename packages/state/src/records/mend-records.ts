@@ -3,13 +3,15 @@ import type { Redis } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import { defineScript } from '../redis/script.ts';
 import { deliveryStates, endStates, type DeliveryState, type StudyRecord } from './record-types.ts';
-import type { StudyKey } from './record-reader.ts';
+import { studyOfMember, type StudyKey } from './record-reader.ts';
+import { decodeStudy, encodeData, readStoredForm } from './stored-form.ts';
+import { foldTimeline } from './timeline.ts';
 
 /**
  * Adds a delivery to all lists and indexes that match its record. Existing entries are preserved. Returns how many were
  * missing, -1 without a record.
  */
-const mendDelivery = `
+const mendDelivery = `${readStoredForm}
 local prefix = ARGV[1]
 local index = prefix .. ':index:'
 local time = redis.call('TIME')
@@ -18,7 +20,7 @@ local function mend(id)
   local key = prefix .. ':delivery:' .. id
   local fields = redis.call('HMGET', key, 'data', 'state', 'updatedAt', 'since', 'wake', 'nextAttemptAt', 'error', 'failStage', 'held')
   if not fields[1] then return -1 end
-  local data, state, wake = cjson.decode(fields[1]), fields[2], fields[5]
+  local data, state, wake = data_of(fields[1], id), fields[2], fields[5]
   local at = fields[3] or string.format('%d', data.routedAt)
   local missed = 0
   local function add(name, score) missed = missed + redis.call('ZADD', name, 'NX', score, id) end
@@ -58,11 +60,11 @@ for _, id in ipairs(listed) do
 end
 local text = redis.call('GET', KEYS[1])
 if text then
-  local study = cjson.decode(text)
+  local study = study_of(text)
   local at = string.format('%d', study.routedAt)
   local function add(name, score, one) missed = missed + redis.call('ZADD', index .. name, 'NX', score, one) end
   add('studies', at, member)
-  add('studies-source:' .. study.source, at, member)
+  add('studies-source:' .. string.match(member, '^(%S+) '), at, member)
   add('study-uids', 0, study.studyInstanceUid .. ' ' .. member)
   for _, rule in ipairs(study.rules) do add('studies-rule:' .. rule, at, member) end
   for _, hash in ipairs(study.search and study.search.hashes or {}) do add('study-hashes', 0, hash .. ' ' .. member) end
@@ -76,14 +78,14 @@ return { text or '', missed, lost, #listed }
  * there; removes one that has neither.
  * Returns 1 if it was added.
  */
-const enterStudyScript = defineScript(`
+const enterStudyScript = defineScript(`${readStoredForm}
 if redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then
   redis.call('ZREM', KEYS[3], ARGV[1])
   if ARGV[2] ~= '' then redis.call('ZREM', KEYS[4], ARGV[2]) end
   return 0
 end
 local text = redis.call('GET', KEYS[1])
-local at = text and string.format('%d', cjson.decode(text).routedAt) or redis.call('TIME')[1] .. '000'
+local at = text and string.format('%d', study_of(text).routedAt) or redis.call('TIME')[1] .. '000'
 return redis.call('ZADD', KEYS[3], 'NX', at, ARGV[1])
 `);
 
@@ -91,13 +93,13 @@ return redis.call('ZADD', KEYS[3], 'NX', at, ARGV[1])
  * KEYS: index of studies. ARGV: prefix, source, Orthanc ids of its studies. Adds those with a record or deliveries to the
  * index if it lacks them. Returns how many it lacked.
  */
-const enterStudiesScript = defineScript(`
+const enterStudiesScript = defineScript(`${readStoredForm}
 local entered = 0
 for i = 3, #ARGV do
   local member = ARGV[2] .. ' ' .. ARGV[i]
   if not redis.call('ZSCORE', KEYS[1], member) then
     local text = redis.call('GET', ARGV[1] .. ':study:' .. ARGV[2] .. ':' .. ARGV[i])
-    local at = text and string.format('%d', cjson.decode(text).routedAt)
+    local at = text and string.format('%d', study_of(text).routedAt)
     if not text and redis.call('EXISTS', ARGV[1] .. ':study-deliveries:' .. ARGV[2] .. ':' .. ARGV[i]) == 1 then
       at = redis.call('TIME')[1] .. '000'
     end
@@ -122,18 +124,18 @@ return { missed, lost }
 `);
 
 /**
- * KEYS: delivery, its timeline. ARGV: prefix, id, JSON of the delivery, JSON of an event without its beginning, states
+ * KEYS: delivery, its timeline. ARGV: prefix, id, stored form of its data, JSON of an event without its beginning, states
  * in which a delivery has ended. Writes the record of a delivery that is in the index of one of these as ended: it must
  * not start again. Returns the state, or ''.
  */
-const restoreEndedScript = defineScript(`
+const restoreEndedScript = defineScript(`${readStoredForm}${foldTimeline}
 local index, id = ARGV[1] .. ':index:', ARGV[2]
 if redis.call('HEXISTS', KEYS[1], 'data') == 1 then return '' end
 for i = 5, #ARGV do
   local state = ARGV[i]
   local at = redis.call('ZSCORE', index .. 'state:' .. state, id)
   if at then
-    local data = cjson.decode(ARGV[3])
+    local data = data_of(ARGV[3], id)
     redis.call('HSET', KEYS[1], 'data', ARGV[3], 'state', state, 'updatedAt', at, 'endedAt', at, 'since', at)
     if state == 'delivered' then redis.call('HSET', KEYS[1], 'confirmed', string.format('%d', data.instanceCount)) end
     -- Which error it had is known only in part: a record without one stands in no index of errors.
@@ -141,6 +143,7 @@ for i = 5, #ARGV do
     local time = redis.call('TIME')
     local now = string.format('%d', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
     redis.call('RPUSH', KEYS[2], '{"at":' .. now .. ',' .. ARGV[4])
+    fold_timeline(KEYS[1], KEYS[2])
     redis.call('PUBLISH', ARGV[1] .. ':changes', data.source .. ' ' .. data.orthancStudyId)
     return state
   end
@@ -193,7 +196,7 @@ export class RecordMender {
       String(from),
       String(from + count - 1),
     );
-    return members.map(studyOf);
+    return members.map(studyOfMember);
   }
 
   /** Ids of `count` deliveries in a state from position `from`, the longest unchanged first. */
@@ -210,7 +213,7 @@ export class RecordMender {
       [this.#prefix, `${source} ${orthancStudyId}`],
     );
     const [text, missed, lost, listed] = answer as [string, number, string[], number];
-    return { study: text === '' ? undefined : (JSON.parse(text) as StudyRecord), missed, lost, listed };
+    return { study: text === '' ? undefined : decodeStudy(text, key), missed, lost, listed };
   }
 
   /** @param index - source of the ids: `state:STATE`, `open` */
@@ -232,7 +235,7 @@ export class RecordMender {
     const keys = redisKeys(this.#prefix);
     const { deliveryId: id } = data;
     const event = JSON.stringify({ kind: 'noticed', text: endedText }).slice(1);
-    const args = [this.#prefix, id, JSON.stringify(data), event, ...endStates];
+    const args = [this.#prefix, id, encodeData(data), event, ...endStates];
     const state = (await restoreEndedScript.run(this.#redis, [keys.delivery(id), keys.events(id)], args)) as string;
     return state === '' ? undefined : (state as DeliveryState);
   }
@@ -279,7 +282,7 @@ export class RecordMender {
   /** @returns whether it was added */
   async #enterStudy(member: string, uid: string): Promise<boolean> {
     const keys = redisKeys(this.#prefix);
-    const { source, orthancStudyId } = studyOf(member);
+    const { source, orthancStudyId } = studyOfMember(member);
     const { index } = keys;
     const study = [keys.study(source, orthancStudyId), keys.studyDeliveries(source, orthancStudyId)];
     const answer = await enterStudyScript.run(
@@ -327,9 +330,4 @@ export class RecordMender {
     for (const state of deliveryStates) pipeline.zrem(keys.index(`state:${state}`), id);
     await pipeline.exec();
   }
-}
-
-function studyOf(member: string): StudyKey {
-  const [source = '', orthancStudyId = ''] = member.split(' ');
-  return { source, orthancStudyId };
 }

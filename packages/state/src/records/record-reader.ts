@@ -1,8 +1,10 @@
-import { DispatchError, type DeliveryData } from '@dicom-dispatch/core';
+import { DispatchError } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import { msOfTime } from '../redis/redis-time.ts';
 import { decodeDelivery } from './delivery-codec.ts';
+import { decodeData, decodeStudy } from './stored-form.ts';
+import { readTimeline } from './timeline.ts';
 import type { DeliveryEvent, DeliveryRecord, DeliveryState, StudyRecord, WakeKind } from './record-types.ts';
 
 /**
@@ -51,7 +53,7 @@ export class RecordReader {
   async arrival(id: string): Promise<ArrivalState | undefined> {
     const [data, state, wake] = await this.run(() => this.redis.hmget(this.deliveryKey(id), 'data', 'state', 'wake'));
     if (data === undefined || data === null) return undefined;
-    const { arriving } = JSON.parse(data) as DeliveryData;
+    const { arriving } = decodeData(data, id);
     return {
       deliveryId: id,
       arriving,
@@ -62,7 +64,7 @@ export class RecordReader {
 
   async study(key: StudyKey): Promise<StudyRecord | undefined> {
     const text = await this.run(() => this.redis.get(this.studyKey(key)));
-    return text === null ? undefined : (JSON.parse(text) as StudyRecord);
+    return text === null ? undefined : decodeStudy(text, key);
   }
 
   /** Several studies, in the given order. */
@@ -122,9 +124,9 @@ export class RecordReader {
       return answer;
     });
     const now = msOfTime(time as [string, string]);
-    return ids.map((_, index) => {
+    return ids.map((id, index) => {
       const [fields, held, cancelled] = answers.slice(3 * index, 3 * index + 3);
-      const [record] = decodeDelivery(fields as Record<string, string>);
+      const [record] = decodeDelivery(fields as Record<string, string>, id);
       const isHeld = held === 1 || (fields as Record<string, string>)['held'] !== undefined;
       return record && { record, isHeld, isCancelled: cancelled === 1, now };
     });
@@ -132,21 +134,21 @@ export class RecordReader {
 
   /** The timeline of a delivery, oldest first. */
   async events(id: string): Promise<DeliveryEvent[]> {
-    const lines = await this.run(() => this.redis.lrange(redisKeys(this.prefix).events(id), 0, -1));
-    return lines.map((line) => JSON.parse(line) as DeliveryEvent);
+    const key = redisKeys(this.prefix).events(id);
+    return this.run(() => readTimeline(this.redis, this.deliveryKey(id), key));
   }
 
   protected async readStudies(members: readonly string[]): Promise<(StudyRecord | undefined)[]> {
     if (members.length === 0) return [];
     const texts = await this.redis.mget(members.map((member) => `${this.prefix}:study:${member.replace(' ', ':')}`));
-    return texts.map((text) => (text === null ? undefined : (JSON.parse(text) as StudyRecord)));
+    return texts.map((text, at) => (text === null ? undefined : decodeStudy(text, studyOfMember(members[at] ?? ''))));
   }
 
   protected async readDeliveries(ids: readonly string[]): Promise<DeliveryRecord[]> {
     if (ids.length === 0) return [];
     // These commands are sent in one write even without a pipeline, for which ioredis would copy every script of BullMQ.
     const found = await this.run(() => Promise.all(ids.map((id) => this.redis.hgetall(this.deliveryKey(id)))));
-    return found.flatMap(decodeDelivery);
+    return found.flatMap((fields, at) => decodeDelivery(fields, ids[at] ?? ''));
   }
 
   protected async run<T>(act: () => Promise<T>): Promise<T> {
@@ -175,4 +177,10 @@ export class RecordReader {
 /** A study as a member of an index. */
 export function memberOf(key: StudyKey): string {
   return `${key.source} ${key.orthancStudyId}`;
+}
+
+/** The study of {@link memberOf}. */
+export function studyOfMember(member: string): StudyKey {
+  const [source = '', orthancStudyId = ''] = member.split(' ');
+  return { source, orthancStudyId };
 }

@@ -1,13 +1,14 @@
 import { defineScript } from '../redis/script.ts';
+import { readStoredForm } from './stored-form.ts';
 
 /**
  * Writes a study and its new deliveries. A known delivery keeps its state: routing the same content
  * twice changes nothing.
  * KEYS: study, deliveries of the study, index of studies, index of Study Instance UIDs
- * ARGV: prefix, study JSON, member of the index, routedAt, '1' to preserve the record of a known study, '2' to write
- *   none, then id and JSON of each delivery
+ * ARGV: prefix, stored form of the study, member of the index, routedAt, '1' to preserve the record of a known study, '2'
+ *   to write none, then for each delivery its id, the stored form of its data, and the id of the one that it replaces or ''
  */
-export const routedScript = defineScript(`
+export const routedScript = defineScript(`${readStoredForm}
 local prefix, member, at = ARGV[1], ARGV[3], ARGV[4]
 local index = prefix .. ':index:'
 local time = redis.call('TIME')
@@ -17,30 +18,30 @@ if ARGV[5] == '2' then
   redis.call('ZADD', KEYS[3], 'NX', at, member)
 elseif not known or ARGV[5] ~= '1' then
   if known then
-    local before = cjson.decode(known)
+    local before = study_of(known)
     for _, rule in ipairs(before.rules) do redis.call('ZREM', index .. 'studies-rule:' .. rule, member) end
     for _, hash in ipairs(before.search and before.search.hashes or {}) do
       redis.call('ZREM', index .. 'study-hashes', hash .. ' ' .. member)
     end
   end
-  local study = cjson.decode(ARGV[2])
+  local study = study_of(ARGV[2])
   for _, hash in ipairs(study.search and study.search.hashes or {}) do
     redis.call('ZADD', index .. 'study-hashes', 0, hash .. ' ' .. member)
   end
   redis.call('SET', KEYS[1], ARGV[2])
   redis.call('ZADD', KEYS[3], at, member)
   redis.call('ZADD', KEYS[4], 0, study.studyInstanceUid .. ' ' .. member)
-  redis.call('ZADD', index .. 'studies-source:' .. study.source, at, member)
+  redis.call('ZADD', index .. 'studies-source:' .. string.match(member, '^(%S+) '), at, member)
   for _, rule in ipairs(study.rules) do redis.call('ZADD', index .. 'studies-rule:' .. rule, at, member) end
 end
 local added = 0
-for i = 6, #ARGV, 2 do
-  local id, data = ARGV[i], ARGV[i + 1]
+for i = 6, #ARGV, 3 do
+  local id, data, replaces = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local key = prefix .. ':delivery:' .. id
   if redis.call('HSETNX', key, 'data', data) == 1 then
-    local record = cjson.decode(data)
+    local record = data_of(data, id)
     redis.call('HSET', key, 'state', 'waiting', 'wake', 'job', 'updatedAt', at, 'since', string.format('%d', now))
-    if record.replaces then redis.call('HSET', key, 'replaces', record.replaces) end
+    if replaces ~= '' then redis.call('HSET', key, 'replaces', replaces) end
     redis.call('ZADD', index .. 'open', string.format('%d', now + 60000), id)
     if record.hold then
       redis.call('HSET', key, 'heldFromStart', '1', 'held', '1', 'wake', 'person', 'keptBackAt', string.format('%d', now))
@@ -66,40 +67,41 @@ return added
 /**
  * Replaces a study's record, if it is still that of the same study task.
  * KEYS: study
- * ARGV: study task id, study JSON
+ * ARGV: study task id, stored form of the study
  */
-export const enqueuedScript = defineScript(`
+export const enqueuedScript = defineScript(`${readStoredForm}
 local known = redis.call('GET', KEYS[1])
-if known and cjson.decode(known).studyTaskId == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) end
+if known and study_of(known).studyTaskId == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) end
 `);
 
 /**
  * Adds search hashes to a study's record, if it is still that of the same study task.
  * KEYS: study, index of hashes
- * ARGV: study task id, study JSON, member of the index
+ * ARGV: study task id, stored form of the study, member of the index
  */
-export const searchableScript = defineScript(`
+export const searchableScript = defineScript(`${readStoredForm}
 local known = redis.call('GET', KEYS[1])
-local before = known and cjson.decode(known)
+local before = known and study_of(known)
 if not before or before.studyTaskId ~= ARGV[1] then return end
 for _, hash in ipairs(before.search and before.search.hashes or {}) do redis.call('ZREM', KEYS[2], hash .. ' ' .. ARGV[3]) end
 redis.call('SET', KEYS[1], ARGV[2])
-for _, hash in ipairs(cjson.decode(ARGV[2]).search.hashes) do redis.call('ZADD', KEYS[2], 0, hash .. ' ' .. ARGV[3]) end
+for _, hash in ipairs(study_of(ARGV[2]).search.hashes) do redis.call('ZADD', KEYS[2], 0, hash .. ' ' .. ARGV[3]) end
 `);
 
 /**
  * A study that was sent during reception is complete: its delivery now has a known content. Done once.
  * KEYS: delivery
- * ARGV: prefix, id, JSON of the delivery, member of the index
+ * ARGV: prefix, id, stored form of the data of the delivery, member of the index
  */
-export const wholeScript = defineScript(`
+export const wholeScript = defineScript(`${readStoredForm}
 local text = redis.call('HGET', KEYS[1], 'data')
-if not text or not cjson.decode(text).arriving then return 0 end
-for _, rule in ipairs(cjson.decode(text).rules) do redis.call('ZREM', ARGV[1] .. ':index:rule:' .. rule, ARGV[2]) end
+local before = text and data_of(text, ARGV[2])
+if not before or not before.arriving then return 0 end
+for _, rule in ipairs(before.rules) do redis.call('ZREM', ARGV[1] .. ':index:rule:' .. rule, ARGV[2]) end
 redis.call('HSET', KEYS[1], 'data', ARGV[3])
 local time = redis.call('TIME')
 local at = string.format('%d', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
-for _, rule in ipairs(cjson.decode(ARGV[3]).rules) do
+for _, rule in ipairs(data_of(ARGV[3], ARGV[2]).rules) do
   redis.call('ZADD', ARGV[1] .. ':index:rule:' .. rule, at, ARGV[2])
 end
 redis.call('PUBLISH', ARGV[1] .. ':changes', ARGV[4])

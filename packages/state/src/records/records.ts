@@ -7,6 +7,7 @@ import { RecordSearch } from './record-search.ts';
 import { enqueuedScript, routedScript, searchableScript, wholeScript } from './record-scripts.ts';
 import type { DeliveryEvent, DeliveryPatch, StudyRecord } from './record-types.ts';
 import type { SearchHashes } from './search-hash.ts';
+import { encodeData, encodeStudy } from './stored-form.ts';
 
 /**
  * Studies and deliveries as operators see them, stored in Redis beside the queues. BullMQ's jobs may be removed; these
@@ -43,13 +44,13 @@ export class Records extends RecordSearch {
     deliveries: readonly (DeliveryData & { readonly replaces?: string })[],
     kept: '' | '1' | '2',
   ): Promise<number> {
-    const args = deliveries.flatMap((delivery) => [delivery.deliveryId, JSON.stringify(delivery)]);
+    const args = deliveries.flatMap(({ replaces = '', ...data }) => [data.deliveryId, encodeData(data), replaces]);
     return this.run(async () =>
       Number(
         await routedScript.run(
           this.redis,
           [this.studyKey(study), this.deliveriesKey(study), redisKeys(this.prefix).index('studies'), this.uidsKey],
-          [this.prefix, JSON.stringify(study), memberOf(study), study.routedAt, kept, ...args],
+          [this.prefix, encodeStudy(study), memberOf(study), study.routedAt, kept, ...args],
         ),
       ),
     );
@@ -60,7 +61,7 @@ export class Records extends RecordSearch {
    * routed. Before this, the router may have crashed between the record and the jobs.
    */
   async enqueued(study: StudyRecord): Promise<void> {
-    const text = JSON.stringify(study);
+    const text = encodeStudy(study);
     await this.run(() => enqueuedScript.run(this.redis, [this.studyKey(study)], [study.studyTaskId, text]));
   }
 
@@ -70,7 +71,7 @@ export class Records extends RecordSearch {
       searchableScript.run(
         this.redis,
         [this.studyKey(study), redisKeys(this.prefix).index('study-hashes')],
-        [study.studyTaskId, JSON.stringify({ ...study, search }), memberOf(study)],
+        [study.studyTaskId, encodeStudy({ ...study, search }), memberOf(study)],
       ),
     );
   }
@@ -82,7 +83,7 @@ export class Records extends RecordSearch {
    */
   async whole(delivery: DeliveryData): Promise<boolean> {
     const { deliveryId } = delivery;
-    const args = [this.prefix, deliveryId, JSON.stringify(delivery), memberOf(delivery)];
+    const args = [this.prefix, deliveryId, encodeData(delivery), memberOf(delivery)];
     return this.run(async () => (await wholeScript.run(this.redis, [this.deliveryKey(deliveryId)], args)) === 1);
   }
 

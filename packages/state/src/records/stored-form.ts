@@ -1,0 +1,110 @@
+import type { DeliveryData } from '@dicom-dispatch/core';
+import type { StudyKey } from './record-reader.ts';
+import type { StudyRecord } from './record-types.ts';
+
+/** A study's record as a list; its source and Orthanc id are in its key. */
+const studyFields = [
+  'epoch',
+  'studyInstanceUid',
+  'contentHash',
+  'instanceCount',
+  'modalities',
+  'rules',
+  'targets',
+  'studyTaskId',
+  'routedAt',
+  'lastUpdate',
+  'search',
+] as const satisfies readonly (keyof StudyRecord)[];
+
+/** The data of a delivery as a list; its id is in its key. */
+const deliveryFields = [
+  'source',
+  'orthancStudyId',
+  'epoch',
+  'studyInstanceUid',
+  'contentHash',
+  'instanceCount',
+  'modalities',
+  'rules',
+  'studyTaskId',
+  'routedAt',
+  'priority',
+  'target',
+] as const satisfies readonly (keyof DeliveryData)[];
+
+/**
+ * The stored text of a study's record: a JSON list with the values of {@link studyFields}, then an object with all
+ * others, if there are any. Until format 5 of the data it was an object with all of them, which is still read.
+ */
+export function encodeStudy(study: StudyRecord): string {
+  const { source: _, orthancStudyId: __, search, ...rest } = study;
+  return listed({ ...rest, search: search && [search.key, ...search.hashes] }, studyFields);
+}
+
+/** @throws SyntaxError if the text is damaged */
+export function decodeStudy(text: string, { source, orthancStudyId }: StudyKey): StudyRecord {
+  const { search, ...rest } = named(text, studyFields);
+  const [key, ...hashes] = Array.isArray(search) ? (search as string[]) : [];
+  const found = key === undefined ? search : { key, hashes };
+  return { source, orthancStudyId, ...rest, ...(found !== undefined && { search: found }) } as StudyRecord;
+}
+
+/** The stored text of the data of a delivery, like {@link encodeStudy}. */
+export function encodeData(data: DeliveryData): string {
+  const { deliveryId: _, ...rest } = data;
+  return listed(rest, deliveryFields);
+}
+
+/** @throws SyntaxError if the text is damaged */
+export function decodeData(text: string, deliveryId: string): DeliveryData {
+  return { deliveryId, ...named(text, deliveryFields) } as DeliveryData;
+}
+
+function listed(record: Readonly<Record<string, unknown>>, fields: readonly string[]): string {
+  const rest = Object.entries(record).filter(([name, value]) => value !== undefined && !fields.includes(name));
+  const values = fields.map((name) => record[name] ?? null);
+  return JSON.stringify(rest.length > 0 ? [...values, Object.fromEntries(rest)] : values);
+}
+
+function named(text: string, fields: readonly string[]): Record<string, unknown> {
+  const values = JSON.parse(text) as unknown[] | Record<string, unknown>;
+  if (!Array.isArray(values)) return values;
+  const record = { ...(values[fields.length] as Record<string, unknown> | undefined) };
+  for (const [at, name] of fields.entries()) {
+    if (values[at] !== null && values[at] !== undefined) record[name] = values[at];
+  }
+  return record;
+}
+
+/**
+ * Lua: `study_of(text)`, without the source and the id of the study, and `data_of(text, id)` of a delivery.
+ */
+export const readStoredForm = `
+local study_fields = { ${luaTexts(studyFields)} }
+local delivery_fields = { ${luaTexts(deliveryFields)} }
+local function named(text, fields)
+  local values = cjson.decode(text)
+  if string.sub(text, 1, 1) ~= '[' then return values end
+  local record = values[#fields + 1] or {}
+  for at, name in ipairs(fields) do
+    if values[at] ~= cjson.null then record[name] = values[at] end
+  end
+  return record
+end
+local function study_of(text)
+  local study = named(text, study_fields)
+  local search = study.search
+  if search and search[1] then study.search = { key = search[1], hashes = { unpack(search, 2) } } end
+  return study
+end
+local function data_of(text, id)
+  local data = named(text, delivery_fields)
+  data.deliveryId = id
+  return data
+end
+`;
+
+function luaTexts(texts: readonly string[]): string {
+  return texts.map((text) => `'${text}'`).join(', ');
+}

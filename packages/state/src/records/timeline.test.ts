@@ -1,0 +1,90 @@
+import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { redisKeys } from '../keys/index.ts';
+import { act } from './delivery-acts.ts';
+import type { DeliveryState } from './record-types.ts';
+import { Records } from './records.ts';
+
+const prefix = '{timeline}';
+const keys = redisKeys(prefix);
+let server: RedisServer;
+let redis: Redis;
+let records: Records;
+
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+  redis = new Redis(server.url);
+  records = new Records(redis, prefix);
+});
+beforeEach(async () => {
+  await redis.flushall();
+  const study = {
+    source: 'main',
+    orthancStudyId: 'o-1',
+    epoch: '1',
+    studyInstanceUid: '1.2.3',
+    contentHash: 'h',
+    instanceCount: 3,
+    modalities: ['CT'],
+    rules: ['r'],
+    targets: ['pacs'],
+    studyTaskId: 's-1',
+    routedAt: 1,
+    lastUpdate: undefined,
+  };
+  await records.routed(study, [{ ...study, priority: 'normal', deliveryId: 'd-1', target: 'pacs' }]);
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+
+const texts = async (): Promise<string[]> => (await records.events('d-1')).map(({ text }) => text);
+const isInRecord = async (): Promise<boolean> => (await redis.hexists(keys.delivery('d-1'), 'events')) === 1;
+const hasList = async (): Promise<boolean> => (await redis.exists(keys.events('d-1'))) === 1;
+const end = (state: DeliveryState, text: string) =>
+  records.change('d-1', { ...act('end'), patch: { state }, event: { kind: 'ended', text } });
+
+it('a delivery that is opened again and ends again has all its events, in their order', async () => {
+  await records.update('d-1', { state: 'active' }, { kind: 'started', text: 'one "quoted"\nline' });
+  expect([await isInRecord(), await hasList()]).toEqual([false, true]);
+  await end('failed', 'two');
+  expect([await isInRecord(), await hasList()]).toEqual([true, false]);
+  expect(await texts()).toEqual(['one "quoted"\nline', 'two']);
+  await records.change('d-1', {
+    ...act('retry'),
+    patch: { state: 'waiting' },
+    event: { kind: 'operator', text: 'three' },
+  });
+  expect([await isInRecord(), await hasList()]).toEqual([false, true]);
+  expect(await texts()).toEqual(['one "quoted"\nline', 'two', 'three']);
+  await end('delivered', 'four');
+  expect([await isInRecord(), await hasList()]).toEqual([true, false]);
+  await records.update('d-1', { notice: 'n' }, { kind: 'noticed', text: 'five' });
+  expect([await isInRecord(), await hasList()]).toEqual([true, false]);
+  expect(await texts()).toEqual(['one "quoted"\nline', 'two', 'three', 'four', 'five']);
+});
+
+it('a delivery that is opened again without an event keeps those from before', async () => {
+  await records.update('d-1', { state: 'active' }, { kind: 'started', text: 'one' });
+  await end('failed', 'two');
+  await records.change('d-1', { ...act('retry'), patch: { state: 'waiting' } });
+  expect(await texts()).toEqual(['one', 'two']);
+  await records.update('d-1', { state: 'active' }, { kind: 'started', text: 'three' });
+  expect(await texts()).toEqual(['one', 'two', 'three']);
+});
+
+it('a long timeline stays in its list, and continues there', async () => {
+  const long = Array.from({ length: 20 }, (_, index) => `event ${index} ${'x'.repeat(60)}`);
+  for (const text of long) await records.update('d-1', { state: 'active' }, { kind: 'noticed', text });
+  await end('delivered', 'end');
+  expect([await isInRecord(), await hasList()]).toEqual([false, true]);
+  expect(await texts()).toEqual([...long, 'end']);
+});
+
+it('a delivery without events ends without a timeline', async () => {
+  await records.change('d-1', { ...act('cancel'), patch: { state: 'cancelled' } });
+  expect([await isInRecord(), await hasList()]).toEqual([false, false]);
+  expect(await texts()).toEqual([]);
+});

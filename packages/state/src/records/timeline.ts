@@ -1,0 +1,41 @@
+import type { Redis } from 'ioredis';
+import { defineScript } from '../redis/script.ts';
+import type { DeliveryEvent } from './record-types.ts';
+
+/** Longer values would make Redis store the record in its larger form, with `hash-max-listpack-value 1024`. */
+const longestField = 900;
+
+/**
+ * Lua: `fold_timeline(record, list)` moves a short timeline into the field `events` of an existing record,
+ * `unfold_timeline(record, list)` moves it back.
+ */
+export const foldTimeline = `
+local function fold_timeline(record, list)
+  local text = table.concat(redis.call('LRANGE', list, 0, -1), '\\n')
+  local kept = redis.call('HGET', record, 'events')
+  if kept and text ~= '' then text = kept .. '\\n' .. text end
+  if text == '' or #text > ${longestField} or redis.call('HEXISTS', record, 'data') == 0 then return end
+  redis.call('HSET', record, 'events', text)
+  redis.call('DEL', list)
+end
+local function unfold_timeline(record, list)
+  local kept = redis.call('HGET', record, 'events')
+  if not kept then return end
+  local lines = {}
+  for line in string.gmatch(kept, '[^\\n]+') do table.insert(lines, 1, line) end
+  redis.call('LPUSH', list, unpack(lines))
+  redis.call('HDEL', record, 'events')
+end
+`;
+
+/** KEYS: delivery, its timeline. Returns the events in its record as one text, and those in the list. */
+const readScript = defineScript(`
+return { redis.call('HGET', KEYS[1], 'events') or '', redis.call('LRANGE', KEYS[2], 0, -1) }
+`);
+
+/** The timeline of a delivery, oldest event first. */
+export async function readTimeline(redis: Redis, record: string, list: string): Promise<DeliveryEvent[]> {
+  const [text, listed] = (await readScript.run(redis, [record, list], [])) as [string, string[]];
+  const lines = [...(text === '' ? [] : text.split('\n')), ...listed];
+  return lines.map((line) => JSON.parse(line) as DeliveryEvent);
+}
