@@ -15,6 +15,7 @@ export {
   type ErrorRecord,
 } from './errors/dispatch-error.ts';
 export { innermostError, localShortage, type LocalShortage } from './errors/local-shortage.ts';
+export { settleOnce, type SettleOptions } from './waiting/settle-once.ts';
 export { durationMs, formatDuration } from './config/duration.ts';
 export { hostOf, isLoopback, listenAddress } from './config/listen-address.ts';
 export { formatBytes, sizeBytes } from './config/size.ts';

@@ -1,6 +1,7 @@
 export { createOrthancClient, OrthancClient } from './orthanc-client.ts';
 export type { OrthancClientOptions, OrthancTlsOptions } from './client-options.ts';
 export { OrthancError, orthancErrorCodes } from './orthanc-error.ts';
+export { eachBounded } from './each-bounded.ts';
 export { isResourceId } from './orthanc-id.ts';
 export type { OrthancErrorCode } from './orthanc-error.ts';
 export type { Level } from './call-context.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceConfig } from '@dicom-dispatch/core';
-import type { Change, OrthancClient } from '@dicom-dispatch/orthanc';
+import { eachBounded, type Change, type OrthancClient } from '@dicom-dispatch/orthanc';
 import type { Logger } from '@dicom-dispatch/runtime';
 import { sourceError, toSourceTime } from '@dicom-dispatch/sources';
 import type { FeedState } from '@dicom-dispatch/state/feed';
@@ -11,7 +11,6 @@ import { firstState } from './first-state.ts';
 import type { MisdatedInstance } from './misdated.ts';
 import { LeaseLost } from './lease-lost.ts';
 import type { Lease } from './lease.ts';
-import { inLanes } from './in-lanes.ts';
 import { maxTogether, type RecentSnapshot } from './read-together.ts';
 import { advanced, readPage, trailingWindow } from './read-feed.ts';
 
@@ -223,14 +222,16 @@ async function routeStudies(
   const routeLanes = Math.ceil(lanes / Math.min(batchLanes, batches.length));
   /** After an error no further study is started: the same ones are read from the feed again. */
   const stopped = new AbortController();
-  await inLanes(batches, batchLanes, stopped, async (ids) => {
+  const routeBatch = async (ids: readonly string[]): Promise<void> => {
     const recent = await dependencies.readTogether(ids);
-    await inLanes(ids, routeLanes, stopped, async (id) => {
+    const route = async (id: string): Promise<void> => {
       dependencies.signal.throwIfAborted();
       if (!dependencies.lease.isHeld) throw new LeaseLost('another router leads the source');
       await dependencies.route(id, state.epoch, recent.get(id));
-    });
-  });
+    };
+    await eachBounded(ids, routeLanes, route, stopped);
+  };
+  await eachBounded(batches, batchLanes, routeBatch, stopped);
 }
 
 /** Ids of the resources with a change of this type that must be routed. */

@@ -1,10 +1,9 @@
-import { DispatchError } from '@dicom-dispatch/core';
+import { DispatchError, settleOnce } from '@dicom-dispatch/core';
 import type { FeedState } from '@dicom-dispatch/state/feed';
 import { seenChanges } from '@dicom-dispatch/state/feed';
 import { RedisLost, type Logger } from '@dicom-dispatch/runtime';
 import { judgeDatabase, otherDatabase, sourceError, type OrthancClient } from '@dicom-dispatch/sources';
 import { LeaseLost } from './lease-lost.ts';
-import { orLate } from './or-late.ts';
 import type { PutOff } from './put-off.ts';
 import { ReadTogether, type ReadTogetherOptions, type RecentSnapshot } from './read-together.ts';
 import type { RoutingOutcome } from './route-one-study.ts';
@@ -101,7 +100,7 @@ export class StudyRouter {
   async routeSoon(orthancStudyId: string, epoch: number, recent?: RecentSnapshot): Promise<SafeOutcome> {
     const { source, orthanc, putOff, soonMs = defaultSoonMs, log, signal } = this.#dependencies;
     const running = this.route(orthancStudyId, epoch, recent);
-    const outcome = await orLate(running, soonMs, signal);
+    const outcome = await settleOnce(running, { signal, timeoutMs: soonMs, onTimeout: () => 'late' as const });
     if (outcome !== 'late') return outcome;
     // Delays caused by the source or Redis are waited for.
     const isWell = await orthanc.system({ timeoutMs: probeMs, signal }).then(

@@ -1,4 +1,4 @@
-import { DispatchError } from '@dicom-dispatch/core';
+import { DispatchError, settleOnce } from '@dicom-dispatch/core';
 
 /** The error for an aborted signal: its reason if this is a DispatchError (lock lost …), otherwise `cancelled`. */
 export function cancelledError(signal: AbortSignal): DispatchError {
@@ -18,52 +18,7 @@ export function throwIfCancelled(signal: AbortSignal): void {
  * @throws {DispatchError} if the signal aborts first (see `cancelledError`)
  */
 export function until<T>(promise: Promise<T>, signal: AbortSignal, discard?: (late: T) => void): Promise<T> {
-  return settleOnce(promise, { signal, discard });
-}
-
-export interface Waiting<T> {
-  readonly signal: AbortSignal;
-  readonly discard?: ((late: T) => void) | undefined;
-  /** Milliseconds after which the wait ends as well. */
-  readonly timeoutMs?: number;
-  onTimeout?(): Error;
-}
-
-/** Uses only one promise, one listener and one timer, since it is called several times for each file. */
-export function settleOnce<T>(promise: Promise<T>, waiting: Waiting<T>): Promise<T> {
-  const { signal, discard, timeoutMs, onTimeout } = waiting;
-  return new Promise<T>((resolve, reject) => {
-    let isSettled = false;
-    let timer: NodeJS.Timeout | undefined;
-    function settle(): void {
-      isSettled = true;
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
-    }
-    function onAbort(): void {
-      settle();
-      reject(cancelledError(signal));
-    }
-    promise.then(
-      (value) => {
-        if (isSettled) return discard?.(value);
-        settle();
-        resolve(value);
-      },
-      (error: unknown) => {
-        if (isSettled) return;
-        settle();
-        reject(error);
-      },
-    );
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort);
-    if (timeoutMs === undefined) return;
-    timer = setTimeout(() => {
-      settle();
-      reject(onTimeout?.());
-    }, timeoutMs);
-  });
+  return settleOnce(promise, { signal, abortError: cancelledError, discard });
 }
 
 export interface Limit {
@@ -80,7 +35,11 @@ export function within<T>(
   { timeoutMs, signal, onTimeout }: Limit,
   discard?: (late: T) => void,
 ): Promise<T> {
-  return settleOnce(promise, { signal, discard, ...(timeoutMs > 0 && { timeoutMs, onTimeout }) });
+  if (timeoutMs <= 0) return until(promise, signal, discard);
+  const fail = (): never => {
+    throw onTimeout();
+  };
+  return settleOnce(promise, { signal, abortError: cancelledError, discard, timeoutMs, onTimeout: fail });
 }
 
 /**
