@@ -23,14 +23,13 @@ import {
 } from '@dicom-dispatch/state/records';
 import { redisNow } from '@dicom-dispatch/state/redis';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
-import { keepJobs, queueOptions, withScripts, type Redis } from '@dicom-dispatch/runtime';
+import { joinCalls, keepJobs, type Redis } from '@dicom-dispatch/runtime';
 import type { StudyFacts } from '@dicom-dispatch/sources';
-import { FlowProducer } from 'bullmq';
 import { publishArrival } from './arrivals.ts';
 import { arrivingOf, endUnwanted } from './enqueue-arriving.ts';
 import { addJob, finishReplacing, type HandOverContext } from './hand-over.ts';
 import { operationKeys } from './keys.ts';
-import { deliveryJobOptions, jobPlace, OpenQueues, unlimitedAttempts } from './queues/index.ts';
+import { deliveryJobOptions, JoinedFlows, jobPlace, OpenQueues, unlimitedAttempts } from './queues/index.ts';
 import { resolveDeliveries, type DeliveryTerms } from './resolve-deliveries.ts';
 import { searchKeysOf } from './search-keys.ts';
 import { callDelivery, wakeDelivery } from './wake-delivery.ts';
@@ -83,10 +82,15 @@ export class StudyEnqueuer {
   #config: Config;
   readonly #records: Records;
   readonly #redis: Redis;
-  readonly #flows: FlowProducer;
+  readonly #flows: JoinedFlows;
   readonly #queues: OpenQueues;
   readonly #circuits: Circuits;
   readonly #tasks: TaskRecords;
+  /** Adds targets to those that have deliveries. */
+  readonly #name = joinCalls(async (targets: readonly (readonly string[])[]) => {
+    await this.#redis.sadd(operationKeys(this.#config.redis.prefix).targets, ...new Set(targets.flat()));
+    return [];
+  });
 
   constructor(config: Config, redis: Redis, records: Records) {
     this.#config = config;
@@ -95,9 +99,7 @@ export class StudyEnqueuer {
     this.#queues = new OpenQueues(redis, config);
     this.#circuits = new Circuits(redis, config.redis.prefix);
     this.#tasks = new TaskRecords(redis, config.redis.prefix);
-    this.#flows = new FlowProducer(queueOptions(redis, config.redis.prefix));
-    // The connection reports when Redis is unavailable.
-    this.#flows.on('error', () => {});
+    this.#flows = new JoinedFlows(redis, config.redis.prefix);
   }
 
   /** Uses targets, groups and transforms of another configuration; the Redis connection is unchanged. */
@@ -324,7 +326,7 @@ export class StudyEnqueuer {
       : task.studyTaskId;
     const targets = deliveries.map(({ target }) => target);
     if (isPart && task.onSuccess) await this.#tasks.open(task, { again: true });
-    const named = this.#redis.sadd(operationKeys(this.#config.redis.prefix).targets, ...targets);
+    const named = this.#name(targets);
     const flow = {
       name: 'study',
       queueName: studyQueue,
@@ -342,7 +344,7 @@ export class StudyEnqueuer {
         opts: deliveryJobOptions(delivery),
       })),
     };
-    await Promise.all([named, withScripts(this.#redis, () => this.#flows.add(flow))]);
+    await Promise.all([named, this.#flows.add(flow)]);
   }
 }
 

@@ -26,6 +26,7 @@ export {
   type EmbeddedRedis,
 } from './redis/embedded-redis.ts';
 export { readInfo } from './redis/read-info.ts';
+export { joinCalls } from './redis/join-calls.ts';
 export { withScripts } from './redis/with-scripts.ts';
 export { redisDependency } from './redis/redis-dependency.ts';
 export { reportUnusable } from './redis/report-unusable.ts';

@@ -1,6 +1,6 @@
 import { parsePutOff, type PutOffReason } from '@dicom-dispatch/state/feed';
 import { redisKeys } from '@dicom-dispatch/state/keys';
-import type { Redis } from '@dicom-dispatch/runtime';
+import { joinCalls, type Redis } from '@dicom-dispatch/runtime';
 
 const firstMs = 2_000;
 const maxMs = 3_600_000;
@@ -40,6 +40,7 @@ export class PutOff {
   readonly #dueKey: string;
   readonly #whyKey: string;
   readonly #now: () => number;
+  readonly #dueAt = joinCalls((ids: readonly string[]) => this.#redis.zmscore(this.#dueKey, ...ids));
 
   constructor(redis: Redis, prefix: string, source: string, now: () => number) {
     const keys = redisKeys(prefix);
@@ -50,11 +51,9 @@ export class PutOff {
   }
 
   async read(orthancStudyId: string): Promise<PutOffEntry | undefined> {
-    const [dueAt, text] = await Promise.all([
-      this.#redis.zscore(this.#dueKey, orthancStudyId),
-      this.#redis.hget(this.#whyKey, orthancStudyId),
-    ]);
+    const dueAt = await this.#dueAt(orthancStudyId);
     if (dueAt === null) return undefined;
+    const text = await this.#redis.hget(this.#whyKey, orthancStudyId);
     const { tries = 0, claimedAt } = parsePutOff(text);
     return { dueAt: Number(dueAt), tries, claimedAt };
   }

@@ -70,7 +70,7 @@ export async function routeOneStudy(
   const { source, orthanc, config, rules, enqueuer, waiting, cache, log } = context;
   const read = (given?: StudySnapshot) =>
     readForRouting(orthanc, config, rules, { source, orthancStudyId }, { cache }, given);
-  const [snapshot, [before]] = await Promise.all([read(ifRecent(recent)), context.settled.read([orthancStudyId])]);
+  const [snapshot, before] = await Promise.all([read(ifRecent(recent)), context.settled.readOne(orthancStudyId)]);
   const { study, manifest } = snapshot;
   const isSame = before !== undefined && before.lastUpdate === study.lastUpdate;
   const isKnown = async (): Promise<'known'> => {

@@ -5,6 +5,7 @@ import type { Config } from '@dicom-dispatch/core';
 import { operationKeys, searchKeysOf } from '@dicom-dispatch/pipeline';
 import type { OrthancClient } from '@dicom-dispatch/sources';
 import type { FeedState } from '@dicom-dispatch/state/feed';
+import { CatchUp } from './catch-up.ts';
 import { FeedStore } from './feed-store.ts';
 import { followFeed } from './follow-feed.ts';
 import { forgetAgainAndAgain } from './forget-again-and-again.ts';
@@ -46,6 +47,7 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
   const store = new FeedStore(redis, prefix, name, lease.key);
   const sourceNow = (): Promise<number> => time.now(orthanc, signal);
   const studies = studyRouterOf(kit, { orthanc, feed: () => dependencies.feed(), signal });
+  const catchUp = new CatchUp();
   let sweepNow: (() => void) | undefined;
 
   return [
@@ -73,6 +75,7 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
         route: (id, epoch, recent) => studies.routeSoon(id, epoch, recent),
         onProgress(state, newestSeq) {
           parts.well('feed');
+          catchUp.advanced(newestSeq - state.seq);
           dependencies.onProgress(state, newestSeq);
         },
         anotherDatabase: () => sweepNow?.(),
@@ -122,6 +125,8 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
 
   async function sweepAgainAndAgain(): Promise<never> {
     for (;;) {
+      await followed();
+      await catchUp.over({ isFailing: () => parts.failing.feed !== undefined, signal });
       const feed = await followed();
       await refuseSameDatabase();
       await takeBack.refresh();

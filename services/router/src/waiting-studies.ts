@@ -1,6 +1,6 @@
 import type { CompiledRule, WaitingRule } from '@dicom-dispatch/core';
 import { operationKeys } from '@dicom-dispatch/pipeline';
-import type { Redis } from '@dicom-dispatch/runtime';
+import { joinCalls, type Redis } from '@dicom-dispatch/runtime';
 import type { SafeOutcome } from './study-router.ts';
 
 /** A rule that waits forever is checked again when the study changes, and periodically. */
@@ -18,6 +18,10 @@ export class WaitingStudies {
   readonly #dueKey: string;
   readonly #sinceKey: (orthancStudyId: string) => string;
   readonly #now: () => number;
+  readonly #remove = joinCalls(async (ids: readonly string[]) => {
+    await this.#redis.zrem(this.#dueKey, ...ids);
+    return [];
+  });
 
   constructor(redis: Redis, prefix: string, source: string, now: () => number) {
     const keys = operationKeys(prefix);
@@ -45,7 +49,7 @@ export class WaitingStudies {
   /** Stores the rules that wait for a study. The start of each wait is preserved: late instances do not restart it. */
   async note(orthancStudyId: string, waiting: readonly WaitingRule[]): Promise<void> {
     if (waiting.length === 0) {
-      await this.#redis.zrem(this.#dueKey, orthancStudyId);
+      await this.#remove(orthancStudyId);
       return;
     }
     const now = this.#now();

@@ -24,7 +24,7 @@ export interface StoredInfo {
 }
 
 /** Below this, compression costs more than it saves. */
-const smallestCompressedBytes = 256;
+const smallestCompressedBytes = 1_024;
 /** Up to here, handing the work to another thread costs more than the work. */
 const largestAtOnceBytes = 16_384;
 const level = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };

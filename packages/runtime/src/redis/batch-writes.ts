@@ -10,17 +10,17 @@ export function batchWrites(redis: Redis): void {
     return;
   }
   // Each connection has a new stream.
-  redis.on('connect', () => corkUntilNextTick(redis.stream));
+  redis.on('connect', () => corkUntilImmediate(redis.stream));
 }
 
-function corkUntilNextTick(stream: Redis['stream']): void {
+function corkUntilImmediate(stream: Redis['stream']): void {
   const write = stream.write as (...args: unknown[]) => boolean;
   let isCorked = false;
   stream.write = ((...args: unknown[]) => {
     if (!isCorked) {
       isCorked = true;
       stream.cork();
-      process.nextTick(() => {
+      setImmediate(() => {
         isCorked = false;
         stream.uncork();
       });

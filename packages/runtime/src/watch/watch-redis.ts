@@ -14,6 +14,7 @@ import { withDeadline } from '@dicom-dispatch/state/redis';
 import type { Redis } from 'ioredis';
 import type { Logger } from '../logging/create-logger.ts';
 import type { DependencyState } from '../process/dependency.ts';
+import { joinCalls } from '../redis/join-calls.ts';
 import { LocalClock } from './local-clock.ts';
 import { RedisClock, skewLimitMs } from './redis-clock.ts';
 import type { DueCertificate } from './watch-certificates.ts';
@@ -89,6 +90,11 @@ export class RedisWatch {
   readonly #stopping = new AbortController();
   readonly #local = new LocalClock();
   readonly #first = Promise.withResolvers<void>();
+  /** One call to Redis for all confirmations of one iteration of the event loop. */
+  readonly #lookJoined = joinCalls(async (all: readonly undefined[]) => {
+    const answer = await this.#look();
+    return all.map(() => answer);
+  });
   #standing: RedisStanding = { kind: 'starting' };
   #known: KnownGeneration | undefined;
   #answered = 0;
@@ -146,7 +152,7 @@ export class RedisWatch {
   async confirm(): Promise<void> {
     const known = this.#known;
     if (known) {
-      const { verdict, found } = await this.#look();
+      const { verdict, found } = await this.#lookJoined(undefined);
       if (verdict === 'good' && found?.id === known.id) return;
     }
     throw new RedisLost('Redis has lost data');

@@ -1,6 +1,6 @@
 import type { SettledStudy } from '@dicom-dispatch/state/feed';
 import { redisKeys } from '@dicom-dispatch/state/keys';
-import type { Redis } from '@dicom-dispatch/runtime';
+import { joinCalls, type Redis } from '@dicom-dispatch/runtime';
 import { unfinished, type StudyNote } from './notes.ts';
 
 const batch = 500;
@@ -12,6 +12,7 @@ const batch = 500;
 export class SettledStudies {
   readonly #redis: Redis;
   readonly #key: string;
+  readonly #textOf = joinCalls((ids: readonly string[]) => this.#redis.hmget(this.#key, ...ids));
 
   constructor(redis: Redis, prefix: string, source: string) {
     this.#redis = redis;
@@ -33,10 +34,14 @@ export class SettledStudies {
     await this.write(new Map(studies.map(({ ID, LastUpdate }) => [ID, note(LastUpdate)])));
   }
 
+  async readOne(orthancStudyId: string): Promise<SettledStudy | undefined> {
+    return parse(await this.#textOf(orthancStudyId));
+  }
+
   async read(orthancStudyIds: readonly string[]): Promise<(SettledStudy | undefined)[]> {
     if (orthancStudyIds.length === 0) return [];
     const texts = await this.#redis.hmget(this.#key, ...orthancStudyIds);
-    return texts.map((text) => (text === null ? undefined : (JSON.parse(text) as SettledStudy)));
+    return texts.map(parse);
   }
 
   /** All as notes, for a router that has not seen their routing. */
@@ -54,6 +59,10 @@ export class SettledStudies {
   async forget(orthancStudyId: string): Promise<void> {
     await this.#redis.hdel(this.#key, orthancStudyId);
   }
+}
+
+function parse(text: string | null): SettledStudy | undefined {
+  return text === null ? undefined : (JSON.parse(text) as SettledStudy);
 }
 
 function toSettled(note: StudyNote): SettledStudy {
