@@ -2,7 +2,7 @@
  * Load that clients without an account can cause: 500 connections guess passwords, tokens, sessions and secrets of
  * pushes, begin sign-ins with long addresses, send endless bodies, open streams and request missing pages.
  *
- *   ./dispatch bench anonymous-load [--seconds 60] [--connections 500] [--write]
+ *   ./dispatch bench anonymous-load --help
  *
  * Everything runs on loopback. Deliveries continue meanwhile, alternating with and without the load, so that both are
  * measured on the same machine. Fails if deliveries are slower than 90 %, Redis grows by 1 MB, or an administrator waits longer
@@ -12,10 +12,16 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { readConfig } from '@dicom-dispatch/cli';
 import { hashPassword } from '@dicom-dispatch/console/password';
-import { freePort, startHttpServer, startOrthanc, startRedis, tempFolder } from '@dicom-dispatch/harness';
+import {
+  readLongCommand,
+  freePort,
+  startHttpServer,
+  startOrthanc,
+  startRedis,
+  tempFolder,
+} from '@dicom-dispatch/harness';
 import { createOrthancClient } from '@dicom-dispatch/orthanc';
 import { openPipeline, routeAgain } from '@dicom-dispatch/pipeline';
 import { connectRedis, createLogger } from '@dicom-dispatch/runtime';
@@ -25,15 +31,16 @@ import { startLoad } from './anonymous-callers.ts';
 import { productEnv, productFlags } from './product-env.ts';
 import { describeMachine, table, writeSection } from './report.ts';
 
-const { values } = parseArgs({
+const { values } = readLongCommand({
+  usage: './dispatch bench anonymous-load',
+  about: 'Load that clients without an account can cause, beside deliveries and an administrator.',
   options: {
-    seconds: { type: 'string', default: '60' },
-    connections: { type: 'string', default: '500' },
-    write: { type: 'boolean', default: false },
+    seconds: { type: 'number', default: 60, about: 'length of each measurement' },
+    connections: { type: 'number', default: 500, about: 'connections of these clients' },
+    write: { type: 'boolean', about: 'write the result into docs/security.md' },
   },
 });
-const seconds = Number(values.seconds);
-const connections = Number(values.connections);
+const { seconds, connections } = values;
 const studies = 120;
 const instances = 40;
 const steps = 12;

@@ -3,16 +3,14 @@
  * reception: with the plugin's push and by polling, compared with Orthanc's own auto-routing in Lua and with a rule that
  * starts when stable. All of them follow the same Orthanc, so that each study is sent by all at the same time.
  *
- *   ./dispatch bench arrival [--studies 3] [--warm-up 0] [--instances 500] [--seconds 60] [--stable-age 60] [--write]
- *     [--commands] [--main COMMAND-LINE-OF-ANOTHER-VERSION]
+ *   ./dispatch bench arrival --help
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { freePort, startOrthanc, startRedis, tempFolder, waitFor } from '@dicom-dispatch/harness';
+import { readLongCommand, freePort, startOrthanc, startRedis, tempFolder, waitFor } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { connect, createServer, peekPart10 } from 'dicom-dimse';
 import { Redis } from 'ioredis';
@@ -20,25 +18,22 @@ import { startDispatch } from '../e2e/support/start-dispatch.ts';
 import { productEnv, productFlags } from './product-env.ts';
 import { describeMachine, median, table, usageOf, writeSection } from './report.ts';
 
-const { values } = parseArgs({
+const { values } = readLongCommand({
+  usage: './dispatch bench arrival',
+  about:
+    'Time from the last instance of a study in Orthanc to its confirmation at the target, for studies that are sent during reception.',
   options: {
-    studies: { type: 'string', default: '3' },
-    'warm-up': { type: 'string', default: '0' },
-    instances: { type: 'string', default: '500' },
-    seconds: { type: 'string', default: '60' },
-    'stable-age': { type: 'string', default: '60' },
-    write: { type: 'boolean', default: false },
-    commands: { type: 'boolean', default: false },
-    main: { type: 'string' },
+    studies: { type: 'number', default: 3, about: 'measured studies' },
+    'warm-up': { type: 'number', default: 0, about: 'studies before them that are not measured' },
+    instances: { type: 'number', default: 500, about: 'instances of 0.5 MB in each' },
+    seconds: { type: 'number', default: 60, about: 'in which a study is received' },
+    'stable-age': { type: 'number', default: 60, about: 'StableAge of Orthanc, in seconds' },
+    commands: { type: 'boolean', about: 'also print the commands of Redis' },
+    main: { type: 'string', about: 'command line of another version, to measure that' },
+    write: { type: 'boolean', about: 'write the result into docs/performance.md' },
   },
 });
-const [studies, warmUp, instances, seconds, stableAgeSeconds] = [
-  values.studies,
-  values['warm-up'],
-  values.instances,
-  values.seconds,
-  values['stable-age'],
-].map(Number) as [number, number, number, number, number];
+const { studies, instances, seconds, 'warm-up': warmUp, 'stable-age': stableAgeSeconds } = values;
 const plugin = fileURLToPath(new URL('../../orthanc-plugin/dicom_dispatch.py', import.meta.url));
 const ways = {
   'start: arrival, with the plugin': { start: 'arrival', isPushed: true },

@@ -1,25 +1,25 @@
 // Measures the memory of the ledger and the cache in Redis, and writes it into docs/capacity.md:
-//   ./dispatch bench cache-memory [--studies 1000] [--instances 500] [--write]
+//   ./dispatch bench cache-memory --help
 import { randomBytes, randomInt } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { IntermediateCache } from '@dicom-dispatch/cache';
 import { createLedger, type Confirmation } from '@dicom-dispatch/state/ledger';
 import { cacheConfig, contentHash, formatBytes, Secret, type ManifestInstance } from '@dicom-dispatch/core';
-import { startRedis } from '@dicom-dispatch/harness';
+import { readLongCommand, startRedis } from '@dicom-dispatch/harness';
 import { keepManifest } from '@dicom-dispatch/pipeline';
 import { Redis } from 'ioredis';
 
-const { values } = parseArgs({
+const { values } = readLongCommand({
+  usage: './dispatch bench cache-memory',
+  about: 'Memory of the ledger and the cache in Redis.',
   options: {
-    studies: { type: 'string', default: '1000' },
-    instances: { type: 'string', default: '500' },
-    write: { type: 'boolean', default: false },
+    studies: { type: 'number', default: 1000, about: 'studies' },
+    instances: { type: 'number', default: 500, about: 'instances in each' },
+    write: { type: 'boolean', about: 'write the result into docs/capacity.md' },
   },
 });
-const studies = Number(values.studies);
-const instances = Number(values.instances);
+const { studies, instances } = values;
 const million = 1_000_000;
 
 await using server = await startRedis({ appendfsync: 'everysec', args: ['--auto-aof-rewrite-percentage', '0'] });

@@ -1,19 +1,23 @@
 // Counts the requests to Orthanc for one study to four targets with a transform and one retry, with the cache off and on,
 // and writes it into docs/capacity.md:
-//   ./dispatch bench cache [--instances 100] [--write]
+//   ./dispatch bench cache --help
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { Secret } from '@dicom-dispatch/core';
-import { startCountingProxy, tempFolder } from '@dicom-dispatch/harness';
+import { readLongCommand, startCountingProxy, tempFolder } from '@dicom-dispatch/harness';
 import { startFaultScp } from '../e2e/support/fault-scp.ts';
 import { pacsTarget } from '../e2e/support/pacs-target.ts';
 import { startRoutingSystem, type RoutingSystem } from '../e2e/support/routing-system.ts';
 
-const { values } = parseArgs({
-  options: { instances: { type: 'string', default: '100' }, write: { type: 'boolean', default: false } },
+const { values } = readLongCommand({
+  usage: './dispatch bench cache',
+  about: 'Requests to Orthanc for one study to four targets with a transform and one retry, with the cache off and on.',
+  options: {
+    instances: { type: 'number', default: 100, about: 'instances of the study' },
+    write: { type: 'boolean', about: 'write the result into docs/capacity.md' },
+  },
 });
-const instances = Number(values.instances);
+const { instances } = values;
 const rows = 256;
 
 interface Counted {

@@ -2,8 +2,7 @@
  * Cost of the checks of a delivery: four dispatchers deliver the same studies, one after the other: without the guard, with it,
  * with samples of digests, and with the digests of receipts as well. The first variant exists in this benchmark only.
  *
- *   ./dispatch bench checks [--quick] [--kinds dicom,folder] [--sets small,ct,large] [--runs 7] [--processes 1]
- *     [--data FOLDER] [--write]
+ *   ./dispatch bench checks --help
  *
  * Two processes with the same code differ by some per cent, because V8 compiles at different times: with --processes all are
  * started anew that many times, with all runs each time.
@@ -12,9 +11,8 @@ import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { readConfig } from '@dicom-dispatch/cli';
-import { startOrthanc, startRedis, type OrthancServer } from '@dicom-dispatch/harness';
+import { readLongCommand, startOrthanc, startRedis, type OrthancServer } from '@dicom-dispatch/harness';
 import { openPipeline } from '@dicom-dispatch/pipeline';
 import { connectRedis, createLogger } from '@dicom-dispatch/runtime';
 import { openSource } from '@dicom-dispatch/sources';
@@ -26,19 +24,25 @@ import { makeDeliverySet, type DeliverySet } from './delivery-sets.ts';
 import { productEnv, productFlags } from './product-env.ts';
 import { describeMachine, median, table, writeSection } from './report.ts';
 
-const { values } = parseArgs({
+const { values } = readLongCommand({
+  usage: './dispatch bench checks',
+  about:
+    'Cost of the checks of a delivery: dispatchers without and with the guard, digests and receipts deliver the same studies in turn.',
   options: {
-    quick: { type: 'boolean', default: false },
-    kinds: { type: 'string', default: 'dicom,folder' },
-    sets: { type: 'string', default: 'small,ct,large' },
-    runs: { type: 'string', default: '7' },
-    processes: { type: 'string', default: '1' },
-    data: { type: 'string', default: join(tmpdir(), 'dicom-dispatch-bench') },
-    write: { type: 'boolean', default: false },
+    quick: { type: 'boolean', about: 'small sets' },
+    kinds: { type: 'list', of: ['dicom', 'folder'], about: 'kinds of target' },
+    sets: { type: 'list', of: ['small', 'ct', 'large'], about: 'sets of instances' },
+    runs: { type: 'number', default: 7, about: 'rounds of each measurement' },
+    processes: { type: 'number', default: 1, about: 'starts of each dispatcher, with all rounds each time' },
+    data: {
+      type: 'string',
+      default: join(tmpdir(), 'dicom-dispatch-bench'),
+      about: 'folder of the instances, which are kept',
+    },
+    write: { type: 'boolean', about: 'write the result into docs/performance.md' },
   },
 });
-const runs = Number(values.runs);
-const processes = Number(values.processes);
+const { runs, processes } = values;
 const sizes: Readonly<Record<string, readonly [count: number, sizeBytes: number]>> = values.quick
   ? { small: [400, 20_000], ct: [100, 500_000], large: [1, 60_000_000] }
   : { small: [2_000, 20_000], ct: [500, 500_000], large: [4, 200_000_000] };
@@ -53,8 +57,8 @@ const variants = [
 const warmRuns = 2;
 
 const rows: string[][] = [];
-for (const kind of values.kinds.split(',') as Kind[]) {
-  for (const name of values.sets.split(',')) {
+for (const kind of values.kinds) {
+  for (const name of values.sets) {
     const [count, sizeBytes] = sizes[name] ?? [1, 1_000];
     const set = await makeDeliverySet(values.data, count, sizeBytes);
     rows.push(...rowsOf(`${kind}, ${set.title}`, await measure(kind, set)));

@@ -7,7 +7,7 @@
 import { performance } from 'node:perf_hooks';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startOrthanc, startRedis, tempFolder } from '@dicom-dispatch/harness';
+import { readLongCommand, readNumbers, startOrthanc, startRedis, tempFolder } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { parseConfig, targetQueue } from '@dicom-dispatch/core';
 import { connectRedis, createLogger, createMetrics, queueOptions } from '@dicom-dispatch/runtime';
@@ -19,7 +19,13 @@ import { Records } from '@dicom-dispatch/state/records';
 import { seedRecords } from '../e2e/console-seed.ts';
 import { runCli } from '../e2e/support/run-cli.ts';
 
-const studies = Number(process.argv[2] ?? 100_000);
+const { positionals } = readLongCommand({
+  usage: './dispatch bench console',
+  about: 'Duration of the pages of the console and of commands with a history of STUDIES, default 100000.',
+  positionals: '[STUDIES]',
+  options: {},
+});
+const [studies] = readNumbers(positionals, 100_000);
 const targets = ['pacs', 'archive', 'workstation', 'cloud'];
 const runs = 40;
 const barMs = { page: 500, search: 1_000 };

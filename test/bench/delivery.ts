@@ -2,44 +2,52 @@
  * Deliveries against their peers: from Orthanc to each kind of target by the whole product (a dispatcher process, its queue
  * and its ledger), and by the programs that one would use instead, one after the other, with the same data and receivers.
  *
- *   ./dispatch bench delivery [--quick] [--kinds dicom,dicomweb,sftp,s3,folder] [--sets small,ct,large]
- *     [--links near,far,narrow] [--runs 3] [--data FOLDER] [--no-peers] [--write]
+ *   ./dispatch bench delivery --help
  */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readLongCommand } from '@dicom-dispatch/harness';
 import { makeDeliverySet, type DeliverySet } from './delivery-sets.ts';
 import { measureDeliveries, ours, type Row } from './delivery-scene.ts';
 import { kinds, type Kind } from './delivery-kinds.ts';
 import type { LinkQuality } from './link.ts';
 import { describeMachine, table, writeSection } from './report.ts';
 
-const whole = {
-  sets: 'small,ct,large',
-  links: 'near,far,narrow',
-  modes: 'nodelay,default',
-  runs: undefined,
-};
-const { values } = parseArgs({
+const choices = {
+  sets: ['small', 'ct', 'large'],
+  links: ['near', 'far', 'narrow'],
+  modes: ['nodelay', 'default'],
+} as const;
+const { values } = readLongCommand({
+  usage: './dispatch bench delivery',
+  about:
+    'Deliveries against their peers: from Orthanc to each kind of target by the whole product, and by the programs that one would use instead, with the same data and receivers.',
   options: {
-    quick: { type: 'boolean', default: false },
-    kinds: { type: 'string', default: Object.keys(kinds).join(',') },
-    sets: { type: 'string', default: whole.sets },
-    links: { type: 'string', default: whole.links },
-    modes: { type: 'string', default: whole.modes },
-    runs: { type: 'string' },
-    data: { type: 'string', default: join(tmpdir(), 'dicom-dispatch-bench') },
-    'no-peers': { type: 'boolean', default: false },
-    write: { type: 'boolean', default: false },
+    quick: { type: 'boolean', about: 'small sets, one round' },
+    kinds: { type: 'list', of: Object.keys(kinds) as Kind[], about: 'kinds of target' },
+    sets: { type: 'list', of: choices.sets, about: 'sets of instances' },
+    links: { type: 'list', of: choices.links, about: 'loopback, 20 ms of round trip, 100 Mbit/s' },
+    modes: { type: 'list', of: choices.modes, about: "the peers without and with Nagle's algorithm" },
+    runs: { type: 'number', about: 'rounds of each measurement; default 3, with --quick 1' },
+    data: {
+      type: 'string',
+      default: join(tmpdir(), 'dicom-dispatch-bench'),
+      about: 'folder of the instances, which are kept',
+    },
+    'no-peers': { type: 'boolean', about: 'measure this product only' },
+    write: { type: 'boolean', about: 'write the result into docs/performance.md' },
   },
 });
 const isQuick = values.quick;
-const runs = Number(values.runs ?? (isQuick ? 1 : 3));
+const runs = values.runs ?? (isQuick ? 1 : 3);
 const sizes: Readonly<Record<string, readonly [count: number, sizeBytes: number]>> = isQuick
   ? { small: [400, 20_000], ct: [100, 500_000], large: [2, 60_000_000] }
   : { small: [2_000, 20_000], ct: [500, 500_000], large: [4, 200_000_000] };
 const links: Readonly<
-  Record<string, { readonly title: string; readonly quality?: LinkQuality; readonly count: number }>
+  Record<
+    (typeof choices.links)[number],
+    { readonly title: string; readonly quality?: LinkQuality; readonly count: number }
+  >
 > = {
   near: { title: 'loopback', count: 0 },
   far: { title: 'round trip of 20 ms', quality: { delayMs: 10, bytesPerSecond: 0 }, count: isQuick ? 60 : 500 },
@@ -49,15 +57,15 @@ const links: Readonly<
     count: isQuick ? 20 : 500,
   },
 };
-const wanted = values.kinds.split(',') as Kind[];
+const wanted = values.kinds;
 const versions = await describeMachine(['Redis', 'Orthanc', 'DCMTK', 'OpenSSH', 'rclone', 's3cmd', 'coreutils']);
 /** The command line, without the kinds, each of which has its own table. */
 const others = [
   ...(isQuick ? ['--quick'] : []),
-  ...(['sets', 'links', 'modes', 'runs'] as const).flatMap((name) => {
-    const value = values[name];
-    return value === undefined || value === whole[name] ? [] : [`--${name}`, value];
-  }),
+  ...(['sets', 'links', 'modes'] as const).flatMap((name) =>
+    values[name].length === choices[name].length ? [] : [`--${name}`, values[name].join()],
+  ),
+  ...(values.runs === undefined ? [] : ['--runs', String(values.runs)]),
 ];
 
 for (const kind of wanted) {
@@ -70,10 +78,10 @@ for (const kind of wanted) {
 async function measureKind(kind: Kind): Promise<string> {
   const startedAt = Date.now();
   const parts: string[] = [];
-  for (const link of values.links.split(',')) {
-    const { title, quality, count } = links[link] ?? { title: link, count: 0 };
+  for (const link of values.links) {
+    const { title, quality, count } = links[link];
     if (quality && !kinds[kind].isRemote) continue;
-    for (const name of quality ? ['ct'] : values.sets.split(',')) {
+    for (const name of quality ? ['ct'] : values.sets) {
       const [all, sizeBytes] = sizes[name] ?? [1, 1_000];
       await measure(title, await makeDeliverySet(values.data, quality ? count : all, sizeBytes), quality, false);
     }

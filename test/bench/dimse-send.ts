@@ -1,34 +1,42 @@
 // Measures dicom-dimse against DCMTK's senders and Orthanc's own store, paired in one run on the same data:
-//   ./dispatch bench dimse-send [--sets A,B,C,D] [--runs 5] [--modes nodelay,default]
-//     [--receivers storescp,orthanc,distant] [--slow-runs 1] [--senders PATTERN] [--data FOLDER] [--write]
-// "default" leaves TCP_NODELAY unset for all peers, as Debian does; "distant" is storescp behind 20 ms of round trip.
+//   ./dispatch bench dimse-send --help
 import { readFile, writeFile } from 'node:fs/promises';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { startFaultProxy, startOrthanc, startStorescp } from '@dicom-dispatch/harness';
+import { readLongCommand, startFaultProxy, startOrthanc, startStorescp } from '@dicom-dispatch/harness';
 import type { OrthancServer } from '@dicom-dispatch/harness';
 import { makeSet } from './dimse-sets.ts';
 import type { BenchSet, SetName } from './dimse-sets.ts';
 import { measureProcess, median } from './dimse-measure.ts';
 import type { SenderReport, SenderTask } from './dimse-sender.ts';
 
-const { values } = parseArgs({
+const { values } = readLongCommand({
+  usage: './dispatch bench dimse-send',
+  about: "dicom-dimse against DCMTK's senders and Orthanc's own store, paired in one run on the same data.",
   options: {
-    sets: { type: 'string', default: 'A,B,C,D' },
-    runs: { type: 'string', default: '5' },
-    modes: { type: 'string', default: 'nodelay,default' },
-    receivers: { type: 'string', default: 'storescp,orthanc,distant' },
-    // A pattern that names of senders must match.
-    senders: { type: 'string', default: '' },
-    // A sender that takes longer than 10 s is measured this often instead.
-    'slow-runs': { type: 'string', default: '5' },
-    data: { type: 'string', default: join(tmpdir(), 'dicom-dimse-bench') },
-    // Updates the measured rows in dimse-send.json, and BENCHMARKS.md from it.
-    write: { type: 'boolean', default: false },
+    sets: { type: 'list', of: ['A', 'B', 'C', 'D'], about: 'sets of instances' },
+    runs: { type: 'number', default: 5, about: 'rounds of each measurement' },
+    modes: {
+      type: 'list',
+      of: ['nodelay', 'default'],
+      about: 'with TCP_NODELAY for all peers, or unset, as in Debian',
+    },
+    receivers: {
+      type: 'list',
+      of: ['storescp', 'orthanc', 'distant'],
+      about: 'distant is storescp behind 20 ms of round trip',
+    },
+    senders: { type: 'string', default: '', about: 'pattern that names of senders must match' },
+    'slow-runs': { type: 'number', default: 5, about: 'rounds of a sender that takes longer than 10 s' },
+    data: {
+      type: 'string',
+      default: join(tmpdir(), 'dicom-dimse-bench'),
+      about: 'folder of the instances, which are kept',
+    },
+    write: { type: 'boolean', about: 'update the measured rows in dimse-send.json, and BENCHMARKS.md from it' },
   },
 });
 const SLOW_SECONDS = 10;
@@ -60,9 +68,9 @@ interface Row extends Run {
 }
 
 const rows: Row[] = [];
-for (const name of values.sets.split(',') as SetName[]) {
+for (const name of values.sets) {
   const set = await makeSet(values.data, name);
-  for (const mode of values.modes.split(',') as Mode[]) await measureSet(set, mode);
+  for (const mode of values.modes) await measureSet(set, mode);
 }
 console.log(render(rows));
 if (values.write) await write();
@@ -110,7 +118,7 @@ async function measureSet(set: BenchSet, mode: Mode): Promise<void> {
   await using source = await startOrthanc({ name: 'source', modalities, env });
   for (const file of readdirSync(set.folder)) await source.upload(await readFile(join(set.folder, file)));
 
-  for (const receiver of values.receivers.split(',') as Receiver[]) {
+  for (const receiver of values.receivers) {
     // Orthanc as receiver is of interest with both modes, the distant one with one set.
     if (receiver === 'distant' && (set.name !== 'A' || mode !== 'nodelay')) continue;
     const port = { storescp: scp.port, orthanc: target.dicomPort, distant: distant.port }[receiver];
@@ -118,13 +126,13 @@ async function measureSet(set: BenchSet, mode: Mode): Promise<void> {
       new RegExp(values.senders).test(name),
     );
     const measured = new Map(contestants.map((contestant) => [contestant.name, [] as Run[]]));
-    const times = Number(values.runs);
+    const times = values.runs;
     // Round by round, so that other load of the machine affects all equally.
     for (let round = 0; round < times; round += 1) {
       for (const contestant of contestants) {
         const runs = measured.get(contestant.name) ?? [];
         const isSlow = (runs[0]?.seconds ?? 0) > SLOW_SECONDS;
-        if (isSlow && runs.length >= Number(values['slow-runs'])) continue;
+        if (isSlow && runs.length >= values['slow-runs']) continue;
         runs.push(await contestant.run());
         if (receiver === 'orthanc') await wipe(target);
       }

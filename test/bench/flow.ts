@@ -2,25 +2,28 @@
  * Routing, sweeping, distribution among dispatchers, targets and backlogs, and their cost in Redis. Orthanc, Redis and
  * services are real; the result mentions where a source is simulated.
  *
- *   ./dispatch bench flow [--quick] [--only router,latency,sweep,workers,targets,backlog] [--write]
+ *   ./dispatch bench flow --help
  */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
+import { readLongCommand } from '@dicom-dispatch/harness';
 import { measureRouter, measureSweep } from './flow-router.ts';
 import { lanes, latencyMs, measureBacklog, measureTargets, measureWorkers } from './flow-workers.ts';
 import { printCapacity, type FlowFigures } from './flow-capacity.ts';
 import { describeMachine, table, writeSection } from './report.ts';
 
-const { values } = parseArgs({
+const { values } = readLongCommand({
+  usage: './dispatch bench flow',
+  about: 'Routing, sweeping, distribution among dispatchers, targets and backlogs, and their cost in Redis.',
   options: {
-    quick: { type: 'boolean', default: false },
-    only: { type: 'string', default: 'router,latency,sweep,workers,targets,backlog' },
-    write: { type: 'boolean', default: false },
+    quick: { type: 'boolean', about: 'small numbers' },
+    only: { type: 'list', of: ['router', 'latency', 'sweep', 'workers', 'targets', 'backlog'], about: 'measurements' },
+    write: { type: 'boolean', about: 'write the results into docs/performance.md and docs/capacity.md' },
   },
 });
 const isQuick = values.quick;
-const measures: Readonly<Record<string, () => Promise<string>>> = {
+const measures: Readonly<Record<(typeof wanted)[number], () => Promise<string>>> = {
   router: printRouter,
   latency: printLatency,
   sweep: printSweep,
@@ -30,18 +33,17 @@ const measures: Readonly<Record<string, () => Promise<string>>> = {
 };
 const figures: Partial<Record<keyof FlowFigures, number>> = {};
 const machine = await describeMachine(['Redis', 'Orthanc']);
-const wanted = values.only.split(',');
+const wanted = values.only;
 for (const name of wanted) {
   const startedAt = Date.now();
-  const text = await measures[name]?.();
-  if (text === undefined) throw new Error(`there is no measure ${name}: ${Object.keys(measures).join(', ')}`);
+  const text = await measures[name]();
   const command = `./dispatch bench flow${isQuick ? ' --quick' : ''} --only ${name}`;
   const took = Math.max(1, Math.round((Date.now() - startedAt) / 60_000));
   const section = `${text}\n\n\`${command}\`: ${machine} Took ${took} min; all processes share these cores.`;
   if (values.write) await writeSection('performance.md', `flow ${name}`, section);
   console.log(`${section}\n`);
 }
-if (Object.keys(measures).every((name) => name === 'latency' || wanted.includes(name))) {
+if ((Object.keys(measures) as (keyof typeof measures)[]).every((name) => name === 'latency' || wanted.includes(name))) {
   const capacity = printCapacity(figures as FlowFigures);
   if (values.write) await writeSection('capacity.md', 'flow', capacity);
   console.log(capacity);

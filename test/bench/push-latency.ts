@@ -8,13 +8,28 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
-import { freePort, startOrthanc, startRedis, tempFolder, waitFor } from '@dicom-dispatch/harness';
+import {
+  readLongCommand,
+  readNumbers,
+  freePort,
+  startOrthanc,
+  startRedis,
+  tempFolder,
+  waitFor,
+} from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { createServer } from 'dicom-dimse';
 import { startDispatch } from '../e2e/support/start-dispatch.ts';
 
 const plugin = fileURLToPath(new URL('../../orthanc-plugin/dicom_dispatch.py', import.meta.url));
-const studies = Number(process.argv[2] ?? 40);
+const { positionals } = readLongCommand({
+  usage: './dispatch bench push-latency',
+  about:
+    'Time from the change of a stable study in Orthanc to the first byte at the target, by push and by polling, for STUDIES, default 40.',
+  positionals: '[STUDIES]',
+  options: {},
+});
+const [studies] = readNumbers(positionals, 40);
 
 /** Orthanc's own date of a change has whole seconds: a callback records the time, to the microsecond. */
 const stopwatch = (log: string, withPlugin: boolean): string => `

@@ -1,17 +1,22 @@
 // Savings by releasing chunks of instances to the source: CPU of 500 instances of 0.5 MB from Orthanc to
 // storescp, with our source and handler, in separate processes, alternating.
-//   ./dispatch bench release-chunk [--instances 500] [--runs 3]
+//   ./dispatch bench release-chunk --help
 import { execFile } from 'node:child_process';
-import { parseArgs, promisify } from 'node:util';
-import { startOrthanc, startStorescp } from '@dicom-dispatch/harness';
+import { promisify } from 'node:util';
+import { readLongCommand, startOrthanc, startStorescp } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { openInstance, openSource, readManifest } from '@dicom-dispatch/sources';
 import { resolveTarget } from '@dicom-dispatch/targets';
 import { parse } from '../e2e/support/routing-system.ts';
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { instances: { type: 'string', default: '500' }, runs: { type: 'string', default: '3' } },
+const { values, positionals } = readLongCommand({
+  usage: './dispatch bench release-chunk',
+  about: 'Savings by releasing chunks of instances to the source: CPU of a study from Orthanc to storescp.',
+  positionals: '[HOW URL STUDY UID PORT]',
+  options: {
+    instances: { type: 'number', default: 500, about: 'instances of 0.5 MB' },
+    runs: { type: 'number', default: 3, about: 'rounds of each measurement' },
+  },
 });
 
 /** One delivery, in this process. */
@@ -73,9 +78,9 @@ if (positionals.length > 0) {
   await using orthanc = await startOrthanc();
   await using scp = await startStorescp({ ignore: true });
   let orthancStudyId = '';
-  const study = makeStudy({ seed: 'give-back', instancesPerSeries: Number(values.instances), rows: 512, columns: 512 });
+  const study = makeStudy({ seed: 'give-back', instancesPerSeries: values.instances, rows: 512, columns: 512 });
   for (const { bytes } of study) ({ ParentStudy: orthancStudyId } = await orthanc.upload(bytes));
-  for (let run = 0; run < Number(values.runs) * 2; run += 1) {
+  for (let run = 0; run < values.runs * 2; run += 1) {
     const how = run % 2 === 0 ? 'kept' : 'given-back';
     const args = [import.meta.filename, how, orthanc.url, orthancStudyId, study.studyInstanceUid, String(scp.port)];
     const { stdout } = await promisify(execFile)(process.execPath, args);

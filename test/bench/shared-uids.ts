@@ -1,18 +1,22 @@
 /**
  * Size of the index of SOP Instance UIDs in Redis and time per attempt (docs/decisions/0020-shared-uids.md).
  *
- *   node test/bench/shared-uids.ts [--studies 4000] [--instances 500]
+ *   ./dispatch bench shared-uids --help
  */
 import { randomBytes } from 'node:crypto';
-import { parseArgs } from 'node:util';
-import { startRedis } from '@dicom-dispatch/harness';
+import { readLongCommand, startRedis } from '@dicom-dispatch/harness';
 import { connectRedis, createLogger } from '@dicom-dispatch/runtime';
 import { SharedUids } from '@dicom-dispatch/state/shared-uids';
 
-const { values } = parseArgs({
-  options: { studies: { type: 'string', default: '4000' }, instances: { type: 'string', default: '500' } },
+const { values } = readLongCommand({
+  usage: './dispatch bench shared-uids',
+  about: 'Size of the index of SOP Instance UIDs in Redis, and time per attempt.',
+  options: {
+    studies: { type: 'number', default: 4000, about: 'studies' },
+    instances: { type: 'number', default: 500, about: 'instances in each' },
+  },
 });
-const [studies, instances] = [Number(values.studies), Number(values.instances)];
+const { studies, instances } = values;
 
 await using redis = await startRedis({ appendonly: false });
 const client = connectRedis(redis.url, 'bench', createLogger('bench', { level: 'error', format: 'json' }));

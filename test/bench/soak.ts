@@ -2,13 +2,19 @@
  * The soak test: the complete system under a moderate load with changes, to detect growth. Dispatchers join
  * and leave, some by being killed; targets become unavailable and available again; an operator uses the console.
  *
- *   ./dispatch bench soak [--minutes 60] [--per-minute 30] [--write]
+ *   ./dispatch bench soak --help
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
-import { startFaultProxy, startOrthanc, startRedis, tempFolder, waitFor } from '@dicom-dispatch/harness';
+import {
+  readLongCommand,
+  startFaultProxy,
+  startOrthanc,
+  startRedis,
+  tempFolder,
+  waitFor,
+} from '@dicom-dispatch/harness';
 import { Records } from '@dicom-dispatch/state/records';
 import { connectRedis, createLogger } from '@dicom-dispatch/runtime';
 import { makeStudy } from '@dicom-dispatch/samples';
@@ -19,21 +25,23 @@ import { productEnv, productFlags } from './product-env.ts';
 import { keptClasses, readClasses, type ClassUse } from './redis-classes.ts';
 import { describeMachine, median, table, usageOf, writeSection } from './report.ts';
 
-const { values } = parseArgs({
+const { values } = readLongCommand({
+  usage: './dispatch bench soak',
+  about: 'The complete system under a moderate load with changes, to detect growth.',
   options: {
-    minutes: { type: 'string', default: '60' },
-    'per-minute': { type: 'string', default: '30' },
-    seed: { type: 'string', default: '1' },
-    write: { type: 'boolean', default: false },
+    minutes: { type: 'number', default: 60, about: 'length of the run' },
+    'per-minute': { type: 'number', default: 30, about: 'studies a minute' },
+    seed: { type: 'number', default: 1, about: 'seed of all that is random' },
+    write: { type: 'boolean', about: 'write the result into docs/reliability.md' },
   },
 });
-const minutes = Number(values.minutes);
+const { minutes } = values;
 const instances = 10;
 const sampleMs = Math.max(2_000, (minutes * 60_000) / 240);
 const churnMs = Math.max(10_000, Math.min(60_000, (minutes * 60_000) / 12));
 const prefix = '{dicom-dispatch}';
 const MB = 1e6;
-const roll = seededRandom(Number(values.seed));
+const roll = seededRandom(values.seed);
 
 interface Sample {
   readonly at: number;
@@ -116,7 +124,7 @@ process.exitCode = failures.length === 0 ? 0 : 1;
 /** Uploads studies evenly, and deletes old ones from the source, like an archive with little space. */
 async function load(): Promise<void> {
   const uploaded: { readonly id: string; readonly uid: string; readonly at: number }[] = [];
-  const everyMs = 60_000 / Number(values['per-minute']);
+  const everyMs = 60_000 / values['per-minute'];
   for (let next = Date.now(); !isOver(); next += everyMs) {
     await sleep(Math.max(0, next - Date.now()));
     const study = makeStudy({ seed: `soak ${counts.studies}`, instancesPerSeries: instances, rows: 64, columns: 64 });

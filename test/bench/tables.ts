@@ -2,13 +2,20 @@
  * The tables of docs/capacity.md, of deliveries and flow in docs/performance.md, and of packages/dicom-dimse/BENCHMARKS.md, one
  * measurement after the other; takes about an hour, on an otherwise idle machine.
  *
- *   ./dispatch bench tables [--quick]
+ *   ./dispatch bench tables --help
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { readLongCommand } from '@dicom-dispatch/harness';
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
+const { values } = readLongCommand({
+  usage: './dispatch bench tables',
+  about:
+    'The tables of docs/capacity.md, of deliveries and flow in docs/performance.md, and of packages/dicom-dimse/BENCHMARKS.md; about an hour, on an otherwise idle machine.',
+  options: {
+    quick: { type: 'boolean', about: 'a trial with small sets, not written' },
+  },
+});
 /** Trial results are not written. */
 const how = values.quick ? ['--quick'] : ['--write'];
 const measurements: readonly (readonly string[])[] = [

@@ -3,28 +3,33 @@
  * ones and audits again. Exits with 1 unless exactly those are named, the second audit finds nothing, and the requests to the
  * target were within its rate. With --results an interrupted run continues with the kinds that have not passed.
  *
- *   ./dispatch bench target-audit [TYPE...] [--studies 2000] [--rate 100] [--together 3] [--results FILE]
+ *   ./dispatch bench target-audit --help
  */
 import { appendFile, readFile } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
 import { readTargetAudit, sendMissing, startTargetAudit, type AuditedTarget } from '@dicom-dispatch/operations';
-import { waitFor } from '@dicom-dispatch/harness';
+import { readLongCommand, waitFor } from '@dicom-dispatch/harness';
 import { auditedTypes, startAuditedTargets, type AuditedType } from '../e2e/support/audited-targets.ts';
 import { startRoutingSystem, type RunningRouting, type UploadedStudy } from '../e2e/support/routing-system.ts';
 import { describeMachine } from './report.ts';
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
+const { values, positionals } = readLongCommand({
+  usage: './dispatch bench target-audit',
+  about:
+    'Delivers studies to each kind of target, removes 30 instances there, truncates 10 and alters 5, audits, sends missing ones and audits again.',
+  positionals: '[TYPE]...',
   options: {
-    studies: { type: 'string', default: '2000' },
-    rate: { type: 'string', default: '100' },
-    together: { type: 'string', default: '3' },
-    results: { type: 'string' },
+    studies: { type: 'number', default: 2000, about: 'studies for each target, at least 100' },
+    rate: { type: 'number', default: 100, about: 'requests a second to the target' },
+    together: { type: 'number', default: 3, about: 'kinds at the same time' },
+    results: {
+      type: 'string',
+      about: 'file of results: an interrupted run continues with the kinds that have not passed',
+    },
   },
 });
-const count = Number(values.studies);
-const rate = Number(values.rate);
-const together = Number(values.together);
+const count = values.studies;
+const rate = values.rate;
+const together = values.together;
 const asked = positionals.length > 0 ? auditedTypes.filter((type) => positionals.includes(type)) : auditedTypes;
 const unknown = positionals.filter((name) => !auditedTypes.includes(name as AuditedType));
 if (unknown.length > 0 || !(count >= 100) || !(rate >= 1) || !(together >= 1)) {

@@ -2,22 +2,22 @@
  * The campaign of applies: a change of the configuration is applied, and a process is killed at a time derived from a seed.
  * Afterwards all services must use the same one of the two versions.
  *
- *   ./dispatch chaos apply [--services] [FROM] [TO]
+ *   ./dispatch chaos apply --help
  */
-import { parseArgs } from 'node:util';
+import { readLongCommand, readSeeds } from '@dicom-dispatch/harness';
 import { badVerdict, startApplyScene } from './apply/run-applies.ts';
 import { startWholeScene } from './apply/whole-services.ts';
 
-const { values, positionals } = parseArgs({
-  options: { help: { type: 'boolean', default: false }, services: { type: 'boolean', default: false } },
-  allowPositionals: true,
+const { values, positionals } = readLongCommand({
+  usage: './dispatch chaos apply',
+  about:
+    'Applies changes of the configuration and kills a process at a time derived from a seed: all services must use the same version afterwards. Seeds FROM to TO; without TO one seed, without both 1 to 200.',
+  positionals: '[FROM] [TO]',
+  options: {
+    services: { type: 'boolean', about: 'with whole router, dispatcher and console processes' },
+  },
 });
-const [from = 1, to = 200] = positionals.map(Number);
-if (values.help || !(from >= 1 && to >= from)) {
-  console.log(`usage: ./dispatch chaos apply [--services] [FROM] [TO]
-  seeds FROM to TO; 1 to 200 unless told otherwise; --services: with whole router, dispatcher and console processes`);
-  process.exit(values.help ? 0 : 2);
-}
+const { from, to } = readSeeds(positionals);
 await using scene = await (values.services ? startWholeScene() : startApplyScene());
 const counts: Record<string, number> = {};
 for (let seed = from; seed <= to; seed += 1) {

@@ -3,13 +3,13 @@
  * receiver, a DICOMweb server and an Orthanc, and compares the arrived ones with those of the source: each instance is
  * identical there, or its delivery names it with a reason.
  *
- *   ./dispatch chaos files [--list] [--write]     --list: regenerate the list of files; --write: into docs/reliability.md
+ *   ./dispatch chaos files --help
  */
 import { createHash } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import {
+  readLongCommand,
   startOrthanc,
   startRedis,
   startStorescp,
@@ -21,13 +21,15 @@ import { startDispatch, type RunningDispatch } from '../e2e/support/start-dispat
 import { datasetOf } from './files/dataset.ts';
 import { fetchFiles, type ListedFile } from './files/fetch-files.ts';
 
-const { values } = parseArgs({
-  options: { write: { type: 'boolean' }, list: { type: 'boolean' }, help: { type: 'boolean' } },
+const { values } = readLongCommand({
+  usage: './dispatch chaos files',
+  about:
+    'Sends third-party DICOM files, from Debian and npm packages, through the complete system, and compares what arrives with the source.',
+  options: {
+    list: { type: 'boolean', about: 'regenerate the list of files' },
+    write: { type: 'boolean', about: 'write the result into docs/reliability.md' },
+  },
 });
-if (values.help) {
-  console.log('usage: ./dispatch chaos files [--list] [--write]');
-  process.exit(0);
-}
 const listFile = new URL('files/list.json', import.meta.url);
 const targets = ['folder', 'dicom', 'dicomweb', 'orthanc'] as const;
 type Target = (typeof targets)[number];

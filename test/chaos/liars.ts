@@ -2,31 +2,28 @@
  * The campaign of false responses: the source and every kind of receiver give the false responses of docs/reliability.md, at
  * times derived from a seed. With --write the result is written into docs/reliability.md.
  *
- *   ./dispatch chaos liars [FROM] [TO] [--lanes 2] [--write]
+ *   ./dispatch chaos liars --help
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { formatDuration } from '@dicom-dispatch/core';
-import { startSwift } from '@dicom-dispatch/harness';
+import { readLongCommand, readSeeds, startSwift } from '@dicom-dispatch/harness';
 import { startLiarScene } from './liars/liar-scene.ts';
 import { runLiars, type LiarVerdict } from './liars/run-liars.ts';
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = readLongCommand({
+  usage: './dispatch chaos liars',
+  about:
+    'False responses of the source and of every kind of receiver, at times derived from a seed. Seeds FROM to TO; without TO one seed, without both 1 to 200.',
+  positionals: '[FROM] [TO]',
   options: {
-    lanes: { type: 'string', default: '2' },
-    write: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
+    lanes: { type: 'number', default: 2, about: 'seeds at the same time' },
+    write: { type: 'boolean', about: 'write the result into docs/reliability.md' },
   },
-  allowPositionals: true,
 });
-const [from = 1, to = 200] = positionals.map(Number);
-if (values.help || !(from >= 1 && to >= from)) {
-  console.log('usage: ./dispatch chaos liars [FROM] [TO] [--lanes 2] [--write]   seeds FROM to TO, default 1 to 200');
-  process.exit(values.help ? 0 : 2);
-}
-const lanes = Number(values.lanes);
+const { from, to } = readSeeds(positionals);
+const { lanes } = values;
 const startedAt = Date.now();
 const verdicts: LiarVerdict[] = [];
 const queue = Array.from({ length: to - from + 1 }, (_, index) => from + index);

@@ -4,6 +4,7 @@
  *
  *   ./dispatch chaos runbooks [NAME...]
  */
+import { readLongCommand } from '@dicom-dispatch/harness';
 import * as anotherHost from './runbooks/another-host.ts';
 import * as deadPacs from './runbooks/dead-pacs.ts';
 import * as deadSource from './runbooks/dead-source.ts';
@@ -12,10 +13,15 @@ import * as redisFull from './runbooks/redis-full.ts';
 import * as redisMoves from './runbooks/redis-moves.ts';
 
 const walks = { deadPacs, deadSource, migration, redisFull, redisMoves, anotherHost };
-const names = process.argv.slice(2);
-const wrong = names.filter((name) => !(name in walks));
-if (wrong.length > 0) {
-  console.error(`usage: ./dispatch chaos runbooks [${Object.keys(walks).join('|')}]...`);
+const { positionals: names } = readLongCommand({
+  usage: './dispatch chaos runbooks',
+  about: `Follows docs/runbooks.md on real servers. NAME: ${Object.keys(walks).join(', ')}; without one, all of them.`,
+  positionals: '[NAME]...',
+  options: {},
+});
+const wrong = names.find((name) => !Object.keys(walks).includes(name));
+if (wrong !== undefined) {
+  console.error(`${wrong}: there is no such runbook; there are ${Object.keys(walks).join(', ')}`);
   process.exit(2);
 }
 for (const [name, { title, walk }] of Object.entries(walks)) {

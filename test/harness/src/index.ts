@@ -9,6 +9,7 @@ export type { StoredFile } from './part10-summary.ts';
 export { freePort, leasePort } from './port.ts';
 export type { PortLease } from './port.ts';
 export { isInstalled } from './is-installed.ts';
+export { readLongCommand, readNumbers, readSeeds } from './long-command.ts';
 export { redisCommand, redisProgram, startRedis } from './redis.ts';
 export type { RedisOptions, RedisServer } from './redis.ts';
 export { canConnect, startServer } from './start-server.ts';

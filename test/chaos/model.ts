@@ -3,9 +3,17 @@
  *
  *   ./dispatch chaos model [RUNS] [SEED]
  */
+import { readLongCommand, readNumbers } from '@dicom-dispatch/harness';
 import { runModel } from '../e2e/support/model/run-model.ts';
 
-const [runs = 10_000, seed] = process.argv.slice(2).map(Number);
+const { positionals } = readLongCommand({
+  usage: './dispatch chaos model',
+  about:
+    'Random interleavings of acts on deliveries against a real Redis: RUNS of them (default 10000), random or from a SEED.',
+  positionals: '[RUNS] [SEED]',
+  options: {},
+});
+const [runs, seed] = readNumbers(positionals, 10_000, undefined);
 const startedAt = performance.now();
 // Most of the time of each is waiting for Redis.
 const lanes = 4;

@@ -2,35 +2,30 @@
  * The long chaos run: schedules FROM to TO, several at a time, each judged at the receivers; with --write its result goes
  * into docs/reliability.md.
  *
- *   ./dispatch chaos 1 200 [--write]
+ *   ./dispatch chaos --help
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { formatDuration } from '@dicom-dispatch/core';
+import { readLongCommand, readSeeds } from '@dicom-dispatch/harness';
 import type { Verdict } from './judge.ts';
 import { makeSchedule } from './make-schedule.ts';
 import { runSchedule } from './run-schedule.ts';
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = readLongCommand({
+  usage: './dispatch chaos',
+  about:
+    'The long chaos run: schedules FROM to TO (without TO one, without both 1 to 200), each judged at the receivers. Other campaigns: ./dispatch chaos apply, files, liars, model.',
+  positionals: '[FROM] [TO]',
   options: {
-    write: { type: 'boolean', default: false },
-    lanes: { type: 'string', default: '3' },
-    start: { type: 'string', default: 'stable' },
-    help: { type: 'boolean', default: false },
+    lanes: { type: 'number', default: 3, about: 'schedules at the same time' },
+    start: { type: 'choice', of: ['stable', 'arrival'], default: 'stable', about: 'when deliveries start' },
+    write: { type: 'boolean', about: 'write the result into docs/reliability.md' },
   },
-  allowPositionals: true,
 });
-const [from = 1, to = 200] = positionals.map(Number);
-if (values.help || !(from >= 1 && to >= from)) {
-  console.log(
-    'usage: ./dispatch chaos [FROM] [TO] [--start arrival] [--write] [--lanes 3]   schedules FROM to TO; 1 to 200 unless told otherwise',
-  );
-  process.exit(values.help ? 0 : 2);
-}
-const lanes = Number(values.lanes);
-const start = values.start === 'arrival' ? 'arrival' : 'stable';
+const { from, to } = readSeeds(positionals);
+const { lanes, start } = values;
 const startedAt = Date.now();
 const verdicts: Verdict[] = [];
 const queue = Array.from({ length: to - from + 1 }, (_, index) => from + index);
