@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { setTimeout as pause } from 'node:timers/promises';
-import { startFaultProxy, startHttpServer, type HttpStandIn } from '@dicom-dispatch/harness';
+import type { Socket } from 'node:net';
+import { startFaultProxy, startHttpServer, waitFor, type HttpStandIn } from '@dicom-dispatch/harness';
+import { stopClock } from '@dicom-dispatch/harness/stop-clock';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { collect, noResource, present, startFilledOrthanc, type FilledOrthanc } from '../test/filled-orthanc.ts';
@@ -8,10 +9,8 @@ import { okAnswer, startScriptedServer } from '../test/scripted-server.ts';
 import { createOrthancClient, OrthancError, type OrthancClient } from './index.ts';
 
 let filled: FilledOrthanc;
-let instanceId: string;
 beforeAll(async () => {
   filled = await startFilledOrthanc();
-  instanceId = present([...filled.instanceIds.values()][0]);
 });
 afterAll(async () => {
   await filled[Symbol.asyncDispose]();
@@ -142,7 +141,7 @@ describe('a body', () => {
       const more = setInterval(() => socket.write('HTTP/1.1 102 Processing\r\n\r\n'), 1);
       socket.once('close', () => clearInterval(more));
     });
-    await using client = createOrthancClient({ url: server.url, timeoutMs: 1000 });
+    await using client = createOrthancClient({ url: server.url });
     expect(await failureOf(client.instanceFile(noResource))).toMatchObject({ code: 'protocol' });
     expect(await failureOf(client.studies.ids())).toMatchObject({ code: 'protocol' });
   });
@@ -158,20 +157,42 @@ describe('a body', () => {
   });
 
   it('that trickles is cut off, on either side, and one that is only slow is not', async () => {
-    await using server = await startHttpServer((request, response) => {
+    await using server = await startHttpServer((_, response) => {
       const trickle = setInterval(() => response.write(' '), 20);
       response.once('close', () => clearInterval(trickle));
-      if (request.path.endsWith('/file')) response.writeHead(200, { 'content-length': '5000' });
     });
-    const options = { timeoutMs: 1000, minBytesPerSecond: 10_000 };
-    await using client = createOrthancClient({ url: server.url, ...options });
+    const options = { timeoutMs: 60_000, minBytesPerSecond: 10_000 };
     const timeout = { code: 'timeout', message: expect.stringContaining('10000 bytes a second') };
-    expect(await failureOf(client.statistics())).toMatchObject(timeout);
-    expect(await failureOf(client.instanceFile(noResource).then(({ body }) => collect(body)))).toMatchObject(timeout);
-
-    await using proxy = await startFaultProxy({ port: filled.server.httpPort, bytesPerSecond: 60_000 });
-    await using slow = createOrthancClient({ url: `http://127.0.0.1:${proxy.port}`, ...options });
-    await collect((await slow.instanceFile(instanceId)).body);
+    {
+      using clock = stopClock(['performance']);
+      await using client = createOrthancClient({ url: server.url, ...options });
+      const calling = client.statistics();
+      await waitFor(() => server.requests.length === 1);
+      expect(await failureOf(clock.passUntil(calling, 1000))).toMatchObject(timeout);
+    }
+    // Half a second for each 5,000 bytes, for longer than the timeout; and for each byte.
+    for (const [bytes, isSlow] of [
+      [5000, false],
+      [1, true],
+    ] as const) {
+      let peer: Socket | undefined;
+      await using scripted = await startScriptedServer((socket) => {
+        peer = socket;
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n');
+      });
+      using clock = stopClock();
+      await using client = createOrthancClient({ url: scripted.url, ...options });
+      const { body } = await client.instanceFile(noResource);
+      const collecting = collect(body);
+      const ended = Promise.allSettled([collecting]);
+      for (let sent = 0; sent < 200; sent += 1) {
+        peer?.write(Buffer.alloc(bytes));
+        await clock.pass(500);
+      }
+      if (isSlow) expect(await failureOf(collecting)).toMatchObject(timeout);
+      else expect((await collecting).length).toBe(1_000_000);
+      await ended;
+    }
   });
 
   const chunked = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
@@ -195,24 +216,36 @@ describe('a body', () => {
   });
 
   it('that is read slowly by us is not cut off', async () => {
+    const size = 10_000_000;
+    let peer: Socket | undefined;
+    await using server = await startScriptedServer((socket) => {
+      peer = socket;
+      socket.write(okAnswer(Buffer.alloc(size, 1)));
+    });
+    using clock = stopClock();
     await using client = createOrthancClient({
-      url: filled.server.url,
+      url: server.url,
       timeoutMs: 500,
       minBytesPerSecond: 100_000,
       wholeBytes: 0,
       maxBufferedBytes: 65_536,
     });
-    const big = Buffer.alloc(3_000_000, 1);
-    await filled.client.instances.setAttachment(instanceId, '1024', big);
-    const { body } = await client.instances.attachmentData(instanceId, '1024');
-    let size = 0;
+    const { body } = await client.instanceFile(noResource);
+    let read = 0;
     let pauses = 0;
     for await (const chunk of body) {
-      size += chunk.length;
-      if (pauses < 3) await pause(700);
+      read += chunk.length;
+      if (pauses < 3) {
+        // Until nothing can be received before we read on.
+        for (let left = -1; peer?.writableLength !== left;) {
+          left = peer?.writableLength ?? -1;
+          for (let turn = 0; turn < 20; turn += 1) await clock.pass(0);
+        }
+        await clock.pass(700);
+      }
       pauses += 1;
     }
-    expect(size).toBe(big.length);
+    expect(read).toBe(size);
   });
 });
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 
 import { waitFor } from '@dicom-dispatch/harness';
+import { stopClock } from '@dicom-dispatch/harness/stop-clock';
 import { describe, expect, it } from 'vitest';
 
 import { collect, noResource } from '../../test/filled-orthanc.ts';
@@ -122,17 +123,19 @@ describe('back-pressure', () => {
       for (let index = 0; index < pieces; index += 1) socket.write(piece);
     });
     const timeoutMs = 500;
+    using clock = stopClock();
     await using client = createOrthancClient({ url: server.url, maxBufferedBytes: piece.length, timeoutMs });
     const { body } = await client.instanceFile(noResource);
     await body.next();
-    // Until the server could send nothing for twice the timeout: a reader's slowness is no silence of the server.
+    // Until the server can send nothing, and then for twice the timeout: a reader's slowness is no silence of the server.
     let left = -1;
-    let since = 0;
-    await waitFor(() => {
-      if (peer?.writableLength !== left) since = performance.now();
+    for (let same = 0; same < 20; same += 1) {
+      if (peer?.writableLength !== left) same = 0;
       left = peer?.writableLength ?? -1;
-      return performance.now() - since > 2 * timeoutMs;
-    });
+      await clock.pass(0);
+    }
+    await clock.pass(2 * timeoutMs);
+    expect(peer?.writableLength).toBe(left);
     // Data that have left the server are in the kernel's buffers and in ours: much less than the body.
     expect(left).toBeGreaterThan((pieces / 2) * piece.length);
     let rest = 0;
@@ -261,8 +264,10 @@ describe('patience', () => {
     await using server = await startScriptedServer((socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc');
     });
+    using clock = stopClock();
     await using client = createOrthancClient({ url: server.url, timeoutMs: 100 });
-    await expect(collect((await client.instanceFile(noResource)).body)).rejects.toMatchObject({ code: 'timeout' });
+    const { body } = await client.instanceFile(noResource);
+    await expect(clock.passUntil(collect(body))).rejects.toMatchObject({ code: 'timeout' });
   });
 
   it.each([
