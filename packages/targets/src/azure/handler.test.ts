@@ -185,7 +185,8 @@ handlerContract<AzureTarget>({
     unreachable: { arrange: refused, code: 'target-unreachable', stage: 'connect' },
     hangs: {
       arrange: () => ({
-        config: { timeout: '300ms', connectTimeout: '300ms', requestAttempts: 2 },
+        // The SDK's own timers: what comes before the fault has enough time.
+        config: { timeout: '30s', requestAttempts: 1 },
         strike: () => proxy.set({ blackHole: true }),
         undo: async () => {
           await proxy.heal();

@@ -29,7 +29,7 @@ export interface ArrangedFault {
   readonly config?: Readonly<Record<string, unknown>>;
   /** True if these options lead to another place, so that arrived instances are not in the target afterwards. */
   readonly elsewhere?: boolean;
-  /** Options for a cancellation while the target hangs: like `config`, but with the default timeouts of the target. */
+  /** Options for a cancellation while the target hangs: with the default timeouts of the target. */
   readonly patientConfig?: Readonly<Record<string, unknown>>;
   /** Called once, when half of the second instance was read; without it the fault is there from the beginning. */
   strike?(): void | Promise<void>;
@@ -42,6 +42,8 @@ export interface ExpectedFault {
   arrange(target: StartedTarget): ArrangedFault | Promise<ArrangedFault>;
   readonly code: ErrorCode;
   readonly stage: Stage;
+  /** The clock is stopped until the fault is in force: what comes before has all the time that it needs. */
+  readonly stopsClock?: boolean;
   /** Default: the code's. */
   readonly disposition?: Disposition;
 }

@@ -1,5 +1,6 @@
 import { DispatchError, errorCodes, type TargetConfig } from '@dicom-dispatch/core';
 import { waitFor } from '@dicom-dispatch/harness';
+import { stopClock } from '@dicom-dispatch/harness/stop-clock';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { allChecks } from './all-checks.ts';
@@ -203,15 +204,21 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
         const delivery = new TestDelivery(handler, study);
         const arranged = await fault.arrange(target);
         let struck = false;
+        const inForce = Promise.withResolvers<void>();
+        if (arranged.strike === undefined) void arranged.inForce?.().then(inForce.resolve);
         try {
+          using clock = fault.stopsClock ? stopClock() : undefined;
           const config = parse(arranged.config);
-          const attempt = await delivery.attempt(config, {
+          const attempting = delivery.attempt(config, {
             async onChunk({ openIndex, readBytes }) {
               if (struck || openIndex !== 1 || readBytes === 0) return;
               struck = true;
               await arranged.strike?.();
+              void (arranged.inForce?.() ?? nextTurn()).then(inForce.resolve);
             },
           });
+          if (clock) await Promise.race([inForce.promise, attempting]);
+          const attempt = await (clock?.passUntil(attempting, 5_000) ?? attempting);
           expect(attempt.error, `${name} was not noticed`).toBeDefined();
           expect(attempt.error).toMatchObject({
             code: fault.code,

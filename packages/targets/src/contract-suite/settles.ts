@@ -1,7 +1,7 @@
 import type { Attempt } from '@dicom-dispatch/target-kit/testing';
 
 /** Only the cancellation can end an attempt before this time: the timeouts of targets are much longer. */
-const timeoutMs = 10_000;
+const timeoutMs = 40_000;
 
 /**
  * Waits for an attempt that is cancelled while running. It must end without any action of the peer.

@@ -1,6 +1,7 @@
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { startFaultProxy, startStorescp, waitFor } from '@dicom-dispatch/harness';
 import { createServer, type IncomingInstance, type ServerOptions } from 'dicom-dimse';
+import { stopClock } from '@dicom-dispatch/harness/stop-clock';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
 import { fixtureStudy, receivedFiles } from '../contract-suite/index.ts';
@@ -103,7 +104,9 @@ describe('a receiver that is not there, behind something that is', () => {
   ])('%s: it waits', async (_name, act, code) => {
     await using peer = await listener(act);
     const delivery = new TestDelivery(dicomHandler, study('not there', 2));
-    const { error, reported } = await delivery.attempt(configAt(peer.port, { associationTimeout: '200ms' }));
+    const { error, reported } = await delivery.attempt(
+      configAt(peer.port, { associationTimeout: code === 'target-timeout' ? '200ms' : '600s' }),
+    );
     expect(error).toMatchObject({ code, stage: 'connect', disposition: 'wait' });
     expect(error?.remedy).toMatch(/accepts connections/);
     expect(reported.size).toBe(0);
@@ -140,10 +143,15 @@ describe('a receiver that is not there, behind something that is', () => {
 
   it.each(['abort', 'hang'] as const)('fails when one instance is left (%s): that one is not blamed', async (how) => {
     let isDown = false;
-    await using scp = await receiver((_uid, _on, inAll) => (isDown || inAll > 5 ? how : 0));
+    using clock = stopClock();
+    await using scp = await receiver((_uid, _on, inAll) => {
+      if (!isDown && inAll <= 5) return 0;
+      if (how === 'hang') void clock.pass(60_000);
+      return how;
+    });
     const delivery = new TestDelivery(dicomHandler, study(`the last one ${how}`, 6));
     for (const _ of [1, 2, 3, 4, 5]) {
-      const { error } = await delivery.attempt(scp.config({ maxParallel: 1, timeout: '150ms' }));
+      const { error } = await delivery.attempt(scp.config({ maxParallel: 1, timeout: '60s' }));
       expect(error).toBeDefined();
       isDown = true;
     }
@@ -203,7 +211,7 @@ describe('a receiver that accepts one association at a time', () => {
 
   it('and leaves the others hanging (storescp without fork) gets one delivery after the other', async () => {
     await using scp = await startStorescp({ fork: false });
-    const config = configAt(scp.port, { calledAeTitle: scp.aet, associationTimeout: '20s' });
+    const config = configAt(scp.port, { calledAeTitle: scp.aet, associationTimeout: '600s' });
     const both = await Promise.all(
       ['e', 'f'].map((seed) => new TestDelivery(dicomHandler, study(seed, 10)).attempt(config)),
     );
@@ -252,12 +260,15 @@ describe('a receiver that ends associations', () => {
     async (how) => {
       const one = study(`guilty ${how}`, 12);
       const bad = one.instances[3]!.manifest.sopInstanceUid;
-      await using scp = await receiver((uid) => (uid === bad ? how : 0));
+      using clock = stopClock();
       const delivery = new TestDelivery(dicomHandler, one);
-      const config = scp.config({ timeout: how === 'hang' ? '2s' : '60s' });
-      await delivery.attempt(config);
+      await using scp = await receiver((uid) => (uid === bad ? how : 0));
+      const config = scp.config({ timeout: '60s' });
+      // In small steps: both ends are in this process, and have turns for all else before a minute has passed.
+      const attempt = () => clock.passUntil(delivery.attempt(config), 500);
+      await attempt();
       expect(delivery.pending.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual([bad]);
-      while (delivery.pending.length > 0 && delivery.attempts < 5) await delivery.attempt(config);
+      while (delivery.pending.length > 0 && delivery.attempts < 5) await attempt();
       expect(delivery.ledger.get(bad)).toMatchObject({ kind: 'quarantined', error: { code: 'instance-refused' } });
       expect(delivery.attempts).toBe(3);
     },

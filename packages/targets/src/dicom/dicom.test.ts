@@ -72,7 +72,7 @@ function networkFaults(
   proxy: () => FaultProxy,
 ): Pick<HandlerContract<never>['faults'], 'unreachable' | 'hangs' | 'cut'> {
   const through = (strike: () => void | Promise<void>): ArrangedFault => ({
-    config: { port: proxy().port, timeout: '500ms' },
+    config: { port: proxy().port },
     strike,
     undo: () => proxy().heal(),
   });
@@ -85,6 +85,7 @@ function networkFaults(
       }),
       code: 'target-timeout',
       stage: 'transfer',
+      stopsClock: true,
     },
     // A lost association that can be opened again is not a fault: see the tests of the handler.
     cut: {

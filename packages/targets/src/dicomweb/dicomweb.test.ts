@@ -87,12 +87,12 @@ handlerContract<DicomwebTarget>({
     unreachable: { arrange: elsewhere, code: 'target-unreachable', stage: 'connect' },
     hangs: {
       arrange: () => ({
-        config: { timeout: '1500ms' },
         strike: () => server.kill('SIGSTOP'),
         undo: () => server.kill('SIGCONT'),
       }),
       code: 'target-timeout',
       stage: 'transfer',
+      stopsClock: true,
     },
     cut: {
       // The connection is lost, and the second one too.

@@ -54,7 +54,8 @@ handlerContract({
     hangs: {
       arrange: () => {
         server.setHandler((request, response) => (request.method === 'PUT' ? undefined : keep(request, response)));
-        return { config: { timeout: '1500ms' }, undo: () => server.setHandler(keep) };
+        // It limits by a signal: what comes before has enough time.
+        return { config: { timeout: '30s' }, undo: () => server.setHandler(keep) };
       },
       code: 'target-timeout',
       stage: 'transfer',

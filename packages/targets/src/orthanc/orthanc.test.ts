@@ -12,6 +12,7 @@ import {
   waitFor,
   type OrthancServer,
 } from '@dicom-dispatch/harness';
+import { stopClock } from '@dicom-dispatch/harness/stop-clock';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
 import {
@@ -109,12 +110,12 @@ handlerContract<OrthancTarget>({
     unreachable: { arrange: elsewhere, code: 'target-unreachable', stage: 'connect' },
     hangs: {
       arrange: () => ({
-        config: { timeout: '1500ms' },
         strike: () => server.kill('SIGSTOP'),
         undo: () => server.kill('SIGCONT'),
       }),
       code: 'target-timeout',
       stage: 'transfer',
+      stopsClock: true,
     },
     cut: {
       // The connection is lost, and the second one too.
@@ -289,6 +290,7 @@ describe('the orthanc target', () => {
       let isSilent = true;
       let posts = 0;
       let stored = 0;
+      using clock = stopClock();
       await using gateway = await startHttpServer(async ({ method, path, body }, response) => {
         if (path === '/system') return void response.end('{"ApiVersion":28,"Version":"1.12.7"}');
         if (method === 'POST') posts += 1;
@@ -297,19 +299,18 @@ describe('the orthanc target', () => {
           ...(method === 'POST' && { body: new Uint8Array(body) }),
         });
         if (method === 'POST') stored += 1;
-        if (method === 'POST' && isSilent) return;
+        // The client waits for its own timeout.
+        if (method === 'POST' && isSilent) return clock.pass(30_000);
         response.writeHead(answer.status).end(Buffer.from(await answer.arrayBuffer()));
       });
       const delivery = new TestDelivery(orthancHandler, one);
-      const config = { url: gateway.url, maxParallel: 1 };
-      expect((await delivery.attempt(parse({ ...config, timeout: '2s' }))).error).toMatchObject({
-        code: 'instance-failed',
-      });
+      const config = { url: gateway.url, maxParallel: 1, timeout: '30s' };
+      expect((await delivery.attempt(parse(config))).error).toMatchObject({ code: 'instance-failed' });
       await waitFor(() => stored === posts);
       const sent = posts;
       expect(sent).toBeGreaterThan(0);
       isSilent = false;
-      const next = await delivery.attempt(parse({ ...config, timeout: '30s' }));
+      const next = await delivery.attempt(parse(config));
       expect(next.error).toBeUndefined();
       const answers = [...next.reported.values()].map((outcome) => outcome.kind === 'delivered' && outcome.answer);
       expect(answers.filter((answer) => String(answer).startsWith('there with the same content, ')).length).toBe(sent);

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { Secret } from '@dicom-dispatch/core';
 import { startHttpServer, type HttpStandIn, type RecordedRequest } from '@dicom-dispatch/harness';
+import { stopClock } from '@dicom-dispatch/harness/stop-clock';
 import { describe, expect, it } from 'vitest';
 import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
 import { allChecks, fixtureStudy, largeStudy, type FixtureStudy } from '../contract-suite/index.ts';
@@ -432,18 +433,22 @@ describe('conditional writes', () => {
 });
 
 it('aborts a server that transfers less than a byte within each timeout', async () => {
+  const asked = Promise.withResolvers<void>();
   const { standIn } = await startStore({
     async instead({ method }, answer) {
       if (method !== 'PUT') return false;
-      answer.writeHead(200, { 'content-length': '1000' });
+      answer.writeHead(200, { 'content-length': '1000000' });
+      asked.resolve();
       const timer = setInterval(() => answer.write('x'), 50);
       answer.once('close', () => clearInterval(timer));
       return true;
     },
   });
   await using _ = standIn;
-  const more = { timeout: '300ms', connectTimeout: '300ms', minBytesPerSecond: '1MB' };
-  const attempt = await deliver(standIn, fixtureStudy({ series: 1, instancesPerSeries: 1 }), more);
+  using clock = stopClock();
+  const attempting = deliver(standIn, fixtureStudy({ series: 1, instancesPerSeries: 1 }), { minBytesPerSecond: '1MB' });
+  await asked.promise;
+  const attempt = await clock.passUntil(attempting, 1_000);
   expect(attempt.error).toMatchObject({ code: 'target-timeout', disposition: 'wait' });
   expect(attempt.error?.message).toContain('minBytesPerSecond');
 });

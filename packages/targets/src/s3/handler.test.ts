@@ -180,7 +180,8 @@ handlerContract<S3Target>({
     unreachable: { arrange: refused, code: 'target-unreachable', stage: 'connect' },
     hangs: {
       arrange: () => ({
-        config: { timeout: '300ms', connectTimeout: '300ms', requestAttempts: 2 },
+        // The SDK's own timers: what comes before the fault has enough time.
+        config: { timeout: '30s', requestAttempts: 1 },
         strike: () => proxy.set({ blackHole: true }),
         undo: async () => {
           await proxy.heal();

@@ -125,7 +125,6 @@ handlerContract<SftpTarget>({
     unreachable: { arrange: refused, code: 'target-unreachable', stage: 'connect' },
     hangs: {
       arrange: () => ({
-        config: { timeout: '300ms' },
         strike: () => proxy.set({ blackHole: true }),
         undo: async () => {
           await proxy.heal();
@@ -134,6 +133,7 @@ handlerContract<SftpTarget>({
       }),
       code: 'target-timeout',
       stage: 'transfer',
+      stopsClock: true,
     },
     cut: { arrange: () => ({ strike: () => proxy.cut() }), code: 'target-connection-lost', stage: 'transfer' },
   },

@@ -1,7 +1,6 @@
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, rename, rmdir, stat, unlink, type FileHandle } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import ssh2, { type Connection, type SFTPWrapper } from 'ssh2';
 
 const { STATUS_CODE: status, OPEN_MODE: mode } = ssh2.utils.sftp;
@@ -14,8 +13,8 @@ export interface RogueOptions {
   readonly renamesOver?: boolean;
   /** Reports only the size of a file. */
   readonly reportsSizesOnly?: boolean;
-  /** Delay before each response to a write. */
-  readonly writeDelayMs?: number;
+  /** Called before each response to a write. */
+  beforeWrite?(): Promise<void>;
   /** Reports the size of files larger by this number of bytes. */
   readonly addsBytes?: number;
 }
@@ -85,7 +84,7 @@ function serve(sftp: SFTPWrapper, options: RogueOptions): void {
   });
   sftp.on('WRITE', (id, handle, offset, data) =>
     answer(id, async () => {
-      if (options.writeDelayMs) await delay(options.writeDelayMs);
+      await options.beforeWrite?.();
       await entryOf(handle)?.file?.write(data, 0, data.length, offset);
       ok(id);
     }),

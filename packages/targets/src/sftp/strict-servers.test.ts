@@ -2,6 +2,7 @@ import { chmod, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/
 import { join } from 'node:path';
 import { Secret } from '@dicom-dispatch/core';
 import { startSshd, type SshdOptions, type SshServer } from '@dicom-dispatch/harness';
+import { stopClock } from '@dicom-dispatch/harness/stop-clock';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { keptIn, TestDelivery, type Attempt } from '@dicom-dispatch/target-kit/testing';
 import { filesUnder, fixtureStudy, type FixtureStudy } from '../contract-suite/index.ts';
@@ -41,7 +42,6 @@ async function serverAt(sshd: SshServer, port = sshd.port): Promise<Server> {
       hostKey: 'insecure-any',
       path,
       minFree: 0,
-      timeout: '5s',
       ...more,
     });
   return {
@@ -374,7 +374,9 @@ describe('a server that is no OpenSSH', () => {
   });
 
   it('and accepts little within each timeout is aborted', async () => {
-    const server = await rogue({ writeDelayMs: 20 });
+    using clock = stopClock();
+    let isSlow = true;
+    const server = await rogue({ beforeWrite: async () => (isSlow ? clock.pass(500) : undefined) });
     const slow = fixtureStudy({
       seed: 'slow',
       series: 1,
@@ -383,9 +385,10 @@ describe('a server that is no OpenSSH', () => {
       columns: 1024,
       quick: true,
     });
-    const attempt = await server.deliver(slow, { timeout: '1s', minBytesPerSecond: '50MB' });
+    const attempt = await server.deliver(slow, { timeout: '10s', minBytesPerSecond: '50MB' });
     expect(attempt.error).toMatchObject({ code: 'target-timeout', disposition: 'wait' });
     expect(attempt.error?.message).toContain('minBytesPerSecond');
+    isSlow = false;
     expect((await server.deliver(study())).error).toBeUndefined();
   });
 });

@@ -77,9 +77,17 @@ handlerContract<XnatTarget>({
     },
     unreachable: { arrange: elsewhere, code: 'target-unreachable', stage: 'connect' },
     hangs: {
-      arrange: () => ({ ...importAnswers(() => true), config: { timeout: '1500ms' } }),
+      arrange: () => {
+        const asked = Promise.withResolvers<void>();
+        const arranged = importAnswers(() => {
+          asked.resolve();
+          return true;
+        });
+        return { ...arranged, inForce: () => asked.promise };
+      },
       code: 'target-timeout',
       stage: 'transfer',
+      stopsClock: true,
     },
     cut: {
       arrange: () => importAnswers((response) => Boolean(response.destroy())),

@@ -17,7 +17,7 @@ export function inTheMiddle(proxy: () => FaultProxy, act: () => void | Promise<v
   let over = false;
   const acted = Promise.withResolvers<void>();
   return {
-    config: { bandwidth: '60KiB', timeout: '2s' },
+    config: { bandwidth: '60KiB' },
     patientConfig: { bandwidth: '60KiB' },
     strike() {
       const before = proxy().counters().bytesUp;
@@ -41,6 +41,7 @@ export function pathFaults(proxy: () => FaultProxy) {
       arrange: () => inTheMiddle(proxy, () => proxy().set({ blackHole: true })),
       code: 'target-timeout',
       stage: 'transfer',
+      stopsClock: true,
     },
     cut: {
       arrange: () => inTheMiddle(proxy, () => proxy().cut()),
