@@ -1,9 +1,10 @@
 import { httpRequest, startHttpServer, waitFor, type HttpStandIn } from '@dicom-dispatch/harness';
 import type { ServerResponse } from 'node:http';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import { quick } from './support/pacs-target.ts';
 import { startFollowing, type FollowingServices } from './support/start-in-process.ts';
-import { startSystem, type System, type UploadedStudy } from './support/system.ts';
+import { prefix, startSystem, type System, type UploadedStudy } from './support/system.ts';
 
 /**
  * A real Orthanc that a router reads several studies from at a time, behind a proxy that interferes with those requests: no
@@ -111,6 +112,18 @@ async function deliverSome(
   } while (!isMet());
 }
 
+/** Records each study that is postponed, also for a moment: all that Redis executes, as MONITOR reports it. */
+async function watchPostponed(): Promise<{ readonly ids: ReadonlySet<string>; stop(): void }> {
+  const key = redisKeys(prefix).feedLater('main');
+  const ids = new Set<string>();
+  const monitor = await system.client.monitor();
+  monitor.on('monitor', (_time: string, [command = '', at, ...args]: string[]) => {
+    if (at !== key || command.toLowerCase() !== 'zadd') return;
+    for (const id of args.filter((one) => /^[0-9a-f]{8}(-[0-9a-f]{8}){4}$/.test(one))) ids.add(id);
+  });
+  return { ids, stop: () => monitor.disconnect() };
+}
+
 it('studies of one page are read together, and all are delivered', async () => {
   await using dispatch = await follow();
   await deliverSome(dispatch, () => together > 0);
@@ -168,8 +181,12 @@ it('instances that arrive after their study was read, and before it is routed, a
 it('a study that ends the connection at each request is postponed alone; all others are delivered', async () => {
   const first = await upload(`poison ${(count += 1)}`);
   poison = first.orthancStudyId;
+  const postponed = await watchPostponed();
   await using dispatch = await follow();
   await deliverSome(dispatch, () => together > 0);
+  await waitFor(() => postponed.ids.size > 0, { message: () => dispatch.output() });
+  postponed.stop();
+  expect([...postponed.ids]).toEqual([poison]);
   expect(await system.records.study({ source: 'main', orthancStudyId: poison })).toBeUndefined();
   poison = undefined;
   await system.untilDelivery(first, 'sink', ['delivered']);
