@@ -1,7 +1,7 @@
 import { DispatchError, ledgerKeyOf } from '@dicom-dispatch/core';
 import { waitFor } from '@dicom-dispatch/harness';
 import { createLedger } from '@dicom-dispatch/state/ledger';
-import { act, fromNow } from '@dicom-dispatch/state/records';
+import { act, fromNow, membersOfUid, uidPlace } from '@dicom-dispatch/state/records';
 import { redisKeys, rowOfKey } from '@dicom-dispatch/state/keys';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { jobPlace } from '../queues/index.ts';
@@ -345,7 +345,11 @@ describe('one key that is lost alone', () => {
     const all = (await test.redis.keys(`${prefix}:index:*`)).filter((key) => !key.endsWith(':tasks')).toSorted();
     expect(all.length).toBeGreaterThan(12);
     for (const key of all) {
-      const read = () => (key.endsWith(':errors') ? test.redis.smembers(key) : test.redis.zrange(key, '0', '-1'));
+      const type = await test.redis.type(key);
+      const read = () => {
+        if (type === 'hash') return test.redis.hkeys(key);
+        return type === 'set' ? test.redis.smembers(key) : test.redis.zrange(key, '0', '-1');
+      };
       const before = (await read()).toSorted();
       await test.redis.del(key);
       expect(Object.keys(await pass()), key).not.toEqual([]);
@@ -359,7 +363,8 @@ describe('one key that is lost alone', () => {
     const { redis } = test;
     await deliver('1.2.60');
     const gone = Array.from({ length: 700 }, (_, index) => `main o-gone-${String(index).padStart(3, '0')}`);
-    await redis.zadd(keys().index('study-uids'), ...gone.flatMap((member) => [0, `1.1 ${member}`]));
+    const places = gone.map((member) => uidPlace(prefix, '1.1', member));
+    await redis.hset(places[0]?.key ?? '', ...places.flatMap(({ field }) => [field, '']));
     await redis.zadd(keys().index('studies'), ...gone.flatMap((member) => [0, member]));
     for (let passes = 0; passes < 8; passes += 1) {
       expect(Object.keys(await pass()).filter((kind) => kind !== 'routed-again')).toEqual([]);
@@ -368,7 +373,8 @@ describe('one key that is lost alone', () => {
     }
     expect(await pass()).toEqual({});
     expect(await redis.zrange(keys().index('studies'), '0', '-1')).toEqual(['main o-1.2.60']);
-    expect(await redis.zrange(keys().index('study-uids'), '0', '-1')).toEqual(['1.2.60 main o-1.2.60']);
+    expect(await membersOfUid(redis, prefix, '1.2.60')).toEqual(['main o-1.2.60']);
+    expect(await redis.keys(`${prefix}:index:study-uids:*`)).toHaveLength(1);
   });
 
   it('a study that has lost its record and its place in the index is found by its deliveries', async () => {

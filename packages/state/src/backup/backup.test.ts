@@ -260,7 +260,9 @@ describe('studies', () => {
     const indexes = async () => {
       const found: Record<string, unknown> = {};
       for (const name of (await redis.keys(`${prefix}:index:*`)).sort()) {
-        if ((await redis.type(name)) === 'set') found[name] = (await redis.smembers(name)).toSorted();
+        const type = await redis.type(name);
+        if (type === 'set') found[name] = (await redis.smembers(name)).toSorted();
+        else if (type === 'hash') found[name] = (await redis.hkeys(name)).toSorted();
         else if (name.endsWith(':open')) found[name] = (await redis.zrange(name, '0', '-1')).toSorted();
         else found[name] = await redis.zrange(name, '0', '-1', 'WITHSCORES');
       }

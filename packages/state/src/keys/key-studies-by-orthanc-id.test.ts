@@ -5,6 +5,7 @@ import { createLedger } from '../ledger/index.ts';
 import { versionHash } from '../ledger/entry-codec.ts';
 import { shardOf } from '../ledger/ledger-keys.ts';
 import { Records } from '../records/index.ts';
+import { distributeLookups } from './distribute-lookups.ts';
 import { keyStudiesByOrthancId } from './key-studies-by-orthanc-id.ts';
 
 const prefix = '{dicom-dispatch}';
@@ -66,6 +67,7 @@ test('studies move to their ids, with deliveries, confirmations, choices and pla
     modalities: [],
   });
   expect((await records.deliveriesOf(key)).map(({ deliveryId }) => deliveryId)).toEqual(['d-o-7']);
+  await distributeLookups(redis, prefix);
   expect(await records.studiesOfUid('1.2.7')).toMatchObject([{ orthancStudyId: 'o-7' }]);
   expect(await records.studyCount()).toBe(50);
   expect((await records.studies({ rule: 'all', source: 'main', limit: 100 })).records.length).toBe(50);
@@ -97,6 +99,7 @@ test('studies of two patients that shared a UID become two, each with what it wa
   // The record of one had been overwritten by the other's: a sweep must check it.
   expect((await records.study({ source: 'main', orthancStudyId: 'o-a' }))?.lastUpdate).toBeUndefined();
   expect((await records.study({ source: 'main', orthancStudyId: 'o-b' }))?.lastUpdate).toBeDefined();
+  await distributeLookups(redis, prefix);
   expect((await records.studiesOfUid('1.2.3', 'main')).length).toBe(2);
   expect(await namesOfUid('1.2.3')).toEqual([]);
 });

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { redisNow } from '../redis/redis-time.ts';
+import { distributeLookups } from './distribute-lookups.ts';
 import { keyStudiesByOrthancId } from './key-studies-by-orthanc-id.ts';
 import { markPossibleLosses } from './mark-possible-losses.ts';
 import { packSharedUids } from './pack-shared-uids.ts';
@@ -53,6 +54,11 @@ export const migrations: readonly Migration[] = [
     to: 6,
     what: 'write the records of studies and deliveries in a smaller form',
     run: shortenRecords,
+  },
+  {
+    to: 7,
+    what: 'distribute the indexes of Study Instance UIDs and of search hashes over small hashes',
+    run: distributeLookups,
   },
 ];
 

@@ -1,5 +1,6 @@
 import { defineScript, type Script } from '../redis/script.ts';
 import { deliveryStates } from './record-types.ts';
+import { lookupPlaces } from './lookup.ts';
 import { readStoredForm } from './stored-form.ts';
 
 /**
@@ -8,8 +9,7 @@ import { readStoredForm } from './stored-form.ts';
  * many deliveries the older ones of each target and form are removed first, a limited number per call; the
  * confirmations of each target are removed with the last one.
  *
- * KEYS: study, deliveries of the study, index of studies, index of Study Instance UIDs, choices, held, waits, left, and with
- *   a fence its lease
+ * KEYS: study, deliveries of the study, index of studies, choices, held, waits, left, and with a fence its lease
  * ARGV: prefix, source, study, before, token or '', 1 if failed ones may be removed too, maximum number of deliveries, 1 to
  *   only check (2 to measure, too), JSON of the targets that are sources, with their sources
  *
@@ -22,7 +22,8 @@ function forgetScript(jobs: string): Script {
 local prefix, source, study_id, before = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local withFailed, most, isDry, sources = ARGV[6] == '1', tonumber(ARGV[7]), ARGV[8] ~= '0', cjson.decode(ARGV[9])
 local index, member = prefix .. ':index:', source .. ' ' .. study_id
-if ARGV[5] ~= '' and redis.call('GET', KEYS[9]) ~= ARGV[5] then return { 'lost', 0 } end
+${lookupPlaces}
+if ARGV[5] ~= '' and redis.call('GET', KEYS[8]) ~= ARGV[5] then return { 'lost', 0 } end
 
 ${jobs}
 local text = redis.call('GET', KEYS[1])
@@ -31,12 +32,19 @@ local contents = {}
 local uid = study and study.studyInstanceUid
 if study then
   if study.routedAt >= before then return { 'recent', 0 } end
-  if redis.call('ZSCORE', KEYS[7], study_id) then return { 'waiting', 0 } end
+  if redis.call('ZSCORE', KEYS[6], study_id) then return { 'waiting', 0 } end
   contents[study.contentHash] = true
 end
 local function isKnownIn(other)
-  local start = uid .. ' ' .. other
-  return #redis.call('ZRANGEBYLEX', KEYS[4], '[' .. start .. ' ', '(' .. start .. '!', 'LIMIT', 0, 1) > 0
+  local bucket, mark = uid_mark(uid)
+  for _, field in ipairs(redis.call('HKEYS', index .. 'study-uids:' .. bucket)) do
+    local owner, id = string.match(member_of_field(field), '^(%S+) (.*)$')
+    if owner == other and string.sub(field, 1, #mark) == mark then
+      local record = redis.call('GET', prefix .. ':study:' .. owner .. ':' .. id)
+      if not record or study_of(record).studyInstanceUid == uid then return true end
+    end
+  end
+  return false
 end
 local newest, older, shapes, lost = {}, {}, {}, {}
 for _, id in ipairs(redis.call('ZREVRANGE', KEYS[2], 0, -1)) do
@@ -61,7 +69,7 @@ for _, id in ipairs(redis.call('ZREVRANGE', KEYS[2], 0, -1)) do
     table.insert(lost, id)
   end
 end
-for _, choice in ipairs(redis.call('HVALS', KEYS[5])) do
+for _, choice in ipairs(redis.call('HVALS', KEYS[4])) do
   -- Somebody is routing a new content of it.
   if not contents[cjson.decode(choice).contentHash] then return { 'busy', 0 } end
 end
@@ -85,7 +93,7 @@ if isDry then
     if ARGV[8] ~= '2' then return end
     for _, key in ipairs(keys) do bytes = bytes + (redis.call('MEMORY', 'USAGE', key) or 0) end
   end
-  measure({ KEYS[1], KEYS[2], KEYS[5] })
+  measure({ KEYS[1], KEYS[2], KEYS[4] })
   for shape in pairs(shapes) do measure(ledgersOf(shape)) end
   for _, list in ipairs({ newest, older }) do
     for _, one in ipairs(list) do
@@ -110,7 +118,7 @@ local function drop(one)
   redis.call('ZREM', index .. 'open', id)
   redis.call('ZREM', index .. 'source:' .. data.source, id)
   for _, rule in ipairs(data.rules) do redis.call('ZREM', index .. 'rule:' .. rule, id) end
-  redis.call('SREM', KEYS[6], id)
+  redis.call('SREM', KEYS[5], id)
   for _, step in ipairs(dropJobs(data)) do
     redis.call('UNLINK', prefix .. ':task:' .. step)
     redis.call('ZREM', index .. 'tasks', step)
@@ -119,7 +127,7 @@ local function drop(one)
     prefix .. ':receipt:' .. id, prefix .. ':receipt-open:' .. id)
   redis.call('ZREM', KEYS[2], id)
 end
-redis.call('UNLINK', KEYS[5])
+redis.call('UNLINK', KEYS[4])
 local gone = 0
 while #older > 0 and gone < most do
   drop(table.remove(older))
@@ -140,7 +148,7 @@ if #lost > 0 then
   for _, id in ipairs(lost) do
     redis.call('ZREM', index .. 'open', id)
     redis.call('ZREM', index .. 'source:' .. source, id)
-    redis.call('SREM', KEYS[6], id)
+    redis.call('SREM', KEYS[5], id)
     for _, rule in ipairs(study and study.rules or {}) do redis.call('ZREM', index .. 'rule:' .. rule, id) end
     for _, state in ipairs({ ${deliveryStates.map((state) => `'${state}'`).join(', ')} }) do
       redis.call('ZREM', index .. 'state:' .. state, id)
@@ -152,10 +160,10 @@ for _, rule in ipairs(study and study.rules or {}) do redis.call('ZREM', index .
 redis.call('ZREM', index .. 'studies-source:' .. source, member)
 redis.call('ZREM', KEYS[3], member)
 for _, hash in ipairs(study and study.search and study.search.hashes or {}) do
-  redis.call('ZREM', index .. 'study-hashes', hash .. ' ' .. member)
+  redis.call('HDEL', hash_place(hash, member))
 end
-if uid then redis.call('ZREM', KEYS[4], uid .. ' ' .. member) end
-redis.call('ZREM', KEYS[8], study_id)
+if uid then redis.call('HDEL', uid_place(uid, member)) end
+redis.call('ZREM', KEYS[7], study_id)
 local priors = prefix .. ':priors:' .. source .. ':' .. study_id
 for _, id in ipairs(redis.call('HKEYS', priors)) do redis.call('ZREM', index .. 'priors', member .. ' ' .. id) end
 redis.call('UNLINK', priors)

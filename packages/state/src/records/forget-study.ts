@@ -83,7 +83,6 @@ export async function forgetStudy(
           redisKeys(prefix).study(source, orthancStudyId),
           redisKeys(prefix).studyDeliveries(source, orthancStudyId),
           redisKeys(prefix).index('studies'),
-          redisKeys(prefix).index('study-uids'),
           keys.choices,
           keys.held,
           keys.waits,

@@ -1,6 +1,7 @@
 import type { ChainableCommander } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import { decodeDelivery } from './delivery-codec.ts';
+import { addPlace, hashPlace, uidPlace } from './lookup.ts';
 import type { StudyKey } from './record-reader.ts';
 import { decodeStudy } from './stored-form.ts';
 
@@ -15,10 +16,10 @@ export function indexStudy(pipeline: ChainableCommander, prefix: string, key: St
   const { source, orthancStudyId, studyInstanceUid, routedAt, rules } = study;
   const member = `${source} ${orthancStudyId}`;
   pipeline.zadd(index('studies'), routedAt, member);
-  pipeline.zadd(index('study-uids'), 0, `${studyInstanceUid} ${member}`);
+  addPlace(pipeline, uidPlace(prefix, studyInstanceUid, member));
   pipeline.zadd(index(`studies-source:${source}`), routedAt, member);
   for (const rule of rules) pipeline.zadd(index(`studies-rule:${rule}`), routedAt, member);
-  for (const hash of study.search?.hashes ?? []) pipeline.zadd(index('study-hashes'), 0, `${hash} ${member}`);
+  for (const hash of study.search?.hashes ?? []) addPlace(pipeline, hashPlace(prefix, hash, member));
 }
 
 /**

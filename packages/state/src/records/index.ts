@@ -14,4 +14,5 @@ export { RecordMender, type MendedStudy } from './mend-records.ts';
 export { Records } from './records.ts';
 export type { StudySelection } from './record-search.ts';
 export { forgetStudy, type ForgetAnswer, type ForgetTerms, type Forgotten } from './forget-study.ts';
+export { membersOfUid, uidPlace } from './lookup.ts';
 export { hashesOfText, searchHashes, searchKeys, type SearchHashes, type SearchKey } from './search-hash.ts';

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import { defineScript } from '../redis/script.ts';
 import { deliveryStates, endStates, type DeliveryState, type StudyRecord } from './record-types.ts';
+import { lookupPlaces, uidBuckets, unlistedStudies, type LookupPlace } from './lookup.ts';
 import { studyOfMember, type StudyKey } from './record-reader.ts';
 import { decodeStudy, encodeData, readStoredForm } from './stored-form.ts';
 import { foldTimeline } from './timeline.ts';
@@ -51,6 +52,7 @@ end
  * entries were missing, ids of deliveries without a record, and how many deliveries are listed.
  */
 const mendStudyScript = defineScript(`${mendDelivery}
+${lookupPlaces}
 local member = ARGV[2]
 local missed, lost = 0, {}
 local listed = redis.call('ZRANGE', KEYS[2], 0, -1)
@@ -65,23 +67,24 @@ if text then
   local function add(name, score, one) missed = missed + redis.call('ZADD', index .. name, 'NX', score, one) end
   add('studies', at, member)
   add('studies-source:' .. string.match(member, '^(%S+) '), at, member)
-  add('study-uids', 0, study.studyInstanceUid .. ' ' .. member)
+  local function enter(bucket, field) missed = missed + redis.call('HSETNX', bucket, field, '') end
+  enter(uid_place(study.studyInstanceUid, member))
   for _, rule in ipairs(study.rules) do add('studies-rule:' .. rule, at, member) end
-  for _, hash in ipairs(study.search and study.search.hashes or {}) do add('study-hashes', 0, hash .. ' ' .. member) end
+  for _, hash in ipairs(study.search and study.search.hashes or {}) do enter(hash_place(hash, member)) end
 end
 return { text or '', missed, lost, #listed }
 `);
 
 /**
- * KEYS: study, deliveries of the study, index of studies, index of Study Instance UIDs. ARGV: member of the index of
- * studies, of that of UIDs or ''. Adds a study with a record or deliveries to the index of studies if it is missing
+ * KEYS: study, deliveries of the study, index of studies, bucket of Study Instance UIDs. ARGV: member of the index of
+ * studies, field of the bucket or ''. Adds a study with a record or deliveries to the index of studies if it is missing
  * there; removes one that has neither.
  * Returns 1 if it was added.
  */
 const enterStudyScript = defineScript(`${readStoredForm}
 if redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then
   redis.call('ZREM', KEYS[3], ARGV[1])
-  if ARGV[2] ~= '' then redis.call('ZREM', KEYS[4], ARGV[2]) end
+  if ARGV[2] ~= '' then redis.call('HDEL', KEYS[4], ARGV[2]) end
   return 0
 end
 local text = redis.call('GET', KEYS[1])
@@ -245,21 +248,14 @@ export class RecordMender {
    * Studies with neither a record nor deliveries are removed from both.
    *
    * @param from - where to continue in the index of UIDs
+   * @param limit - about how many are compared
    * @returns how many were added, and where the next pass continues
    */
   async mendStudyIndex(from: number, limit: number): Promise<{ readonly entered: number; readonly next: number }> {
-    const { index } = redisKeys(this.#prefix);
-    const uids = await this.#redis.zrange(index('study-uids'), String(from), String(from + limit - 1));
-    if (uids.length === 0) return { entered: 0, next: 0 };
-    const members = uids.map((uid) => uid.slice(uid.indexOf(' ') + 1));
-    const scores = await this.#redis.zmscore(index('studies'), ...members);
-    let [entered, left] = [0, uids.length];
-    for (const [at, uid] of uids.entries()) {
-      if (scores[at] !== null) continue;
-      if (await this.#enterStudy(members[at] ?? '', uid)) entered += 1;
-      else left -= 1;
-    }
-    return { entered, next: uids.length < limit ? 0 : from + left };
+    const { unlisted, next } = await unlistedStudies(this.#redis, this.#prefix, from, limit);
+    let entered = 0;
+    for (const { member, ...place } of unlisted) if (await this.#enterStudy(member, place)) entered += 1;
+    return { entered, next: next < uidBuckets ? next : 0 };
   }
 
   /**
@@ -276,19 +272,19 @@ export class RecordMender {
 
   /** Removes a study from the index of studies unless it has a record or deliveries. */
   async leaveIndex({ source, orthancStudyId }: StudyKey): Promise<void> {
-    await this.#enterStudy(`${source} ${orthancStudyId}`, '');
+    await this.#enterStudy(`${source} ${orthancStudyId}`);
   }
 
   /** @returns whether it was added */
-  async #enterStudy(member: string, uid: string): Promise<boolean> {
+  async #enterStudy(member: string, place?: LookupPlace): Promise<boolean> {
     const keys = redisKeys(this.#prefix);
     const { source, orthancStudyId } = studyOfMember(member);
     const { index } = keys;
     const study = [keys.study(source, orthancStudyId), keys.studyDeliveries(source, orthancStudyId)];
     const answer = await enterStudyScript.run(
       this.#redis,
-      [...study, index('studies'), index('study-uids')],
-      [member, uid],
+      [...study, index('studies'), place?.key ?? index('study-uids')],
+      [member, place?.field ?? ''],
     );
     return answer === 1;
   }

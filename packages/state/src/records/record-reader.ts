@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import { msOfTime } from '../redis/redis-time.ts';
 import { decodeDelivery } from './delivery-codec.ts';
+import { membersOfHash, membersOfUid } from './lookup.ts';
 import { decodeData, decodeStudy } from './stored-form.ts';
 import { readTimeline } from './timeline.ts';
 import type { DeliveryEvent, DeliveryRecord, DeliveryState, StudyRecord, WakeKind } from './record-types.ts';
@@ -74,24 +75,18 @@ export class RecordReader {
 
   /** All studies with a Study Instance UID, of one source or of all: more than one where patients share it. */
   async studiesOfUid(studyInstanceUid: string, source?: string): Promise<StudyRecord[]> {
-    const start = `${studyInstanceUid} ${source === undefined ? '' : `${source} `}`;
     const found = await this.run(async () => {
-      // "!" sorts after the space that ends the prefix.
-      const members = await this.redis.zrangebylex(this.uidsKey, `[${start}`, `(${start.slice(0, -1)}!`);
-      return this.readStudies(members.map((member) => member.slice(studyInstanceUid.length + 1)));
+      const members = await membersOfUid(this.redis, this.prefix, studyInstanceUid);
+      return this.readStudies(members.filter((member) => source === undefined || member.startsWith(`${source} `)));
     });
     return found.filter((study) => study?.studyInstanceUid === studyInstanceUid) as StudyRecord[];
   }
 
   /** Studies that have one of these hashes: of several sources, or of one patient. At most `limit`. */
   async studiesOfHashes(hashes: readonly string[], limit: number): Promise<StudyRecord[]> {
-    const key = redisKeys(this.prefix).index('study-hashes');
     const found = await this.run(async () => {
-      const lists = await Promise.all(
-        // "!" sorts after the space that ends the prefix.
-        hashes.map((hash) => this.redis.zrangebylex(key, `[${hash} `, `(${hash}!`, 'LIMIT', 0, limit)),
-      );
-      const members = new Set(lists.flatMap((list) => list.map((member) => member.slice(member.indexOf(' ') + 1))));
+      const lists = await Promise.all(hashes.map((hash) => membersOfHash(this.redis, this.prefix, hash)));
+      const members = new Set(lists.flat());
       return this.readStudies([...members].slice(0, limit));
     });
     return found.filter((study) => study?.search?.hashes.some((hash) => hashes.includes(hash))) as StudyRecord[];
@@ -160,9 +155,6 @@ export class RecordReader {
     }
   }
 
-  protected get uidsKey(): string {
-    return redisKeys(this.prefix).index('study-uids');
-  }
   protected studyKey(key: StudyKey): string {
     return redisKeys(this.prefix).study(key.source, key.orthancStudyId);
   }

@@ -1,15 +1,17 @@
 import { defineScript } from '../redis/script.ts';
+import { lookupPlaces } from './lookup.ts';
 import { readStoredForm } from './stored-form.ts';
 
 /**
  * Writes a study and its new deliveries. A known delivery keeps its state: routing the same content
  * twice changes nothing.
- * KEYS: study, deliveries of the study, index of studies, index of Study Instance UIDs
+ * KEYS: study, deliveries of the study, index of studies
  * ARGV: prefix, stored form of the study, member of the index, routedAt, '1' to preserve the record of a known study, '2'
  *   to write none, then for each delivery its id, the stored form of its data, and the id of the one that it replaces or ''
  */
 export const routedScript = defineScript(`${readStoredForm}
 local prefix, member, at = ARGV[1], ARGV[3], ARGV[4]
+${lookupPlaces}
 local index = prefix .. ':index:'
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -21,16 +23,18 @@ elseif not known or ARGV[5] ~= '1' then
     local before = study_of(known)
     for _, rule in ipairs(before.rules) do redis.call('ZREM', index .. 'studies-rule:' .. rule, member) end
     for _, hash in ipairs(before.search and before.search.hashes or {}) do
-      redis.call('ZREM', index .. 'study-hashes', hash .. ' ' .. member)
+      redis.call('HDEL', hash_place(hash, member))
     end
   end
   local study = study_of(ARGV[2])
   for _, hash in ipairs(study.search and study.search.hashes or {}) do
-    redis.call('ZADD', index .. 'study-hashes', 0, hash .. ' ' .. member)
+    local bucket, field = hash_place(hash, member)
+    redis.call('HSET', bucket, field, '')
   end
   redis.call('SET', KEYS[1], ARGV[2])
   redis.call('ZADD', KEYS[3], at, member)
-  redis.call('ZADD', KEYS[4], 0, study.studyInstanceUid .. ' ' .. member)
+  local bucket, field = uid_place(study.studyInstanceUid, member)
+  redis.call('HSET', bucket, field, '')
   redis.call('ZADD', index .. 'studies-source:' .. string.match(member, '^(%S+) '), at, member)
   for _, rule in ipairs(study.rules) do redis.call('ZADD', index .. 'studies-rule:' .. rule, at, member) end
 end
@@ -76,16 +80,21 @@ if known and study_of(known).studyTaskId == ARGV[1] then redis.call('SET', KEYS[
 
 /**
  * Adds search hashes to a study's record, if it is still that of the same study task.
- * KEYS: study, index of hashes
- * ARGV: study task id, stored form of the study, member of the index
+ * KEYS: study
+ * ARGV: study task id, stored form of the study, member of the index, prefix
  */
 export const searchableScript = defineScript(`${readStoredForm}
+local prefix = ARGV[4]
+${lookupPlaces}
 local known = redis.call('GET', KEYS[1])
 local before = known and study_of(known)
 if not before or before.studyTaskId ~= ARGV[1] then return end
-for _, hash in ipairs(before.search and before.search.hashes or {}) do redis.call('ZREM', KEYS[2], hash .. ' ' .. ARGV[3]) end
+for _, hash in ipairs(before.search and before.search.hashes or {}) do redis.call('HDEL', hash_place(hash, ARGV[3])) end
 redis.call('SET', KEYS[1], ARGV[2])
-for _, hash in ipairs(study_of(ARGV[2]).search.hashes) do redis.call('ZADD', KEYS[2], 0, hash .. ' ' .. ARGV[3]) end
+for _, hash in ipairs(study_of(ARGV[2]).search.hashes) do
+  local bucket, field = hash_place(hash, ARGV[3])
+  redis.call('HSET', bucket, field, '')
+end
 `);
 
 /**

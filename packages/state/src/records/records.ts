@@ -49,7 +49,7 @@ export class Records extends RecordSearch {
       Number(
         await routedScript.run(
           this.redis,
-          [this.studyKey(study), this.deliveriesKey(study), redisKeys(this.prefix).index('studies'), this.uidsKey],
+          [this.studyKey(study), this.deliveriesKey(study), redisKeys(this.prefix).index('studies')],
           [this.prefix, encodeStudy(study), memberOf(study), study.routedAt, kept, ...args],
         ),
       ),
@@ -70,8 +70,8 @@ export class Records extends RecordSearch {
     await this.run(() =>
       searchableScript.run(
         this.redis,
-        [this.studyKey(study), redisKeys(this.prefix).index('study-hashes')],
-        [study.studyTaskId, encodeStudy({ ...study, search }), memberOf(study)],
+        [this.studyKey(study)],
+        [study.studyTaskId, encodeStudy({ ...study, search }), memberOf(study), this.prefix],
       ),
     );
   }

@@ -1,4 +1,5 @@
 import { redisKeys } from '@dicom-dispatch/state/keys';
+import { uidPlace } from '@dicom-dispatch/state/records';
 import type { Model } from './model.ts';
 
 /** Keys that may be lost one at a time: somebody removes the key, and everything else stays. */
@@ -9,9 +10,15 @@ export const losable = {
   'lose held': (prefix) => redisKeys(prefix).held,
   'lose state index': (prefix, { of }) => redisKeys(prefix).index(of % 2 === 0 ? 'state:waiting' : 'state:active'),
   'lose study index': (prefix) => redisKeys(prefix).index('studies'),
-  'lose study uids': (prefix) => redisKeys(prefix).index('study-uids'),
+  'lose study uids': (prefix, { uid }) => uidPlace(prefix, uid, '').key,
 } as const satisfies Readonly<
-  Record<string, (prefix: string, of: { readonly id: string; readonly study: string; readonly of: number }) => string>
+  Record<
+    string,
+    (
+      prefix: string,
+      of: { readonly id: string; readonly study: string; readonly of: number; readonly uid: string },
+    ) => string
+  >
 >;
 
 export type Losable = keyof typeof losable;

@@ -197,7 +197,7 @@ export class Model {
   async #happenTo(what: Happening, id: string, of: number): Promise<void> {
     const { operations } = this;
     const study = this.studyOf.get(id) ?? '';
-    if (isLosable(what)) return this.#lose(what, { id, study: `o-${study}`, of });
+    if (isLosable(what)) return this.#lose(what, { id, study: `o-${study}`, of, uid: study });
     switch (what) {
       case 'enqueue again':
         if (of % 2 === 0) this.#studies.set(study, (this.#studies.get(study) ?? 1) + 1);
@@ -289,7 +289,7 @@ export class Model {
 
   async #lose(
     what: Losable,
-    about: { readonly id: string; readonly study: string; readonly of: number },
+    about: { readonly id: string; readonly study: string; readonly of: number; readonly uid: string },
   ): Promise<void> {
     const record = what === 'lose record' ? await this.#records.delivery(about.id) : undefined;
     if (record) this.lost.set(about.id, { target: record.target, study: about.study });
