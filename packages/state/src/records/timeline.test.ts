@@ -75,8 +75,33 @@ it('a delivery that is opened again without an event keeps those from before', a
   expect(await texts()).toEqual(['one', 'two', 'three']);
 });
 
+it('events with any text, attempt and worker are read as they were written, also without short parts', async () => {
+  const all = [
+    {
+      kind: 'started',
+      attempt: 1,
+      worker: 'a "b" \u0001',
+      text: '{"at":1,"kind":"x","attempt":2,"worker":"y","text":"z"}',
+    },
+    { kind: 'stage', stage: 'verify', text: '\u0000\u0001\u0002\u0007\u0008 é % %1 $& \\"}' },
+    { kind: 'failed', attempt: 2, stage: 'connect', code: 'internal', text: '' },
+  ] as const;
+  for (const event of all) await records.update('d-1', { state: 'active' }, event);
+  const before = await records.events('d-1');
+  expect(before).toMatchObject(all);
+  await records.change('d-1', { ...act('end'), patch: { state: 'failed' } });
+  expect(await isInRecord()).toBe(true);
+  expect(await records.events('d-1')).toEqual(before);
+  const text = before.map((event) => JSON.stringify(event)).join('\n');
+  expect((await redis.hget(keys.delivery('d-1'), 'events'))?.length).toBeLessThan(text.length);
+  await redis.hset(keys.delivery('d-1'), 'events', text);
+  expect(await records.events('d-1')).toEqual(before);
+  await records.update('d-1', { notice: 'n' }, { kind: 'noticed', text: 'last' });
+  expect(await records.events('d-1')).toMatchObject([...before, { text: 'last' }]);
+});
+
 it('a long timeline stays in its list, and continues there', async () => {
-  const long = Array.from({ length: 20 }, (_, index) => `event ${index} ${'x'.repeat(60)}`);
+  const long = Array.from({ length: 20 }, (_, index) => `event ${index} ${'x'.repeat(80)}`);
   for (const text of long) await records.update('d-1', { state: 'active' }, { kind: 'noticed', text });
   await end('delivered', 'end');
   expect([await isInRecord(), await hasList()]).toEqual([false, true]);

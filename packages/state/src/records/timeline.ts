@@ -6,12 +6,34 @@ import type { DeliveryEvent } from './record-types.ts';
 const longestField = 900;
 
 /**
+ * Frequent parts of events, and the byte that stands for each in a record. JSON has no such bytes: it escapes them. A text
+ * without them is read as it is.
+ */
+const shortParts: readonly (readonly [byte: string, part: string])[] = [
+  ['\u0001', '{"at":'],
+  ['\u0002', ',"kind":"'],
+  ['\u0003', '","attempt":'],
+  ['\u0004', ',"worker":"'],
+  ['\u0005', '","text":"'],
+  ['\u0006', ',"text":"'],
+  ['\u0007', '"}'],
+];
+
+/**
  * Lua: `fold_timeline(record, list)` moves a short timeline into the field `events` of an existing record,
  * `unfold_timeline(record, list)` moves it back.
  */
 export const foldTimeline = `
+local function short_events(text)
+${shortParts.map(([byte, part]) => `  text = string.gsub(text, '${part}', '\\${byte.charCodeAt(0)}')`).join('\n')}
+  return text
+end
+local function long_events(text)
+${shortParts.map(([byte, part]) => `  text = string.gsub(text, '\\${byte.charCodeAt(0)}', '${part}')`).join('\n')}
+  return text
+end
 local function fold_timeline(record, list)
-  local text = table.concat(redis.call('LRANGE', list, 0, -1), '\\n')
+  local text = short_events(table.concat(redis.call('LRANGE', list, 0, -1), '\\n'))
   local kept = redis.call('HGET', record, 'events')
   if kept and text ~= '' then text = kept .. '\\n' .. text end
   if text == '' or #text > ${longestField} or redis.call('HEXISTS', record, 'data') == 0 then return end
@@ -22,7 +44,7 @@ local function unfold_timeline(record, list)
   local kept = redis.call('HGET', record, 'events')
   if not kept then return end
   local lines = {}
-  for line in string.gmatch(kept, '[^\\n]+') do table.insert(lines, 1, line) end
+  for line in string.gmatch(long_events(kept), '[^\\n]+') do table.insert(lines, 1, line) end
   redis.call('LPUSH', list, unpack(lines))
   redis.call('HDEL', record, 'events')
 end
@@ -36,6 +58,7 @@ return { redis.call('HGET', KEYS[1], 'events') or '', redis.call('LRANGE', KEYS[
 /** The timeline of a delivery, oldest event first. */
 export async function readTimeline(redis: Redis, record: string, list: string): Promise<DeliveryEvent[]> {
   const [text, listed] = (await readScript.run(redis, [record, list], [])) as [string, string[]];
-  const lines = [...(text === '' ? [] : text.split('\n')), ...listed];
+  const long = shortParts.reduce((before, [byte, part]) => before.replaceAll(byte, part), text);
+  const lines = [...(long === '' ? [] : long.split('\n')), ...listed];
   return lines.map((line) => JSON.parse(line) as DeliveryEvent);
 }
