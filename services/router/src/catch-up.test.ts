@@ -9,9 +9,9 @@ it('is over when the feed has been read to its end, and not before', async () =>
   const feed = new CatchUp();
   const seen: string[] = [];
   const over = feed.over(works, never).then(() => seen.push('over'));
-  feed.advanced(1_000);
+  feed.advanced(1_000, 1_000);
   seen.push('first page');
-  feed.advanced(0);
+  feed.advanced(2_000, 0);
   seen.push('last page');
   await over;
   expect(seen).toEqual(['first page', 'last page', 'over']);
@@ -24,6 +24,16 @@ it.each([
   ['never ends', works, { ...never, maxMs: 1 }],
 ])('does not hold a sweep back if the feed %s', async (_name, feed, limits) => {
   const catchUp = new CatchUp();
-  catchUp.advanced(1_000);
+  catchUp.advanced(1_000, 1_000);
   await catchUp.over(feed, limits);
+});
+
+it('does not hold a sweep back if the feed is read again and again at one place', async () => {
+  const catchUp = new CatchUp();
+  const reading = setInterval(() => catchUp.advanced(1_000, 1_000));
+  try {
+    await catchUp.over(works, { ...never, stalledMs: 50 });
+  } finally {
+    clearInterval(reading);
+  }
 });

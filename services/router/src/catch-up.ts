@@ -7,11 +7,14 @@ const lookMs = 100;
  */
 export class CatchUp {
   #lag: number | undefined;
+  #seq: number | undefined;
   #advancedAt = performance.now();
 
-  /** Call this with the remaining number of changes each time the feed has been read. */
-  advanced(lag: number): void {
+  /** Call this with the place in the feed, and the number of remaining changes, each time the feed has been read. */
+  advanced(seq: number, lag: number): void {
     this.#lag = lag;
+    if (seq === this.#seq) return;
+    this.#seq = seq;
     this.#advancedAt = performance.now();
   }
 

@@ -78,7 +78,7 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
         route: (id, epoch, recent) => studies.routeSoon(id, epoch, recent),
         onProgress(state, newestSeq) {
           parts.well('feed');
-          catchUp.advanced(newestSeq - state.seq);
+          catchUp.advanced(state.seq, newestSeq - state.seq);
           dependencies.onProgress(state, newestSeq);
         },
         anotherDatabase: () => sweepNow?.(),
