@@ -25,7 +25,7 @@ describe.skipIf(reason !== undefined)('two dispatchers on two hosts', () => {
       ...system.config({ pacs: pacsTarget({ ...scpAt, aet: scp.aet }, { maxParallel: 1, concurrency: 4 }) }),
       sources: { main: { url: `http://${orthancAt.host}:${orthancAt.port}`, pollInterval: '200ms' } },
       redis: { url: `redis://${redisAt.host}:${redisAt.port}` },
-      dispatcher: { concurrency: 2, lockTime: '3s' },
+      dispatcher: { concurrency: 2, lockTime: '30s' },
     };
     const [hostA, hostB] = net.hosts;
     await using router = await startDispatch({ command: 'router', config });
