@@ -24,7 +24,7 @@ const { values } = readLongCommand({
     'Time from the last instance of a study in Orthanc to its confirmation at the target, for studies that are sent during reception.',
   options: {
     studies: { type: 'number', default: 3, about: 'measured studies' },
-    'warm-up': { type: 'number', default: 0, about: 'studies before them that are not measured' },
+    'warm-up': { type: 'number', default: 1, about: 'studies before them that are not measured' },
     instances: { type: 'number', default: 500, about: 'instances of 0.5 MB in each' },
     seconds: { type: 'number', default: 60, about: 'in which a study is received' },
     'stable-age': { type: 'number', default: 60, about: 'StableAge of Orthanc, in seconds' },

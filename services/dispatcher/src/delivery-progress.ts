@@ -14,7 +14,7 @@ export interface ProgressSink {
 
 const intervalMs = 500;
 /** Longer while a study arrives: each report costs as much as an instance. */
-const arrivingIntervalMs = 10_000;
+const arrivingIntervalMs = 5_000;
 const stagesAtTarget: ReadonlySet<Stage> = new Set(['transfer', 'verify', 'finalize']);
 
 /** Counts the progress of an attempt, and reports it without slowing the transfer. */

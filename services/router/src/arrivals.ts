@@ -92,11 +92,6 @@ export class Arrivals {
     return !this.#held.isEmpty;
   }
 
-  /** Whether instances keep coming at the same rate, so that the next read of the feed, after its interval, is early enough. */
-  get isSteady(): boolean {
-    return this.#held.isSteady;
-  }
-
   /** Arrivals that the plugin has announced, after waiting for more of them: they are processed at once, in the background. */
   pushed(orthanc: OrthancClient, epoch: number, came: Came, signal: AbortSignal): void {
     // The feed slows down only for a plugin whose reports are used.

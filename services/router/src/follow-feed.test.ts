@@ -23,7 +23,7 @@ function feedOf(count: number, changes = Array.from({ length: count }, (_, index
   } as unknown as OrthancClient;
 }
 
-const noArrivals = { came() {}, isHolding: false, isSteady: false, isPushed: false };
+const noArrivals = { came() {}, isHolding: false, isPushed: false };
 
 it('reports its lag while it catches up with a source for the first time', async () => {
   const stopping = new AbortController();
@@ -250,8 +250,6 @@ it('reads the feed once more for instances that wait for further ones, before th
         if (came.length > 1) stopping.abort();
       },
       isHolding: true,
-      // As the last two reads show; the interval is too long for it.
-      isSteady: true,
       isPushed: false,
     },
     readTogether: async () => new Map(),
@@ -268,32 +266,6 @@ it('reads the feed once more for instances that wait for further ones, before th
   // Stable studies and the position are left to the next complete read.
   expect(routed).toEqual([]);
   expect(position).toBe(1);
-});
-
-it('does not read the feed once more within an interval of a second while instances keep coming at one rate', async () => {
-  const stopping = new AbortController();
-  const steps: string[] = [];
-  const { store, ...others } = dependenciesOf(stopping, 0);
-  const following = followFeed({
-    ...others,
-    config: sourceConfig.parse({ url: 'http://127.0.0.1:8042', startFrom: 'everything', pollInterval: '1s' }),
-    store: {
-      read: () => store.read(),
-      write: async () => true,
-      keep: async () => {
-        if (steps.filter((step) => step === 'interval').length > 1) stopping.abort();
-        steps.push('interval');
-        return 'kept';
-      },
-    } as unknown as FeedStore,
-    arrivals: { came: () => steps.push('came'), isHolding: true, isSteady: true, isPushed: false },
-    onProgress: () => steps.push('read'),
-  });
-  await expect(following).rejects.toThrow();
-  // A further read would hand over what has come.
-  const before = steps.flatMap((step, at) => (step === 'interval' && at > 0 ? [steps[at - 1]] : []));
-  expect(before).toEqual(['read', 'read']);
-  expect(steps).toContain('came');
 });
 
 it('reads studies of a page together, at most 32, and routes each of them once with what was read', async () => {

@@ -38,8 +38,6 @@ export interface FollowDependencies {
     came(came: Came, epoch: number): void;
     /** Whether some of them wait until the next read shows whether more are coming. */
     readonly isHolding: boolean;
-    /** Whether instances keep coming at the same rate. */
-    readonly isSteady: boolean;
     /** Whether the plugin of the source announces instances at this moment. */
     readonly isPushed: boolean;
   };
@@ -59,8 +57,6 @@ const batchLanes = 2;
 const maxPushedPauseMs = 5_000;
 /** Pause before the feed is read again to find out whether more instances are coming. */
 const lookAgainMs = 200;
-/** With a longer interval the next read of the feed is too late for the last instances, also of a steady rate. */
-const maxSteadyPauseMs = 1_000;
 
 /**
  * Follows the change feed of one source as its leader, as long as it leads. The cursor is moved only after all
@@ -108,8 +104,7 @@ async function pause(dependencies: FollowDependencies, state: FeedState): Promis
   const { config, arrivals, orthanc, signal } = dependencies;
   let leftMs = pauseMs(config, arrivals.isPushed);
   const againMs = arrivals.isPushed ? missedMs : lookAgainMs;
-  const isSteady = arrivals.isSteady && !arrivals.isPushed && leftMs <= maxSteadyPauseMs;
-  if (arrivals.isHolding && !isSteady && leftMs > againMs) {
+  if (arrivals.isHolding && leftMs > againMs) {
     await sleep(againMs, undefined, { signal });
     leftMs -= againMs;
     if (arrivals.isHolding) {

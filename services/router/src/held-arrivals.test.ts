@@ -75,23 +75,3 @@ it('announces nothing twice, and holds a limited number', () => {
   held.add({ instances, series: [] }, never);
   expect(held.take().instances).toHaveLength(20_000);
 });
-
-it('is steady while reads of the feed have about the same number of instances in the same time, and at no other time', () => {
-  const held = new HeldArrivals();
-  let id = 0;
-  const steady = ([ms, count]: readonly [ms: number, count: number]): boolean => {
-    now += ms;
-    held.add({ instances: Array.from({ length: count }, () => `i-${id++}`), series: [] }, never);
-    return held.isSteady;
-  };
-  const second = (count: number): boolean => steady([1_000, count]);
-  // The first read begins the measurement.
-  expect([8, 8, 9, 8].map(second)).toEqual([false, false, true, true]);
-  // The last ones came in the first part of the interval; then none.
-  expect([6, 0, 8, 8].map(second)).toEqual([false, false, false, true]);
-  // Faster; and too few to show a rate.
-  expect([16, 16, 3, 3].map(second)).toEqual([false, true, false, false]);
-  // Two reads within half a second are one.
-  expect([8, 8].map(second)).toEqual([false, true]);
-  expect([[200, 2] as const, [800, 6] as const].map(steady)).toEqual([true, true]);
-});

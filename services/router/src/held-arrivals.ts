@@ -16,12 +16,6 @@ const quietMs = 150;
 const maxHeld = 20_000;
 /** Time after which held ones are announced by the router if the plugin has not announced them: a little more than its longest interval. */
 export const missedMs = 3_000;
-/** Reads of a feed within this time are measured as one. */
-const leastMeasuredMs = 500;
-/** The rate of fewer instances varies too much. */
-const leastMeasured = 4;
-/** Rates that differ by this share are equal. */
-const tolerance = 0.2;
 
 /**
  * Arrived resources that the feed has reported, until they are announced together: each announcement costs about as much CPU as
@@ -32,23 +26,9 @@ export class HeldArrivals {
   #paceMs = 0;
   #grewAt = Number.NEGATIVE_INFINITY;
   #takenAt = Number.NEGATIVE_INFINITY;
-  #measuredAt = Number.NEGATIVE_INFINITY;
-  /** New instances since then. */
-  #measured = 0;
-  /** Instances per millisecond until then. */
-  #rate = 0;
-  #isSteady = false;
 
   get isEmpty(): boolean {
     return this.#held.instances.size + this.#held.series.size === 0;
-  }
-
-  /**
-   * Whether the last two reads of the feed show the same rate. If the last one has come, it came in the last fifth of the interval:
-   * the next read shows soon enough that it was the last.
-   */
-  get isSteady(): boolean {
-    return this.#isSteady;
   }
 
   /** @param isKnown - whether an id was announced before */
@@ -61,20 +41,8 @@ export class HeldArrivals {
         if (now - this.#grewAt > pauseMs) this.#paceMs = 0;
         this.#grewAt = now;
         held.add(id);
-        this.#measured += 1;
       }
     }
-    this.#measure(now);
-  }
-
-  #measure(now: number): void {
-    const ms = now - this.#measuredAt;
-    if (ms < leastMeasuredMs) return;
-    const rate = this.#measured / ms;
-    this.#isSteady = this.#measured >= leastMeasured && Math.abs(rate - this.#rate) < tolerance * this.#rate;
-    this.#rate = rate;
-    this.#measured = 0;
-    this.#measuredAt = now;
   }
 
   /** @param isPushed - whether the plugin announces instances at this moment, and with them those that are held */

@@ -67,9 +67,6 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
           get isHolding() {
             return kit.arrivals.isHolding;
           },
-          get isSteady() {
-            return kit.arrivals.isSteady;
-          },
           get isPushed() {
             return kit.arrivals.isPushed;
           },
