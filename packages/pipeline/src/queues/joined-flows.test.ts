@@ -19,7 +19,10 @@ beforeAll(async () => {
   tasks = new Queue('tasks', queueOptions(redis, prefix));
   deliveries = new Queue('deliveries', queueOptions(redis, prefix));
 });
-beforeEach(() => redis.flushall());
+beforeEach(async () => {
+  await redis.flushall();
+  await redis.config('RESETSTAT');
+});
 afterAll(async () => {
   await Promise.all([flows.close(), tasks.close(), deliveries.close()]);
   redis.disconnect();
@@ -49,6 +52,22 @@ it('adds the flows of one iteration of the event loop in few transactions, each 
   await Promise.all(ids.map((id) => flows.add(flow(id))));
   expect(await stored()).toEqual([...ids.map((id) => `d-${id}`), ...ids].toSorted());
   expect(Number(/cmdstat_exec:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1])).toBeLessThanOrEqual(3);
+});
+
+it('adds flows with many jobs in transactions of at most 64 jobs, and a flow with more in one alone', async () => {
+  const sizes = [31, 31, 1, 69, 9, 9];
+  const ids = sizes.map((_, index) => `s-${index}`);
+  const children = (id: string, size: number): FlowJob[] =>
+    Array.from({ length: size }, (_, index) => ({
+      name: 'delivery',
+      queueName: 'deliveries',
+      data: {},
+      opts: { jobId: `d-${id}-${index}` },
+    }));
+  await Promise.all(ids.map((id, at) => flows.add({ ...flow(id), children: children(id, sizes[at] ?? 0) })));
+  expect((await stored()).length).toBe(sizes.length + sizes.reduce((sum, size) => sum + size));
+  // 32 + 32, 2, 70, 10 + 10
+  expect(Number(/cmdstat_exec:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1])).toBe(4);
 });
 
 it('a flow that Redis cannot store fails alone, and is not reported as stored', async () => {

@@ -1,8 +1,9 @@
 import { joinCalls, queueOptions, withScripts, type Redis } from '@dicom-dispatch/runtime';
 import { FlowProducer, type FlowJob } from 'bullmq';
 
-/** Maximum number of flows in one transaction: Redis processes nothing else meanwhile. */
-const maxJoined = 16;
+/** Maximum numbers of flows and of jobs in one transaction: Redis processes nothing else meanwhile. */
+const maxJoinedFlows = 16;
+const maxJoinedJobs = 64;
 
 /**
  * Adds flows to the queues. Those of one iteration of the event loop are added in one transaction: a transaction for each would
@@ -31,9 +32,7 @@ export class JoinedFlows {
   }
 
   async #addAll(flows: readonly FlowJob[]): Promise<Failure[]> {
-    const parts: (readonly FlowJob[])[] = [];
-    for (let at = 0; at < flows.length; at += maxJoined) parts.push(flows.slice(at, at + maxJoined));
-    return (await Promise.all(parts.map((part) => this.#addTogether(part)))).flat();
+    return (await Promise.all(partsOf(flows).map((part) => this.#addTogether(part)))).flat();
   }
 
   async #addTogether(flows: readonly FlowJob[]): Promise<Failure[]> {
@@ -50,6 +49,24 @@ export class JoinedFlows {
       return (await Promise.all(flows.map((flow) => this.#addTogether([flow])))).flat();
     }
   }
+}
+
+/** Divides flows among transactions, in their order. A flow is not divided, although it alone may have more jobs. */
+function partsOf(flows: readonly FlowJob[]): FlowJob[][] {
+  const parts: FlowJob[][] = [];
+  let jobs = 0;
+  for (const flow of flows) {
+    const own = 1 + (flow.children?.length ?? 0);
+    const part = parts.at(-1);
+    if (part && part.length < maxJoinedFlows && jobs + own <= maxJoinedJobs) {
+      part.push(flow);
+      jobs += own;
+    } else {
+      parts.push([flow]);
+      jobs = own;
+    }
+  }
+  return parts;
 }
 
 type Failure = { readonly error: Error } | undefined;
