@@ -234,6 +234,27 @@ describe('a backup', () => {
     expect((await readdir(folder.path)).filter((name) => name.endsWith('.part'))).toEqual([]);
   });
 
+  it('is not made of data that are migrated or replaced meanwhile', async () => {
+    await fill();
+    const changes: [key: string, value: string | number][] = [
+      [keys.format, currentFormat + 1],
+      [keys.formatPending, currentFormat],
+      [keys.restoring, 'backup-7'],
+    ];
+    for (const [key, value] of changes) {
+      // By the connection of the backup: before its next command.
+      const onProgress = () => void pipeline.operations.redis.set(key, value);
+      await expect(makeBackup(pipeline.operations, file, { ...options, onProgress }), key).rejects.toThrow(
+        'were migrated or replaced during the backup',
+      );
+      await expect(makeBackup(pipeline.operations, file, options), key).rejects.toMatchObject({ name: 'FormatError' });
+      await redis.del(keys.formatPending, keys.restoring);
+      await redis.set(keys.format, currentFormat);
+    }
+    expect(await readdir(folder.path)).not.toContain(file.split('/').at(-1));
+    expect((await makeBackup(pipeline.operations, file, options)).studies).toBeGreaterThan(0);
+  });
+
   it('is not made without data, nor of lost data', async () => {
     await redis.hset(keys.generation, 'id', 'g', 'lost', '{}');
     await expect(makeBackup(pipeline.operations, file, options)).rejects.toThrow('lost data');

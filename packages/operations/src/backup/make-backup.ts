@@ -42,8 +42,8 @@ export interface BackupOptions {
  *
  * The file gets its name when it is complete and on disk.
  *
- * @throws OperationError `conflict` if Redis has no data, or has lost some
- * @throws FormatError if the data are of another format
+ * @throws OperationError `conflict` if Redis has no data, or has lost some, or if they are migrated meanwhile
+ * @throws FormatError if the data are of another format, or are being migrated
  * @throws NodeJS.ErrnoException if the file cannot be written
  */
 export async function makeBackup(context: PipelineContext, file: string, options: BackupOptions): Promise<MadeBackup> {
@@ -157,7 +157,18 @@ async function* backupLines(
     }
     yield `${sum.end()}\n`;
   }
+  await refuseMigrated(context);
   yield `${endLine(counts)}\n`;
+}
+
+/** Without the services of this version, those of a newer one may have started and converted a part of what was read. */
+async function refuseMigrated({ redis, keys }: PipelineContext): Promise<void> {
+  const [format, pending, restoring] = await redis.mget(keys.format, keys.formatPending, keys.restoring);
+  if (format === String(currentFormat) && pending === null && restoring === null) return;
+  throw new OperationError(
+    'conflict',
+    `the data in Redis were migrated or replaced during the backup (format ${format ?? 'unknown'}, before ${currentFormat}): no backup was made. Make it again with the version whose services are running`,
+  );
 }
 
 async function pausedTargets({ config, queues }: PipelineContext): Promise<string[]> {

@@ -39,7 +39,7 @@ it('an empty Redis gets the format of this version, each step in its order, and 
   expect(steps.length).toBe(migrations.length);
 });
 
-it('only the steps after the found format are executed, and a lock of another process stays', async () => {
+it('only the steps after the found format are executed, each with the format and the mark of its own', async () => {
   await redis.set(keys.format, 2);
   const steps: number[] = [];
   const own = [1, 2, 3, 4].map((to) => ({
@@ -47,15 +47,94 @@ it('only the steps after the found format are executed, and a lock of another pr
     what: `step ${to}`,
     async run() {
       steps.push(to);
-      // The lock is renewed for each step; it expires, and another process takes it.
-      expect(await redis.pttl(keys.formatLock)).toBeGreaterThan(50_000);
-      if (to === 4) await redis.set(keys.formatLock, 'of another');
-      else await redis.pexpire(keys.formatLock, 30_000);
+      expect(await redis.mget(keys.format, keys.formatPending)).toEqual([String(to), String(to)]);
+      // The lock is renewed for each step.
+      expect(await redis.pttl(keys.formatLock)).toBeGreaterThan(30_000);
+      await redis.pexpire(keys.formatLock, 20_000);
     },
   }));
   await openFormat(redis, prefix, { migrations: own });
   expect(steps).toEqual([3, 4]);
+  expect(await redis.keys('*')).toEqual([keys.format]);
+});
+
+it('a step that was interrupted is completed at the next start, and commands refuse the data until then', async () => {
+  await redis.set(keys.format, currentFormat);
+  await redis.set(keys.formatPending, currentFormat);
+  await expect(checkFormat(redis, prefix)).rejects.toThrow(
+    `the data in Redis are being migrated to format ${currentFormat}, or this was interrupted: start the services`,
+  );
+  const steps: number[] = [];
+  const state = await openFormat(redis, prefix, { onStep: ({ to }) => steps.push(to) });
+  expect(state).toEqual({ version: currentFormat, found: currentFormat - 1 });
+  expect(steps).toEqual([currentFormat]);
+  expect(await redis.keys('*')).toEqual([keys.format]);
+  await checkFormat(redis, prefix);
+});
+
+it('a step during which the lock was lost counts as interrupted, and the lock of another process stays', async () => {
+  await redis.set(keys.format, 1);
+  const ran: (string | null)[] = [];
+  const takenBy = (ms: number) => redis.set(keys.formatLock, 'of another', 'PX', ms);
+  const step = {
+    to: 2,
+    what: 'step 2',
+    async run(_redis: Redis, _prefix: string, renew?: () => Promise<void>) {
+      ran.push(await redis.get(keys.formatPending));
+      await redis.pexpire(keys.formatLock, 30_000);
+      await renew?.();
+      expect(await redis.pttl(keys.formatLock)).toBeGreaterThan(30_000);
+      if (ran.length > 2) return;
+      await takenBy(300);
+      // Within the step, and at its end.
+      if (ran.length === 1) await renew?.();
+    },
+  };
+  await openFormat(redis, prefix, { migrations: [step] });
+  expect(ran).toEqual(['2', '2', '2']);
+  expect(await redis.keys('*')).toEqual([keys.format]);
+  const failing = {
+    to: 3,
+    what: 'step 3',
+    async run() {
+      await takenBy(600_000);
+      throw new Error('broken');
+    },
+  };
+  await expect(openFormat(redis, prefix, { migrations: [failing] })).rejects.toThrow('broken');
   expect(await redis.get(keys.formatLock)).toBe('of another');
+});
+
+it('the format is read again with the lock, and never becomes lower', async () => {
+  await redis.set(keys.format, 1);
+  await redis.set(keys.formatLock, 'of another');
+  const steps: number[] = [];
+  const own = [2, 3].map((to) => ({
+    to,
+    what: `step ${to}`,
+    async run() {
+      steps.push(to);
+    },
+  }));
+  // The other process completes step 2 between the look at the format and the lock.
+  const slow = new Proxy(redis, {
+    get(of, name) {
+      if (name !== 'set') return Reflect.get(of, name) as unknown;
+      return async (...args: Parameters<Redis['set']>) => {
+        await of.set(keys.format, 2);
+        await of.del(keys.formatLock);
+        return of.set(...args);
+      };
+    },
+  });
+  await openFormat(slow, prefix, { migrations: own });
+  expect(steps).toEqual([3]);
+  // A mark that was left beside a higher format.
+  await redis.set(keys.format, 3);
+  await redis.set(keys.formatPending, 2);
+  await openFormat(redis, prefix, { migrations: own });
+  expect(steps).toEqual([3, 2, 3]);
+  expect(await redis.get(keys.format)).toBe('3');
 });
 
 it('nothing is migrated or read while a backup is being restored', async () => {

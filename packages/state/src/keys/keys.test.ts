@@ -70,7 +70,11 @@ describe('the format version', () => {
       },
     }));
     await expect(openFormat(redis, prefix, { migrations })).rejects.toThrow('broken');
-    expect(await redis.get(redisKeys(prefix).format)).toBe('2');
+    // An older version sees the format of the step that has begun.
+    expect(await redis.mget(redisKeys(prefix).format, redisKeys(prefix).formatPending)).toEqual(['3', '3']);
+    await expect(openFormat(redis, prefix, { migrations: migrations.slice(0, 2) })).rejects.toThrow(
+      'has format 3, this version supports up to 2',
+    );
     fails = false;
     await Promise.all(Array.from({ length: 5 }, () => openFormat(redis, prefix, { migrations })));
     expect(ran).toEqual([1, 2, 3]);

@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { redisNow } from '../redis/redis-time.ts';
+import { defineScript } from '../redis/script.ts';
 import { distributeLookups } from './distribute-lookups.ts';
 import { keyStudiesByOrthancId } from './key-studies-by-orthanc-id.ts';
 import { markPossibleLosses } from './mark-possible-losses.ts';
 import { packSharedUids } from './pack-shared-uids.ts';
 import { redisKeys } from './redis-keys.ts';
+import type { Renew } from './renew.ts';
 import { shortenRecords } from './shorten-records.ts';
 
 /** A step that brings the data of an older version into the format `to`. Running it again must change nothing. */
@@ -13,7 +15,8 @@ export interface Migration {
   readonly to: number;
   /** One line for the log. */
   readonly what: string;
-  run(redis: Redis, prefix: string): Promise<void>;
+  /** @param renew - renews the lock; a step that reads many keys calls it between them */
+  run(redis: Redis, prefix: string, renew?: Renew): Promise<void>;
 }
 
 /** In ascending order. The last one is the format of this version. */
@@ -39,9 +42,9 @@ export const migrations: readonly Migration[] = [
   {
     to: 4,
     what: 'pack the index of SOP Instance UIDs, and mark deliveries of which the target may have lost an instance',
-    async run(redis, prefix) {
-      await packSharedUids(redis, prefix);
-      await markPossibleLosses(redis, prefix);
+    async run(redis, prefix, renew) {
+      await packSharedUids(redis, prefix, renew);
+      await markPossibleLosses(redis, prefix, renew);
     },
   },
   {
@@ -83,7 +86,44 @@ export class FormatError extends Error {
 }
 
 /**
- * Migrates the data in Redis to the format of this version, once for all processes that start together.
+ * Begins a step: an older version sees its format from now on, and rejects the data. The format only ever rises.
+ *
+ * KEYS: lock, format, pending. ARGV: token, format of the step, duration of the lock. Returns whether the lock is held.
+ */
+const beginScript = defineScript(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if tonumber(redis.call('GET', KEYS[2]) or 0) < tonumber(ARGV[2]) then redis.call('SET', KEYS[2], ARGV[2]) end
+redis.call('SET', KEYS[3], ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
+`);
+
+/** KEYS: lock, pending. ARGV: token. Returns whether the lock was held until the end of the step. */
+const completeScript = defineScript(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[2])
+return 1
+`);
+
+/** KEYS: lock. ARGV: token, duration. Returns whether the lock is held. */
+const renewScript = defineScript(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+`);
+
+/** KEYS: lock. ARGV: token. */
+const releaseScript = defineScript(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+`);
+
+/** The lock expired during a step, e.g. because the process was suspended: another process may be migrating. */
+class LockLostError extends Error {
+  override readonly name = 'LockLostError';
+}
+
+/**
+ * Migrates the data in Redis to the format of this version, once for all processes that start together. A step that was
+ * interrupted is run again.
  *
  * @throws FormatError if a newer version has written the data, which an older one could damage; while services of an
  *   older version run; while a backup is being restored
@@ -91,28 +131,47 @@ export class FormatError extends Error {
 export async function openFormat(redis: Redis, prefix: string, options: FormatOptions = {}): Promise<FormatState> {
   const steps = options.migrations ?? migrations;
   const version = steps.at(-1)?.to ?? 0;
-  const keys = redisKeys(prefix);
+  const { formatLock } = redisKeys(prefix);
   const token = `${process.pid} ${performance.now()} ${Math.random()}`;
+  const { found } = await readFormat(redis, prefix, version);
   for (;;) {
-    const found = await readFormat(redis, prefix, version);
-    if (found === version) return { version, found };
+    if ((await readFormat(redis, prefix, version)).found === version) return { version, found };
     await refuseOlderServices(redis, prefix, version);
-    if ((await redis.set(keys.formatLock, token, 'PX', lockMs, 'NX')) !== 'OK') {
+    if ((await redis.set(formatLock, token, 'PX', lockMs, 'NX')) !== 'OK') {
       await sleep(lookMs);
       continue;
     }
     try {
-      for (const step of steps) {
-        if (step.to <= (found ?? 0)) continue;
-        options.onStep?.(step);
-        await redis.pexpire(keys.formatLock, lockMs);
-        await step.run(redis, prefix);
-        await redis.set(keys.format, step.to);
-      }
+      await migrate(redis, prefix, token, { ...options, migrations: steps });
+    } catch (error) {
+      if (!(error instanceof LockLostError)) throw error;
     } finally {
-      if ((await redis.get(keys.formatLock)) === token) await redis.del(keys.formatLock);
+      await releaseScript.run(redis, [formatLock], [token]);
     }
-    return { version, found };
+  }
+}
+
+/** @throws LockLostError if another process may be migrating */
+async function migrate(
+  redis: Redis,
+  prefix: string,
+  token: string,
+  { migrations: steps, onStep }: FormatOptions & { readonly migrations: readonly Migration[] },
+): Promise<void> {
+  const { format, formatLock, formatPending } = redisKeys(prefix);
+  const version = steps.at(-1)?.to ?? 0;
+  async function held(answer: Promise<unknown>): Promise<void> {
+    if ((await answer) !== 1) throw new LockLostError('the lock of the migration has expired');
+  }
+  // Another process may have migrated, or may have been started, since the format was read without the lock.
+  const { found = 0 } = await readFormat(redis, prefix, version);
+  await refuseOlderServices(redis, prefix, version);
+  for (const step of steps) {
+    if (step.to <= found) continue;
+    onStep?.(step);
+    await held(beginScript.run(redis, [formatLock, format, formatPending], [token, step.to, lockMs]));
+    await step.run(redis, prefix, () => held(renewScript.run(redis, [formatLock], [token, lockMs])));
+    await held(completeScript.run(redis, [formatLock, formatPending], [token]));
   }
 }
 
@@ -149,29 +208,44 @@ export const currentFormat = migrations.at(-1)?.to ?? 0;
 /**
  * For commands, which do not migrate: checks whether this version can read the data in Redis. Changes nothing.
  *
- * @throws FormatError if the data have another format, or a backup is only partly restored
+ * @throws FormatError if the data have another format or are being migrated, or a backup is only partly restored
  */
 export async function checkFormat(redis: Redis, prefix: string): Promise<void> {
-  const found = await readFormat(redis, prefix, currentFormat);
+  const { found, pending } = await readFormat(redis, prefix, currentFormat);
+  if (pending !== undefined) {
+    throw new FormatError(
+      `the data in Redis are being migrated to format ${pending}, or this was interrupted: start the services of this version, which complete it, and wait until they are ready`,
+    );
+  }
   if (found === undefined || found === currentFormat) return;
   throw new FormatError(
     `the data in Redis has format ${found}, this version writes ${currentFormat}: use the command line of the version whose services are running, or start the services of this version, which migrate the data`,
   );
 }
 
-async function readFormat(redis: Redis, prefix: string, version: number): Promise<number | undefined> {
+interface FoundFormat {
+  /** The format that all data have at least. */
+  readonly found: number | undefined;
+  /** The step that has begun and has not ended. */
+  readonly pending: number | undefined;
+}
+
+async function readFormat(redis: Redis, prefix: string, version: number): Promise<FoundFormat> {
   const keys = redisKeys(prefix);
-  const [text, restoring] = await redis.mget(keys.format, keys.restoring);
+  const [text, pendingText, restoring] = await redis.mget(keys.format, keys.formatPending, keys.restoring);
   if (restoring) {
     throw new FormatError(
       `the backup ${restoring} is being restored, or its restore was interrupted: wait until it ends, or run the same "dispatch restore" again`,
     );
   }
-  const found = text ? Number(text) : undefined;
-  if (found !== undefined && found > version) {
+  const format = text ? Number(text) : undefined;
+  const pending = pendingText ? Number(pendingText) : undefined;
+  const highest = Math.max(format ?? 0, pending ?? 0);
+  if (highest > version) {
     throw new FormatError(
-      `the data in Redis has format ${found}, this version supports up to ${version}: start the newer version again, or restore a backup from before the upgrade`,
+      `the data in Redis has format ${highest}, this version supports up to ${version}: start the newer version again, or restore a backup from before the upgrade`,
     );
   }
-  return found;
+  const found = format === undefined || pending === undefined ? format : Math.min(format, pending - 1);
+  return { found, pending };
 }

@@ -12,6 +12,7 @@ function keysUnder(prefix: string) {
   return {
     format: `${prefix}:format`,
     formatLock: `${prefix}:format-lock`,
+    formatPending: `${prefix}:format-pending`,
     restoring: `${prefix}:restoring`,
     generation: `${prefix}:generation`,
     beats: `${prefix}:generation-beats`,

@@ -3,6 +3,7 @@ import { decodeData, decodeStudy, encodeData, encodeStudy } from '../records/sto
 import { foldTimeline } from '../records/timeline.ts';
 import { defineScript } from '../redis/script.ts';
 import { redisKeys } from './redis-keys.ts';
+import { notLocked, type Renew } from './renew.ts';
 
 /** Records in one call: some milliseconds for Redis. */
 const atOnce = 200;
@@ -30,9 +31,9 @@ end
  * their records (format 6). Records in the former form can be read, so those that no index has, or that are damaged, are
  * left. If interrupted, it continues; if repeated, it changes nothing.
  */
-export async function shortenRecords(redis: Redis, prefix: string): Promise<void> {
+export async function shortenRecords(redis: Redis, prefix: string, renew: Renew = notLocked): Promise<void> {
   const keys = redisKeys(prefix);
-  await walk(redis, keys.index('studies'), async (members) => {
+  await walk(redis, keys.index('studies'), renew, async (members) => {
     const studies = members.map((member) => {
       const [source = '', orthancStudyId = ''] = member.split(' ');
       return { source, orthancStudyId };
@@ -52,7 +53,7 @@ export async function shortenRecords(redis: Redis, prefix: string): Promise<void
     );
   });
   for (const state of [...openStates, ...endStates]) {
-    await walk(redis, keys.index(`state:${state}`), async (ids) => {
+    await walk(redis, keys.index(`state:${state}`), renew, async (ids) => {
       const texts = await Promise.all(ids.map((id) => redis.hget(keys.delivery(id), 'data')));
       const found = ids.flatMap((id, at) => {
         const text = texts[at];
@@ -69,12 +70,20 @@ export async function shortenRecords(redis: Redis, prefix: string): Promise<void
   }
 }
 
-async function walk(redis: Redis, index: string, act: (members: string[]) => Promise<void>): Promise<void> {
+async function walk(
+  redis: Redis,
+  index: string,
+  renew: Renew,
+  act: (members: string[]) => Promise<void>,
+): Promise<void> {
   let cursor = '0';
   do {
     const [next, flat] = await redis.zscan(index, cursor, 'COUNT', atOnce);
     const members = flat.filter((_, at) => at % 2 === 0);
-    for (let from = 0; from < members.length; from += atOnce) await act(members.slice(from, from + atOnce));
+    for (let from = 0; from < members.length; from += atOnce) {
+      await act(members.slice(from, from + atOnce));
+      await renew();
+    }
     cursor = next;
   } while (cursor !== '0');
 }

@@ -5,9 +5,16 @@ export const systemKeys: readonly KeyRow[] = [
   {
     keys: ['format'],
     kind: 'key',
-    what: 'version of the format of all keys below (`packages/state/src/keys/migrate.ts`)',
+    what: 'version of the format of all keys below (`packages/state/src/keys/migrate.ts`); raised before the step of the migration to it begins',
     lives: 'always',
     backup: 'first',
+  },
+  {
+    keys: ['format-pending'],
+    kind: 'key',
+    what: 'format whose step of the migration has begun and not ended: commands reject the data, and the next service completes it',
+    lives: 'until the step has ended',
+    backup: 'no',
   },
   { keys: ['format-lock'], kind: 'key', what: 'lock of the process that migrates', lives: 'a minute', backup: 'no' },
   {
