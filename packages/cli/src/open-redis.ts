@@ -66,6 +66,7 @@ export async function prepareFormat(redis: Redis, prefix: string, log: Logger): 
   try {
     await openFormat(redis, prefix, {
       onStep: ({ to, what }) => log.info({ format: to, step: what }, 'migrating the data in Redis'),
+      onDamaged: (key) => log.warn({ key }, 'record is damaged and was not migrated'),
     });
   } catch (error) {
     if (error instanceof FormatError) throw new CommandError(error.message, exitCodes.failed, { cause: error });

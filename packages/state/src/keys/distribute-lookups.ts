@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { lookupPlaces } from '../records/lookup.ts';
 import { defineScript } from '../redis/script.ts';
 import { redisKeys } from './redis-keys.ts';
-import { notLocked, type Renew } from './renew.ts';
+import { withoutLock, type StepContext } from './step-context.ts';
 
 /** Entries in one call: some milliseconds for Redis. */
 const atOnce = 200;
@@ -32,9 +32,13 @@ return #entries
  * Distributes the indexes of Study Instance UIDs and of search hashes over small hashes (format 7). If interrupted, it
  * continues with the rest.
  */
-export async function distributeLookups(redis: Redis, prefix: string, renew: Renew = notLocked): Promise<void> {
+export async function distributeLookups(
+  redis: Redis,
+  prefix: string,
+  context: StepContext = withoutLock,
+): Promise<void> {
   for (const kind of ['uids', 'hashes']) {
     const former = redisKeys(prefix).index(`study-${kind}`);
-    while (Number(await moveScript.run(redis, [former], [prefix, kind, atOnce])) > 0) await renew();
+    while (Number(await moveScript.run(redis, [former], [prefix, kind, atOnce])) > 0) await context.renew();
   }
 }

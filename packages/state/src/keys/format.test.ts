@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { redisNow } from '../redis/index.ts';
 import { backupOf, checkFormat, currentFormat, FormatError, migrations, openFormat, redisKeys } from './index.ts';
 import { markPossibleLosses } from './mark-possible-losses.ts';
+import type { StepContext } from './step-context.ts';
 
 const prefix = '{format}';
 const keys = redisKeys(prefix);
@@ -79,15 +80,15 @@ it('a step during which the lock was lost counts as interrupted, and the lock of
   const step = {
     to: 2,
     what: 'step 2',
-    async run(_redis: Redis, _prefix: string, renew?: () => Promise<void>) {
+    async run(_redis: Redis, _prefix: string, context?: StepContext) {
       ran.push(await redis.get(keys.formatPending));
       await redis.pexpire(keys.formatLock, 30_000);
-      await renew?.();
+      await context?.renew();
       expect(await redis.pttl(keys.formatLock)).toBeGreaterThan(30_000);
       if (ran.length > 2) return;
       await takenBy(300);
       // Within the step, and at its end.
-      if (ran.length === 1) await renew?.();
+      if (ran.length === 1) await context?.renew();
     },
   };
   await openFormat(redis, prefix, { migrations: [step] });

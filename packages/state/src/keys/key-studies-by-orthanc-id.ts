@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { defineScript } from '../redis/script.ts';
 import { redisKeys } from './redis-keys.ts';
-import { notLocked, type Renew } from './renew.ts';
+import { withoutLock, type StepContext } from './step-context.ts';
 
 /** Studies in one call: some milliseconds for Redis. */
 const atOnce = 20;
@@ -96,7 +96,11 @@ return moved
 `);
 
 /** Format 2. If interrupted, it continues with the rest; if repeated, it finds nothing to do. */
-export async function keyStudiesByOrthancId(redis: Redis, prefix: string, renew: Renew = notLocked): Promise<void> {
+export async function keyStudiesByOrthancId(
+  redis: Redis,
+  prefix: string,
+  context: StepContext = withoutLock,
+): Promise<void> {
   const keys = redisKeys(prefix);
   const index = keys.index('studies');
   // Members that are added meanwhile may be returned by the same scan: they are recognised by the form of their record.
@@ -105,7 +109,7 @@ export async function keyStudiesByOrthancId(redis: Redis, prefix: string, renew:
     const [next, flat] = await redis.zscan(index, cursor, 'COUNT', atOnce);
     const members = flat.filter((_, at) => at % 2 === 0);
     if (members.length > 0) await moveScript.run(redis, [index, keys.index('study-uids')], [prefix, ...members]);
-    await renew();
+    await context.renew();
     cursor = next;
   } while (cursor !== '0');
 }

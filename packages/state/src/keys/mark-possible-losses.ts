@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { redisKeys } from './redis-keys.ts';
-import { notLocked, type Renew } from './renew.ts';
+import { withoutLock, type StepContext } from './step-context.ts';
 
 /** Records in one call. */
 const atOnce = 500;
@@ -8,7 +8,11 @@ const atOnce = 500;
 const words = 'only one of';
 
 /** A possible loss at a target was only recorded in the text of a note: it becomes a field (format 4). */
-export async function markPossibleLosses(redis: Redis, prefix: string, renew: Renew = notLocked): Promise<void> {
+export async function markPossibleLosses(
+  redis: Redis,
+  prefix: string,
+  context: StepContext = withoutLock,
+): Promise<void> {
   const keys = redisKeys(prefix);
   const states = [
     'waiting',
@@ -35,7 +39,7 @@ export async function markPossibleLosses(redis: Redis, prefix: string, renew: Re
         if (typeof notice === 'string' && notice.includes(words)) marking.hset(keys.delivery(id), 'mayBeLost', 'true');
       }
       await marking.exec();
-      await renew();
+      await context.renew();
       cursor = next;
     } while (cursor !== '0');
   }

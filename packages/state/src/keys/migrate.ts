@@ -7,16 +7,15 @@ import { keyStudiesByOrthancId } from './key-studies-by-orthanc-id.ts';
 import { markPossibleLosses } from './mark-possible-losses.ts';
 import { packSharedUids } from './pack-shared-uids.ts';
 import { redisKeys } from './redis-keys.ts';
-import type { Renew } from './renew.ts';
 import { shortenRecords } from './shorten-records.ts';
+import type { StepContext } from './step-context.ts';
 
 /** A step that brings the data of an older version into the format `to`. Running it again must change nothing. */
 export interface Migration {
   readonly to: number;
   /** One line for the log. */
   readonly what: string;
-  /** @param renew - renews the lock; a step that reads many keys calls it between them */
-  run(redis: Redis, prefix: string, renew?: Renew): Promise<void>;
+  run(redis: Redis, prefix: string, context?: StepContext): Promise<void>;
 }
 
 /** In ascending order. The last one is the format of this version. */
@@ -42,9 +41,9 @@ export const migrations: readonly Migration[] = [
   {
     to: 4,
     what: 'pack the index of SOP Instance UIDs, and mark deliveries of which the target may have lost an instance',
-    async run(redis, prefix, renew) {
-      await packSharedUids(redis, prefix, renew);
-      await markPossibleLosses(redis, prefix, renew);
+    async run(redis, prefix, context) {
+      await packSharedUids(redis, prefix, context);
+      await markPossibleLosses(redis, prefix, context);
     },
   },
   {
@@ -69,6 +68,8 @@ export interface FormatOptions {
   readonly migrations?: readonly Migration[];
   /** Called before each step. */
   readonly onStep?: (step: Migration) => void;
+  /** Called with the key of each record that cannot be converted. */
+  readonly onDamaged?: (key: string) => void;
 }
 
 export interface FormatState {
@@ -156,7 +157,7 @@ async function migrate(
   redis: Redis,
   prefix: string,
   token: string,
-  { migrations: steps, onStep }: FormatOptions & { readonly migrations: readonly Migration[] },
+  { migrations: steps, onStep, onDamaged }: FormatOptions & { readonly migrations: readonly Migration[] },
 ): Promise<void> {
   const { format, formatLock, formatPending } = redisKeys(prefix);
   const version = steps.at(-1)?.to ?? 0;
@@ -166,11 +167,15 @@ async function migrate(
   // Another process may have migrated, or may have been started, since the format was read without the lock.
   const { found = 0 } = await readFormat(redis, prefix, version);
   await refuseOlderServices(redis, prefix, version);
+  const context: StepContext = {
+    renew: () => held(renewScript.run(redis, [formatLock], [token, lockMs])),
+    onDamaged: (key) => onDamaged?.(key),
+  };
   for (const step of steps) {
     if (step.to <= found) continue;
     onStep?.(step);
     await held(beginScript.run(redis, [formatLock, format, formatPending], [token, step.to, lockMs]));
-    await step.run(redis, prefix, () => held(renewScript.run(redis, [formatLock], [token, lockMs])));
+    await step.run(redis, prefix, context);
     await held(completeScript.run(redis, [formatLock, formatPending], [token]));
   }
 }

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { defineScript } from '../redis/script.ts';
 import { redisKeys } from './redis-keys.ts';
-import { notLocked, type Renew } from './renew.ts';
+import { withoutLock, type StepContext } from './step-context.ts';
 
 /** Keys in one call. */
 const atOnce = 256;
@@ -52,7 +52,7 @@ return 0
 `);
 
 /** Format 4. If interrupted, it continues with the rest; if repeated, it finds nothing to do. */
-export async function packSharedUids(redis: Redis, prefix: string, renew: Renew = notLocked): Promise<void> {
+export async function packSharedUids(redis: Redis, prefix: string, context: StepContext = withoutLock): Promise<void> {
   const keys = redisKeys(prefix);
   // Without studies there is no index.
   if ((await redis.zcard(keys.index('studies'))) === 0) return;
@@ -60,7 +60,7 @@ export async function packSharedUids(redis: Redis, prefix: string, renew: Renew 
   for (let from = 0; from < shards.length; from += atOnce) {
     const some = shards.slice(from, from + atOnce);
     const buckets = some.map((shard) => keys.uidBlocks(shard));
-    await renew();
+    await context.renew();
     const named = await packScript.run(redis, [...buckets, ...some.map((shard) => keys.uidStudies(shard))], []);
     for (const number of named as number[]) {
       const shard = some[number] ?? '';

@@ -104,9 +104,18 @@ it('6: damaged and lost records stay as they are, and long timelines in their li
   await writeFormer(2, 'delivered');
   await redis.hset(keys.delivery('d-2'), 'data', '{"no JSON');
   await redis.set(keys.study('main', 'o-2'), '{"no JSON');
+  // JSON, but not of a record.
+  const odd = '{"search":{"key":"k"}}';
+  await writeFormer(4, 'delivered');
+  await redis.set(keys.study('main', 'o-4'), odd);
   await writeFormer(3, 'failed');
   await redis.del(keys.delivery('d-3'), keys.study('main', 'o-3'));
-  await shortenRecords(redis, prefix);
+  await redis.set(keys.format, 5);
+  const damaged: string[] = [];
+  const steps = migrations.filter(({ to }) => to <= 6);
+  await openFormat(redis, prefix, { migrations: steps, onDamaged: (key) => damaged.push(key) });
+  expect(damaged.toSorted()).toEqual([keys.delivery('d-2'), keys.study('main', 'o-2'), keys.study('main', 'o-4')]);
+  expect(await redis.get(keys.study('main', 'o-4'))).toBe(odd);
   expect(await new Records(redis, prefix).events('d-1')).toEqual(many);
   expect(await redis.llen(keys.events('d-1'))).toBe(30);
   expect(await redis.hget(keys.delivery('d-2'), 'data')).toBe('{"no JSON');

@@ -3,9 +3,9 @@ import { decodeData, decodeStudy, encodeData, encodeStudy } from '../records/sto
 import { foldTimeline } from '../records/timeline.ts';
 import { defineScript } from '../redis/script.ts';
 import { redisKeys } from './redis-keys.ts';
-import { notLocked, type Renew } from './renew.ts';
+import { withoutLock, type StepContext } from './step-context.ts';
 
-/** Records in one call: some milliseconds for Redis. */
+/** Records in one call: between calls Redis executes other commands. */
 const atOnce = 200;
 const openStates = ['waiting', 'active'];
 const endStates = ['delivered', 'partial', 'failed', 'source-gone', 'cancelled', 'moved', 'resolved'];
@@ -28,12 +28,21 @@ end
 
 /**
  * Converts the records of studies and deliveries to lists of values, and puts short timelines of ended deliveries into
- * their records (format 6). Records in the former form can be read, so those that no index has, or that are damaged, are
- * left. If interrupted, it continues; if repeated, it changes nothing.
+ * their records (format 6). Records in the former form can be read, so those that no index has are left. Damaged ones are
+ * left too, and their keys reported. If interrupted, it continues; if repeated, it changes nothing.
  */
-export async function shortenRecords(redis: Redis, prefix: string, renew: Renew = notLocked): Promise<void> {
+export async function shortenRecords(redis: Redis, prefix: string, context: StepContext = withoutLock): Promise<void> {
   const keys = redisKeys(prefix);
-  await walk(redis, keys.index('studies'), renew, async (members) => {
+  /** Undefined if the record is damaged. */
+  function convert(key: string, act: () => string): string | undefined {
+    try {
+      return act();
+    } catch {
+      context.onDamaged(key);
+      return undefined;
+    }
+  }
+  await walk(redis, keys.index('studies'), context, async (members) => {
     const studies = members.map((member) => {
       const [source = '', orthancStudyId = ''] = member.split(' ');
       return { source, orthancStudyId };
@@ -42,7 +51,7 @@ export async function shortenRecords(redis: Redis, prefix: string, renew: Renew 
     const texts = await redis.mget(names);
     const changed = studies.flatMap((study, at) => {
       const text = texts[at];
-      const now = text && isObject(text) && converted(() => encodeStudy(decodeStudy(text, study)));
+      const now = text && isObject(text) && convert(names[at] ?? '', () => encodeStudy(decodeStudy(text, study)));
       return now ? [{ name: names[at] ?? '', text, now }] : [];
     });
     if (changed.length === 0) return;
@@ -53,12 +62,13 @@ export async function shortenRecords(redis: Redis, prefix: string, renew: Renew 
     );
   });
   for (const state of [...openStates, ...endStates]) {
-    await walk(redis, keys.index(`state:${state}`), renew, async (ids) => {
+    await walk(redis, keys.index(`state:${state}`), context, async (ids) => {
       const texts = await Promise.all(ids.map((id) => redis.hget(keys.delivery(id), 'data')));
       const found = ids.flatMap((id, at) => {
         const text = texts[at];
         if (!text) return [];
-        return [{ id, text, now: (isObject(text) && converted(() => encodeData(decodeData(text, id)))) || text }];
+        const now = isObject(text) && convert(keys.delivery(id), () => encodeData(decodeData(text, id)));
+        return [{ id, text, now: now || text }];
       });
       if (found.length === 0) return;
       await deliveriesScript.run(
@@ -73,7 +83,7 @@ export async function shortenRecords(redis: Redis, prefix: string, renew: Renew 
 async function walk(
   redis: Redis,
   index: string,
-  renew: Renew,
+  context: StepContext,
   act: (members: string[]) => Promise<void>,
 ): Promise<void> {
   let cursor = '0';
@@ -82,7 +92,7 @@ async function walk(
     const members = flat.filter((_, at) => at % 2 === 0);
     for (let from = 0; from < members.length; from += atOnce) {
       await act(members.slice(from, from + atOnce));
-      await renew();
+      await context.renew();
     }
     cursor = next;
   } while (cursor !== '0');
@@ -90,14 +100,4 @@ async function walk(
 
 function isObject(text: string): boolean {
   return text.startsWith('{');
-}
-
-/** Undefined if the text is damaged. */
-function converted(act: () => string): string | undefined {
-  try {
-    return act();
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }

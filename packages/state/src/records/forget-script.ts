@@ -38,10 +38,10 @@ end
 local function isKnownIn(other)
   local bucket, mark = uid_mark(uid)
   for _, field in ipairs(redis.call('HKEYS', index .. 'study-uids:' .. bucket)) do
-    local owner, id = string.match(member_of_field(field), '^(%S+) (.*)$')
-    if owner == other and string.sub(field, 1, #mark) == mark then
-      local record = redis.call('GET', prefix .. ':study:' .. owner .. ':' .. id)
-      if not record or study_of(record).studyInstanceUid == uid then return true end
+    if string.sub(field, 1, #mark) == mark then
+      local owner, id = string.match(member_of_field(field), '^(%S+) (.*)$')
+      local record = owner == other and redis.call('GET', prefix .. ':study:' .. owner .. ':' .. id)
+      if owner == other and (not record or study_of(record).studyInstanceUid == uid) then return true end
     end
   end
   return false

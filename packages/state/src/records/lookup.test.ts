@@ -113,6 +113,47 @@ it('the walk returns each study that the index of studies lacks once, also in sm
   expect(await unlistedStudies(redis, prefix, 500_000, 10)).toEqual({ unlisted: [], next: 500_000 });
 });
 
+it('a search reads a large bucket in parts, and ends at its limit', async () => {
+  const pipeline = redis.pipeline();
+  const own = Array.from({ length: 300 }, (_, index) => `main o-${index}`);
+  for (const member of own) addPlace(pipeline, hashPlace(prefix, 'AAbcdefg', member));
+  const others = Array.from({ length: 5_000 }, (_, index) => `main p-${index}`);
+  for (const member of others) addPlace(pipeline, hashPlace(prefix, 'AAbcXefg', member));
+  await pipeline.exec();
+  expect(await membersOfHash(redis, prefix, 'AAbcdefg')).toEqual(own.toSorted());
+  await redis.config('RESETSTAT');
+  const some = await membersOfHash(redis, prefix, 'AAbcdefg', 200);
+  expect(new Set(some).size).toBe(200);
+  expect(own).toEqual(expect.arrayContaining(some));
+  // No command reads all of it.
+  expect(await redis.info('commandstats')).toMatch(/cmdstat_hscan:calls=[2-9],/);
+  expect(await redis.info('commandstats')).not.toMatch(/cmdstat_(hkeys|hgetall):/);
+});
+
+it('characters of a value are never a pattern', async () => {
+  const pipeline = redis.pipeline();
+  for (const hash of ['AA****', 'AA????', 'AA[a]b', String.raw`AA\***`, 'AAabcd']) {
+    addPlace(pipeline, hashPlace(prefix, hash, `main ${hash}`));
+  }
+  await pipeline.exec();
+  for (const hash of ['AA****', 'AA????', 'AA[a]b', String.raw`AA\***`, 'AAabcd']) {
+    expect(await membersOfHash(redis, prefix, hash), hash).toEqual([`main ${hash}`]);
+  }
+});
+
+it('no call of the walk compares more than about 500 entries', async () => {
+  const pipeline = redis.pipeline();
+  const many = Array.from({ length: 3_000 }, (_, index) => `main o-${index}`);
+  for (const member of many) addPlace(pipeline, uidPlace(prefix, `1.2.${member}`, member));
+  await pipeline.exec();
+  await redis.config('RESETSTAT');
+  const { unlisted, next } = await unlistedStudies(redis, prefix, 0, 10_000);
+  expect(unlisted.map(({ member }) => member).toSorted()).toEqual(many.toSorted());
+  expect(next).toBe(uidBuckets);
+  const calls = /cmdstat_evalsha:calls=(\d+),/.exec(await redis.info('commandstats'))?.[1];
+  expect(Number(calls)).toBeGreaterThanOrEqual(5);
+});
+
 it('7: the entries of the former indexes are moved, also if it was interrupted or runs again', async () => {
   const many = Array.from({ length: 900 }, (_, index) => `main o-${index}`);
   const add = (name: string, values: readonly string[]) =>

@@ -14,8 +14,8 @@ const orthancId = /^(\S+) ([\da-f]{8})-([\da-f]{8})-([\da-f]{8})-([\da-f]{8})-([
  * Lua: `uid_place(uid, member)` and `hash_place(hash, member)` return key and field of the entry of a study, and
  * `member_of_field(field)` the study of an entry.
  *
- * The entries of both indexes are distributed over small hashes, which Redis stores compactly (34 bytes an entry; in a
- * sorted set 165 to 200). A field is 4 characters of the hash, and the study with the 20 bytes of its Orthanc id.
+ * The entries of both indexes are distributed over small hashes, which Redis stores compactly (34 bytes an entry if the
+ * hashes are well filled; in a sorted set 165 to 200). A field is 4 characters of the hash, and the study with the 20 bytes of its Orthanc id.
  * Several values may have the same field: readers compare with the record of the study.
  */
 export const lookupPlaces = `
@@ -70,26 +70,29 @@ export async function membersOfUid(redis: Redis, prefix: string, studyInstanceUi
   return membersIn(redis, uidBucket(prefix, studyInstanceUid));
 }
 
-/** Members of the index of studies that may have a search hash, in their order. */
-export async function membersOfHash(redis: Redis, prefix: string, hash: string): Promise<string[]> {
-  return membersIn(redis, hashBucket(prefix, hash));
+/** Members of the index of studies that may have a search hash, in their order: all of them, or any `limit`. */
+export async function membersOfHash(redis: Redis, prefix: string, hash: string, limit?: number): Promise<string[]> {
+  return membersIn(redis, hashBucket(prefix, hash), limit);
 }
+
+/** Entries in one call: between calls Redis executes other commands. */
+const comparedAtOnce = 500;
 
 /** KEYS: index of studies. ARGV: prefix, first bucket, number of entries that suffices. */
 const unlistedScript = defineScript(`
-local prefix, bucket, left = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local prefix, bucket, compared = ARGV[1], tonumber(ARGV[2]), 0
 ${lookupPlaces}
 local unlisted = {}
-while bucket < ${uidBuckets} and left > 0 do
+while bucket < ${uidBuckets} and compared < tonumber(ARGV[3]) do
   local key = prefix .. ':index:study-uids:' .. string.format('%03x', bucket)
   for _, field in ipairs(redis.call('HKEYS', key)) do
     local member = member_of_field(field)
     if not redis.call('ZSCORE', KEYS[1], member) then table.insert(unlisted, { member, key, field }) end
-    left = left - 1
+    compared = compared + 1
   end
   bucket = bucket + 1
 end
-return { bucket, unlisted }
+return { bucket, compared, unlisted }
 `);
 
 /**
@@ -105,12 +108,17 @@ export async function unlistedStudies(
   from: number,
   limit: number,
 ): Promise<{ readonly unlisted: readonly (LookupPlace & { readonly member: string })[]; readonly next: number }> {
-  const answer = await unlistedScript.runBuffer(redis, [redisKeys(prefix).index('studies')], [prefix, from, limit]);
-  const [next, unlisted] = answer as [number, [member: Buffer, key: Buffer, field: Buffer][]];
-  return {
-    next,
-    unlisted: unlisted.map(([member, key, field]) => ({ member: member.toString(), key: key.toString(), field })),
-  };
+  const found: (LookupPlace & { readonly member: string })[] = [];
+  let [next, left] = [from, limit];
+  while (next < uidBuckets && left > 0) {
+    const args = [prefix, next, Math.min(left, comparedAtOnce)];
+    const answer = await unlistedScript.runBuffer(redis, [redisKeys(prefix).index('studies')], args);
+    const [after, compared, unlisted] = answer as [number, number, [member: Buffer, key: Buffer, field: Buffer][]];
+    for (const [member, key, field] of unlisted) found.push({ member: member.toString(), key: key.toString(), field });
+    next = after;
+    left -= compared;
+  }
+  return { unlisted: found, next };
 }
 
 /** Adds an entry in a pipeline. */
@@ -139,12 +147,22 @@ function hashBucket(prefix: string, hash: string): Bucket {
   };
 }
 
-async function membersIn(redis: Redis, { key, mark }: Bucket): Promise<string[]> {
-  const fields = await redis.hkeysBuffer(key);
-  return fields
-    .filter((field) => field.subarray(0, mark.length).equals(mark))
-    .map((field) => memberOfField(field.subarray(mark.length)))
-    .toSorted();
+/** Entries in one call, about. */
+const scannedAtOnce = 1_000;
+
+/** In parts: a bucket of a large index, or of a value that many studies have, has any number of entries. */
+async function membersIn(redis: Redis, { key, mark }: Bucket, limit = Number.POSITIVE_INFINITY): Promise<string[]> {
+  const pattern = `${mark.toString().replaceAll(/[*?[\]\\]/g, String.raw`\$&`)}*`;
+  const members = new Set<string>();
+  let cursor = '0';
+  do {
+    const [next, flat] = await redis.hscanBuffer(key, cursor, 'MATCH', pattern, 'COUNT', scannedAtOnce);
+    for (const [at, field] of flat.entries()) {
+      if (at % 2 === 0 && members.size < limit) members.add(memberOfField(field.subarray(mark.length)));
+    }
+    cursor = next.toString();
+  } while (cursor !== '0' && members.size < limit);
+  return [...members].toSorted();
 }
 
 function shortMember(member: string): Buffer {

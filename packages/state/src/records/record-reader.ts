@@ -85,7 +85,7 @@ export class RecordReader {
   /** Studies that have one of these hashes: of several sources, or of one patient. At most `limit`. */
   async studiesOfHashes(hashes: readonly string[], limit: number): Promise<StudyRecord[]> {
     const found = await this.run(async () => {
-      const lists = await Promise.all(hashes.map((hash) => membersOfHash(this.redis, this.prefix, hash)));
+      const lists = await Promise.all(hashes.map((hash) => membersOfHash(this.redis, this.prefix, hash, limit)));
       const members = new Set(lists.flat());
       return this.readStudies([...members].slice(0, limit));
     });

@@ -113,3 +113,14 @@ it('a delivery without events ends without a timeline', async () => {
   expect([await isInRecord(), await hasList()]).toEqual([false, false]);
   expect(await texts()).toEqual([]);
 });
+
+it('a list with more events than fit is not read when the delivery ends', async () => {
+  const many = Array.from({ length: 31 }, (_, at) => JSON.stringify({ at, kind: 'a' }));
+  await records.update('d-1', { state: 'active' });
+  await redis.rpush(keys.events('d-1'), ...many);
+  await redis.config('RESETSTAT');
+  await records.change('d-1', { ...act('end'), patch: { state: 'delivered' } });
+  expect(await redis.info('commandstats')).not.toContain('cmdstat_lrange:');
+  expect([await isInRecord(), await hasList()]).toEqual([false, true]);
+  expect(await redis.lrange(keys.events('d-1'), 0, -1)).toEqual(many);
+});

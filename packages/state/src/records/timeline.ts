@@ -5,6 +5,9 @@ import type { DeliveryEvent } from './record-types.ts';
 /** Longer values would make Redis store the record in its larger form, with `hash-max-listpack-value 1024`. */
 const longestField = 900;
 
+/** A longer list cannot fit: it is not read. The shortest event takes about 40 bytes. */
+const mostEvents = 30;
+
 /**
  * Frequent parts of events, and the byte that stands for each in a record. JSON has no such bytes: it escapes them. A text
  * without them is read as it is.
@@ -33,6 +36,7 @@ ${shortParts.map(([byte, part]) => `  text = string.gsub(text, '\\${byte.charCod
   return text
 end
 local function fold_timeline(record, list)
+  if redis.call('LLEN', list) > ${mostEvents} then return end
   local text = short_events(table.concat(redis.call('LRANGE', list, 0, -1), '\\n'))
   local kept = redis.call('HGET', record, 'events')
   if kept and text ~= '' then text = kept .. '\\n' .. text end
