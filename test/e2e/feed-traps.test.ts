@@ -1,13 +1,14 @@
 import { rm } from 'node:fs/promises';
 import { tempFolder, waitFor, type OrthancServer } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import { describe, expect, it } from 'vitest';
 import { startFaultScp } from './support/fault-scp.ts';
 import { startFeedStandIn } from './support/feed-stand-in.ts';
 import { pacsTarget } from './support/pacs-target.ts';
 import { startDispatch } from './support/start-dispatch.ts';
 import { startFollowing } from './support/start-in-process.ts';
-import { startSystem, type UploadedStudy } from './support/system.ts';
+import { prefix, startSystem, type UploadedStudy } from './support/system.ts';
 
 const quickSweep = { every: '1s', settle: '2s' };
 
@@ -94,6 +95,9 @@ describe("the change feed's traps", () => {
     for (let seed = 0; seed < 4; seed += 1)
       studies.push(await system.upload({ seed: `before ${seed}`, instancesPerSeries: 4 }));
     for (const study of studies) await system.untilDelivery(study, 'pacs', ['delivered']);
+    const sweepWaitedAt = (): Promise<string | null> => system.client.hget(redisKeys(prefix).sweep('main'), 'waitedAt');
+    // The feed began at its end: the first sweep had nothing to wait for.
+    expect(await sweepWaitedAt()).toBeNull();
     await system.orthanc.kill('SIGKILL');
     await rm(storage.path, { recursive: true, force: true });
     await system.orthanc.restart();
@@ -103,6 +107,8 @@ describe("the change feed's traps", () => {
     });
     expect(dispatch.output()).toContain('was emptied, restored');
     expect(scp.stores.length).toBe(18);
+    // The sweep of the new database waits until its feed has been read.
+    await waitFor(async () => (await sweepWaitedAt()) !== null, { message: () => dispatch.output() });
   });
 
   it('9, 10, 12: instances that come late make further events; only they are sent', async () => {

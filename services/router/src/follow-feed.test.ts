@@ -50,9 +50,9 @@ it('reports its lag while it catches up with a source for the first time', async
     arrivals: noArrivals,
     readTogether: async () => new Map(),
     route: async (id) => routed.push(id),
-    onProgress(state, newestSeq) {
+    onProgress(state, newestSeq, isEnd) {
       lags.push(newestSeq - state.seq);
-      if (newestSeq === state.seq) stopping.abort();
+      if (isEnd) stopping.abort();
     },
     anotherDatabase: () => {},
     log: createLogger('test', { level: 'error', format: 'json' }),

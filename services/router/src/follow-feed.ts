@@ -41,8 +41,8 @@ export interface FollowDependencies {
     /** Whether the plugin of the source announces instances at this moment. */
     readonly isPushed: boolean;
   };
-  /** Called with the position in the feed. */
-  onProgress(state: FeedState, newestSeq: number): void;
+  /** Called with the position in the feed, and whether the feed has been read to its end. */
+  onProgress(state: FeedState, newestSeq: number, isEnd: boolean): void;
   /** Called when the database behind the source is another one. */
   anotherDatabase(): void;
   readonly log: Logger;
@@ -91,10 +91,10 @@ export async function followFeed(dependencies: FollowDependencies): Promise<neve
       // existing ones: the cursor finds them known later.
       newSeq ??= (await ask(dependencies, () => orthanc.lastChange({ signal })))?.Seq ?? 0;
       newSeq = await routeNew(dependencies, state, newSeq);
-      dependencies.onProgress(state, Math.max(state.seq, since, newSeq));
+      dependencies.onProgress(state, Math.max(state.seq, since, newSeq), false);
     }
     forgetBefore(seen, state.seq - trailingWindow);
-    dependencies.onProgress(state, Math.max(state.seq, since));
+    dependencies.onProgress(state, Math.max(state.seq, since), true);
     await pause(dependencies, state);
   }
 }

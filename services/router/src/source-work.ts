@@ -14,6 +14,7 @@ import type { SharedDatabase } from './shared-database.ts';
 import { routeBatches } from './route-batches.ts';
 import { studyRouterOf, type SourceKit } from './source-kit.ts';
 import { SameDatabase, type SourceParts } from './source-parts.ts';
+import { SweepNotes } from './sweep-notes.ts';
 import { sweepSource } from './sweep.ts';
 
 /** Interval for checking incomplete and postponed studies; this is cheap for Redis. */
@@ -48,40 +49,46 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
   const sourceNow = (): Promise<number> => time.now(orthanc, signal);
   const studies = studyRouterOf(kit, { orthanc, feed: () => dependencies.feed(), signal });
   const catchUp = new CatchUp();
+  const sweepNotes = new SweepNotes(redis, prefix, name);
   let sweepNow: (() => void) | undefined;
 
   return [
     parts.keepGoing('feed', signal, () =>
-      followFeed({
-        source: name,
-        config,
-        orthanc,
-        store,
-        lease,
-        sourceNow,
-        sourceUnseenMs: () => time.unseenMs,
-        misdated: (instances) => kit.misdated.note(orthanc, instances, signal),
-        beforeRouting: refuseSameDatabase,
-        arrivals: {
-          came: (came, at) => kit.arrivals.came(orthanc, at, came, signal),
-          get isHolding() {
-            return kit.arrivals.isHolding;
+      catchUp.follow(() =>
+        followFeed({
+          source: name,
+          config,
+          orthanc,
+          store,
+          lease,
+          sourceNow,
+          sourceUnseenMs: () => time.unseenMs,
+          misdated: (instances) => kit.misdated.note(orthanc, instances, signal),
+          beforeRouting: refuseSameDatabase,
+          arrivals: {
+            came: (came, at) => kit.arrivals.came(orthanc, at, came, signal),
+            get isHolding() {
+              return kit.arrivals.isHolding;
+            },
+            get isPushed() {
+              return kit.arrivals.isPushed;
+            },
           },
-          get isPushed() {
-            return kit.arrivals.isPushed;
+          readTogether: (ids) => studies.readTogether(ids),
+          route: (id, epoch, recent) => studies.routeSoon(id, epoch, recent),
+          onProgress(state, newestSeq, isEnd) {
+            parts.well('feed');
+            catchUp.advanced(state.seq, isEnd);
+            dependencies.onProgress(state, newestSeq);
           },
-        },
-        readTogether: (ids) => studies.readTogether(ids),
-        route: (id, epoch, recent) => studies.routeSoon(id, epoch, recent),
-        onProgress(state, newestSeq) {
-          parts.well('feed');
-          catchUp.advanced(state.seq, newestSeq - state.seq);
-          dependencies.onProgress(state, newestSeq);
-        },
-        anotherDatabase: () => sweepNow?.(),
-        log,
-        signal,
-      }),
+          anotherDatabase() {
+            catchUp.begin();
+            sweepNow?.();
+          },
+          log,
+          signal,
+        }),
+      ),
     ),
     parts.keepGoing('sweep', signal, sweepAgainAndAgain),
     parts.keepGoing('waiting', signal, routeWaiting),
@@ -126,7 +133,8 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
   async function sweepAgainAndAgain(): Promise<never> {
     for (;;) {
       await followed();
-      await catchUp.over({ isFailing: () => parts.failing.feed !== undefined, signal });
+      if (!(await sweepNotes.isUrgent()))
+        await catchUp.over({ onWait: () => sweepNotes.waits(watch.clock.now()), signal });
       const feed = await followed();
       await refuseSameDatabase();
       await takeBack.refresh();
@@ -155,6 +163,7 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
         log,
         signal,
       });
+      await sweepNotes.ended();
       parts.well('sweep');
       const nudged = new AbortController();
       sweepNow = () => nudged.abort();

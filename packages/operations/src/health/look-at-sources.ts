@@ -89,17 +89,19 @@ export async function lookAtSource(
     const source = config().sources[name];
     // A source without a leading router is reported elsewhere.
     if (!source || lease === null || status?.sameAs !== undefined) return;
-    const { startedAt, endedAt, movedAt: sweptAt } = await redis.hgetall(keys.sweep(name));
+    const { startedAt, endedAt, movedAt: sweptAt, waitedAt } = await redis.hgetall(keys.sweep(name));
     const began = Number(startedAt ?? 0);
     const ended = Number(endedAt ?? 0);
+    // While the change feed catches up, the sweep waits and renews this time; if the router stops doing so, it becomes old.
+    const waited = Number(waitedAt ?? 0);
     if (began > ended) {
-      const last = Math.max(began, Number(sweptAt ?? 0));
+      const last = Math.max(began, Number(sweptAt ?? 0), waited);
       if (now - last > sweepMs + source.sweep.pause) {
         add('sweep-unfinished', `the sweep of ${name} has made no progress for ${formatDuration(now - last)}`, {
           since: last,
         });
       }
-    } else if (ended > 0 && source.sweep.every > 0 && now - ended > source.sweep.every + sweepMs) {
+    } else if (ended > 0 && source.sweep.every > 0 && now - Math.max(ended + source.sweep.every, waited) > sweepMs) {
       add('sweep-unfinished', `the last sweep of ${name} ended ${formatDuration(now - ended)} ago`, { since: ended });
     }
   }

@@ -435,6 +435,23 @@ describe('readHealth', () => {
     expect(await readHealth(context, [asked])).toEqual([]);
   });
 
+  it.each([
+    ['was interrupted', { startedAt: Date.now() - 2 * hour, endedAt: 1, movedAt: Date.now() - hour }],
+    ['is due', { startedAt: 1, endedAt: Date.now() - 30 * 24 * hour }],
+  ])(
+    'does not call a sweep unfinished that %s and waits for the feed, but does if nothing renews this',
+    async (_, sweep) => {
+      const unfinished = async (): Promise<boolean> =>
+        (await readHealth(context, [asked])).some(({ kind }) => kind === 'sweep-unfinished');
+      await redis.hset(keys.sweep('main'), sweep);
+      expect(await unfinished()).toBe(true);
+      await redis.hset(keys.sweep('main'), { waitedAt: Date.now() });
+      expect(await unfinished()).toBe(false);
+      await redis.hset(keys.sweep('main'), { waitedAt: Date.now() - hour / 2 });
+      expect(await unfinished()).toBe(true);
+    },
+  );
+
   it('reports once that no router runs, and why Redis rejects writes', async () => {
     await redis.del(keys.process('p-1'), keys.lease('main'));
     expect((await readHealth(context, [asked])).map(({ kind }) => kind)).toEqual(['no-router']);

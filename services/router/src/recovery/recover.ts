@@ -6,6 +6,7 @@ import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { toSourceTime } from '@dicom-dispatch/sources';
 import { unfinished, type Notes, type SourceNotes } from './notes.ts';
 import { SettledStudies } from './settled.ts';
+import { SweepNotes } from '../sweep-notes.ts';
 
 /** Result of the recovery of one source. */
 export interface SourceReport {
@@ -56,9 +57,7 @@ export async function recover(
     const report = await recoverSource(dependencies, name);
     if (report) reports[name] = report;
     else unknown.push(name);
-    // The sweep starts immediately, and from its beginning.
-    await redis.hset(keys.sweep(name), 'place', 0);
-    await redis.hdel(keys.sweep(name), 'startedAt');
+    await new SweepNotes(redis, config().redis.prefix, name).restart();
   }
   return { reports, unknown };
 }
