@@ -1,6 +1,6 @@
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { redisNow } from '../redis/index.ts';
 import { backupOf, checkFormat, currentFormat, FormatError, migrations, openFormat, redisKeys } from './index.ts';
 import { markPossibleLosses } from './mark-possible-losses.ts';
@@ -152,6 +152,32 @@ it('nothing is migrated or read while a backup is being restored', async () => {
     });
   }
   expect(await redis.exists(keys.format)).toBe(0);
+});
+
+it('does not begin a step if a service of an older version has been started since the last look', async () => {
+  await redis.set(keys.format, 1);
+  const run = vi.fn(async () => undefined);
+  const opened = openFormat(redis, prefix, {
+    migrations: [{ to: 2, what: 'a test', run }],
+    onStep: () => {
+      void redis.set(keys.process('late'), JSON.stringify({ services: ['router'], host: 'east', pid: 9, format: 1 }));
+      void redis.zadd(keys.processes, Date.now() + 600_000, 'late');
+    },
+  });
+  await expect(opened).rejects.toThrow('services of an older version run: router on east (process 9)');
+  expect(run).not.toHaveBeenCalled();
+  // The next start runs the step.
+  expect(await redis.get(keys.formatPending)).toBe('2');
+  await redis.zrem(keys.processes, 'late');
+  await openFormat(redis, prefix, { migrations: [{ to: 2, what: 'a test', run }] });
+  expect(run).toHaveBeenCalledOnce();
+  expect(await redis.exists(keys.formatPending)).toBe(0);
+});
+
+it('the step of possible losses fails if a record cannot be read, instead of passing over it', async () => {
+  await redis.zadd(keys.index('state:delivered'), 1, 'd-wrong');
+  await redis.set(keys.delivery('d-wrong'), 'no hash');
+  await expect(markPossibleLosses(redis, prefix)).rejects.toThrow('WRONGTYPE');
 });
 
 it('services of an older version count as running for 20 seconds after their last beat', async () => {

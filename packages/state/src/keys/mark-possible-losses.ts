@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { ChainableCommander, Redis } from 'ioredis';
 import { redisKeys } from './redis-keys.ts';
 import { withoutLock, type StepContext } from './step-context.ts';
 
@@ -32,15 +32,24 @@ export async function markPossibleLosses(
       const ids = flat.filter((_, at) => at % 2 === 0);
       const reading = redis.pipeline();
       for (const id of ids) reading.hget(keys.delivery(id), 'notice');
-      const notices = (await reading.exec()) ?? [];
+      const notices = await resultsOf(reading);
       const marking = redis.pipeline();
       for (const [index, id] of ids.entries()) {
-        const notice = notices[index]?.[1];
+        const notice = notices[index];
         if (typeof notice === 'string' && notice.includes(words)) marking.hset(keys.delivery(id), 'mayBeLost', 'true');
       }
-      await marking.exec();
+      await resultsOf(marking);
       await context.renew();
       cursor = next;
     } while (cursor !== '0');
   }
+}
+
+/** @throws the first error of a command: a pipeline has no errors otherwise, e.g. if Redis is out of memory */
+async function resultsOf(pipeline: ChainableCommander): Promise<unknown[]> {
+  const results = (await pipeline.exec()) ?? [];
+  return results.map(([error, result]) => {
+    if (error) throw error;
+    return result;
+  });
 }

@@ -175,6 +175,8 @@ async function migrate(
     if (step.to <= found) continue;
     onStep?.(step);
     await held(beginScript.run(redis, [formatLock, format, formatPending], [token, step.to, lockMs]));
+    // One that was started since the last look has seen the former format; from now on none can. Nothing has been converted yet.
+    await refuseOlderServices(redis, prefix, version);
     await step.run(redis, prefix, context);
     await held(completeScript.run(redis, [formatLock, formatPending], [token]));
   }

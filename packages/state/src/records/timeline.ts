@@ -5,7 +5,7 @@ import type { DeliveryEvent } from './record-types.ts';
 /** Longer values would make Redis store the record in its larger form, with `hash-max-listpack-value 1024`. */
 const longestField = 900;
 
-/** A longer list cannot fit: it is not read. The shortest event takes about 40 bytes. */
+/** A longer list is not read: hardly any would fit, as an event takes about 23 bytes at least. */
 const mostEvents = 30;
 
 /**
