@@ -56,6 +56,40 @@ async function namesOfUid(uid: string): Promise<string[]> {
   return (await redis.keys('*')).filter((key) => key.includes(`:${uid}`) || key.endsWith(` ${uid}`));
 }
 
+test('records of later formats stay as they are, if the key of the format was lost, and damaged ones as well', async () => {
+  await writeOld({ uid: '1.2.3', ids: ['o-3'] });
+  const texts = [
+    '["1.2.4","1"]',
+    'no JSON',
+    '{}',
+    '[]',
+    '7',
+    '{"orthancStudyId":"o"}',
+    '{"orthancStudyId":7,"rules":[]}',
+  ];
+  for (const [at, text] of texts.entries()) {
+    await redis.set(`${prefix}:study:main:o-kept-${at}`, text);
+    await redis.zadd(`${prefix}:index:studies`, 1, `main o-kept-${at}`);
+    // The record of a study is lost, that of its delivery is not.
+    await redis.hset(`${prefix}:delivery:d-kept-${at}`, 'data', text);
+    await redis.zadd(`${prefix}:study-deliveries:main:o-lost-${at}`, 1, `d-kept-${at}`);
+    await redis.zadd(`${prefix}:index:studies`, 1, `main o-lost-${at}`);
+  }
+  const kept = (await redis.keys('*kept-*')).sort();
+  await keyStudiesByOrthancId(redis, prefix);
+  await keyStudiesByOrthancId(redis, prefix);
+  expect((await redis.keys('*kept-*')).sort()).toEqual(kept);
+  for (const [at, text] of texts.entries()) {
+    expect(await redis.get(`${prefix}:study:main:o-kept-${at}`)).toBe(text);
+    expect(await redis.zscore(`${prefix}:study-deliveries:main:o-lost-${at}`, `d-kept-${at}`)).toBe('1');
+    for (const name of ['kept', 'lost']) {
+      expect(await redis.zscore(`${prefix}:index:studies`, `main o-${name}-${at}`)).toBe('1');
+    }
+  }
+  expect(await redis.exists(`${prefix}:study:main:o-3`)).toBe(1);
+  expect(await namesOfUid('1.2.3')).toEqual([]);
+});
+
 test('studies move to their ids, with deliveries, confirmations, choices and places in lists', async () => {
   for (let index = 0; index < 50; index += 1) await writeOld({ uid: `1.2.${index}`, ids: [`o-${index}`] });
   await keyStudiesByOrthancId(redis, prefix);

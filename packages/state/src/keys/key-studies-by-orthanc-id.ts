@@ -27,12 +27,17 @@ local function copyTo(from, to, isLast)
     redis.call('COPY', from, to)
   end
 end
+-- A record of this step's time. Those of later formats are lists, and belong to an Orthanc id already; damaged ones stay as they are.
+local function record_of(text)
+  local ok, record = pcall(cjson.decode, text)
+  return ok and type(record) == 'table' and type(record.orthancStudyId) == 'string' and type(record.rules) == 'table' and record or nil
+end
 local function move(member)
   local source, uid = string.match(member, '^(%S+) (.*)$')
   local studyKey, listKey = prefix .. ':study:' .. source .. ':' .. uid, prefix .. ':study-deliveries:' .. source .. ':' .. uid
   local text = redis.call('GET', studyKey)
-  local study = text and cjson.decode(text)
-  if study and study.orthancStudyId == uid then return 0 end
+  local study = text and record_of(text)
+  if text and (not study or study.orthancStudyId == uid) then return 0 end
   local listed = redis.call('ZRANGE', listKey, 0, -1, 'WITHSCORES')
   local records, shapes, ids = {}, {}, {}
   if study then
@@ -42,8 +47,8 @@ local function move(member)
   for i = #listed - 1, 1, -2 do
     local id, at = listed[i], listed[i + 1]
     local data = redis.call('HGET', prefix .. ':delivery:' .. id, 'data')
-    local one = data and cjson.decode(data)
-    if one and one.orthancStudyId == uid then return 0 end
+    local one = data and record_of(data)
+    if data and (not one or one.orthancStudyId == uid) then return 0 end
     if one then
       local owner = one.orthancStudyId
       shapes[one.transform and one.target .. '+' .. one.transform.name or one.target] = true
