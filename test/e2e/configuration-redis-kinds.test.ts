@@ -70,8 +70,17 @@ async function add(host: RunningDispatch, name: string): Promise<unknown> {
   expect(await ask(host, 'PUT', `${to}/targets/${name}`, { type: 'dummy', values: {} })).toMatchObject({ status: 200 });
   const rule = await ask(host, 'PUT', `${to}/rules/to-${name}`, { values: { targets: name } });
   expect(rule).toMatchObject({ status: 200 });
-  const { seen } = (await ask(host, 'GET', `${to}/draft`)).body;
-  const applied = await ask(host, 'POST', `${to}/draft/apply`, { seen, reason: `add ${name}` });
+  const apply = async () => {
+    const { seen } = (await ask(host, 'GET', `${to}/draft`)).body;
+    return ask(host, 'POST', `${to}/draft/apply`, { seen, reason: `add ${name}` });
+  };
+  let applied = await apply();
+  // After a failover nothing is changed until all services respond again.
+  await waitFor(async () => {
+    const isRefused = applied.status === 503 && String(applied.body['message']).includes('has not responded');
+    if (isRefused) applied = await apply();
+    return !isRefused;
+  });
   expect(applied, host.output()).toMatchObject({ status: 200, body: { answered: 1, silent: [] } });
   return applied.body['version'];
 }
