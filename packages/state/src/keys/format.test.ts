@@ -40,7 +40,7 @@ it('an empty Redis gets the format of this version, each step in its order, and 
   expect(steps.length).toBe(migrations.length);
 });
 
-it('only the steps after the found format are executed, each with the format and the mark of its own', async () => {
+it('only the steps after the found format are executed, each with its format and its mark', async () => {
   await redis.set(keys.format, 2);
   const steps: number[] = [];
   const own = [1, 2, 3, 4].map((to) => ({

@@ -2,6 +2,7 @@ import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { Records } from '../records/index.ts';
+import { deliveryStates } from '../records/record-types.ts';
 import { currentFormat, migrations, openFormat, redisKeys } from './index.ts';
 import { shortenRecords } from './shorten-records.ts';
 
@@ -58,19 +59,9 @@ const contents = async (): Promise<Record<string, unknown>> => {
 };
 
 it('6: all records are smaller and read as before, also if it was interrupted or runs again', async () => {
-  const states = [
-    'waiting',
-    'active',
-    'delivered',
-    'partial',
-    'failed',
-    'source-gone',
-    'cancelled',
-    'moved',
-    'resolved',
-  ];
   const written: Awaited<ReturnType<typeof writeFormer>>[] = [];
-  for (let index = 0; index < 500; index += 1) written.push(await writeFormer(index, states[index % states.length]!));
+  for (let index = 0; index < 500; index += 1)
+    written.push(await writeFormer(index, deliveryStates[index % deliveryStates.length]!));
   const records = new Records(redis, prefix);
   const readAll = () =>
     Promise.all(
@@ -88,7 +79,7 @@ it('6: all records are smaller and read as before, also if it was interrupted or
   expect(currentFormat).toBeGreaterThanOrEqual(6);
   expect(await readAll()).toEqual(before);
   for (const [index, { data }] of written.entries()) {
-    const isOpen = index % states.length < 2;
+    const isOpen = index % deliveryStates.length < 2;
     expect(await redis.get(keys.study('main', data.orthancStudyId))).toMatch(/^\[/);
     expect(await redis.hget(keys.delivery(data.deliveryId), 'data')).toMatch(/^\[/);
     expect(await redis.exists(keys.events(data.deliveryId))).toBe(isOpen ? 1 : 0);
