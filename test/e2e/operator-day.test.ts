@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { startOrthanc, tempFolder, waitFor, type OrthancServer, type Page } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { TargetStats } from '@dicom-dispatch/state/target-stats';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
 import { Operator, operatorConsole, operatorEnv } from './support/operator.ts';
 import { pacsTarget } from './support/pacs-target.ts';
@@ -33,7 +33,7 @@ const refused = new Set<string>();
 
 beforeAll(async () => {
   // The command line reads the same configuration.
-  Object.assign(process.env, { SEARCH_KEY: searchKey, ...operatorEnv });
+  for (const [name, value] of Object.entries({ SEARCH_KEY: searchKey, ...operatorEnv })) vi.stubEnv(name, value);
   started = new AsyncDisposableStack();
   [system, pacs, remote] = await Promise.all([startSystem(), startFaultScp(), startOrthanc()]);
   started.defer(() => remote.stop());
@@ -64,7 +64,10 @@ beforeAll(async () => {
   wanted = await upload('wanted', { AccessionNumber: 'A4711', StudyDate: '20260301' });
   await system.untilDelivery(wanted, 'pacs', ['delivered']);
 });
-afterAll(() => started.disposeAsync());
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await started.disposeAsync();
+});
 
 function upload(seed: string, attributes: Record<string, string>): Promise<UploadedStudy> {
   return system.upload({ seed, instancesPerSeries: 1, rows: 8, columns: 8, quick: true, attributes });

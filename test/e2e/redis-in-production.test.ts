@@ -17,7 +17,7 @@ import {
 } from '@dicom-dispatch/harness';
 import { createLogger, connectRedis, openRedis, type RedisPlace } from '@dicom-dispatch/runtime';
 import { makeStudy } from '@dicom-dispatch/samples';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
 import { pacsTarget } from './support/pacs-target.ts';
 import { commandLine } from './support/programs.ts';
@@ -184,8 +184,8 @@ describe('Redis in production', () => {
         const line =
           /^ACL SETUSER (.*)$/m.exec(page)?.[1]?.replace('PASSWORD', 'a-password-of-the-test').split(' ') ?? [];
         await redis.command('ACL', 'SETUSER', ...line);
-        const env = { REDIS_PASSWORD: 'a-password-of-the-test' };
-        Object.assign(process.env, env);
+        onTestFinished(() => void vi.unstubAllEnvs());
+        vi.stubEnv('REDIS_PASSWORD', 'a-password-of-the-test');
         await using scene = await startScene(
           { url: redis.url, username: 'dispatch', password: '${REDIS_PASSWORD}' },
           redis.url,

@@ -1,12 +1,14 @@
-import { afterAll } from 'vitest';
+import { afterAll, expect } from 'vitest';
 import { commandOf, descendants } from './process-tree.ts';
 import { waitFor } from './wait-for.ts';
 import { watchdogPid, whatIsLeft } from './watchdog.ts';
 
 /**
- * A setup file of Vitest: a test file fails if it leaves a server, a temporary folder or any child process behind. This checks the
- * tests and the tested code; the watchdog cleans up.
+ * A setup file of Vitest: a test file fails if it leaves a server, a temporary folder, any child process or another environment
+ * behind. This checks the tests and the tested code; the watchdog cleans up.
  */
+const env = process.env;
+const variables = { ...env };
 const before = new Set(descendants(process.pid));
 
 afterAll(async () => {
@@ -22,6 +24,11 @@ afterAll(async () => {
       message: () => `an end of: ${left.join('; ')}. Stop in the test what it starts`,
     },
   );
+  // Node itself reads the object of the process: a copy in its place would hide later changes from it.
+  expect(process.env === env, 'process.env is the object that it was').toBe(true);
+  // Names only: values may be secrets.
+  const names = Object.keys({ ...variables, ...process.env });
+  expect(names.filter((name) => variables[name] !== process.env[name])).toEqual([]);
 });
 
 function strayChildren(): string[] {

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { makeCertificates, startOrthanc, tempFolder, type TempFolder } from '@dicom-dispatch/harness';
 import { ConfigError } from '@dicom-dispatch/runtime';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readConfig } from '../read-config.ts';
 import { findWarnings } from './find-warnings.ts';
 
@@ -12,10 +12,14 @@ const canMount = spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'tmpfs', '/
 let folder: TempFolder;
 beforeAll(async () => {
   folder = await tempFolder('warnings');
-  process.env['DISPATCH_TEST_SECRET'] = 'a long secret of this test';
+  vi.stubEnv('DISPATCH_TEST_SECRET', 'a long secret of this test');
+  vi.stubEnv('DISPATCH_TEST_SHORT', 'short');
+  vi.stubEnv('DISPATCH_TEST_TOKEN', 'a-token-of-27-characters-ok');
+  vi.stubEnv('DISPATCH_TEST_URL', 'redis://:word@127.0.0.1:6379');
+  vi.stubEnv('DISPATCH_TEST_HOOK', 'https://hooks.example/services/T0/B0/word');
 });
 afterAll(async () => {
-  delete process.env['DISPATCH_TEST_SECRET'];
+  vi.unstubAllEnvs();
   await folder.remove();
 });
 
@@ -619,7 +623,6 @@ describe('values that contradict each other', () => {
     ],
     ['data in a file', () => ({ redis: '{ dataFolder: /etc/passwd }' }), '/etc/passwd is not a folder'],
   ])('%s', async (_, sections, expected) => {
-    Object.assign(process.env, { DISPATCH_TEST_SHORT: 'short', DISPATCH_TEST_TOKEN: 'a-token-of-27-characters-ok' });
     expect(await check(yaml(sections()))).toEqual([expect.stringContaining(expected)]);
   });
 
@@ -695,11 +698,7 @@ describe('secrets in plain text', () => {
     hook('url: "https://desk.example/incidents?api-version=2024-10-01-preview"'),
     hook('url: "${DISPATCH_TEST_HOOK}", format: slack'),
   ])('%j: nothing', async (sections) => {
-    process.env['DISPATCH_TEST_URL'] = 'redis://:word@127.0.0.1:6379';
-    process.env['DISPATCH_TEST_HOOK'] = 'https://hooks.example/services/T0/B0/word';
     expect(await check(yaml(sections))).toEqual([]);
-    delete process.env['DISPATCH_TEST_URL'];
-    delete process.env['DISPATCH_TEST_HOOK'];
   });
 });
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { startHttpServer, startOrthanc, type OrthancServer } from '@dicom-dispatch/harness';
 import { DispatchError } from '@dicom-dispatch/core';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { TestDelivery, type AttemptHooks } from '@dicom-dispatch/target-kit/testing';
 import { fixtureStudy, type FixtureStudy } from '../contract-suite/index.ts';
 import type { InstanceBytes, ManifestInstance } from '@dicom-dispatch/target-kit';
@@ -120,13 +120,13 @@ describe('instances that are changed on their way', () => {
 
     // If they cannot be written to a file, the error names this host, not the target.
     const noFolder = join(import.meta.filename, 'below-a-file');
+    onTestFinished(() => void vi.unstubAllEnvs());
     vi.stubEnv('TMPDIR', noFolder);
     const next = newStudy('no space', 3);
     const unwritten = new TestDelivery(dicomwebHandler, next);
     // Had a first request read all of them, their length would be known.
     unwritten.memory = delivery.memory;
     const { error } = await unwritten.attempt(config, changing(next).hooks);
-    vi.unstubAllEnvs();
     expect(error).toMatchObject({ code: 'local-resources', message: expect.stringContaining(noFolder) });
   });
 });

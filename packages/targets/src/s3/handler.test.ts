@@ -23,7 +23,7 @@ import {
   type FaultProxy,
   type SwiftServer,
 } from '@dicom-dispatch/harness';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
 import {
   allChecks,
@@ -560,16 +560,12 @@ describe('the s3 target', () => {
   });
 
   it('uses credentials from the environment if none are configured', async () => {
-    const before = { ...process.env };
-    process.env['AWS_ACCESS_KEY_ID'] = swift.accessKeyId;
-    process.env['AWS_SECRET_ACCESS_KEY'] = swift.secretAccessKey;
-    try {
-      const config = parse({ accessKeyId: undefined, secretAccessKey: undefined, prefix: 'chain/' });
-      const attempt = await new TestDelivery(s3Handler, fixtureStudy({ seed: 'chain' })).attempt(config);
-      expect(attempt.error).toBeUndefined();
-    } finally {
-      process.env = before;
-    }
+    onTestFinished(() => void vi.unstubAllEnvs());
+    vi.stubEnv('AWS_ACCESS_KEY_ID', swift.accessKeyId);
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', swift.secretAccessKey);
+    const config = parse({ accessKeyId: undefined, secretAccessKey: undefined, prefix: 'chain/' });
+    const attempt = await new TestDelivery(s3Handler, fixtureStudy({ seed: 'chain' })).attempt(config);
+    expect(attempt.error).toBeUndefined();
   });
 
   it.each([
