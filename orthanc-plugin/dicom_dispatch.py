@@ -36,13 +36,14 @@ PUSH_ANSWER_SECONDS = 10
 CALL_ANSWER_SECONDS = 3
 CALLS_AT_A_TIME = 4
 LONGEST_ANSWER = 1024 * 1024
-# The first instances that arrive are announced at once, later ones together: 0.6, 1.2, then 2.5 s after the last announcement,
-# or 0.16 s after the last instance.
+# The first instances that arrive are announced at once, later ones together: 0.6, 1.2, 2.4, then 4 s after the last announcement,
+# or 0.16 s after the last instance, or when there are 32 of them and the last announcement was 0.6 s ago.
 ARRIVALS_FIRST_PACE_SECONDS = 0.6
-ARRIVALS_PACE_SECONDS = 2.5
+ARRIVALS_PACE_SECONDS = 4.0
 ARRIVALS_QUIET_SECONDS = 0.16
 # After this time without instances the next one is a first one.
 ARRIVALS_PAUSE_SECONDS = 1.5
+ARRIVALS_ENOUGH = 32
 ARRIVALS_AT_ONCE = 300
 # The router reports that no rule uses them; it is asked again after this time.
 NOT_WANTED_SECONDS = 30
@@ -196,9 +197,11 @@ arrivals = queue.Queue(LONGEST_QUEUE)
 arrivals_wanted_from = 0.0
 
 
-def gather(first, until):
+def gather(first, until, enough_from):
     came = [first]
     while len(came) < ARRIVALS_AT_ONCE and came[-1] is not None:
+        if len(came) >= ARRIVALS_ENOUGH and time.monotonic() >= enough_from:
+            break
         left = until - time.monotonic()
         try:
             # The last instances of a study do not wait longer: there are at most about six announcements a second.
@@ -217,7 +220,7 @@ def announce_arrivals():
         first = arrivals.get()
         if time.monotonic() > announced_at + ARRIVALS_PAUSE_SECONDS:
             pace = 0.0
-        came = gather(first, announced_at + pace)
+        came = gather(first, announced_at + pace, announced_at + ARRIVALS_FIRST_PACE_SECONDS)
         if None in came:
             return
         announced_at = time.monotonic()

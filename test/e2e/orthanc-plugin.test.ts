@@ -284,18 +284,31 @@ plugin()
 print(json.dumps(announced))
 `;
 
-it('announces the first instances at once, later ones at growing intervals, and the last ones soon', async () => {
-  // In tenths of a second: ten instances a second, a pause, and three more.
-  const times = [...Array.from({ length: 80 }, (_, at) => at), 100, 101, 102];
-  const { stdout } = await promisify(execFile)('python3', ['-c', onSimulatedClock, script, JSON.stringify(times)]);
-  expect(JSON.parse(stdout)).toEqual([
+it('announces the first instances at once, later ones at growing intervals, 32 of them and the last ones soon', async () => {
+  // Times in tenths of a second: about eight instances a second.
+  expect(await announcedAt(Array.from({ length: 80 }, (_, index) => 1.3 * index))).toEqual([
+    [0, 1],
+    [6, 4],
+    [18, 9],
+    [42, 19],
+    [82, 31],
+    [104, 16],
+  ]);
+  // Ten a second, a pause, and three more.
+  expect(await announcedAt([...Array.from({ length: 80 }, (_, index) => index), 100, 101, 102])).toEqual([
     [0, 1],
     [6, 6],
     [18, 12],
     [42, 24],
-    [67, 25],
-    [81, 12],
+    [74, 32],
+    [81, 5],
     [100, 1],
     [104, 2],
   ]);
 });
+
+/** @returns the time of each announcement and its number of instances */
+async function announcedAt(times: readonly number[]): Promise<unknown> {
+  const { stdout } = await promisify(execFile)('python3', ['-c', onSimulatedClock, script, JSON.stringify(times)]);
+  return JSON.parse(stdout);
+}

@@ -313,7 +313,7 @@ it('starts no further study after an error, and keeps its place in the feed befo
     },
   });
   await expect(following).rejects.toThrow('of this study');
-  expect(started.length).toBeLessThanOrEqual(16);
+  expect(started.length).toBeLessThanOrEqual(48);
   // It waits for those that had been started.
   expect(ended).toBe(started.length - 1);
   expect(new Set(written)).toEqual(new Set([0]));

@@ -50,9 +50,9 @@ export interface FollowDependencies {
 }
 
 /** Studies of one page that are routed at the same time: the commands of all go to Redis together. */
-const lanes = 16;
+const lanes = 48;
 /** Batches that are processed at the same time: one is read while another is routed. */
-const batchLanes = 2;
+const batchLanes = 3;
 /** Longest pause between two reads of a feed while instances are pushed. */
 const maxPushedPauseMs = 5_000;
 /** Pause before the feed is read again to find out whether more instances are coming. */

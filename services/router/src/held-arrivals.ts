@@ -7,7 +7,9 @@ export interface Came {
 
 /** Interval between announcements while instances keep arriving: it doubles from the first to the longest. */
 const firstPaceMs = 600;
-const longestPaceMs = 2_500;
+const longestPaceMs = 4_000;
+/** This number does not wait for a longer interval than the first. */
+const enough = 32;
 /** After this time without new ones the next ones are announced at once. */
 const pauseMs = 1_500;
 /** Nothing new for this time: the last ones do not wait for the interval. */
@@ -15,7 +17,7 @@ const quietMs = 150;
 /** More than this are pending only while a long feed is read from its beginning: their studies are stable then. */
 const maxHeld = 20_000;
 /** Time after which held ones are announced by the router if the plugin has not announced them: a little more than its longest interval. */
-export const missedMs = 3_000;
+export const missedMs = 4_500;
 
 /**
  * Arrived resources that the feed has reported, until they are announced together: each announcement costs about as much CPU as
@@ -48,8 +50,11 @@ export class HeldArrivals {
   /** @param isPushed - whether the plugin announces instances at this moment, and with them those that are held */
   isDue(isPushed: boolean): boolean {
     const now = performance.now();
-    if (now - this.#takenAt >= (isPushed ? missedMs : this.#paceMs)) return true;
-    return !isPushed && now - this.#grewAt >= quietMs;
+    const waitedMs = now - this.#takenAt;
+    if (isPushed) return waitedMs >= missedMs;
+    const { instances, series } = this.#held;
+    const isEnough = waitedMs >= firstPaceMs && instances.size + series.size >= enough;
+    return isEnough || waitedMs >= this.#paceMs || now - this.#grewAt >= quietMs;
   }
 
   take(): Came {
