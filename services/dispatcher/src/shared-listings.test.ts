@@ -80,7 +80,7 @@ test('fresh always queries, and without Redis all do', async () => {
   expect(asked).toBe(2);
   const silent = new Redis(server.url, { lazyConnect: true });
   silent.disconnect();
-  const away = await IntermediateCache.open(silent, cacheConfig.parse({}), { timeoutMs: 100 });
+  const away = await IntermediateCache.open(silent, cacheConfig.parse({}), { timeoutMs: 30_000 });
   const alone = new SharedListings(away, { name: 'pacs', config: { type: 'dicom' } as TargetConfig }, manifest);
   await alone.list(series, ask);
   await alone.list(series, ask);

@@ -4,6 +4,7 @@ import type { FeedState } from '@dicom-dispatch/state/feed';
 import { expect, it } from 'vitest';
 import { SharedDatabase } from './shared-database.ts';
 
+const { signal } = new AbortController();
 type Feed = readonly Change[];
 const change = (Seq: number, ID: string): Change =>
   ({ Seq, ID, ChangeType: 'StableStudy', Date: '20261129T120000' }) as Change;
@@ -42,7 +43,7 @@ function find(
       return clientOf(feed);
     },
   });
-  return shared.find(clientOf(feeds[source] ?? []), AbortSignal.timeout(5_000));
+  return shared.find(clientOf(feeds[source] ?? []), signal);
 }
 
 it('of two on one database follows the one that is named first, when both are new or both were followed', async () => {
@@ -99,7 +100,7 @@ function sharedOf(
     feed: async (name) => world.followed[name as 'first' | 'second'],
     open: async ({ url }) => clientNow(url.includes('first') ? 'first' : 'second'),
   });
-  return { find: () => shared.find(clientNow(source), AbortSignal.timeout(5_000)) };
+  return { find: () => shared.find(clientNow(source), signal) };
 }
 
 it.each(['first', 'second'] as const)('compares again when %s gets the database of the other one', async (moved) => {

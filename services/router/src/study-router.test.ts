@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { startRedis, waitFor, type RedisServer } from '@dicom-dispatch/harness';
 import { OrthancError } from '@dicom-dispatch/orthanc';
 import { createLogger } from '@dicom-dispatch/runtime';
@@ -60,11 +59,16 @@ it('a study that the source returns slowly is recorded and read in parallel with
 });
 
 it('is waited for if the source as a whole does not respond', async () => {
-  const { router, putOff, finish } = slowRouter('{away}', () => false);
+  let probes = 0;
+  const { router, putOff, finish } = slowRouter('{away}', () => {
+    probes += 1;
+    return false;
+  });
   const running = router.routeSoon('s-1', 1);
-  await sleep(150);
+  await waitFor(() => probes > 0);
   expect(await putOff.read('s-1')).toBeUndefined();
   finish('enqueued');
+  // A postponed study would return "put-off".
   expect(await running).toBe('enqueued');
 });
 

@@ -3,6 +3,7 @@ import type { FeedState } from '@dicom-dispatch/state/feed';
 import { expect, it } from 'vitest';
 import { thereBefore } from './there-before.ts';
 
+const { signal } = new AbortController();
 const feed: FeedState = {
   epoch: 1,
   seq: 10,
@@ -32,13 +33,12 @@ it('finds what a source had before it was followed, and that is dated later', as
     { Seq: 11, ChangeType: 'NewInstance', ID: 'got-more-instance' },
     { Seq: 12, ChangeType: 'StableStudy', ID: 'new' },
   ];
-  const find = thereBefore(orthancOf(changes), feed, () => 1, AbortSignal.timeout(5_000));
+  const find = thereBefore(orthancOf(changes), feed, () => 1, signal);
   const studies = [study('old', ahead), study('got-more', ahead), study('new', ahead), study('now', '20261129T120005')];
   expect(await find?.(studies)).toEqual(new Set(['old']));
 });
 
 it('leaves it to the dates if the feed is not conclusive', () => {
-  const signal = AbortSignal.timeout(5_000);
   const { beganAt: _, ...another } = feed;
   expect(thereBefore(orthancOf([]), another, () => 1, signal)).toBeUndefined();
   const { datedUpTo: __, ...former } = feed;
@@ -47,7 +47,6 @@ it('leaves it to the dates if the feed is not conclusive', () => {
 });
 
 it('treats nothing as old if the feed is shorter than before, or another one', async () => {
-  const signal = AbortSignal.timeout(5_000);
   const suspects = [study('one', ahead), study('two', ahead)];
   // Another database, whose numbers start again; and one whose changes were all deleted.
   for (const changes of [[{ Seq: 3, ChangeType: 'NewInstance', ID: 'one-instance' }], []]) {

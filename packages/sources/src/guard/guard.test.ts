@@ -32,7 +32,7 @@ beforeAll(async () => {
     extraConfig: { MaximumStorageCacheSize: 0 },
   });
   proxy = await startLyingProxy({ url: server.url });
-  orthanc = createOrthancClient({ url: proxy.url, timeoutMs: 5_000 });
+  orthanc = createOrthancClient({ url: proxy.url, timeoutMs: 60_000 });
 });
 afterAll(async () => {
   await orthanc.close();

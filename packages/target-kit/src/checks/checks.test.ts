@@ -1,5 +1,6 @@
+import { createServer, type AddressInfo } from 'node:net';
 import { DispatchError } from '@dicom-dispatch/core';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { networkSteps, runChecks } from './index.ts';
 
 const signal = new AbortController().signal;
@@ -58,5 +59,31 @@ describe('runChecks', () => {
       ['resolve', 'passed'],
       ['connect', 'failed'],
     ]);
+  });
+
+  it('gives up a TLS handshake after the time-out', async () => {
+    const { promise: begun, resolve } = Promise.withResolvers<void>();
+    let connections = 0;
+    await using silent = createServer((socket) => {
+      socket.resume();
+      connections += 1;
+      // The first one is that of the check "connect".
+      if (connections === 2) resolve();
+    });
+    await new Promise<void>((listening) => void silent.listen(0, '127.0.0.1', listening));
+    const { port } = silent.address() as AddressInfo;
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const peer = { host: '127.0.0.1', port, timeoutMs: 60_000, tls: async () => ({}) };
+    const checking = Array.fromAsync(runChecks(networkSteps(peer), signal));
+    await begun;
+    await vi.advanceTimersByTimeAsync(60_000);
+    const checks = await checking;
+    expect(checks.map(({ name, result }) => [name, result])).toEqual([
+      ['resolve', 'passed'],
+      ['connect', 'passed'],
+      ['tls', 'failed'],
+    ]);
+    expect(checks.at(-1)?.detail).toBe('127.0.0.1 did not respond within 60000 ms');
   });
 });

@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
+import fs, { mkdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DispatchError } from '@dicom-dispatch/core';
-import { tempFolder, type TempFolder } from '@dicom-dispatch/harness';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { tempFolder, waitFor, type TempFolder } from '@dicom-dispatch/harness';
+import { stopClock } from '@dicom-dispatch/harness/stop-clock';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
 import {
   filesUnder,
@@ -15,9 +17,11 @@ import {
   type ArrangedFault,
   type NotApplicable,
 } from '../contract-suite/index.ts';
+import { Folders } from './folders.ts';
 import { folderHandler } from './handler.ts';
 import { placeOf } from './place.ts';
 import { folderTarget } from './schema.ts';
+import { writeFile as writeInstance } from './write-file.ts';
 import { shortHash } from '../template/index.ts';
 
 /** Mounting and file attributes require root; otherwise the suite reports the skipped tests. */
@@ -256,6 +260,36 @@ describe('the folder target', () => {
     const place = placeOf(parse({ timeout: '20ms' }), new AbortController().signal);
     const silent = place.act('Writing', () => new Promise(() => {}));
     await expect(silent).rejects.toMatchObject({ code: 'target-timeout', disposition: 'wait' });
+  });
+
+  it('removes a temporary file also after an abort, and waits for the removal until the timeout', async () => {
+    await using folder = await tempFolder('folder-removal');
+    const removal = vi.spyOn(fs, 'unlink').mockReturnValue(new Promise(() => {}));
+    syncBuiltinESMExports();
+    using undo = new DisposableStack();
+    undo.defer(() => {
+      removal.mockRestore();
+      syncBuiltinESMExports();
+    });
+    const stop = new AbortController();
+    const place = placeOf(parse({ path: folder.path, timeout: '60s' }), stop.signal);
+    await using folders = new Folders(place);
+    async function* body(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('a');
+      stop.abort();
+      yield Buffer.from('b');
+    }
+    using clock = stopClock();
+    let hasEnded = false;
+    const conflict = () => new DispatchError('target-conflict', 'taken');
+    const file = { path: 'a.dcm', body: body(), sizeBytes: 2, conflict };
+    const writing = writeInstance(place, folders, 'test-delivery', file).finally(() => (hasEnded = true));
+    const cancelled = expect(writing).rejects.toMatchObject({ code: 'cancelled' });
+    await waitFor(() => removal.mock.calls.length === 1);
+    await clock.pass(59_999);
+    expect(hasEnded).toBe(false);
+    await clock.pass(1);
+    await cancelled;
   });
 
   it.each([

@@ -163,6 +163,8 @@ describe('notifications', () => {
     }
     const every = ['delivered', 'partial', 'failed', 'source-gone', 'circuit-opened', 'circuit-closed', 'backlog-old'];
     const digest = '300ms';
+    // Longer than several checks: events that occur together are not separated by one.
+    const longDigest = '10s';
     test = await startTestConsole({
       sourceUrl: orthanc.url,
       console: {
@@ -173,14 +175,14 @@ describe('notifications', () => {
               secret: new Secret('shared'),
               headers: { 'X-Team': 'radiology' },
               targets: ['a'],
-              digest,
+              digest: longDigest,
             },
             each: { url: `${hook.url}/each`, on: every, digest: 0 },
             named: { url: `${hook.url}/named`, on: ['source-gone'], digest, patientData: true },
             closed: { url: `${hook.url}/closed`, on: ['failed'], digest },
           },
           emails: {
-            desk: { to: ['desk@example.org', 'night@example.org'], targets: ['a'], digest },
+            desk: { to: ['desk@example.org', 'night@example.org'], targets: ['a'], digest: longDigest },
             custom: {
               to: ['boss@example.org'],
               on: ['partial'],

@@ -93,6 +93,7 @@ describe('audit messages', () => {
     await Promise.all([rsyslog.stop(), orthanc.stop()]);
   });
 
+  const failures = () => new OutgoingFailures(test.redis, test.config.redis.prefix).all();
   const administrator = { authorization: `Bearer ${testToken.administrator}` };
   const attempt = (name: string, password: string): Promise<Response> =>
     fetch(`${test.url}/sign-in`, {
@@ -172,8 +173,7 @@ describe('audit messages', () => {
   it('wait for an unavailable receiver, and then arrive, without loss', async () => {
     await rsyslog.kill('SIGTERM');
     for (const name of ['vera', 'otto']) expect((await attempt(name, passwordOf(name))).status).toBe(303);
-    // Long enough for some passes.
-    await new Promise((resolve) => void setTimeout(resolve, 2_500));
+    await waitFor(async () => (await failures()).has('audit-syslog'), { message: 'a pass without the receiver' });
     await rsyslog.restart();
     for (const name of ['vera', 'otto']) await arrived('User Authentication', `UserName="${name}"`);
   });
@@ -197,7 +197,8 @@ describe('audit messages', () => {
       testConfig({ targets: targets(), console: consoleWith({ syslog: syslog({ port: other.port }) }) }),
     );
     expect((await attempt('vera', passwordOf('vera'))).status).toBe(303);
-    await new Promise((resolve) => void setTimeout(resolve, 2_500));
+    const failure = await waitFor(async () => (await failures()).get('audit-syslog'), { message: 'a refused pass' });
+    expect(failure.message).toMatch(/certificate/);
     expect(await other.messages()).toEqual([]);
   });
 });
