@@ -11,9 +11,9 @@ it('one delivery for an unreachable target waits with default settings for any t
   await scp.down();
   await using running = await startInProcess({
     config: system.config({ pacs: pacsTarget(scp) }),
-    lockTimeMs: 4_000,
+    lockTimeMs: 15_000,
     // Longer than a free slot of a worker waits for a job (5 s) and than a lock lasts, as the pauses of a real outage are.
-    circuitPauses: { firstMs: 7_000, maxMs: 7_000 },
+    circuitPauses: { firstMs: 20_000, maxMs: 20_000 },
   });
   const study = await system.upload({ seed: 'dead', instancesPerSeries: 2 });
   const { deliveryId } = await system.untilDelivery(study, 'pacs', ['waiting']);
@@ -22,14 +22,21 @@ it('one delivery for an unreachable target waits with default settings for any t
   await waitFor(async () => (await failures()) >= 1, { message: 'the circuit opens' });
   // One stall more would be one too many.
   await system.client.hset(job, 'stc', 20);
+  let isEverWithoutLock = false;
   await waitFor(
     async () => {
-      const isActive = (await system.client.lpos('{dicom-dispatch}:target-pacs:active', deliveryId)) !== null;
-      if (isActive) expect(await system.client.exists(`${job}:lock`), 'the lock of what is active').toBe(1);
+      const looked = await system.client
+        .multi()
+        .lpos('{dicom-dispatch}:target-pacs:active', deliveryId)
+        .exists(`${job}:lock`)
+        .exec();
+      const [place, locks] = (looked ?? []).map(([, answer]) => answer);
+      if (typeof place === 'number' && locks !== 1) isEverWithoutLock = true;
       return (await failures()) >= 2;
     },
     { intervalMs: 20, message: 'the probe has failed' },
   );
+  expect(isEverWithoutLock).toBe(false);
   expect(await system.client.hget(job, 'stc')).toBe('20');
   // The circuit is written before the delivery.
   await waitFor(async () => (await system.records.delivery(deliveryId))?.waits === 2);

@@ -39,7 +39,7 @@ interface Scene extends AsyncDisposable {
   readonly dispatch: RunningDispatch;
   /** Uploads a study and returns its contents. */
   upload(seed: string, instances: number): Promise<Uploaded>;
-  untilDelivered(study: Uploaded, timeoutMs?: number): Promise<void>;
+  untilDelivered(study: Uploaded): Promise<void>;
   /** The output of the command line. */
   cli(...args: string[]): Promise<string>;
 }
@@ -63,7 +63,7 @@ async function startScene(redis: Record<string, unknown>, place: RedisPlace, max
       targets: { pacs: pacsTarget(scp, { maxParallel }) },
       rules: [{ name: 'all', targets: ['pacs'] }],
       redis: { prefix, ...redis },
-      dispatcher: { lockTime: '10s' },
+      dispatcher: { lockTime: '30s' },
     },
   });
   const client = connectRedis(place, 'test', silent);
@@ -83,13 +83,13 @@ async function startScene(redis: Record<string, unknown>, place: RedisPlace, max
       }
       return { uid: study.studyInstanceUid, orthancStudyId, datasets };
     },
-    async untilDelivered({ uid }, timeoutMs = 30_000) {
+    async untilDelivered({ uid }) {
       await waitFor(
         async () => {
           const [delivery] = await records.deliveriesOfUid(uid, 'main');
           return delivery?.state === 'delivered';
         },
-        { timeoutMs, message: () => dispatch.output() },
+        { message: () => dispatch.output() },
       );
     },
     cli: async (...args) =>
@@ -138,8 +138,8 @@ describe('Redis in production', () => {
     await waitFor(() => scene.scp.stores.length > 30, { message: () => scene.dispatch.output() });
     await redis.servers[0]!.kill('SIGKILL');
     const second = await scene.upload('sentinel 2', 10);
-    await scene.untilDelivered(first, 40_000);
-    await scene.untilDelivered(second, 40_000);
+    await scene.untilDelivered(first);
+    await scene.untilDelivered(second);
     expect(await redis.masterPort()).toBe(redis.servers[1]!.port);
     expect(scene.scp.accepted()).toEqual(new Map([...first.datasets, ...second.datasets]));
     // One association: instances in flight, and confirmations that the old master had not replicated.
@@ -166,10 +166,10 @@ describe('Redis in production', () => {
       redis.url,
     );
     await expectWorks(scene, 'tls');
-    await expect(openRedis({ url, tls: { ca: ca.certFile } as never }, 'test', 5_000)).rejects.toThrow(
+    await expect(openRedis({ url, tls: { ca: ca.certFile } as never }, 'test', 60_000)).rejects.toThrow(
       /client certificate: set redis.tls.cert|closed|ECONNRESET/,
     );
-    await expect(openRedis({ url, tls: {} as never }, 'test', 5_000)).rejects.toThrow(/certificate|CERT|SELF_SIGNED/i);
+    await expect(openRedis({ url, tls: {} as never }, 'test', 60_000)).rejects.toThrow(/certificate|CERT|SELF_SIGNED/i);
   });
 
   for (const [name, program] of [

@@ -105,7 +105,7 @@ it('a receiver that accepts one association at a time is served with one by seve
   scp.delayMs = 150;
   const config = system.config(
     { single: pacsTarget(scp, { attempts: 1 }) },
-    { dispatcher: { concurrency: 1, lockTime: '5s' } },
+    { dispatcher: { concurrency: 1, lockTime: '30s' } },
   );
   await using router = await startInProcess({ config, services: ['router'] });
   await using first = await startDispatch({ command: 'dispatcher', config });

@@ -81,7 +81,7 @@ export async function redisCommand(url: string, name: string, ...args: (string |
     lazyConnect: true,
     retryStrategy: () => null,
     maxRetriesPerRequest: 0,
-    connectTimeout: 2000,
+    connectTimeout: 60_000,
     enableReadyCheck: false,
   });
   let refusal: Error | undefined;
