@@ -1,4 +1,4 @@
-import { deliveryData } from '@dicom-dispatch/core';
+import { deliveryData, type StudyTaskData } from '@dicom-dispatch/core';
 import { act } from '@dicom-dispatch/state/records';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { parseArrival } from './arrivals.ts';
@@ -6,6 +6,7 @@ import { enqueueArriving, openArriving } from './enqueue-arriving.ts';
 import type { HandOverContext } from './hand-over.ts';
 import { jobPlace } from './queues/index.ts';
 import { planByName } from './resolve-deliveries.ts';
+import { studyTaskStands } from './study-task-stands.ts';
 import { startTestPipeline, type EnqueueOptions, type TestPipeline } from './testing/start-test-pipeline.ts';
 
 let test: TestPipeline;
@@ -216,6 +217,30 @@ describe('a target to which no rule sends the complete study', () => {
     await test.redis.del(await run(id, 'b'));
     await whole();
     expect((await test.operations.records.delivery(id))?.state).toBe('cancelled');
+  });
+
+  it('with its transform names the other one', async () => {
+    const [id = ''] = await begin(['a']);
+    const data = {
+      ...deliveryData.parse(await test.operations.records.delivery(id)),
+      transform: { name: 'x', definition: {} },
+    };
+    await test.redis.hset(test.operations.keys.delivery(id), 'data', JSON.stringify(data));
+    await whole();
+    expect((await test.operations.records.delivery(id))?.error).toMatchObject({
+      message: 'the whole study is sent to a with another transform; 0 instances were sent before',
+      remedy: expect.stringContaining('other delivery'),
+    });
+  });
+
+  it.each(['waiting', 'failed'] as const)('and was %s does not delay the actions after success', async (state) => {
+    const [, id = ''] = await begin(['a', 'b']);
+    await test.operations.records.update(id, { state });
+    const { studyTaskId, deliveries } = await whole({ rules: ['s'] });
+    await test.operations.records.update(deliveries[0]!.deliveryId, { state: 'delivered' });
+    const task = { ...key, studyTaskId } as StudyTaskData;
+    expect(await studyTaskStands(test.operations.records, task)).toBe('arrived');
+    expect(await test.operations.records.delivery(id)).toMatchObject({ rules: ['r'] });
   });
 
   it('keeps the end of its delivery', async () => {

@@ -1,4 +1,11 @@
-import { arrivingHash, deliveryData, studyTaskId, type DeliveryData, type PlannedDelivery } from '@dicom-dispatch/core';
+import {
+  arrivingHash,
+  deliveryData,
+  studyTaskId,
+  type DeliveryData,
+  type PlannedDelivery,
+  type StudyTaskData,
+} from '@dicom-dispatch/core';
 import type { DeliveryRecord, DeliveryState, Records, StudyRecord } from '@dicom-dispatch/state/records';
 import { act, endStates, fromNow } from '@dicom-dispatch/state/records';
 import { redisKeys } from '@dicom-dispatch/state/keys';
@@ -94,23 +101,23 @@ export function arrivingOf(
 }
 
 /**
- * Cancels deliveries that were begun during reception, and to whose targets no rule sends the complete study.
+ * Cancels deliveries that were begun during reception, and to whose targets no rule sends the complete study in their form.
  *
  * @param whole - current content of the study: a retry sends it
  */
 export async function endUnwanted(
   context: HandOverContext,
   unwanted: readonly DeliveryRecord[],
-  whole: Pick<DeliveryData, 'contentHash' | 'instanceCount' | 'modalities'>,
+  whole: Pick<StudyTaskData, 'contentHash' | 'instanceCount' | 'modalities' | 'targets'>,
 ): Promise<void> {
   const { records, redis, queues } = context;
+  // Only these: it does not belong to the study task, whose actions after success would wait for it.
+  const { contentHash, instanceCount, modalities, targets } = whole;
   for (const one of unwanted) {
     const { arriving: _, ...data } = deliveryData.parse(one);
     const sent = `${one.confirmed} instance${one.confirmed === 1 ? ' was' : 's were'} sent before`;
-    const error = new DispatchError('not-wanted', `no rule sends the whole study to ${one.target}; ${sent}`, {
-      stage: 'resolve',
-    });
-    if (!(await records.whole({ ...data, ...whole }))) continue;
+    const error = notWanted(one, targets, sent);
+    if (!(await records.whole({ ...data, contentHash, instanceCount, modalities }))) continue;
     if (endStates.includes(one.state)) continue;
     const patch = { error: error.toRecord(), failStage: error.stage };
     const event = { kind: 'ended', code: error.code, stage: error.stage, text: error.message } as const;
@@ -126,6 +133,17 @@ export async function endUnwanted(
       await redis.publish(redisKeys(context.config.redis.prefix).cancelChannel, one.deliveryId);
     }
   }
+}
+
+/** @param targets - of the complete study: a rule may send it there with another transform */
+function notWanted({ target }: DeliveryRecord, targets: readonly string[], sent: string): DispatchError {
+  if (!targets.includes(target)) {
+    return new DispatchError('not-wanted', `no rule sends the whole study to ${target}; ${sent}`, { stage: 'resolve' });
+  }
+  return new DispatchError('not-wanted', `the whole study is sent to ${target} with another transform; ${sent}`, {
+    stage: 'resolve',
+    remedy: 'See the other delivery of the study to this target. Retry this one only if both are needed.',
+  });
 }
 
 /** The open deliveries of a study that send instances as they arrive. */
