@@ -75,6 +75,27 @@ it('each act is in docs/delivery-life.md', async () => {
   for (const wake of wakeKinds) expect(page).toContain(`| \`${wake}\` |`);
 });
 
+it.each(['\ud83d', 'cut in the middle of \ud83d', '\udc00\0'])(
+  'continues after an error with the text %j',
+  async (message) => {
+    await begin();
+    const error = { code: 'target-error', stage: 'transfer', fault: 'target', message, remedy: message } as const;
+    const put = { state: 'waiting', error, failStage: 'transfer' } as const;
+    const event = { kind: 'waiting', text: message } as const;
+    expect((await records.change('d-1', { ...act('putOff'), patch: put, event, fence })).kind).toBe('done');
+    expect((await records.delivery('d-1'))?.error?.message).toBe(message.toWellFormed());
+    await begin();
+    const end = { state: 'failed', error, endedAt: fromNow() } as const;
+    expect((await records.change('d-1', { ...act('end'), patch: end, fence })).kind).toBe('done');
+    expect((await records.delivery('d-1'))?.state).toBe('failed');
+  },
+);
+
+it('routes a study whose data have half a surrogate pair', async () => {
+  await route('d-2', { transform: { name: 'x', definition: { set: { StudyDescription: 'a\ud83d' } } as never } });
+  expect((await records.delivery('d-2'))?.transform?.definition).toEqual({ set: { StudyDescription: 'a\ufffd' } });
+});
+
 it('records the same finding of two simultaneous attempts once', async () => {
   const change = {
     patch: { notice: 'shared' },

@@ -1,6 +1,6 @@
 import type { DeliveryData, Stage } from '@dicom-dispatch/core';
 import { indexedState, type DeliverySelection } from './delivery-index.ts';
-import { decodeData } from './stored-form.ts';
+import { decodeData, storedJson } from './stored-form.ts';
 import type { DeliveryRecord, DeliveryState, FromNow, WakeKind } from './record-types.ts';
 
 /** Whether a record still matches the index entry by which it was found; whether it is held is not checked. */
@@ -18,7 +18,7 @@ export function isMeant(record: DeliveryRecord, selection: DeliverySelection): b
 export function encodeField(value: unknown): string {
   if (value === null) return '';
   if (typeof value === 'object' && 'fromNowMs' in value) return `+${(value as FromNow).fromNowMs}`;
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return typeof value === 'object' ? storedJson(value) : String(value);
 }
 
 /** The record in the hash of a delivery, as a list; empty if the delivery does not exist. */

@@ -64,7 +64,17 @@ export function decodeData(text: string, deliveryId: string): DeliveryData {
 function listed(record: Readonly<Record<string, unknown>>, fields: readonly string[]): string {
   const rest = Object.entries(record).filter(([name, value]) => value !== undefined && !fields.includes(name));
   const values = fields.map((name) => record[name] ?? null);
-  return JSON.stringify(rest.length > 0 ? [...values, Object.fromEntries(rest)] : values);
+  return storedJson(rest.length > 0 ? [...values, Object.fromEntries(rest)] : values);
+}
+
+/**
+ * JSON that scripts can read. Redis rejects half a surrogate pair, e.g. at the end of a text that was cut: it becomes the
+ * replacement character.
+ */
+export function storedJson(value: unknown): string {
+  const text = JSON.stringify(value);
+  if (!/\\ud[89a-f]/.test(text)) return text;
+  return JSON.stringify(value, (_, one: unknown) => (typeof one === 'string' ? one.toWellFormed() : one));
 }
 
 function named(text: string, fields: readonly string[]): Record<string, unknown> {
