@@ -32,10 +32,10 @@ export async function leaveOutConflicts(
   const left = new Set<string>();
   for (const { sourceId, sopInstanceUid, sharesSopInstanceUid } of pending) {
     const other = others.get(sopInstanceUid);
-    const isOwner = owners.get(sopInstanceUid)?.sourceId === sourceId;
+    // Of a part, all are left: which instance has the UID is known when the study is complete.
+    const isOwner = run.isPart !== true && owners.get(sopInstanceUid)?.sourceId === sourceId;
     if (!other && (isOwner || sharesSopInstanceUid !== true)) continue;
     left.add(sourceId);
-    // Which instance has the UID is known when the study is complete.
     if (run.isPart && !other) continue;
     const error = conflict(run.targetName, sopInstanceUid, other);
     run.log.warn('instance quarantined', { sopInstanceUid, code: error.code });
