@@ -34,13 +34,19 @@ export interface Runs {
    * The run for a handler.
    *
    * @param manifest - with the versions of the instances in the ledger
-   * @param more - for a part of a study that is still being received
+   * @param part - for a part of a study that is still being received: the handler also sees the confirmed instances
    */
   of(
     manifest: readonly ManifestInstance[],
     ledger: Pick<LedgerComparison<ManifestInstance>, 'pending' | 'quarantined'>,
-    more?: Pick<DeliveryRun<TargetConfig>, 'isPart' | 'kept'>,
+    part?: PartOfStudy,
   ): DeliveryRun<TargetConfig>;
+}
+
+/** What distinguishes the run for a part of a study that is still being received. */
+export interface PartOfStudy extends Pick<DeliveryRun<TargetConfig>, 'isPart' | 'kept'> {
+  /** Instances that the target has confirmed, by their ids in the source; those of this run are added. */
+  readonly confirmed: Map<string, ManifestInstance>;
 }
 
 /** Creates the runs of an attempt: one, or one for each part of a study that is still being received. */
@@ -60,7 +66,7 @@ export async function openRuns(
   function runOf(
     manifest: readonly ManifestInstance[],
     { pending, quarantined }: Pick<LedgerComparison<ManifestInstance>, 'pending' | 'quarantined'>,
-    more: Pick<DeliveryRun<TargetConfig>, 'isPart' | 'kept'> = {},
+    { confirmed, ...more }: Partial<PartOfStudy> = {},
   ): DeliveryRun<TargetConfig> {
     // The target sees the sent UIDs, the ledger has the UIDs of the source. The id in the source is unchanged.
     const originals = new Map(manifest.map((instance) => [instance.sourceId, instance]));
@@ -69,6 +75,11 @@ export async function openRuns(
       instances.map((instance) => shown.get(instance.sourceId) ?? instance);
     const originalOf = (instance: ManifestInstance): ManifestInstance => originals.get(instance.sourceId) ?? instance;
     const listings = dependencies.listings(config, show(manifest));
+    const earlier = (): ManifestInstance[] =>
+      Array.from(confirmed?.values() ?? [])
+        .filter(({ sourceId }) => !originals.has(sourceId))
+        .map((instance) => transform?.show(instance) ?? instance);
+    let shownManifest: ManifestInstance[] | undefined;
 
     return {
       ...more,
@@ -78,7 +89,10 @@ export async function openRuns(
       attempt: dependencies.attempt,
       priority: data.priority,
       study: transform?.showStudy(study) ?? study,
-      manifest: show(manifest),
+      // Only few handlers read it for a part, which is small.
+      get manifest() {
+        return (shownManifest ??= [...earlier(), ...show(manifest)]);
+      },
       pending: show(suspects.last(pending)),
       quarantined: show(quarantined),
       sizes: transform ? 'estimated' : 'exact',
@@ -111,7 +125,7 @@ export async function openRuns(
       stage: (stage) => (stage === 'connect' && more.isPart && progress.isReached ? undefined : progress.enter(stage)),
       async report(instance, given) {
         const original = originalOf(instance);
-        const outcome = await withoutOlder(original, given);
+        const outcome = await withoutOlder(original, given, confirmed);
         if (outcome.kind === 'delivered') {
           const { warning, answer = warning ?? '' } = outcome;
           const at = dependencies.now();
@@ -129,6 +143,7 @@ export async function openRuns(
             fence,
           );
           if (outcome.isExisting) progress.existed();
+          confirmed?.set(original.sourceId, original);
           progress.confirmed();
           answered();
           return;
@@ -140,7 +155,7 @@ export async function openRuns(
         answered();
       },
       async canBeOlder(instance) {
-        if (await wasSentBefore(originalOf(instance))) return true;
+        if (await wasSentBefore(originalOf(instance), confirmed)) return true;
         isSharedPlace ??= dependencies.isSharedPlace();
         if (await isSharedPlace) return false;
         progress.replacesUnknown();
@@ -165,7 +180,11 @@ export async function openRuns(
   }
 
   /** Whether the target has confirmed the instance in another version. */
-  async function wasSentBefore(pending: ManifestInstance): Promise<boolean> {
+  async function wasSentBefore(
+    pending: ManifestInstance,
+    confirmed: PartOfStudy['confirmed'] = new Map(),
+  ): Promise<boolean> {
+    if (confirmed.has(pending.sourceId)) return true;
     const names = [pending.sopInstanceUid, instanceKey({ ...pending, sharesSopInstanceUid: true })];
     sentBefore ??= ledger.entries(key);
     const known = await sentBefore;
@@ -173,8 +192,13 @@ export async function openRuns(
   }
 
   /** Rejects an outcome "already stored" for an instance that was sent in another version before: it is no confirmation. */
-  async function withoutOlder(instance: ManifestInstance, outcome: InstanceOutcome): Promise<InstanceOutcome> {
-    if (outcome.kind !== 'delivered' || !outcome.isExisting || !(await wasSentBefore(instance))) return outcome;
+  async function withoutOlder(
+    instance: ManifestInstance,
+    outcome: InstanceOutcome,
+    confirmed: PartOfStudy['confirmed'] | undefined,
+  ): Promise<InstanceOutcome> {
+    if (outcome.kind !== 'delivered' || !outcome.isExisting) return outcome;
+    if (!(await wasSentBefore(instance, confirmed))) return outcome;
     const said = outcome.warning === undefined ? '' : `: ${outcome.warning}`;
     const error = new DispatchError(
       'target-conflict',

@@ -12,8 +12,11 @@ import { expect, it, vi } from 'vitest';
 import { DeliveryProgressTracker } from './delivery-progress.ts';
 import { runArriving, type ArrivingDependencies } from './run-arriving.ts';
 
-const instance = (name: string): ManifestInstance =>
-  ({ sopInstanceUid: name, seriesInstanceUid: 's', sourceId: name, version: 'v', sizeBytes: 1 }) as ManifestInstance;
+/** @param name - UID, or UID@VERSION */
+function instance(name: string): ManifestInstance {
+  const [uid = '', version = 'v'] = name.split('@');
+  return { sopInstanceUid: uid, seriesInstanceUid: 's', sourceId: uid, version, sizeBytes: 1 } as ManifestInstance;
+}
 
 /**
  * One attempt in memory, for a target that selects by a tag of the instances.
@@ -21,11 +24,13 @@ const instance = (name: string): ManifestInstance =>
  * @param parts - instances that arrive one after another; the first are there when it begins
  * @param unread - whose tags the source cannot read
  * @param waiting - replaces the messages about the later parts
+ * @param look - is called with the run of each part
  */
 async function sendParts(
   parts: readonly (readonly string[])[],
   unread: readonly string[],
   waiting?: Pick<ArrivingDependencies, 'inbox' | 'doOthersWait'>,
+  look: (run: DeliveryRun<TargetConfig>) => Promise<void> = async () => {},
 ) {
   const entries = new Map<string, LedgerEntry>();
   const sent: string[] = [];
@@ -86,6 +91,7 @@ async function sendParts(
       handler: {
         sendsParts: true,
         async deliver(run: DeliveryRun<TargetConfig>) {
+          await look(run);
           for (const one of run.pending) {
             sent.push(one.sopInstanceUid);
             await run.report(one, { kind: 'delivered' });
@@ -94,6 +100,7 @@ async function sendParts(
       },
     }),
     takenUids: async () => new Map(),
+    isSharedPlace: async () => true,
     listings: () => ({ sending() {} }),
     receipts: { delivered: () => undefined, dropped() {} },
     state: { get: async () => undefined },
@@ -120,6 +127,23 @@ it('quarantines an instance of a later part whose tags cannot be read, instead o
     states: { 1: 'delivered', 2: 'quarantined', 3: 'delivered', 4: 'delivered' },
     counts: { total: 4, confirmed: 3, quarantined: 1 },
   });
+});
+
+it('shows each part with the instances that the target has confirmed, without quarantined ones', async () => {
+  const manifests: string[][] = [];
+  await sendParts([['1', '2'], ['3'], ['1@w', '4']], ['2'], undefined, async ({ manifest }) => {
+    manifests.push(manifest.map(({ sopInstanceUid, version }) => `${sopInstanceUid} ${version}`));
+  });
+  expect(manifests).toEqual([['1 v'], ['1 v', '3 v'], ['3 v', '1 w', '4 v']]);
+});
+
+it('recognises an older version that it has sent itself', async () => {
+  const olders: boolean[] = [];
+  const { sent } = await sendParts([['1'], ['1@w']], [], undefined, async (run) => {
+    for (const one of run.pending) olders.push((await run.canBeOlder?.(one)) === true);
+  });
+  expect(sent).toEqual(['1', '1']);
+  expect(olders).toEqual([false, true]);
 });
 
 it('restores a lost ledger before it quarantines', async () => {

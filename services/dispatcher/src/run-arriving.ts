@@ -80,6 +80,7 @@ async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch)
     // No other process confirms instances of this delivery: what is confirmed from here on is known by its id.
     let entries = await ledger.entries(key);
     const before = compareWithLedger(entries, first.selected);
+    const confirmed = new Map(before.delivered.map((one) => [one.sourceId, one]));
     progress.begin(first.selected.length, before.delivered.length, before.quarantined.length);
     const given = { config, heldBytes: handler.heldBytes?.(config), key, watch, isUnsettled: true };
     let runs = await openRuns(dependencies, { ...given, study });
@@ -89,7 +90,7 @@ async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch)
     for (;;) {
       signal.throwIfAborted();
       if (pending.length > 0) {
-        const part = runs.of(pending, { pending, quarantined: [] }, { isPart: true, kept });
+        const part = runs.of(pending, { pending, quarantined: [] }, { isPart: true, kept, confirmed });
         const given = { pending, delivered: [] };
         await handler.deliver(await leaveOutConflicts(part, handler, given, (some) => dependencies.takenUids(some)));
         watch.throwIfStale();

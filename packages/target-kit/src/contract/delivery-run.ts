@@ -64,7 +64,7 @@ export interface DeliveryRun<Config> {
   readonly attempt: number;
   readonly priority: 'stat' | 'urgent' | 'normal' | 'background';
   readonly study: StudyTags;
-  /** The complete manifest: for markers, manifests and verification. */
+  /** The complete manifest: for markers, manifests and verification. For a part: the confirmed and the pending instances. */
   readonly manifest: readonly ManifestInstance[];
   /**
    * Instances that the target has not confirmed yet, according to the ledger, in series and instance order: send exactly these.
