@@ -70,7 +70,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
     scp.delayMs = 20;
-    const config = system.config({ pacs: pacsTarget(scp, { maxParallel: 2 }) }, { dispatcher: { lockTime: '5s' } });
+    const config = system.config({ pacs: pacsTarget(scp, { maxParallel: 2 }) }, { dispatcher: { lockTime: '30s' } });
     await using dispatch = await startDispatch({ config });
     const study = await system.upload({ seed: 'killed', instancesPerSeries: 60 });
     await waitFor(() => scp.stores.length > 20, { message: () => dispatch.output() });
@@ -93,7 +93,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     await using scp = await startFaultScp();
     scp.delayMs = 200;
     const config = (callingAeTitle: string): Record<string, unknown> =>
-      system.config({ pacs: pacsTarget(scp, { maxParallel: 2, callingAeTitle }) }, { dispatcher: { lockTime: '5s' } });
+      system.config({ pacs: pacsTarget(scp, { maxParallel: 2, callingAeTitle }) }, { dispatcher: { lockTime: '30s' } });
     const sentBy = (aeTitle: string): number => scp.stores.filter(({ callingAe }) => callingAe === aeTitle).length;
     await using suspended = await startDispatch({ config: config('SUSPENDED') });
     const study = await system.upload({ seed: 'suspended', instancesPerSeries: 60, rows: 16, columns: 16 });

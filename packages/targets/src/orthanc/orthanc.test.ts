@@ -276,7 +276,7 @@ describe('the orthanc target', () => {
         response.writeHead(answer.status).end(Buffer.from(await answer.arrayBuffer()));
       });
       const delivery = new TestDelivery(orthancHandler, many);
-      const config = parse({ url: gateway.url, timeout: fate === 'silence' ? '2s' : '30s' });
+      const config = parse({ url: gateway.url, timeout: fate === 'silence' ? '10s' : '30s' });
       for (const _ of [1, 2]) {
         expect((await delivery.attempt(config)).error).toMatchObject({ code: 'instance-failed', stage: 'transfer' });
         expect(delivery.pending.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual([bad]);
