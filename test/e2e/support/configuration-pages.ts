@@ -4,6 +4,10 @@ import type { Locator, Page } from '@dicom-dispatch/harness';
 export class ConfigurationPages {
   readonly page: Page;
   readonly #home: string;
+  /** Whether the page with the draft is shown as it was loaded. */
+  #isHome = false;
+  /** Addresses of the lists that have been opened. */
+  readonly #lists = new Map<string, string>();
 
   /** @param home - URL of the page Configuration */
   constructor(page: Page, home: string) {
@@ -14,13 +18,21 @@ export class ConfigurationPages {
   /** Opens the page with the draft. */
   async open(): Promise<void> {
     await this.page.goto(this.#home);
+    this.#isHome = true;
   }
 
-  /** Opens the list of a kind, e.g. `Groups`. */
+  /** Opens the list of a kind, e.g. `Groups`: the first time by its link, later by its address. */
   async openList(kind: string): Promise<void> {
-    await this.open();
+    const address = this.#lists.get(kind);
+    if (address !== undefined) {
+      this.#isHome = false;
+      await this.page.goto(address);
+      return;
+    }
+    if (!this.#isHome) await this.open();
     const sections = this.page.getByRole('navigation', { name: 'Sections' });
     await this.follow(sections.getByRole('link', { name: kind, exact: true }));
+    this.#lists.set(kind, this.page.url());
   }
 
   /** Opens a form by a link of the list: the name of an entry, `Add a …` or `Duplicate …`. */
@@ -34,6 +46,7 @@ export class ConfigurationPages {
   /** Clicks a link, and waits until its page and the scripts of that page are loaded. */
   async follow(link: Locator): Promise<void> {
     const before = this.page.url();
+    this.#isHome = false;
     await link.click();
     await this.page.waitForURL(({ href }) => href !== before);
   }
@@ -57,6 +70,7 @@ export class ConfigurationPages {
   async save(): Promise<void> {
     await this.page.getByRole('button', { name: 'Save to draft' }).click();
     await this.page.waitForURL(this.#home);
+    this.#isHome = true;
   }
 
   /** Removes an entry by its button in the list. */
@@ -77,7 +91,9 @@ export class ConfigurationPages {
 
   /** Applies the draft; returns the shown result once it contains the expected text. */
   async apply(reason: string, expected: string): Promise<string> {
-    await this.open();
+    if (!this.#isHome) await this.open();
+    // The notice of an earlier change remains on the page.
+    this.#isHome = false;
     await this.page.getByLabel('Reason, for the history').fill(reason);
     await this.page.getByRole('button', { name: 'Apply to all services' }).click();
     const shown = this.page.locator('#notices', { hasText: expected });
