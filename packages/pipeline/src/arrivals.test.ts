@@ -68,3 +68,7 @@ it.each<[string, object]>([
 ])('a message of another version with %s is ignored', (_what, more) => {
   expect(parseArrival(JSON.stringify({ ...message, ...more }))).toBeUndefined();
 });
+
+it.each(['', '{', 'null', '[]', '"arrival"'])('a message that is not one of ours is ignored: %j', (text) => {
+  expect(parseArrival(text)).toBeUndefined();
+});

@@ -43,8 +43,14 @@ export async function publishArrival(redis: Redis, prefix: string, message: Arri
   await redis.publish(redisKeys(prefix).arrivalsChannel, JSON.stringify(message));
 }
 
-/** @returns undefined for what another version may have written */
+/** @returns undefined for what another version, or another program, may have published */
 export function parseArrival(text: string): ArrivalMessage | undefined {
-  const parsed = arrivalMessage.safeParse(JSON.parse(text));
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const parsed = arrivalMessage.safeParse(json);
   return parsed.success ? (parsed.data as ArrivalMessage) : undefined;
 }
