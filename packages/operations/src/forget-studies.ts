@@ -1,4 +1,5 @@
-import type { ForgetAnswer } from '@dicom-dispatch/state/records';
+import { DispatchError } from '@dicom-dispatch/core';
+import { isDamaged, type ForgetAnswer, type StudyRecord } from '@dicom-dispatch/state/records';
 import { hasStudy, type OrthancClient } from '@dicom-dispatch/sources';
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { forgetStudy } from '@dicom-dispatch/pipeline';
@@ -68,9 +69,10 @@ export async function forgetStudies(
   async function lookAtNamed(source: string, ids: readonly string[]): Promise<void> {
     for (const id of ids) {
       const [byId] = await records.studiesById(source, [id]);
+      if (isDamaged(byId)) throw byId;
       for (const record of byId ? [byId] : await records.studiesOfUid(id, source)) {
         named.add(id);
-        await look(source, record.orthancStudyId, record.studyInstanceUid);
+        await look(source, record.orthancStudyId, record);
       }
     }
   }
@@ -79,15 +81,21 @@ export async function forgetStudies(
     for (let from = 0; ;) {
       const found = await records.oldestStudies(source, { from, limit: batch, before });
       for (const { orthancStudyId, record } of found) {
-        if (!(await look(source, orthancStudyId, record?.studyInstanceUid)) || dryRun) from += 1;
+        if (!(await look(source, orthancStudyId, record)) || dryRun) from += 1;
       }
       if (found.length < batch) return;
     }
   }
 
   /** @returns whether the study was removed, or would be */
-  async function look(source: string, orthancStudyId: string, studyInstanceUid: string | undefined): Promise<boolean> {
+  async function look(
+    source: string,
+    orthancStudyId: string,
+    record: StudyRecord | DispatchError | undefined,
+  ): Promise<boolean> {
     sum.studies += 1;
+    if (record instanceof DispatchError) return keep('damaged');
+    const studyInstanceUid = record?.studyInstanceUid;
     if (sources[source] && (await hasStudy(await client(source), source, { orthancStudyId, studyInstanceUid }))) {
       return keep('in-source');
     }

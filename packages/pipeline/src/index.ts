@@ -23,6 +23,7 @@ export { parseArrival, publishArrival, type ArrivalMessage } from './arrivals.ts
 export { enqueueArriving, openArriving, type ArrivingStudy } from './enqueue-arriving.ts';
 export { StudyEnqueuer, type Enqueued, type StudyToEnqueue } from './enqueue-study.ts';
 export { routeAgain, type RouteRequest } from './route-again.ts';
+export { studyOf } from './study-of.ts';
 export { openPuller } from './pull/open-puller.ts';
 export { pullStudy, type StudyToPull } from './pull/pull-study.ts';
 export type { PullDestination } from './pull/pull-destination.ts';

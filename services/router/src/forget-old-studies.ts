@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { DispatchError } from '@dicom-dispatch/core';
 import { forgetStudy, type PipelineContext } from '@dicom-dispatch/pipeline';
 import type { Logger } from '@dicom-dispatch/runtime';
 import { hasStudy, isWell, type OrthancClient } from '@dicom-dispatch/sources';
+import { isDamaged } from '@dicom-dispatch/state/records';
 import { LeaseLost } from './lease-lost.ts';
 
 /** Number of studies that are checked before a pause, to reduce the load of the source and Redis. */
@@ -52,7 +54,9 @@ export async function forgetOldStudies(dependencies: ForgetDependencies): Promis
     const studies = await records.oldestStudies(source, { from: place, limit: batch, before });
     for (const { orthancStudyId, record } of studies) {
       signal.throwIfAborted();
-      const hasGone = await look({ orthancStudyId, studyInstanceUid: record?.studyInstanceUid });
+      const hasGone = isDamaged(record)
+        ? leave(orthancStudyId, record)
+        : await look({ orthancStudyId, studyInstanceUid: record?.studyInstanceUid });
       result.studies += 1;
       if (!hasGone) place += 1;
     }
@@ -63,6 +67,12 @@ export async function forgetOldStudies(dependencies: ForgetDependencies): Promis
   await redis.hset(keys.forgetting(source), { place: 0, endedAt: dependencies.now(), ...result });
   log[result.studies > 0 ? 'info' : 'debug']({ source, ...result }, 'checked for studies whose records can be removed');
   return result;
+
+  /** A study with a damaged record is kept: it is unknown whether it may be removed. Reconciliation reports it, too. */
+  function leave(orthancStudy: string, { message, remedy }: DispatchError): false {
+    log.debug({ source, orthancStudy, reason: message, remedy }, 'a study with a damaged record is not removed');
+    return false;
+  }
 
   async function look(study: { orthancStudyId: string; studyInstanceUid: string | undefined }): Promise<boolean> {
     const { orthancStudyId } = study;

@@ -28,6 +28,8 @@ export interface PutOffEntry {
   /** When it is tried again, by Redis TIME. */
   readonly dueAt: number;
   readonly tries: number;
+  /** Code of the last error; undefined in entries of earlier versions. */
+  readonly code: string | undefined;
   readonly claimedAt: number | undefined;
 }
 
@@ -54,8 +56,8 @@ export class PutOff {
     const dueAt = await this.#dueAt(orthancStudyId);
     if (dueAt === null) return undefined;
     const text = await this.#redis.hget(this.#whyKey, orthancStudyId);
-    const { tries = 0, claimedAt } = parsePutOff(text);
-    return { dueAt: Number(dueAt), tries, claimedAt };
+    const { tries = 0, code, claimedAt } = parsePutOff(text);
+    return { dueAt: Number(dueAt), tries, code, claimedAt };
   }
 
   /** Which of the studies are postponed and not due. */

@@ -3,6 +3,7 @@ import type { FeedState } from '@dicom-dispatch/state/feed';
 import { seenChanges } from '@dicom-dispatch/state/feed';
 import { RedisLost, type Logger } from '@dicom-dispatch/runtime';
 import { judgeDatabase, otherDatabase, sourceError, type OrthancClient } from '@dicom-dispatch/sources';
+import { isDamaged } from '@dicom-dispatch/state/records';
 import { LeaseLost } from './lease-lost.ts';
 import type { PutOff } from './put-off.ts';
 import { ReadTogether, type ReadTogetherOptions, type RecentSnapshot } from './read-together.ts';
@@ -164,7 +165,10 @@ export class StudyRouter {
     return count >= maxFalls;
   }
 
-  /** Puts a study off that cannot be routed, or not even be read. */
+  /**
+   * Puts a study off that cannot be routed, or not even be read. A damaged record is logged once, with its remedy: nothing
+   * changes until an operator removes it.
+   */
   async putOff(
     orthancStudyId: string,
     thrown: unknown,
@@ -177,10 +181,14 @@ export class StudyRouter {
       ? { code: error.code, message: error.message, retryAfterMs: error.retryAfterMs }
       : // The text of an unknown error may contain patient data.
         { code: 'internal', message: `unexpected ${thrown instanceof Error ? thrown.name : typeof thrown}` };
+    const isReported = isDamaged(error) && (await putOff.read(orthancStudyId))?.code === error.code;
     const dueAt = await putOff.add(orthancStudyId, { ...failure, ...more });
     const facts = { source, orthancStudy: orthancStudyId, code: failure.code, reason: failure.message };
     if (more.claimedAt !== undefined)
       log.debug(facts, 'the source reports that it does not have a study: queried again');
+    else if (isReported) log.debug(facts, 'the record of a postponed study is still damaged');
+    else if (isDamaged(error))
+      log.error({ ...facts, remedy: error.remedy }, 'a study has a damaged record in Redis: it alone is postponed');
     else if (dueAt === undefined)
       log.error(facts, 'too many studies are postponed: this one is left to the next sweep');
     else

@@ -1,4 +1,4 @@
-import { sourceConfig, studyTaskId } from '@dicom-dispatch/core';
+import { DispatchError, sourceConfig, studyTaskId } from '@dicom-dispatch/core';
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import type { OrthancClient, Study } from '@dicom-dispatch/orthanc';
 import { connectRedis, createLogger, type Redis } from '@dicom-dispatch/runtime';
@@ -72,7 +72,9 @@ async function sweep(studies: readonly (readonly [id: string, lastUpdate: string
     settled: (ids) => settled.read(ids),
     waiting: async () => new Set(),
     leave: (old) => settled.leave(old),
-    putOff: async () => {},
+    async putOff(id, reason) {
+      done.push(`${id}: ${reason instanceof DispatchError ? reason.code : String(reason)}`);
+    },
     notDue: async () => new Set(),
     takeBack: async () => {},
     log,
@@ -113,6 +115,26 @@ it('enters a study again that has a record and is missing in the index, and does
   expect(error).toBeUndefined();
   expect(done).toEqual([]);
   expect(await redis.zrange(index, '0', '-1', 'WITHSCORES')).toEqual(['main known', '1000', 'main lost', '1000']);
+});
+
+it.each([
+  ['no JSON', '["1","1.2'],
+  ['a list of something else', '[1,2,3]'],
+  ['an object of something else', '{"rules":{}}'],
+  ['no object', 'null'],
+])('postpones a study whose record is %s, and compares all others', async (_, text) => {
+  for (const id of ['first', 'damaged', 'lost', 'last']) await route(id);
+  for (const id of ['damaged', 'lost']) await redis.set(keys.study('main', id), text);
+  // One of them is also missing in the index.
+  await redis.zrem(keys.index('studies'), 'main lost');
+  const later = '20261129T120001';
+  const ids = ['first', 'damaged', 'gone', 'lost', 'last'];
+  const { done, error } = await sweep(ids.map((id) => [id, id === 'first' ? date : later]));
+  expect(error).toBeUndefined();
+  expect(done).toEqual(['damaged: record-damaged', 'lost: record-damaged', 'checked', 'gone', 'last']);
+  expect(await redis.zscore(keys.index('studies'), 'main lost')).not.toBeNull();
+  expect(await redis.get(keys.study('main', 'damaged'))).toBe(text);
+  expect(await redis.hget(keys.sweep('main'), 'unread')).toBe('2');
 });
 
 it('routes nothing if the check before it refuses the source', async () => {

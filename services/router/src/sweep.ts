@@ -2,6 +2,7 @@ import { redisKeys } from '@dicom-dispatch/state/keys';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceConfig } from '@dicom-dispatch/core';
 import {
+  isDamaged,
   RecordMender,
   searchHashes,
   type Records,
@@ -51,7 +52,7 @@ export interface SweepDependencies {
   waiting(orthancStudyIds: readonly string[]): Promise<ReadonlySet<string>>;
   /** Remembers of studies that they are not routed until they change. */
   leave(studies: readonly Study[]): Promise<void>;
-  /** Postpones a study that cannot be read. */
+  /** Postpones a study that cannot be read, or whose record is damaged. */
   putOff(orthancStudyId: string, error: unknown): Promise<void>;
   /** Which of the studies are postponed and not due. */
   notDue(orthancStudyIds: readonly string[]): Promise<ReadonlySet<string>>;
@@ -71,8 +72,9 @@ export interface SweepResult {
 
 /**
  * Compares all studies in the source with the routed ones, page by page, and routes missing studies and those that have
- * changed since. The progress is stored in Redis: an interrupted sweep continues there. A study that cannot be read is
- * postponed and reported at the end; it stops nothing.
+ * changed since. The progress is stored in Redis: an interrupted sweep continues there. A study that cannot be read, or whose
+ * record in Redis is damaged, is postponed and reported at the end; it stops nothing. Such a study is not routed as a new one: it
+ * may have been sent, and its former targets are unknown.
  *
  * A study is skipped if its record has its current LastUpdate, if it is older than the configured start (unless the feed's
  * numbers show that its date is wrong), if the first sweep finds that the source had it before it was followed, or while it
@@ -148,11 +150,11 @@ export async function sweepSource(dependencies: SweepDependencies): Promise<Swee
   }
 
   /** Studies that were routed before there was a key, or with a former one. */
-  async function makeSearchable(page: readonly Study[], known: readonly (StudyRecord | undefined)[]): Promise<void> {
+  async function makeSearchable(page: readonly Study[], known: ReadonlyMap<string, StudyRecord>): Promise<void> {
     const key = dependencies.searchKey;
     if (!key) return;
-    for (const [index, { MainDicomTags: ofStudy, PatientMainDicomTags: ofPatient }] of page.entries()) {
-      const record = known[index];
+    for (const { ID, MainDicomTags: ofStudy, PatientMainDicomTags: ofPatient } of page) {
+      const record = known.get(ID);
       if (record?.lastUpdate === undefined || record.search?.key === key.id) continue;
       const values = { accessionNumber: ofStudy['AccessionNumber'], patientId: ofPatient['PatientID'] };
       await records.makeSearchable(record, searchHashes(key, values));
@@ -183,21 +185,34 @@ export async function sweepSource(dependencies: SweepDependencies): Promise<Swee
 
   async function needed(due: readonly Study[]): Promise<Study[]> {
     const ids = due.map(({ ID }) => ID);
-    const [known, notDue, settled] = await Promise.all([
+    const [found, notDue, settled] = await Promise.all([
       records.studiesById(source, ids),
       dependencies.notDue(ids),
       dependencies.settled(ids),
     ]);
     await dependencies.confirm();
     for (const id of notDue) unread.add(id);
+    const known = new Map<string, StudyRecord>();
+    const unusable = new Set(notDue);
+    for (const [index, record] of found.entries()) {
+      const id = ids[index] ?? '';
+      if (record && !isDamaged(record)) known.set(id, record);
+      if (!isDamaged(record)) continue;
+      unusable.add(id);
+      // Half a page is checked twice.
+      if (!unread.has(id)) await dependencies.putOff(id, record);
+      unread.add(id);
+    }
     await makeSearchable(due, known);
-    const waiting = await dependencies.waiting(ids.filter((_, index) => known[index]?.isIncomplete === true));
+    const waiting = await dependencies.waiting(ids.filter((id) => known.get(id)?.isIncomplete === true));
     const wanted = due.filter(({ ID, LastUpdate }, index) => {
+      if (unusable.has(ID)) return false;
+      const record = known.get(ID);
       // A study that is marked as incomplete, and is no longer among the waiting ones, would wait forever.
-      if (known[index]?.isIncomplete === true && !waiting.has(ID)) return !notDue.has(ID);
+      if (record?.isIncomplete === true && !waiting.has(ID)) return true;
       const was = settled[index];
-      const lastUpdate = known[index]?.lastUpdate ?? (was?.only.length === 0 ? was.lastUpdate : undefined);
-      return !notDue.has(ID) && (lastUpdate === undefined || lastUpdate !== LastUpdate);
+      const lastUpdate = record?.lastUpdate ?? (was?.only.length === 0 ? was.lastUpdate : undefined);
+      return lastUpdate === undefined || lastUpdate !== LastUpdate;
     });
     return before ? withoutOld(before, wanted) : wanted;
   }

@@ -1,6 +1,7 @@
 import { takeBackDelivery, type HandOverContext } from '@dicom-dispatch/pipeline';
 import type { Logger } from '@dicom-dispatch/runtime';
 import type { OrthancClient } from '@dicom-dispatch/sources';
+import { isDamaged } from '@dicom-dispatch/state/records';
 
 const maxGone = 10_000;
 const batch = 500;
@@ -54,14 +55,26 @@ export class TakeBack {
     });
     for (const id of new Set(records.map(({ orthancStudyId }) => orthancStudyId))) {
       // One that cannot be queried is found by the sweep.
-      if (await orthanc.studies.exists(id, { signal }).catch(() => false)) await this.seenOne(id);
+      if (await orthanc.studies.exists(id, { signal }).catch(() => false)) await this.#seenAlone(id);
       signal.throwIfAborted();
     }
   }
 
   /** These studies are in the source now. */
   async seen(orthancStudyIds: readonly string[]): Promise<void> {
-    for (const id of orthancStudyIds) if (this.#gone.has(id)) await this.seenOne(id);
+    for (const id of orthancStudyIds) if (this.#gone.has(id)) await this.#seenAlone(id);
+  }
+
+  /** A study with a damaged record does not stop the others. */
+  async #seenAlone(orthancStudyId: string): Promise<void> {
+    try {
+      await this.seenOne(orthancStudyId);
+    } catch (error) {
+      if (!isDamaged(error)) throw error;
+      const { message: reason, remedy } = error;
+      const facts = { source: this.#source, orthancStudy: orthancStudyId, reason, remedy };
+      this.#log.error(facts, 'a study has a damaged record in Redis: its deliveries are not continued');
+    }
   }
 
   async seenOne(orthancStudyId: string): Promise<void> {

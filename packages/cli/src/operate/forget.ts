@@ -23,6 +23,7 @@ const reasons: Readonly<Record<keyof ForgetOutcome['kept'], string>> = {
   waiting: 'not complete for a rule',
   needed: 'copied to another source, which has it',
   busy: 'being routed, or with unfinished jobs',
+  damaged: 'with a damaged record',
   lost: 'led by another router',
   forgotten: 'forgotten',
   unknown: 'not known',

@@ -243,6 +243,13 @@ export const errorCodes = {
     remedy:
       'Redis did not store a confirmation. Check Redis. Without a stored confirmation nothing counts as delivered.',
   },
+  'record-damaged': {
+    stage: 'resolve',
+    disposition: 'retry',
+    fault: 'internal',
+    remedy:
+      'Delete the named key in Redis with DEL. The record is then made again within an hour, from the deliveries and jobs of the study, or by routing it again.',
+  },
   'lock-lost': {
     stage: 'transfer',
     disposition: 'retry',

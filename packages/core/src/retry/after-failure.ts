@@ -34,6 +34,7 @@ const neverCounts: ReadonlySet<string> = new Set([
   'source-unreachable',
   'source-unauthorized',
   'ledger-unavailable',
+  'record-damaged',
   'lock-lost',
   'local-resources',
   'uids-in-use',

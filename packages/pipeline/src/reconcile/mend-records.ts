@@ -1,4 +1,4 @@
-import { deliveryData, deliveryId, type DeliveryData } from '@dicom-dispatch/core';
+import { deliveryData, deliveryId, DispatchError, type DeliveryData } from '@dicom-dispatch/core';
 import { routeAnew, routeSoon } from '@dicom-dispatch/state/feed';
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { deliveryStates, RecordMender, type StudyKey, type StudyRecord } from '@dicom-dispatch/state/records';
@@ -57,7 +57,8 @@ async function alone(findings: Findings, subject: string, act: () => Promise<voi
   try {
     await act();
   } catch (error) {
-    findings.problem({ kind: 'failed', subject, text: `Its records could not be read: ${String(error)}` });
+    const text = error instanceof DispatchError ? `${error.message}. ${error.remedy}` : String(error);
+    findings.problem({ kind: 'failed', subject, text: `Its records could not be read: ${text}` });
   }
 }
 

@@ -1,8 +1,9 @@
 import type { DeliveryData } from '@dicom-dispatch/core';
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { redisNow } from '../redis/index.ts';
+import { isDamaged, readable } from './damaged-record.ts';
 import { act } from './delivery-acts.ts';
 import { Records, type StudyRecord } from './index.ts';
 
@@ -58,7 +59,7 @@ it('studies of a UID are those of one source or of all, and of no other UID', as
   expect(await ids('1')).toEqual([]);
   const found = await records.deliveriesOfUid('1.2', 'other');
   expect(found.map(({ deliveryId }) => deliveryId)).toEqual(['d-2']);
-  expect((await records.studiesById('main', ['o-4', 'o-9', 'o-1'])).map((one) => one?.orthancStudyId)).toEqual([
+  expect(readable(await records.studiesById('main', ['o-4', 'o-9', 'o-1'])).map((one) => one?.orthancStudyId)).toEqual([
     'o-4',
     undefined,
     'o-1',
@@ -91,7 +92,7 @@ it('the oldest studies of a source are returned in parts, up to a time', async (
   await route(4, { source: 'other' });
   const oldest = async (from: number, limit: number, before: number) =>
     (await records.oldestStudies('main', { from, limit, before })).map(
-      ({ orthancStudyId, record }) => `${orthancStudyId} ${record?.routedAt}`,
+      ({ orthancStudyId, record }) => `${orthancStudyId} ${isDamaged(record) || record?.routedAt}`,
     );
   expect(await oldest(0, 2, start + 9)).toEqual([`o-1 ${start + 1}`, `o-2 ${start + 2}`]);
   expect(await oldest(2, 2, start + 9)).toEqual([`o-3 ${start + 3}`]);
@@ -218,4 +219,55 @@ it('without Redis is a fault of the ledger', async () => {
       cause: expect.any(Error),
     });
   }
+});
+
+describe('a damaged record', () => {
+  const damaged = (key: string) => ({ code: 'record-damaged', message: expect.stringContaining(key) });
+
+  it('of a study is an error for this study, and does not hide others from lists', async () => {
+    for (const index of [1, 2, 3]) await route(index, { search: { key: 'k', hashes: ['abc'] } });
+    const key = `${prefix}:study:main:o-2`;
+    for (const text of ['["1","1.2', '{}', '[]', 'null', '7']) {
+      await redis.set(key, text);
+      const [one, two, three] = await records.studiesById('main', ['o-1', 'o-2', 'o-3']);
+      expect([one, two, three], text).toMatchObject([
+        { orthancStudyId: 'o-1' },
+        { ...damaged(key), remedy: expect.stringContaining('DEL') },
+        { orthancStudyId: 'o-3' },
+      ]);
+      await expect(records.study({ source: 'main', orthancStudyId: 'o-2' }), text).rejects.toMatchObject(damaged(key));
+      const listed = await records.studies({ limit: 1 });
+      expect(listed.records.map(({ orthancStudyId }) => orthancStudyId)).toEqual(['o-3']);
+      const rest = await records.studies({ limit: 5, after: listed.next });
+      expect(rest.records.map(({ orthancStudyId }) => orthancStudyId)).toEqual(['o-1']);
+      expect((await records.studiesOfHashes(['abc'], 9)).length).toBe(2);
+      const oldest = await records.oldestStudies('main', { from: 0, limit: 9, before: start + 9 });
+      expect(oldest.map(({ record }) => record)).toMatchObject([{}, damaged(key), {}]);
+    }
+  });
+
+  it('of a study is no proof that no other study has its UID', async () => {
+    await route(1, { studyInstanceUid: '1.2' });
+    await route(2, { studyInstanceUid: '1.2', source: 'other' });
+    await route(3);
+    const key = `${prefix}:study:other:o-2`;
+    await redis.set(key, 'no JSON');
+    await expect(records.studiesOfUid('1.2')).rejects.toMatchObject(damaged(key));
+    await expect(records.deliveriesOfUid('1.2', 'other')).rejects.toMatchObject(damaged(key));
+    expect((await records.studiesOfUid('1.2', 'main')).length).toBe(1);
+    expect((await records.findOfUid('1.2')).map(({ source }) => source)).toEqual(['main']);
+    expect((await records.studiesOfUid('1.2.3')).length).toBe(1);
+  });
+
+  it('of a delivery is an error for its study, and does not hide others from lists', async () => {
+    for (const index of [1, 2, 3]) await route(index);
+    const key = `${prefix}:delivery:d-2`;
+    await redis.hset(key, 'data', 'no JSON');
+    const study = { source: 'main', orthancStudyId: 'o-2' };
+    await expect(records.deliveriesOf(study)).rejects.toMatchObject(damaged(key));
+    await expect(records.look('d-2')).rejects.toMatchObject(damaged(key));
+    await expect(records.arrival('d-2')).rejects.toMatchObject(damaged(key));
+    const listed = await records.deliveries({ limit: 9 });
+    expect(listed.records.map(({ deliveryId }) => deliveryId).toSorted()).toEqual(['d-1', 'd-3']);
+  });
 });

@@ -27,7 +27,8 @@ if ARGV[5] ~= '' and redis.call('GET', KEYS[8]) ~= ARGV[5] then return { 'lost',
 
 ${jobs}
 local text = redis.call('GET', KEYS[1])
-local study = text and study_of(text)
+local study = text and readable_study(text)
+if text and not study then return { 'damaged', 0 } end
 local contents = {}
 local uid = study and study.studyInstanceUid
 if study then
@@ -41,7 +42,8 @@ local function isKnownIn(other)
     if string.sub(field, 1, #mark) == mark then
       local owner, id = string.match(member_of_field(field), '^(%S+) (.*)$')
       local record = owner == other and redis.call('GET', prefix .. ':study:' .. owner .. ':' .. id)
-      if owner == other and (not record or study_of(record).studyInstanceUid == uid) then return true end
+      local another = record and readable_study(record)
+      if owner == other and (not another or another.studyInstanceUid == uid) then return true end
     end
   end
   return false

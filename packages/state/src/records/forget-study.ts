@@ -12,6 +12,7 @@ import type { StudyKey } from './record-reader.ts';
  * - `waiting`: a rule waits until it is complete
  * - `needed`: it was sent to a target that is also a source, and that source has it
  * - `busy`: it is being routed, or one of its jobs has not ended
+ * - `damaged`: its record cannot be read
  * - `lost`: another router has the lease
  * - `unknown`: the study does not exist
  */
@@ -23,6 +24,7 @@ export type ForgetAnswer =
   | 'waiting'
   | 'needed'
   | 'busy'
+  | 'damaged'
   | 'lost'
   | 'unknown';
 

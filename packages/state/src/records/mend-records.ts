@@ -2,6 +2,7 @@ import type { DeliveryData } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import { defineScript } from '../redis/script.ts';
+import { damagedRecord } from './damaged-record.ts';
 import { deliveryStates, endStates, type DeliveryState, type StudyRecord } from './record-types.ts';
 import { lookupPlaces, uidBuckets, unlistedStudies, type LookupPlace } from './lookup.ts';
 import { studyOfMember, type StudyKey } from './record-reader.ts';
@@ -61,8 +62,8 @@ for _, id in ipairs(listed) do
   if count < 0 then table.insert(lost, id) else missed = missed + count end
 end
 local text = redis.call('GET', KEYS[1])
-if text then
-  local study = study_of(text)
+local study = text and readable_study(text)
+if study then
   local at = string.format('%d', study.routedAt)
   local function add(name, score, one) missed = missed + redis.call('ZADD', index .. name, 'NX', score, one) end
   add('studies', at, member)
@@ -88,7 +89,8 @@ if redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then
   return 0
 end
 local text = redis.call('GET', KEYS[1])
-local at = text and string.format('%d', study_of(text).routedAt) or redis.call('TIME')[1] .. '000'
+local study = text and readable_study(text)
+local at = study and string.format('%d', study.routedAt) or redis.call('TIME')[1] .. '000'
 return redis.call('ZADD', KEYS[3], 'NX', at, ARGV[1])
 `);
 
@@ -102,8 +104,9 @@ for i = 3, #ARGV do
   local member = ARGV[2] .. ' ' .. ARGV[i]
   if not redis.call('ZSCORE', KEYS[1], member) then
     local text = redis.call('GET', ARGV[1] .. ':study:' .. ARGV[2] .. ':' .. ARGV[i])
-    local at = text and string.format('%d', study_of(text).routedAt)
-    if not text and redis.call('EXISTS', ARGV[1] .. ':study-deliveries:' .. ARGV[2] .. ':' .. ARGV[i]) == 1 then
+    local study = text and readable_study(text)
+    local at = study and string.format('%d', study.routedAt)
+    if not study and (text or redis.call('EXISTS', ARGV[1] .. ':study-deliveries:' .. ARGV[2] .. ':' .. ARGV[i]) == 1) then
       at = redis.call('TIME')[1] .. '000'
     end
     if at then entered = entered + redis.call('ZADD', KEYS[1], at, member) end
@@ -207,6 +210,10 @@ export class RecordMender {
     return this.#redis.zrange(redisKeys(this.#prefix).index(`state:${state}`), String(from), String(from + count - 1));
   }
 
+  /**
+   * @throws DispatchError `record-damaged` if the study has a record that cannot be read; its deliveries are entered in the
+   *   indexes nevertheless
+   */
   async mendStudy(key: StudyKey): Promise<MendedStudy> {
     const keys = redisKeys(this.#prefix);
     const { source, orthancStudyId } = key;
@@ -216,7 +223,15 @@ export class RecordMender {
       [this.#prefix, `${source} ${orthancStudyId}`],
     );
     const [text, missed, lost, listed] = answer as [string, number, string[], number];
-    return { study: text === '' ? undefined : decodeStudy(text, key), missed, lost, listed };
+    return { study: text === '' ? undefined : decoded(), missed, lost, listed };
+
+    function decoded(): StudyRecord {
+      try {
+        return decodeStudy(text, key);
+      } catch (error) {
+        throw damagedRecord(keys.study(source, orthancStudyId), error);
+      }
+    }
   }
 
   /** @param index - source of the ids: `state:STATE`, `open` */

@@ -2,6 +2,7 @@ import { DispatchError } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import { msOfTime } from '../redis/redis-time.ts';
+import { damagedRecord, readable } from './damaged-record.ts';
 import { decodeDelivery } from './delivery-codec.ts';
 import { membersOfHash, membersOfUid } from './lookup.ts';
 import { decodeData, decodeStudy } from './stored-form.ts';
@@ -30,7 +31,8 @@ export type ArrivalState = Pick<DeliveryRecord, 'deliveryId' | 'arriving' | 'sta
 
 /**
  * Reads records of studies and deliveries by their ids, UIDs and hashes. Every method throws DispatchError
- * `ledger-unavailable` if Redis fails.
+ * `ledger-unavailable` if Redis fails, and `record-damaged` if a record that was asked for cannot be read, unless it
+ * is documented otherwise. A damaged record is never treated as a missing one: the study may have been sent, and may have any UID.
  */
 export class RecordReader {
   protected readonly redis: Redis;
@@ -54,7 +56,7 @@ export class RecordReader {
   async arrival(id: string): Promise<ArrivalState | undefined> {
     const [data, state, wake] = await this.run(() => this.redis.hmget(this.deliveryKey(id), 'data', 'state', 'wake'));
     if (data === undefined || data === null) return undefined;
-    const { arriving } = decodeData(data, id);
+    const { arriving } = this.#whole(this.deliveryKey(id), () => decodeData(data, id));
     return {
       deliveryId: id,
       arriving,
@@ -65,31 +67,45 @@ export class RecordReader {
 
   async study(key: StudyKey): Promise<StudyRecord | undefined> {
     const text = await this.run(() => this.redis.get(this.studyKey(key)));
-    return text === null ? undefined : decodeStudy(text, key);
+    return text === null ? undefined : this.#whole(this.studyKey(key), () => decodeStudy(text, key));
   }
 
-  /** Several studies, in the given order. */
-  async studiesById(source: string, ids: readonly string[]): Promise<(StudyRecord | undefined)[]> {
+  /** Several studies, in the given order. For a damaged record, its error: it must not stop the others. */
+  async studiesById(source: string, ids: readonly string[]): Promise<(StudyRecord | DispatchError | undefined)[]> {
     return this.run(() => this.readStudies(ids.map((orthancStudyId) => memberOf({ source, orthancStudyId }))));
   }
 
-  /** All studies with a Study Instance UID, of one source or of all: more than one where patients share it. */
+  /**
+   * All studies with a Study Instance UID, of one source or of all: more than one where patients share it.
+   *
+   * @throws DispatchError `record-damaged` if a record that may be one of them is damaged. Without it, a study could return to
+   *   its origin, or replace another one of its UID at a target
+   */
   async studiesOfUid(studyInstanceUid: string, source?: string): Promise<StudyRecord[]> {
-    const found = await this.run(async () => {
-      const members = await membersOfUid(this.redis, this.prefix, studyInstanceUid);
-      return this.readStudies(members.filter((member) => source === undefined || member.startsWith(`${source} `)));
+    return (await this.#ofUid(studyInstanceUid, source)).map((study) => {
+      if (study instanceof DispatchError) throw study;
+      return study;
     });
-    return found.filter((study) => study?.studyInstanceUid === studyInstanceUid) as StudyRecord[];
   }
 
-  /** Studies that have one of these hashes: of several sources, or of one patient. At most `limit`. */
+  /** Like {@link studiesOfUid}, for searches: those with a damaged record are omitted. */
+  async findOfUid(studyInstanceUid: string): Promise<StudyRecord[]> {
+    return readable(await this.#ofUid(studyInstanceUid)).filter((study) => study !== undefined);
+  }
+
+  /**
+   * Studies that have one of these hashes: of several sources, or of one patient. At most `limit`. For searches: those with a
+   * damaged record are omitted.
+   */
   async studiesOfHashes(hashes: readonly string[], limit: number): Promise<StudyRecord[]> {
     const found = await this.run(async () => {
       const lists = await Promise.all(hashes.map((hash) => membersOfHash(this.redis, this.prefix, hash, limit)));
       const members = new Set(lists.flat());
       return this.readStudies([...members].slice(0, limit));
     });
-    return found.filter((study) => study?.search?.hashes.some((hash) => hashes.includes(hash))) as StudyRecord[];
+    return readable(found).filter((study) =>
+      study?.search?.hashes.some((one) => hashes.includes(one)),
+    ) as StudyRecord[];
   }
 
   /** The deliveries of a study, the newest first: all of them, or at most `max`. */
@@ -121,7 +137,7 @@ export class RecordReader {
     const now = msOfTime(time as [string, string]);
     return ids.map((id, index) => {
       const [fields, held, cancelled] = answers.slice(3 * index, 3 * index + 3);
-      const [record] = decodeDelivery(fields as Record<string, string>, id);
+      const [record] = this.#whole(keys.delivery(id), () => decodeDelivery(fields as Record<string, string>, id));
       const isHeld = held === 1 || (fields as Record<string, string>)['held'] !== undefined;
       return record && { record, isHeld, isCancelled: cancelled === 1, now };
     });
@@ -133,17 +149,56 @@ export class RecordReader {
     return this.run(() => readTimeline(this.redis, this.deliveryKey(id), key));
   }
 
-  protected async readStudies(members: readonly string[]): Promise<(StudyRecord | undefined)[]> {
+  /** For a damaged record, its error. */
+  protected async readStudies(members: readonly string[]): Promise<(StudyRecord | DispatchError | undefined)[]> {
     if (members.length === 0) return [];
-    const texts = await this.redis.mget(members.map((member) => `${this.prefix}:study:${member.replace(' ', ':')}`));
-    return texts.map((text, at) => (text === null ? undefined : decodeStudy(text, studyOfMember(members[at] ?? ''))));
+    const studies = members.map(studyOfMember);
+    const names = studies.map((study) => this.studyKey(study));
+    const texts = await this.redis.mget(names);
+    return studies.map((study, at) => {
+      const text = texts[at];
+      if (text === null || text === undefined) return undefined;
+      try {
+        return decodeStudy(text, study);
+      } catch (error) {
+        return damagedRecord(names[at] ?? '', error);
+      }
+    });
   }
 
-  protected async readDeliveries(ids: readonly string[]): Promise<DeliveryRecord[]> {
+  /** @param skipsDamaged - for lists: deliveries with a damaged record are omitted */
+  protected async readDeliveries(ids: readonly string[], skipsDamaged = false): Promise<DeliveryRecord[]> {
     if (ids.length === 0) return [];
     // These commands are sent in one write even without a pipeline, for which ioredis would copy every script of BullMQ.
     const found = await this.run(() => Promise.all(ids.map((id) => this.redis.hgetall(this.deliveryKey(id)))));
-    return found.flatMap((fields, at) => decodeDelivery(fields, ids[at] ?? ''));
+    return found.flatMap((fields, at) => {
+      const id = ids[at] ?? '';
+      try {
+        return decodeDelivery(fields, id);
+      } catch (error) {
+        if (skipsDamaged) return [];
+        throw damagedRecord(this.deliveryKey(id), error);
+      }
+    });
+  }
+
+  /** Those that have the UID, and the errors of those that may have it. */
+  async #ofUid(studyInstanceUid: string, source?: string): Promise<(StudyRecord | DispatchError)[]> {
+    const found = await this.run(async () => {
+      const members = await membersOfUid(this.redis, this.prefix, studyInstanceUid);
+      return this.readStudies(members.filter((member) => source === undefined || member.startsWith(`${source} `)));
+    });
+    return found.filter(
+      (study) => study !== undefined && (study instanceof DispatchError || study.studyInstanceUid === studyInstanceUid),
+    ) as (StudyRecord | DispatchError)[];
+  }
+
+  #whole<T>(key: string, decode: () => T): T {
+    try {
+      return decode();
+    } catch (error) {
+      throw damagedRecord(key, error);
+    }
   }
 
   protected async run<T>(act: () => Promise<T>): Promise<T> {

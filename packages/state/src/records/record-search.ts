@@ -1,7 +1,9 @@
+import type { DispatchError } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import { redisNow } from '../redis/redis-time.ts';
 import { collect, type Found, type Limits } from './collect.ts';
+import { readable } from './damaged-record.ts';
 import { isMeant } from './delivery-codec.ts';
 import { DeliveryIndex, type DeliverySelection, type ErrorGroup } from './delivery-index.ts';
 import { searchIndex } from './index-search.ts';
@@ -20,7 +22,7 @@ export interface StudySelection {
   readonly until?: number | undefined;
 }
 
-/** Finds and counts records through the indexes. */
+/** Finds and counts records through the indexes. Lists omit damaged records, so that one does not hide the others. */
 export class RecordSearch extends RecordReader {
   readonly #index: DeliveryIndex;
 
@@ -45,21 +47,21 @@ export class RecordSearch extends RecordReader {
           after,
           batch: limit + 1,
         }),
-        (places) => this.readStudies(places.map(({ member }) => member)),
+        async (places) => readable(await this.readStudies(places.map(({ member }) => member))),
         selection,
       ),
     );
   }
 
   /**
-   * Studies of a source that were routed before a time, the oldest first.
+   * Studies of a source that were routed before a time, the oldest first; for a damaged record, its error.
    *
    * @param from - how many of them to skip
    */
   async oldestStudies(
     source: string,
     { from, limit, before }: { readonly from: number; readonly limit: number; readonly before: number },
-  ): Promise<{ readonly orthancStudyId: string; readonly record: StudyRecord | undefined }[]> {
+  ): Promise<{ readonly orthancStudyId: string; readonly record: StudyRecord | DispatchError | undefined }[]> {
     return this.run(async () => {
       const key = redisKeys(this.prefix).index(`studies-source:${source}`);
       const flat = await this.redis.zrange(key, String(from), String(from + limit - 1), 'WITHSCORES');
@@ -150,7 +152,10 @@ export class RecordSearch extends RecordReader {
 
   /** The records of places; those that no longer match as undefined. */
   async #meant(places: readonly Place[], selection: DeliverySelection): Promise<(DeliveryRecord | undefined)[]> {
-    const read = await this.readDeliveries(places.map(({ member }) => member));
+    const read = await this.readDeliveries(
+      places.map(({ member }) => member),
+      true,
+    );
     const records = new Map(read.map((record) => [record.deliveryId as string, record]));
     return places.map(({ member }) => {
       const record = records.get(member);

@@ -45,6 +45,7 @@ export function encodeStudy(study: StudyRecord): string {
 /** @throws SyntaxError if the text is damaged */
 export function decodeStudy(text: string, { source, orthancStudyId }: StudyKey): StudyRecord {
   const { search, ...rest } = named(text, studyFields);
+  if (!isStudy(rest)) throw new SyntaxError('not the record of a study');
   const [key, ...hashes] = Array.isArray(search) ? (search as string[]) : [];
   const found = key === undefined ? search : { key, hashes };
   return { source, orthancStudyId, ...rest, ...(found !== undefined && { search: found }) } as StudyRecord;
@@ -59,6 +60,17 @@ export function encodeData(data: DeliveryData): string {
 /** @throws SyntaxError if the text is damaged */
 export function decodeData(text: string, deliveryId: string): DeliveryData {
   return { deliveryId, ...named(text, deliveryFields) } as DeliveryData;
+}
+
+/** Whether the fields without which a study can be neither found nor compared are there. */
+function isStudy({ studyInstanceUid, contentHash, routedAt, rules, targets }: Record<string, unknown>): boolean {
+  return (
+    typeof studyInstanceUid === 'string' &&
+    typeof contentHash === 'string' &&
+    typeof routedAt === 'number' &&
+    Array.isArray(rules) &&
+    Array.isArray(targets)
+  );
 }
 
 function listed(record: Readonly<Record<string, unknown>>, fields: readonly string[]): string {
@@ -78,8 +90,9 @@ export function storedJson(value: unknown): string {
 }
 
 function named(text: string, fields: readonly string[]): Record<string, unknown> {
-  const values = JSON.parse(text) as unknown[] | Record<string, unknown>;
-  if (!Array.isArray(values)) return values;
+  const values = JSON.parse(text) as unknown;
+  if (typeof values !== 'object' || values === null) throw new SyntaxError('not a record');
+  if (!Array.isArray(values)) return values as Record<string, unknown>;
   const record = { ...(values[fields.length] as Record<string, unknown> | undefined) };
   for (const [at, name] of fields.entries()) {
     if (values[at] !== null && values[at] !== undefined) record[name] = values[at];
@@ -88,7 +101,8 @@ function named(text: string, fields: readonly string[]): Record<string, unknown>
 }
 
 /**
- * Lua: `study_of(text)`, without the source and the id of the study, and `data_of(text, id)` of a delivery.
+ * Lua: `study_of(text)`, without the source and the id of the study, `data_of(text, id)` of a delivery, and
+ * `readable_study(text)`, which is nil for a damaged record, as {@link decodeStudy} defines it.
  */
 export const readStoredForm = `
 local study_fields = { ${luaTexts(studyFields)} }
@@ -107,6 +121,12 @@ local function study_of(text)
   local search = study.search
   if search and search[1] then study.search = { key = search[1], hashes = { unpack(search, 2) } } end
   return study
+end
+local function readable_study(text)
+  local ok, study = pcall(study_of, text)
+  local is_study = ok and type(study) == 'table' and type(study.studyInstanceUid) == 'string' and type(study.contentHash) == 'string'
+    and type(study.routedAt) == 'number' and type(study.rules) == 'table' and type(study.targets) == 'table'
+  return is_study and study or nil
 end
 local function data_of(text, id)
   local data = named(text, delivery_fields)

@@ -1,4 +1,5 @@
 import {
+  isDamaged,
   isMeant,
   placeOf,
   placeText,
@@ -9,6 +10,7 @@ import {
   type StudyRecord,
 } from '@dicom-dispatch/state/records';
 import { heldAmong } from '@dicom-dispatch/operations';
+import { studyOf } from '@dicom-dispatch/pipeline';
 import type { ViewContext } from './view-context.ts';
 import { searchStudies } from './search-studies.ts';
 import type { StudyList } from './schemas.ts';
@@ -72,11 +74,28 @@ async function studiesByDelivery(context: ViewContext, query: StudyQuery): Promi
           const others = await records.deliveriesOf(delivery);
           const before = others.filter((other) => isMeant(other, selection) && isBefore(other, delivery));
           if (await isAnyMeant(context, before, state)) return undefined;
-          const study = await records.study(delivery);
+          const study = await studyWith(context, delivery, others);
           return study && isRoutedBetween(study, since, until) ? study : undefined;
         }),
       ),
   );
+}
+
+/**
+ * The study of a delivery. If its record is damaged, what its deliveries show of it: an operator must find a failed delivery in
+ * any case.
+ */
+async function studyWith(
+  { operations }: ViewContext,
+  delivery: DeliveryRecord,
+  all: readonly DeliveryRecord[],
+): Promise<StudyRecord | undefined> {
+  try {
+    return await operations.records.study(delivery);
+  } catch (error) {
+    if (!isDamaged(error)) throw error;
+    return studyOf(delivery, [...new Set(all.map(({ target }) => target))]);
+  }
 }
 
 /** Whether one of these deliveries is in the list; for the state `held`, it must be held. */

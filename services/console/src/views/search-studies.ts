@@ -1,6 +1,6 @@
 import { isUid } from '@dicom-dispatch/core';
 import { searchKeysOf } from '@dicom-dispatch/pipeline';
-import { hashesOfText, type StudyRecord } from '@dicom-dispatch/state/records';
+import { hashesOfText, isDamaged, type StudyRecord } from '@dicom-dispatch/state/records';
 import { maxFound } from '../source/source-lookup.ts';
 import type { StudyQuery } from './list-studies.ts';
 import type { StudyList, StudySummary } from './schemas.ts';
@@ -40,10 +40,12 @@ export async function searchStudies(
     }),
   );
   const keys = searchKeysOf(context.config());
-  const byUid = isUid(search) ? await records.studiesOfUid(search) : [];
+  const byUid = isUid(search) ? await records.findOfUid(search) : [];
   const byHash = await records.studiesOfHashes(hashesOfText(keys, search), maxByHash);
   const known = byHash.toSorted((one, other) => other.routedAt - one.routedAt);
-  for (const study of [...bySource.flat(), ...byUid, ...known]) if (study) routed.set(keyOf(study), study);
+  for (const study of [...bySource.flat(), ...byUid, ...known]) {
+    if (study && !isDamaged(study)) routed.set(keyOf(study), study);
+  }
   const inSource = await lookInSources(context, [...routed.values()], new Set(found.map((one) => keyOf(one))), silent);
   const summaries = (await summarize(context, [...routed.values()], labels, query.labelWait)).map((study) => ({
     ...study,

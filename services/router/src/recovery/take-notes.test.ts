@@ -36,7 +36,7 @@ afterAll(async () => {
 });
 
 /** A study that was routed to a target, and waits for it. */
-async function route(orthancStudyId: string): Promise<void> {
+async function route(orthancStudyId: string, lastUpdate?: string): Promise<void> {
   const identity = { source: 'main', orthancStudyId, contentHash: 'h' };
   const study = {
     ...identity,
@@ -48,11 +48,31 @@ async function route(orthancStudyId: string): Promise<void> {
     targets: ['a'],
     studyTaskId: studyTaskId(identity),
     routedAt: Date.now(),
-    lastUpdate: undefined,
+    lastUpdate,
   };
   const delivery = { ...study, target: 'a', priority: 'normal', deliveryId: deliveryId({ ...identity, target: 'a' }) };
   await pipeline.records.routed(study, [delivery as unknown as DeliveryData]);
 }
+
+test('a damaged record does not prevent notes: its study keeps its former note, or gets one from its deliveries', async () => {
+  await writeFeedState(redis, prefix, 'main', { epoch: 1, seq: 10, fingerprint: undefined, since: '' });
+  const lastUpdate = '20261201T120000';
+  for (const id of ['o-whole', 'o-damaged', 'o-other']) await route(id, lastUpdate);
+  const studies = async (taker: NoteTaker) => (await taker.take()).sources.get('main')?.studies;
+  const taker = new NoteTaker(pipeline, watch);
+  const before = (await studies(taker))?.get('o-damaged');
+  expect(before).toMatchObject({ lastUpdate, deliveries: [{ state: 'waiting' }] });
+  await redis.set(keys.study('main', 'o-damaged'), '["1","1.2');
+  const own = deliveryId({ source: 'main', orthancStudyId: 'o-other', contentHash: 'h', target: 'a' });
+  await redis.hset(keys.delivery(own), 'data', 'no JSON');
+  const noted = await studies(taker);
+  expect(noted?.get('o-damaged')).toEqual(before);
+  expect(noted?.get('o-other')).toMatchObject({ lastUpdate, deliveries: [{ state: 'waiting' }] });
+  // A router that has no former note.
+  const fresh = await studies(new NoteTaker(pipeline, watch));
+  expect(fresh?.get('o-whole')).toMatchObject({ lastUpdate });
+  expect(fresh?.get('o-damaged')).toMatchObject({ lastUpdate: undefined, deliveries: [{ state: 'waiting' }] });
+});
 
 test('notes hold nothing of which a part was read before Redis was set back, and a part after it', async () => {
   const feed = { epoch: 1, seq: 10, fingerprint: undefined, since: '' };

@@ -1,7 +1,13 @@
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import type { RedisWatch } from '@dicom-dispatch/runtime';
 import { readFeedState, readSourceStatus } from '@dicom-dispatch/state/feed';
-import type { DeliveryRecord, DeliverySelection, Found } from '@dicom-dispatch/state/records';
+import {
+  isDamaged,
+  type DeliveryRecord,
+  type DeliverySelection,
+  type Found,
+  type StudyKey,
+} from '@dicom-dispatch/state/records';
 import { unfinished, type Notes, type SourceNotes, type StudyNote } from './notes.ts';
 import { SettledStudies } from './settled.ts';
 
@@ -153,10 +159,13 @@ export class NoteTaker {
       for (const [at, orthancStudyId] of part.entries()) {
         const study = studies[at];
         if (!study) continue;
-        const deliveries = await records.deliveriesOf({ source, orthancStudyId }, batch);
+        const deliveries = await this.#deliveriesOf({ source, orthancStudyId });
+        // With a damaged record, the former note remains true: such a study is not routed.
+        const noted = isDamaged(study) ? this.#of(source).studies.get(orthancStudyId) : undefined;
+        if (!deliveries || (isDamaged(study) && deliveries.length === 0)) continue;
         read.set(orthancStudyId, {
-          lastUpdate: study.lastUpdate,
-          routedAt: study.routedAt,
+          lastUpdate: isDamaged(study) ? noted?.lastUpdate : study.lastUpdate,
+          routedAt: isDamaged(study) ? (noted?.routedAt ?? deliveries[0]?.routedAt ?? 0) : study.routedAt,
           deliveries: deliveries.map(({ deliveryId: id, target, group, state }) => ({
             id,
             target,
@@ -167,6 +176,16 @@ export class NoteTaker {
       }
     }
     return read;
+  }
+
+  /** Undefined if a record of one is damaged: the former note of the study is kept then. */
+  async #deliveriesOf(key: StudyKey): Promise<DeliveryRecord[] | undefined> {
+    try {
+      return await this.#context.records.deliveriesOf(key, batch);
+    } catch (error) {
+      if (isDamaged(error)) return undefined;
+      throw error;
+    }
   }
 
   #remember(changed: ReadonlyMap<string, ReadonlyMap<string, StudyNote>>): void {
