@@ -369,6 +369,21 @@ test('a study brought to another source is kept while that source has it', async
   expect((await everything()).size).toBe(0);
 });
 
+test('a study with a damaged record is kept and counted, and the others are removed', async () => {
+  startWorkers();
+  for (const uid of ['1.2.9.1', '1.2.9.2', '1.2.9.3']) await end(await enqueue(uid, { source: 'removed' }));
+  const [key = ''] = await redis.keys('*:study:removed:*');
+  await redis.set(key, 'no JSON');
+  const ask = async (): Promise<never> => {
+    throw new Error('a source that is not configured cannot be asked');
+  };
+  const wish = { source: 'removed', until: Date.now() + 60_000 };
+  const counts = { studies: 3, forgotten: 2, kept: { damaged: 1 } };
+  expect(await forgetStudies(operations, wish, ask, true)).toMatchObject(counts);
+  expect(await forgetStudies(operations, wish, ask, false)).toMatchObject(counts);
+  expect(await redis.get(key)).toBe('no JSON');
+});
+
 test('an operator removes studies of a removed source, failed ones only on explicit request', async () => {
   startWorkers((target) => target === 'b');
   for (const uid of ['1.2.9.1', '1.2.9.2', '1.2.9.3']) await end(await enqueue(uid, { source: 'removed' }));

@@ -11,6 +11,7 @@ import { openPipeline, type PipelineContext } from '@dicom-dispatch/pipeline';
 import { connectRedis, createLogger, type Redis } from '@dicom-dispatch/runtime';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { openSource, type OrthancClient } from '@dicom-dispatch/sources';
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { LeaseLost } from './lease-lost.ts';
@@ -130,6 +131,17 @@ test('a study that was missing for some time, and has returned, is counted again
   await orthancServer.send('DELETE', `/studies/${first.id}`);
   expect(await run(110)).toMatchObject({ studies: 1, forgotten: 0 });
   expect(await run(118)).toMatchObject({ studies: 1, forgotten: 1 });
+});
+
+test('a study with a damaged record is kept, and the others are forgotten', async () => {
+  const idOf = (index: number): string => `${noId.slice(0, -1)}${index}`;
+  for (const index of [1, 2, 3]) await route(`1.2.3.${index}`, idOf(index));
+  const key = redisKeys(config.redis.prefix).study('main', idOf(2));
+  await redis.set(key, 'no JSON');
+  expect(await run(101)).toMatchObject({ studies: 3, forgotten: 0 });
+  expect(await run(109)).toMatchObject({ studies: 3, forgotten: 2 });
+  expect(await run(110)).toMatchObject({ studies: 1, forgotten: 0 });
+  expect(await redis.get(key)).toBe('no JSON');
 });
 
 test('a source that cannot be queried loses no records', async () => {

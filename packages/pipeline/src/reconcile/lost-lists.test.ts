@@ -109,3 +109,23 @@ it('a step that has failed without an error names the actions that are left', as
     },
   ]);
 });
+
+describe('a damaged record of a study', () => {
+  it('is reported with its key and a remedy, and stays; without it the study is routed again', async () => {
+    await delivered();
+    const key = keys.study('main', 'o-1.2');
+    await test.redis.set(key, '{}');
+    await test.redis.zrem(keys.index('studies'), 'main o-1.2');
+    const findings = new Findings();
+    await mendRecords(test.reconciling, findings);
+    const [problem, ...others] = findings.problems.values();
+    expect(others).toEqual([]);
+    expect(problem).toMatchObject({ kind: 'failed', subject: 'main o-1.2' });
+    expect(problem?.text).toContain(`the record ${key} in Redis is damaged. Delete the named key`);
+    expect(await test.redis.get(key)).toBe('{}');
+    await test.redis.del(key);
+    expect(await mend()).toEqual({ 'routed-again': 1 });
+    expect(await isRoutedAgain()).toBe(true);
+    expect(await listed()).toEqual(['a', 'b']);
+  });
+});

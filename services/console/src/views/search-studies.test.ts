@@ -1,6 +1,7 @@
 import { Secret } from '@dicom-dispatch/core';
 import { startOrthanc, type OrthancServer } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
 import type { StudyList } from './schemas.ts';
@@ -66,5 +67,26 @@ describe('a search for a study', () => {
     expect(nothing.studies).toEqual([]);
     expect(nothing.notSearched.join()).toContain('set records.searchKey');
     expect((await search(bare, studyInstanceUid)).studies).toHaveLength(1);
+  });
+
+  it('and lists show the others if a record is damaged, its deliveries by their state, and the reason on its page', async () => {
+    await using bare = await startTestConsole();
+    const [damaged, other] = [
+      { orthancStudyId: 'o-1', studyInstanceUid: '1.2.3.1' },
+      { orthancStudyId: 'o-2', studyInstanceUid: '1.2.3.2' },
+    ];
+    for (const study of [damaged, other]) await bare.route(study);
+    const key = redisKeys('{dicom-dispatch}').study('main', damaged.orthancStudyId);
+    await bare.redis.set(key, 'no JSON');
+    const list = async (query: string) => {
+      const { studies } = (await bare.ask('GET', `/api/studies?${query}`)).body as StudyList;
+      return studies.map(({ orthancStudyId }) => orthancStudyId).toSorted();
+    };
+    expect(await list('')).toEqual([other.orthancStudyId]);
+    expect(await list('state=waiting')).toEqual([damaged.orthancStudyId, other.orthancStudyId].toSorted());
+    expect(await list(`search=${other.studyInstanceUid}`)).toEqual([other.orthancStudyId]);
+    expect(await list(`search=${damaged.studyInstanceUid}`)).toEqual([]);
+    const page = await bare.ask('GET', `/api/studies/main/${damaged.orthancStudyId}`);
+    expect(page.text).toContain(key);
   });
 });
