@@ -84,12 +84,13 @@ describe("the change feed's traps", () => {
     expect([old.priority, priority]).toEqual(['background', 'normal']);
   });
 
-  it('6: an emptied database starts a new epoch: later studies are routed, with lower numbers too', async () => {
+  it('6: an emptied database starts a new epoch: later studies are routed, with lower numbers too, and the sweep waits until its feed has been read', async () => {
     await using storage = await tempFolder('wiped-orthanc');
     await using system = await startSystem({ storageDir: storage.path });
     await using scp = await startFaultScp();
+    await using feed = await startFeedStandIn(system.orthanc.url);
     await using dispatch = await startFollowing({
-      config: { ...system.config({ pacs: pacsTarget(scp) }), ...source(system.orthanc.url, { sweep: { every: 0 } }) },
+      config: { ...system.config({ pacs: pacsTarget(scp) }), ...source(feed.url, { sweep: { every: 0 } }) },
     });
     const studies: UploadedStudy[] = [];
     for (let seed = 0; seed < 4; seed += 1)
@@ -98,17 +99,68 @@ describe("the change feed's traps", () => {
     const sweepWaitedAt = (): Promise<string | null> => system.client.hget(redisKeys(prefix).sweep('main'), 'waitedAt');
     // The feed began at its end: the first sweep had nothing to wait for.
     expect(await sweepWaitedAt()).toBeNull();
-    await system.orthanc.kill('SIGKILL');
-    await rm(storage.path, { recursive: true, force: true });
-    await system.orthanc.restart();
+    // The new feed is not read before the sweep waits for it.
+    const waits = Promise.withResolvers<void>();
+    const epoch = async (): Promise<unknown> =>
+      JSON.parse((await system.client.get(redisKeys(prefix).feed('main'))) ?? '{}').epoch;
+    feed.hold = async ({ path, query }) => {
+      const isPage = path === '/changes' && query.get('limit') !== '1' && !query.has('last');
+      if (isPage && (await epoch()) === 2) await waits.promise;
+    };
+    await wipe(system.orthanc, storage.path);
     const after = await system.upload({ seed: 'after', instancesPerSeries: 2 });
+    try {
+      await waitFor(async () => (await sweepWaitedAt()) !== null, { message: () => dispatch.output() });
+    } finally {
+      waits.resolve();
+    }
     await system.untilDelivery(after, 'pacs', ['delivered']).catch((error: unknown) => {
       throw new Error(dispatch.output(), { cause: error });
     });
-    expect(dispatch.output()).toContain('was emptied, restored');
+    await waitFor(() => dispatch.output().includes('was emptied, restored'));
     expect(scp.stores.length).toBe(18);
-    // The sweep of the new database waits until its feed has been read.
-    await waitFor(async () => (await sweepWaitedAt()) !== null, { message: () => dispatch.output() });
+  });
+
+  it('6: the sweep runs again if another database was found while it ran', async () => {
+    await using storage = await tempFolder('wiped-orthanc');
+    await using system = await startSystem({ storageDir: storage.path });
+    await using scp = await startFaultScp();
+    await using feed = await startFeedStandIn(system.orthanc.url);
+    // The only sweep is held with its first page.
+    const sweep = { asked: false, ...Promise.withResolvers<void>() };
+    feed.hold = ({ path }) => {
+      if (path !== '/studies') return undefined;
+      sweep.asked = true;
+      return sweep.promise;
+    };
+    await using dispatch = await startFollowing({
+      config: {
+        ...system.config({ pacs: pacsTarget(scp) }),
+        ...source(feed.url, { timeout: '10m', sweep: { every: 0 } }),
+      },
+    });
+    try {
+      await waitFor(() => sweep.asked, { message: () => dispatch.output() });
+      for (const seed of ['one', 'two']) {
+        const study = await system.upload({ seed, instancesPerSeries: 4 });
+        await system.untilDelivery(study, 'pacs', ['delivered']);
+      }
+      await wipe(system.orthanc, storage.path);
+      feed.hide = ({ ChangeType: type }) => type === 'StableStudy';
+      const after = await system.upload({ seed: 'after', instancesPerSeries: 2 });
+      await waitFor(
+        async () => (await changes(system.orthanc)).some(({ ChangeType: type }) => type === 'StableStudy'),
+        { message: 'the study to be stable' },
+      );
+      await waitFor(() => dispatch.output().includes('was emptied, restored'), { message: () => dispatch.output() });
+      sweep.resolve();
+      await system.untilDelivery(after, 'pacs', ['delivered']).catch((error: unknown) => {
+        throw new Error(dispatch.output(), { cause: error });
+      });
+      expect(scp.stores.length).toBe(10);
+    } finally {
+      sweep.resolve();
+    }
   });
 
   it('9, 10, 12: instances that come late make further events; only they are sent', async () => {
@@ -203,6 +255,13 @@ describe("the change feed's traps", () => {
     expect(scp.stores.length, dispatcher.output()).toBe(6);
   });
 });
+
+/** Starts it again with an empty database. */
+async function wipe(orthanc: OrthancServer, storageFolder: string): Promise<void> {
+  await orthanc.kill('SIGKILL');
+  await rm(storageFolder, { recursive: true, force: true });
+  await orthanc.restart();
+}
 
 async function changes(orthanc: OrthancServer): Promise<{ Seq: number; ChangeType: string }[]> {
   return ((await orthanc.get('/changes?limit=1000')) as { Changes: { Seq: number; ChangeType: string }[] }).Changes;

@@ -50,7 +50,8 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
   const studies = studyRouterOf(kit, { orthanc, feed: () => dependencies.feed(), signal });
   const catchUp = new CatchUp();
   const sweepNotes = new SweepNotes(redis, prefix, name);
-  let sweepNow: (() => void) | undefined;
+  /** Aborted when the source has another database: the sweep runs again, also if one is running. */
+  let sweepAgain = new AbortController();
 
   return [
     parts.keepGoing('feed', signal, () =>
@@ -83,7 +84,7 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
           },
           anotherDatabase() {
             catchUp.begin();
-            sweepNow?.();
+            sweepAgain.abort();
           },
           log,
           signal,
@@ -135,6 +136,10 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
       await followed();
       if (!(await sweepNotes.isUrgent()))
         await catchUp.over({ onWait: () => sweepNotes.waits(watch.clock.now()), signal });
+      if (sweepAgain.signal.aborted) {
+        await sweepNotes.beginAgain();
+        sweepAgain = new AbortController();
+      }
       const feed = await followed();
       await refuseSameDatabase();
       await takeBack.refresh();
@@ -165,10 +170,8 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
       });
       await sweepNotes.ended();
       parts.well('sweep');
-      const nudged = new AbortController();
-      sweepNow = () => nudged.abort();
       const { every } = config.sweep;
-      await sleep(every > 0 ? every : never, undefined, { signal: AbortSignal.any([nudged.signal, signal]) }).catch(
+      await sleep(every > 0 ? every : never, undefined, { signal: AbortSignal.any([sweepAgain.signal, signal]) }).catch(
         () => {},
       );
       signal.throwIfAborted();

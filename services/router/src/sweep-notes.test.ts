@@ -27,5 +27,8 @@ it('a sweep after lost data does not wait and begins with the first study, until
   expect(await new SweepNotes(redis, prefix, 'main').isUrgent()).toBe(true);
   expect(await new SweepNotes(redis, prefix, 'other').isUrgent()).toBe(false);
   await notes.ended();
+  await redis.hset(key, { place: 50 });
+  await notes.beginAgain();
+  expect(await redis.hget(key, 'place')).toBe('0');
   expect(await notes.isUrgent()).toBe(false);
 });

@@ -19,6 +19,11 @@ export class SweepNotes {
     await this.#redis.multi().hset(this.#key, { place: 0, isUrgent: 1 }).hdel(this.#key, 'startedAt').exec();
   }
 
+  /** The source has another database: the next sweep begins with the first study. */
+  async beginAgain(): Promise<void> {
+    await this.#redis.hset(this.#key, { place: 0 });
+  }
+
   async isUrgent(): Promise<boolean> {
     return (await this.#redis.hget(this.#key, 'isUrgent')) !== null;
   }

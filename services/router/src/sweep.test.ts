@@ -42,6 +42,7 @@ async function route(orthancStudyId: string): Promise<void> {
 /** @returns what was done, in order */
 async function sweep(studies: readonly (readonly [id: string, lastUpdate: string])[], refusal?: Error) {
   const done: string[] = [];
+  const asked: number[] = [];
   const page = studies.map(
     ([ID, LastUpdate]) => ({ ID, LastUpdate, IsStable: true, MainDicomTags: {}, PatientMainDicomTags: {} }) as Study,
   );
@@ -50,7 +51,14 @@ async function sweep(studies: readonly (readonly [id: string, lastUpdate: string
   const sweeping = sweepSource({
     source: 'main',
     config: sourceConfig.parse({ url: 'http://127.0.0.1:8042' }),
-    orthanc: { studies: { list: async () => page } } as unknown as OrthancClient,
+    orthanc: {
+      studies: {
+        async list({ since: from, limit }: { since: number; limit: number }) {
+          asked.push(from);
+          return page.slice(from, from + limit);
+        },
+      },
+    } as unknown as OrthancClient,
     records,
     feed,
     epochNow: () => 1,
@@ -84,7 +92,7 @@ async function sweep(studies: readonly (readonly [id: string, lastUpdate: string
     () => undefined,
     (reason: unknown) => reason,
   );
-  return { done, error };
+  return { done, error, asked };
 }
 
 it('routes a study whose keys are all gone, and none that is settled or older than the start', async () => {
@@ -139,5 +147,20 @@ it.each([
 
 it('routes nothing if the check before it refuses the source', async () => {
   const refusal = new Error('the same database as another source');
-  expect(await sweep([['gone', date]], refusal)).toEqual({ done: [], error: refusal });
+  expect(await sweep([['gone', date]], refusal)).toMatchObject({ done: [], error: refusal });
+});
+
+it('an interrupted sweep continues at its place, and begins again if the source has another database since', async () => {
+  const ids = Array.from({ length: 120 }, (_, index) => `s-${index}`);
+  for (const id of ids.slice(0, -1)) await route(id);
+  const studies = ids.map((id) => [id, date] as const);
+  const refusal = new Error('interrupted');
+  expect(await sweep(studies, refusal)).toMatchObject({ asked: [0, 50], error: refusal });
+  expect(await sweep(studies, refusal)).toMatchObject({ asked: [50], error: refusal });
+  // An earlier version did not note the database.
+  for (const epoch of ['2', undefined]) {
+    await redis.hset(keys.sweep('main'), { place: 50 });
+    await (epoch === undefined ? redis.hdel(keys.sweep('main'), 'epoch') : redis.hset(keys.sweep('main'), { epoch }));
+    expect(await sweep(studies)).toMatchObject({ asked: [0, 50], done: ['checked', 's-119'], error: undefined });
+  }
 });

@@ -72,7 +72,8 @@ export interface SweepResult {
 
 /**
  * Compares all studies in the source with the routed ones, page by page, and routes missing studies and those that have
- * changed since. The progress is stored in Redis: an interrupted sweep continues there. A study that cannot be read, or whose
+ * changed since. The progress is stored in Redis: an interrupted sweep continues there, unless the source has another database since.
+ * A study that cannot be read, or whose
  * record in Redis is damaged, is postponed and reported at the end; it stops nothing. Such a study is not routed as a new one: it
  * may have been sent, and its former targets are unknown.
  *
@@ -86,9 +87,10 @@ export async function sweepSource(dependencies: SweepDependencies): Promise<Swee
   const beganAt = performance.now();
   const { feed } = dependencies;
   const { epoch, since } = feed;
-  const [place0, startedAt0, endedAt0] = await redis.hmget(key, 'place', 'startedAt', 'endedAt');
+  const [place0, startedAt0, endedAt0, epoch0] = await redis.hmget(key, 'place', 'startedAt', 'endedAt', 'epoch');
   const before = endedAt0 === null ? thereBefore(orthanc, feed, () => dependencies.epochNow(), signal) : undefined;
-  let place = Number(place0 ?? 0);
+  // In another database the studies before this place are others.
+  let place = epoch0 === String(epoch) ? Number(place0 ?? 0) : 0;
   if (place === 0 || startedAt0 === null) await redis.hset(key, 'startedAt', dependencies.now());
   let studies = 0;
   let routed = 0;
@@ -125,7 +127,7 @@ export async function sweepSource(dependencies: SweepDependencies): Promise<Swee
     if (page.count < pageSize) break;
     // Studies deleted meanwhile shift the others: half a page is checked twice, so that none is skipped.
     place += pageSize / 2;
-    await redis.hset(key, { place, movedAt: dependencies.now() });
+    await redis.hset(key, { place, epoch, movedAt: dependencies.now() });
     if (config.sweep.pause > 0) await sleep(config.sweep.pause, undefined, { signal });
   }
   const result = { studies, routed, unread: unread.size, durationMs: Math.round(performance.now() - beganAt) };

@@ -1,4 +1,4 @@
-import { httpRequest, startHttpServer, type HttpStandIn } from '@dicom-dispatch/harness';
+import { httpRequest, startHttpServer, type HttpStandIn, type RecordedRequest } from '@dicom-dispatch/harness';
 
 interface Change {
   readonly Seq: number;
@@ -16,6 +16,8 @@ export interface FeedStandIn extends AsyncDisposable {
    * Changes for which this is true are not in the feed, as if their transaction were not committed yet or had never existed.
    */
   hide: (change: Change) => boolean;
+  /** Called with each response of Orthanc, which is passed on when this has resolved. */
+  hold: (request: Pick<RecordedRequest, 'path' | 'query'>) => Promise<void> | undefined;
   /** Number of requests for the feed. */
   asked(): number;
   readonly server: HttpStandIn;
@@ -30,6 +32,7 @@ export async function startFeedStandIn(orthancUrl: string): Promise<FeedStandIn>
   const standIn: FeedStandIn = {
     url: '',
     hide: () => false,
+    hold: () => undefined,
     asked: () => asked,
     server: await startHttpServer(async (request, response) => {
       const query = request.query.toString();
@@ -37,6 +40,7 @@ export async function startFeedStandIn(orthancUrl: string): Promise<FeedStandIn>
         method: request.method,
         ...(request.bodyBytes > 0 && { body: request.body, headers: { 'content-type': 'application/json' } }),
       });
+      await standIn.hold(request);
       let { body } = answer;
       if (request.path === '/changes' && answer.status === 200) {
         asked += 1;
