@@ -67,6 +67,7 @@ export async function prepareFormat(redis: Redis, prefix: string, log: Logger): 
     await openFormat(redis, prefix, {
       onStep: ({ to, what }) => log.info({ format: to, step: what }, 'migrating the data in Redis'),
       onDamaged: (key) => log.warn({ key }, 'record is damaged and was not migrated'),
+      onMoreDamaged: () => log.warn('further records are damaged and were not migrated'),
     });
   } catch (error) {
     if (error instanceof FormatError) throw new CommandError(error.message, exitCodes.failed, { cause: error });

@@ -7,6 +7,7 @@ import { shardOf } from '../ledger/ledger-keys.ts';
 import { Records } from '../records/index.ts';
 import { distributeLookups } from './distribute-lookups.ts';
 import { keyStudiesByOrthancId } from './key-studies-by-orthanc-id.ts';
+import { openFormat } from './migrate.ts';
 
 const prefix = '{dicom-dispatch}';
 let server: RedisServer;
@@ -56,7 +57,7 @@ async function namesOfUid(uid: string): Promise<string[]> {
   return (await redis.keys('*')).filter((key) => key.includes(`:${uid}`) || key.endsWith(` ${uid}`));
 }
 
-test('records of later formats stay as they are, if the key of the format was lost, and damaged ones as well', async () => {
+test('records of later formats stay as they are, if the key of the format was lost; damaged ones as well, and are reported', async () => {
   await writeOld({ uid: '1.2.3', ids: ['o-3'] });
   const texts = [
     '["1.2.4","1"]',
@@ -76,8 +77,15 @@ test('records of later formats stay as they are, if the key of the format was lo
     await redis.zadd(`${prefix}:index:studies`, 1, `main o-lost-${at}`);
   }
   const kept = (await redis.keys('*kept-*')).sort();
-  await keyStudiesByOrthancId(redis, prefix);
-  await keyStudiesByOrthancId(redis, prefix);
+  for (let run = 0; run < 2; run += 1) {
+    const damaged: string[] = [];
+    await keyStudiesByOrthancId(redis, prefix, { renew: async () => {}, onDamaged: (key) => damaged.push(key) });
+    // The lists are of a later format.
+    const wrong = texts.flatMap((text, at) =>
+      text.startsWith('[') ? [] : [`study:main:o-kept-${at}`, `delivery:d-kept-${at}`],
+    );
+    expect(damaged.toSorted()).toEqual(wrong.map((name) => `${prefix}:${name}`).toSorted());
+  }
   expect((await redis.keys('*kept-*')).sort()).toEqual(kept);
   for (const [at, text] of texts.entries()) {
     expect(await redis.get(`${prefix}:study:main:o-kept-${at}`)).toBe(text);
@@ -136,4 +144,25 @@ test('studies of two patients that shared a UID become two, each with what it wa
   await distributeLookups(redis, prefix);
   expect((await records.studiesOfUid('1.2.3', 'main')).length).toBe(2);
   expect(await namesOfUid('1.2.3')).toEqual([]);
+});
+
+test('the migration names each damaged record once, and at most 100', async () => {
+  await redis.set(`${prefix}:study:main:1.2.3`, '{}');
+  await redis.zadd(`${prefix}:index:studies`, 1, 'main 1.2.3');
+  const run = async (): Promise<readonly [string[], number]> => {
+    const damaged: string[] = [];
+    let more = 0;
+    await redis.set(`${prefix}:format`, 1);
+    const onMoreDamaged = (): void => void (more += 1);
+    await openFormat(redis, prefix, { onDamaged: (key) => damaged.push(key), onMoreDamaged });
+    return [damaged, more];
+  };
+  // The step to format 6 finds it, too.
+  expect(await run()).toEqual([[`${prefix}:study:main:1.2.3`], 0]);
+  for (let index = 0; index < 150; index += 1) {
+    await redis.set(`${prefix}:study:main:o-${index}`, 'no JSON');
+    await redis.zadd(`${prefix}:index:studies`, 1, `main o-${index}`);
+  }
+  const [damaged, more] = await run();
+  expect([new Set(damaged).size, damaged.length, more]).toEqual([100, 100, 1]);
 });

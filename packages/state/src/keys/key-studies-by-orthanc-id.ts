@@ -13,7 +13,7 @@ const atOnce = 20;
  *
  * KEYS: index of studies, index of Study Instance UIDs
  * ARGV: prefix, then members of the index, `SOURCE UID` in the old format
- * Returns how many of them were moved.
+ * Returns the keys of damaged records: their studies stay as they are.
  */
 const moveScript = defineScript(`
 local prefix = ARGV[1]
@@ -27,17 +27,20 @@ local function copyTo(from, to, isLast)
     redis.call('COPY', from, to)
   end
 end
--- A record of this step's time. Those of later formats are lists, and belong to an Orthanc id already; damaged ones stay as they are.
-local function record_of(text)
+local damaged = {}
+-- A record of this step's time. Those of later formats are lists, and belong to an Orthanc id already.
+local function record_of(text, key)
   local ok, record = pcall(cjson.decode, text)
-  return ok and type(record) == 'table' and type(record.orthancStudyId) == 'string' and type(record.rules) == 'table' and record or nil
+  if ok and type(record) == 'table' and type(record.orthancStudyId) == 'string' and type(record.rules) == 'table' then return record end
+  if not ok or string.sub(text, 1, 1) ~= '[' then table.insert(damaged, key) end
+  return nil
 end
 local function move(member)
   local source, uid = string.match(member, '^(%S+) (.*)$')
   local studyKey, listKey = prefix .. ':study:' .. source .. ':' .. uid, prefix .. ':study-deliveries:' .. source .. ':' .. uid
   local text = redis.call('GET', studyKey)
-  local study = text and record_of(text)
-  if text and (not study or study.orthancStudyId == uid) then return 0 end
+  local study = text and record_of(text, studyKey)
+  if text and (not study or study.orthancStudyId == uid) then return end
   local listed = redis.call('ZRANGE', listKey, 0, -1, 'WITHSCORES')
   local records, shapes, ids = {}, {}, {}
   if study then
@@ -46,9 +49,10 @@ local function move(member)
   end
   for i = #listed - 1, 1, -2 do
     local id, at = listed[i], listed[i + 1]
-    local data = redis.call('HGET', prefix .. ':delivery:' .. id, 'data')
-    local one = data and record_of(data)
-    if data and (not one or one.orthancStudyId == uid) then return 0 end
+    local key = prefix .. ':delivery:' .. id
+    local data = redis.call('HGET', key, 'data')
+    local one = data and record_of(data, key)
+    if data and (not one or one.orthancStudyId == uid) then return end
     if one then
       local owner = one.orthancStudyId
       shapes[one.transform and one.target .. '+' .. one.transform.name or one.target] = true
@@ -93,14 +97,12 @@ local function move(member)
   redis.call('ZREM', KEYS[1], member)
   redis.call('ZREM', prefix .. ':left:' .. source, uid)
   redis.call('UNLINK', studyKey, listKey)
-  return 1
 end
-local moved = 0
-for i = 2, #ARGV do moved = moved + move(ARGV[i]) end
-return moved
+for i = 2, #ARGV do move(ARGV[i]) end
+return damaged
 `);
 
-/** Format 2. If interrupted, it continues with the rest; if repeated, it finds nothing to do. */
+/** Format 2. If interrupted, it continues with the rest; if repeated, it finds nothing to do. Damaged records stay, and are reported. */
 export async function keyStudiesByOrthancId(
   redis: Redis,
   prefix: string,
@@ -113,7 +115,10 @@ export async function keyStudiesByOrthancId(
   do {
     const [next, flat] = await redis.zscan(index, cursor, 'COUNT', atOnce);
     const members = flat.filter((_, at) => at % 2 === 0);
-    if (members.length > 0) await moveScript.run(redis, [index, keys.index('study-uids')], [prefix, ...members]);
+    if (members.length > 0) {
+      const damaged = await moveScript.run(redis, [index, keys.index('study-uids')], [prefix, ...members]);
+      for (const key of damaged as string[]) context.onDamaged(key);
+    }
     await context.renew();
     cursor = next;
   } while (cursor !== '0');

@@ -68,8 +68,10 @@ export interface FormatOptions {
   readonly migrations?: readonly Migration[];
   /** Called before each step. */
   readonly onStep?: (step: Migration) => void;
-  /** Called with the key of each record that cannot be converted. */
+  /** Called once with the key of each record that cannot be converted, for at most 100 of them. */
   readonly onDamaged?: (key: string) => void;
+  /** Called once if there are more. */
+  readonly onMoreDamaged?: () => void;
 }
 
 export interface FormatState {
@@ -79,6 +81,7 @@ export interface FormatState {
 }
 
 const lockMs = 60_000;
+const maxNamed = 100;
 const lookMs = 100;
 
 /** The data in Redis cannot be used by this version of dicom-dispatch: a newer one has written them, or they are not all there. */
@@ -157,7 +160,7 @@ async function migrate(
   redis: Redis,
   prefix: string,
   token: string,
-  { migrations: steps, onStep, onDamaged }: FormatOptions & { readonly migrations: readonly Migration[] },
+  { migrations: steps, onStep, ...reports }: FormatOptions & { readonly migrations: readonly Migration[] },
 ): Promise<void> {
   const { format, formatLock, formatPending } = redisKeys(prefix);
   const version = steps.at(-1)?.to ?? 0;
@@ -169,7 +172,7 @@ async function migrate(
   await refuseOlderServices(redis, prefix, version);
   const context: StepContext = {
     renew: () => held(renewScript.run(redis, [formatLock], [token, lockMs])),
-    onDamaged: (key) => onDamaged?.(key),
+    onDamaged: reportDamaged(reports),
   };
   for (const step of steps) {
     if (step.to <= found) continue;
@@ -180,6 +183,25 @@ async function migrate(
     await step.run(redis, prefix, context);
     await held(completeScript.run(redis, [formatLock, formatPending], [token]));
   }
+}
+
+/** Several steps find the same damaged record, and a scan may return it twice: each is named once. */
+function reportDamaged({
+  onDamaged,
+  onMoreDamaged,
+}: Pick<FormatOptions, 'onDamaged' | 'onMoreDamaged'>): StepContext['onDamaged'] {
+  const named = new Set<string>();
+  let areMore = false;
+  return (key) => {
+    if (named.has(key) || areMore) return;
+    if (named.size < maxNamed) {
+      named.add(key);
+      onDamaged?.(key);
+    } else {
+      areMore = true;
+      onMoreDamaged?.();
+    }
+  };
 }
 
 /** How long a process that does not beat any more counts as running. */
