@@ -62,10 +62,29 @@ export function dicomError(thrown: unknown, stage?: Stage): unknown {
   if (thrown.code === 'source-failed' && thrown.cause instanceof DispatchError) return thrown.cause;
   const shortage = thrown.code === 'cancelled' ? undefined : localShortage(innermostError(thrown.cause));
   const remedy = shortage?.remedy ?? remedyOf(thrown, stage);
-  return new DispatchError(shortage ? 'local-resources' : codeOf(thrown, stage), thrown.message, {
+  return new DispatchError(shortage ? 'local-resources' : codeOf(thrown, stage), textOf(thrown), {
     cause: thrown,
     ...(stage && { stage }),
     ...(remedy !== undefined && { remedy }),
+  });
+}
+
+/** Options of the network stack that its errors name, as they are called in the configuration; '' if it does not have them. */
+const optionNames: Readonly<Record<string, string>> = {
+  connectTimeoutMs: 'connectTimeout',
+  associationTimeoutMs: 'associationTimeout',
+  responseTimeoutMs: 'timeout',
+  maxStallMs: '',
+  maxMatches: '',
+  maxDataSetBytes: '',
+  maxValueBytes: '',
+};
+
+function textOf({ message }: DimseError): string {
+  return message.replaceAll(/ \((\w+)\)/g, (text, option: string) => {
+    const name = Object.hasOwn(optionNames, option) ? optionNames[option] : option;
+    if (name === option) return text;
+    return name ? ` (${name})` : '';
   });
 }
 

@@ -122,7 +122,7 @@ const cases: readonly Case[] = [
     tls: ca,
     code: 'target-unreachable',
     connectTimeout: '5s',
-    detail: /connected, but no TLS handshake within 5000 ms/,
+    detail: /connected, but no TLS handshake within 5000 ms \(connectTimeout\)/,
   },
   {
     name: 'a peer with TLS for a target without',
