@@ -95,15 +95,30 @@ if isDry then
     if ARGV[8] ~= '2' then return end
     for _, key in ipairs(keys) do bytes = bytes + (redis.call('MEMORY', 'USAGE', key) or 0) end
   end
+  -- An entry of an index counts as the average of its entries.
+  local function share(count, key)
+    if ARGV[8] ~= '2' then return end
+    local entries = redis.call(count, key)
+    if entries > 0 then bytes = bytes + redis.call('MEMORY', 'USAGE', key) / entries end
+  end
+  share('ZCARD', KEYS[3])
+  share('ZCARD', index .. 'studies-source:' .. source)
+  for _, rule in ipairs(study and study.rules or {}) do share('ZCARD', index .. 'studies-rule:' .. rule) end
+  for _, hash in ipairs(study and study.search and study.search.hashes or {}) do share('HLEN', (hash_place(hash, member))) end
+  if uid then share('HLEN', (uid_place(uid, member))) end
   measure({ KEYS[1], KEYS[2], KEYS[4] })
   for shape in pairs(shapes) do measure(ledgersOf(shape)) end
   for _, list in ipairs({ newest, older }) do
     for _, one in ipairs(list) do
       measure({ prefix .. ':delivery:' .. one.id, prefix .. ':events:' .. one.id })
       measure(jobKeys(one.data))
+      share('ZCARD', index .. 'state:' .. one.state)
+      share('ZCARD', index .. 'target:' .. one.data.target .. ':' .. one.state)
+      share('ZCARD', index .. 'source:' .. source)
+      for _, rule in ipairs(one.data.rules) do share('ZCARD', index .. 'rule:' .. rule) end
     end
   end
-  return { text and 'forgotten' or 'unknown', #newest + #older, bytes }
+  return { text and 'forgotten' or 'unknown', #newest + #older, math.floor(bytes) }
 end
 
 local function drop(one)

@@ -51,8 +51,6 @@ export interface Forgotten {
   readonly bytes: number;
 }
 
-/** Approximate size of a delivery in the indexes (docs/reliability.md, soak). */
-const indexBytes = 640;
 /** Deliveries in one call: some milliseconds for Redis. */
 const atOnce = 100;
 
@@ -74,7 +72,7 @@ export async function forgetStudy(
   for (;;) {
     const [answer, count, bytes = 0] = await ask();
     deliveries += count;
-    if (answer !== 'more') return { answer, deliveries, bytes: bytes + deliveries * indexBytes };
+    if (answer !== 'more') return { answer, deliveries, bytes };
   }
 
   async function ask(): Promise<[ForgetAnswer | 'more', number, number?]> {
