@@ -206,7 +206,15 @@ describe('a target to which no rule sends the complete study', () => {
     await whole();
     expect(await test.operations.records.look(id)).toMatchObject({
       isCancelled: true,
-      record: { state: 'active', error: { code: 'not-wanted' }, failStage: 'resolve' },
+      record: {
+        state: 'active',
+        // It may confirm more.
+        error: {
+          code: 'not-wanted',
+          message: 'no rule sends the whole study to b; what was sent before stays there',
+        },
+        failStage: 'resolve',
+      },
     });
     await dispatcher.ping();
     expect(cancelled).toEqual([id]);

@@ -117,6 +117,8 @@ export async function endUnwanted(
     const { arriving: _, ...data } = deliveryData.parse(one);
     const sent = `${one.confirmed} instance${one.confirmed === 1 ? ' was' : 's were'} sent before`;
     const error = notWanted(one, targets, sent);
+    // A running attempt may confirm more of them: the record has their number when it has ended.
+    const asked = notWanted(one, targets, 'what was sent before stays there');
     if (!(await records.whole({ ...data, contentHash, instanceCount, modalities }))) continue;
     if (endStates.includes(one.state)) continue;
     const patch = { error: error.toRecord(), failStage: error.stage };
@@ -129,6 +131,7 @@ export async function endUnwanted(
     if (ended.kind === 'done') {
       await endWaitingJob(queues.target(one.target), redis, one.deliveryId, error.message);
     } else if (ended.why === 'alive') {
+      const patch = { error: asked.toRecord(), failStage: asked.stage };
       await records.change(one.deliveryId, { ...act('askToCancel'), patch });
       await redis.publish(redisKeys(context.config.redis.prefix).cancelChannel, one.deliveryId);
     }

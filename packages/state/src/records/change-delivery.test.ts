@@ -91,6 +91,17 @@ it.each(['\ud83d', 'cut in the middle of \ud83d', '\udc00\0'])(
   },
 );
 
+it.each([String.raw`{"stage":"transfer","code":"x","message":"\ud83d"}`, 'no JSON', '1'])(
+  'acts on a delivery whose stored error scripts cannot read: %s',
+  async (error) => {
+    await begin();
+    await redis.hset(`${prefix}:delivery:d-1`, 'error', error);
+    const end = { state: 'cancelled', error: null, endedAt: fromNow() } as const;
+    expect((await records.change('d-1', { ...act('end'), patch: end, fence })).kind).toBe('done');
+    expect(await records.delivery('d-1')).toMatchObject({ state: 'cancelled' });
+  },
+);
+
 it('routes a study whose data have half a surrogate pair', async () => {
   await route('d-2', { transform: { name: 'x', definition: { set: { StudyDescription: 'a\ud83d' } } as never } });
   expect((await records.delivery('d-2'))?.transform?.definition).toEqual({ set: { StudyDescription: 'a\ufffd' } });

@@ -95,7 +95,9 @@ end
 local function errorName()
   local failed = redis.call('HGET', key, 'error')
   if not failed then return nil end
-  local error = cjson.decode(failed)
+  -- One that cannot be read is in no index of errors; the act continues.
+  local isRead, error = pcall(cjson.decode, failed)
+  if not isRead or type(error) ~= 'table' then return nil end
   local stage = redis.call('HGET', key, 'failStage') or error.stage
   return table.concat({ data.target, redis.call('HGET', key, 'state'), stage, error.code }, ' ')
 end
