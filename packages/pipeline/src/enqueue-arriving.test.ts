@@ -208,11 +208,8 @@ describe('a target to which no rule sends the complete study', () => {
       isCancelled: true,
       record: {
         state: 'active',
-        // It may confirm more.
-        error: {
-          code: 'not-wanted',
-          message: 'no rule sends the whole study to b; what was sent before stays there',
-        },
+        // It may confirm more: their number follows when it has ended.
+        error: { code: 'not-wanted', message: 'no rule sends the whole study to b' },
         failStage: 'resolve',
       },
     });

@@ -115,35 +115,44 @@ export async function endUnwanted(
   const { contentHash, instanceCount, modalities, targets } = whole;
   for (const one of unwanted) {
     const { arriving: _, ...data } = deliveryData.parse(one);
-    const sent = `${one.confirmed} instance${one.confirmed === 1 ? ' was' : 's were'} sent before`;
-    const error = notWanted(one, targets, sent);
-    // A running attempt may confirm more of them: the record has their number when it has ended.
-    const asked = notWanted(one, targets, 'what was sent before stays there');
+    const error = notWanted(one, targets);
+    const message = withSent(error, one.confirmed);
     if (!(await records.whole({ ...data, contentHash, instanceCount, modalities }))) continue;
     if (endStates.includes(one.state)) continue;
     const patch = { error: error.toRecord(), failStage: error.stage };
-    const event = { kind: 'ended', code: error.code, stage: error.stage, text: error.message } as const;
+    const event = { kind: 'ended', code: error.code, stage: error.stage, text: message } as const;
     const ended = await records.change(one.deliveryId, {
       ...act('cancel'),
-      patch: { ...patch, state: 'cancelled', endedAt: fromNow(), worker: null },
+      patch: {
+        ...patch,
+        error: { ...patch.error, message },
+        state: 'cancelled',
+        endedAt: fromNow(),
+        worker: null,
+      },
       event,
     });
     if (ended.kind === 'done') {
-      await endWaitingJob(queues.target(one.target), redis, one.deliveryId, error.message);
+      await endWaitingJob(queues.target(one.target), redis, one.deliveryId, message);
     } else if (ended.why === 'alive') {
-      const patch = { error: asked.toRecord(), failStage: asked.stage };
+      // The attempt may confirm more: when it ends, it adds their number.
       await records.change(one.deliveryId, { ...act('askToCancel'), patch });
       await redis.publish(redisKeys(context.config.redis.prefix).cancelChannel, one.deliveryId);
     }
   }
 }
 
+/** The text of an error `not-wanted` with the number of instances that were sent before it. */
+export function withSent({ message }: Pick<DispatchError, 'message'>, confirmed: number): string {
+  return `${message}; ${confirmed} instance${confirmed === 1 ? ' was' : 's were'} sent before`;
+}
+
 /** @param targets - of the complete study: a rule may send it there with another transform */
-function notWanted({ target }: DeliveryRecord, targets: readonly string[], sent: string): DispatchError {
+function notWanted({ target }: DeliveryRecord, targets: readonly string[]): DispatchError {
   if (!targets.includes(target)) {
-    return new DispatchError('not-wanted', `no rule sends the whole study to ${target}; ${sent}`, { stage: 'resolve' });
+    return new DispatchError('not-wanted', `no rule sends the whole study to ${target}`, { stage: 'resolve' });
   }
-  return new DispatchError('not-wanted', `the whole study is sent to ${target} with another transform; ${sent}`, {
+  return new DispatchError('not-wanted', `the whole study is sent to ${target} with another transform`, {
     stage: 'resolve',
     remedy: 'See the other delivery of the study to this target. Retry this one only if both are needed.',
   });

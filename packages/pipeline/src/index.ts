@@ -20,7 +20,7 @@ export {
 export { callDelivery, wakeDelivery, type WakeContext } from './wake-delivery.ts';
 export { forgetStudy } from './forget-study.ts';
 export { parseArrival, publishArrival, type ArrivalMessage } from './arrivals.ts';
-export { enqueueArriving, openArriving, type ArrivingStudy } from './enqueue-arriving.ts';
+export { enqueueArriving, openArriving, withSent, type ArrivingStudy } from './enqueue-arriving.ts';
 export { StudyEnqueuer, type Enqueued, type StudyToEnqueue } from './enqueue-study.ts';
 export { routeAgain, type RouteRequest } from './route-again.ts';
 export { studyOf } from './study-of.ts';

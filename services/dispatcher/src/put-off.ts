@@ -9,7 +9,7 @@ import {
   type DeliveryState,
   type WakeKind,
 } from '@dicom-dispatch/state/records';
-import type { JobEnd } from '@dicom-dispatch/pipeline';
+import { withSent, type JobEnd } from '@dicom-dispatch/pipeline';
 import { fenceOf, type DeliveryJobRun } from './delivery-job-run.ts';
 
 /** Delay of the job of a delivery that waits for an operator: the job runs after this time nevertheless, and changes nothing. */
@@ -72,11 +72,18 @@ export async function afterRefusal(
 /** Ends a delivery that an operator has cancelled, before or during an attempt, or that no rule sends any more. */
 export async function endCancelled(jobRun: DeliveryJobRun, patch: DeliveryPatch = {}): Promise<JobEnd> {
   const { context, data } = jobRun;
-  const error = (await context.records.delivery(data.deliveryId))?.error;
-  const text = error?.code === 'not-wanted' ? error.message : 'cancelled by an operator';
+  const record = await context.records.delivery(data.deliveryId);
+  const unwanted = record?.error?.code === 'not-wanted' ? record.error : undefined;
+  const text = unwanted ? withSent(unwanted, patch.confirmed ?? record?.confirmed ?? 0) : 'cancelled by an operator';
   const changed = await context.records.change(data.deliveryId, {
     ...act('end'),
-    patch: { ...patch, state: 'cancelled', endedAt: fromNow(), worker: null },
+    patch: {
+      ...patch,
+      ...(unwanted && { error: { ...unwanted, message: text } }),
+      state: 'cancelled',
+      endedAt: fromNow(),
+      worker: null,
+    },
     event: { kind: 'ended', text },
     fence: fenceOf(jobRun),
   });
