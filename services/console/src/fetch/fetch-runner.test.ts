@@ -143,7 +143,9 @@ describe('a study that is fetched', () => {
     const middle = Math.floor([...big][0]!.bytes.length / 2);
     lying.lie(({ path }) => (path.endsWith('/file') ? { kind: 'short', bytes: middle, framing: 'cut' } : undefined));
     const answer = await fetch(test.url + downloadPath('lying', big.studyInstanceUid));
-    await expect(answer.arrayBuffer()).rejects.toThrow();
+    // Whether the beginning had been passed on when the target broke depends on how the network divides it.
+    if (answer.ok) await expect(answer.arrayBuffer()).rejects.toThrow();
+    else expect([answer.status, await answer.text()]).toEqual([503, expect.not.stringContaining('cancel')]);
     const { fetches } = (await test.ask('GET', '/api/fetches')).body as { fetches: Fetched[] };
     const last = await ended(fetches[0]!.id);
     expect(last.state).toBe('failed');
