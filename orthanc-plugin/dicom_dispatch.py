@@ -36,14 +36,14 @@ PUSH_ANSWER_SECONDS = 10
 CALL_ANSWER_SECONDS = 3
 CALLS_AT_A_TIME = 4
 LONGEST_ANSWER = 1024 * 1024
-# The first instances that arrive are announced at once, later ones together: 0.6, 1.2, 2.4, then 4 s after the last announcement,
-# or 0.16 s after the last instance, or when there are 32 of them and the last announcement was 0.6 s ago.
+# The first instances that arrive are announced at once, later ones together: 0.6, 1.2, 2.4, then 3 s after the last announcement,
+# or 0.16 s after the last instance, or when there are 24 of them and the last announcement was 0.6 s ago.
 ARRIVALS_FIRST_PACE_SECONDS = 0.6
-ARRIVALS_PACE_SECONDS = 4.0
+ARRIVALS_PACE_SECONDS = 3.0
 ARRIVALS_QUIET_SECONDS = 0.16
 # After this time without instances the next one is a first one.
 ARRIVALS_PAUSE_SECONDS = 1.5
-ARRIVALS_ENOUGH = 32
+ARRIVALS_ENOUGH = 24
 ARRIVALS_AT_ONCE = 300
 # The router reports that no rule uses them; it is asked again after this time.
 NOT_WANTED_SECONDS = 30

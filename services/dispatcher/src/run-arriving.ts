@@ -19,7 +19,7 @@ import { quarantineUnread } from './quarantine-unread.ts';
 import type { DeliveryDependencies } from './run-delivery.ts';
 
 /** After this time without new instances the attempt ends, and open objects are closed: longer than any interval of announcements. */
-const quietMs = 6_000;
+const quietMs = 5_000;
 /** Interval for checking whether other deliveries wait for the target. */
 const lookMs = 2_000;
 

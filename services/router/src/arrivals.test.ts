@@ -68,7 +68,7 @@ it('announces instances of the feed with the next push, and none of them twice',
 it('announces instances that the plugin has missed', async () => {
   const { arrivals, looked, feed, push } = announcing();
   await push('i-1');
-  now += 3_500;
+  now += 2_500;
   await feed('i-2');
   now += 1_000;
   await feed();

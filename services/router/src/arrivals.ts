@@ -50,7 +50,7 @@ const maxWaiting = 20_000;
 /** Number of instances that are looked up in one request. */
 const atOnce = 500;
 /** How long after an announcement the plugin counts as announcing everything that its source receives. */
-const pushedMs = 5_500;
+const pushedMs = 4_500;
 /** Number of tries if a source does not respond. */
 const maxTries = 5;
 const retryMs = 1_000;

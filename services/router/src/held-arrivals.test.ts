@@ -24,20 +24,22 @@ function announced(reads: readonly (readonly [at: number, count: number])[], isP
   return announcements;
 }
 
-it('announces the first instances at once, and later ones at growing intervals of at most 4 s', () => {
+it('announces the first instances at once, and later ones at growing intervals of at most 3 s', () => {
   const reads = Array.from({ length: 100 }, (_, index): [number, number] => [index * 200, 1]);
   expect(announced(reads)).toEqual([
     [0, 1],
     [600, 3],
     [1_800, 6],
     [4_200, 12],
-    [8_200, 20],
-    [12_200, 20],
-    [16_200, 20],
+    [7_200, 15],
+    [10_200, 15],
+    [13_200, 15],
+    [16_200, 15],
+    [19_200, 15],
   ]);
 });
 
-it('announces 32 instances before the interval has passed, but not within the first', () => {
+it('announces 24 instances before the interval has passed, but not within the first', () => {
   const reads = Array.from({ length: 12 }, (_, index): [number, number] => [index * 200, 20]);
   expect(announced(reads)).toEqual([
     [0, 20],
@@ -64,13 +66,13 @@ it('announces the first instance after a pause at once', () => {
   ]);
 });
 
-it('leaves instances to a plugin that announces them, for 4.5 s', () => {
+it('leaves instances to a plugin that announces them, for 3.5 s', () => {
   const held = new HeldArrivals();
   held.add({ instances: ['i-1'], series: ['s-1'] }, never);
   // A push.
   expect(held.take()).toEqual({ instances: ['i-1'], series: ['s-1'] });
   held.add({ instances: ['i-2'], series: [] }, never);
-  now += 4_499;
+  now += 3_499;
   expect(held.isDue(true)).toBe(false);
   now += 1;
   expect(held.isDue(true)).toBe(true);

@@ -7,9 +7,9 @@ export interface Came {
 
 /** Interval between announcements while instances keep arriving: it doubles from the first to the longest. */
 const firstPaceMs = 600;
-const longestPaceMs = 4_000;
+const longestPaceMs = 3_000;
 /** This number does not wait for a longer interval than the first. */
-const enough = 32;
+const enough = 24;
 /** After this time without new ones the next ones are announced at once. */
 const pauseMs = 1_500;
 /** Nothing new for this time: the last ones do not wait for the interval. */
@@ -17,7 +17,7 @@ const quietMs = 150;
 /** More than this are pending only while a long feed is read from its beginning: their studies are stable then. */
 const maxHeld = 20_000;
 /** Time after which held ones are announced by the router if the plugin has not announced them: a little more than its longest interval. */
-export const missedMs = 4_500;
+export const missedMs = 3_500;
 
 /**
  * Arrived resources that the feed has reported, until they are announced together: each announcement costs about as much CPU as
