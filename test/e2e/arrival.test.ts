@@ -244,6 +244,25 @@ describe('while a study arrives', () => {
   });
 });
 
+it('a study whose Orthanc restarts before it is stable is delivered without an event, and without a sweep', async () => {
+  await using orthanc = await startOrthanc({ stableAgeSeconds: 3_600 });
+  await using pacs = await startFaultScp();
+  await using run = await system.start({
+    sources: { main: { url: orthanc.url, pollInterval: '100ms', sweep: { every: '1h' } } },
+    targets: { pacs: pacsTarget(pacs) },
+    rules: [{ name: 'all', start: 'arrival', targets: ['pacs'] }],
+  });
+  const study = makeStudy({ seed: 'restarted', instancesPerSeries: 3 });
+  for (const { bytes } of study) await orthanc.upload(bytes);
+  await waitFor(() => pacs.stores.length === 3, { message: 'they arrive' });
+  // Orthanc forgets that the study is being received.
+  await orthanc.restart();
+  const ended = await run.until(study, 'pacs', 'delivered');
+  expect(ended).toMatchObject({ confirmed: 3, total: 3 });
+  expect(ended).not.toHaveProperty('arriving');
+  expect(pacs.stores).toHaveLength(3);
+});
+
 describe('a rule that starts with each series', () => {
   it('sends a stable series while another one is still being received', async () => {
     const url = `http://127.0.0.1:${port}`;

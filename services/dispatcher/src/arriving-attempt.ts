@@ -1,4 +1,5 @@
 import type { JobEnd } from '@dicom-dispatch/pipeline';
+import { routeAnew } from '@dicom-dispatch/state/feed';
 import { dependenciesOf } from './attempt-dependencies.ts';
 import { countsOf, type Attempt } from './delivery-job-run.ts';
 import type { DispatcherContext } from './dispatcher-context.ts';
@@ -27,7 +28,7 @@ async function doOthersWait({ queues }: DispatcherContext, target: string): Prom
 /** All arrived instances are sent: lets the delivery wait for more, or continue with the complete study. */
 export async function arrivingEnded(
   attempt: Attempt,
-  { kind, contentHash, isAll }: ArrivingEnd,
+  { kind, contentHash, isAll, isStable }: ArrivingEnd,
   inbox: ArrivalInbox,
 ): Promise<JobEnd> {
   const { context, data, tracker, record } = attempt;
@@ -45,6 +46,9 @@ export async function arrivingEnded(
   if (kind === 'whole' || (isAll && (await isWhole(attempt, contentHash)))) {
     return putOff(attempt, { wake: 'job', front: true, patch });
   }
+  // Its last instances may have come in the second in which it was routed, and Orthanc may have been restarted since: then neither
+  // an event nor a sweep shows that it is complete.
+  if (isStable) await routeAnew(context.redis, context.config.redis.prefix, data);
   const isReported = record.wake === 'arrival';
   const text = 'all received instances are sent; the study is still being received';
   const end = await putOff(attempt, {

@@ -36,6 +36,8 @@ export interface ArrivingEnd {
   readonly contentHash: string;
   /** False if series were omitted that were still being received. */
   readonly isAll: boolean;
+  /** Whether the source called the study stable when the attempt began. */
+  readonly isStable: boolean;
 }
 
 /**
@@ -65,12 +67,18 @@ async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch)
     progress.enter('resolve');
     const { config, handler } = await dependencies.resolve();
     progress.enter('manifest');
-    let { tags: study } = await source.readStudy(templateTags(config));
+    const facts = await source.readStudy(templateTags(config));
+    let { tags: study } = facts;
     // Messages about instances that were already read are recognised by id.
     const { instances, isAll } = await source.readArrived(data.arriving);
     const all = new Map(instances.map((one) => [one.sourceId, one]));
     const owners = new UidOwners(instances);
-    const end = (kind: ArrivingEnd['kind']): ArrivingEnd => ({ kind, isAll, contentHash: contentHash(all.values()) });
+    const end = (kind: ArrivingEnd['kind']): ArrivingEnd => ({
+      kind,
+      isAll,
+      isStable: facts.isStable === true,
+      contentHash: contentHash(all.values()),
+    });
     // In the first attempt, before anything is written into the ledger.
     await dependencies.restoreLedger(key, instances);
     if (!handler.sendsParts) return end('quiet');
