@@ -182,9 +182,9 @@ export async function openRuns(
   /** Whether the target has confirmed the instance in another version. */
   async function wasSentBefore(
     pending: ManifestInstance,
-    confirmed: PartOfStudy['confirmed'] = new Map(),
+    confirmed: PartOfStudy['confirmed'] | undefined,
   ): Promise<boolean> {
-    if (confirmed.has(pending.sourceId)) return true;
+    if (confirmed?.has(pending.sourceId)) return true;
     const names = [pending.sopInstanceUid, instanceKey({ ...pending, sharesSopInstanceUid: true })];
     sentBefore ??= ledger.entries(key);
     const known = await sentBefore;
