@@ -168,9 +168,7 @@ async function receiver(): Promise<Arrived> {
 /** Sends a study to Orthanc at an even pace. */
 async function receive(study: number): Promise<Map<string, number>> {
   const times = new Map<string, number>();
-  const files = [
-    ...makeStudy({ seed: `arrival ${study}`, instancesPerSeries: instances, rows: 512, columns: 512, quick: true }),
-  ];
+  const files = [...makeStudy({ seed: `arrival ${study}`, instancesPerSeries: instances, rows: 512, columns: 512 })];
   const [first] = files;
   if (!first) return times;
   const { meta } = await peekPart10([first.bytes.subarray(0, 4096)]);

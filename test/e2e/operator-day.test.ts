@@ -70,7 +70,7 @@ afterAll(async () => {
 });
 
 function upload(seed: string, attributes: Record<string, string>): Promise<UploadedStudy> {
-  return system.upload({ seed, instancesPerSeries: 1, rows: 8, columns: 8, quick: true, attributes });
+  return system.upload({ seed, instancesPerSeries: 1, rows: 8, columns: 8, attributes });
 }
 
 /** Does something a number of times, a few at the same time. The results have the order of the numbers. */
@@ -121,7 +121,7 @@ describe('an operator in a browser', () => {
 
   it('retries fifty deliveries that failed with one error', async () => {
     const studies = await many(failing, async (index) => {
-      const options = { seed: `fails ${index}`, instancesPerSeries: 1, rows: 8, columns: 8, quick: true };
+      const options = { seed: `fails ${index}`, instancesPerSeries: 1, rows: 8, columns: 8 };
       for (const { sopInstanceUid } of makeStudy(options)) refused.add(sopInstanceUid);
       return upload(options.seed, { AccessionNumber: `F${index}` });
     });
@@ -284,7 +284,7 @@ describe('an operator in a browser', () => {
 
   it('fetches a study from a target by its accession number; so does the command line', async () => {
     const attributes = { AccessionNumber: 'R0815' };
-    const prior = makeStudy({ seed: 'remote', instancesPerSeries: 3, rows: 8, columns: 8, quick: true, attributes });
+    const prior = makeStudy({ seed: 'remote', instancesPerSeries: 3, rows: 8, columns: 8, attributes });
     for (const { bytes } of prior) await remote.upload(bytes);
     await task(async ({ page, click }) => {
       await click(page.getByRole('link', { name: 'Fetch' }));

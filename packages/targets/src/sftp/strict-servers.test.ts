@@ -382,7 +382,6 @@ describe('a server that is no OpenSSH', () => {
       instancesPerSeries: 1,
       rows: 2048,
       columns: 1024,
-      quick: true,
     });
     const attempt = await server.deliver(slow, { timeout: '3s', minBytesPerSecond: '50MB' });
     expect(attempt.error).toMatchObject({ code: 'target-timeout', disposition: 'wait' });

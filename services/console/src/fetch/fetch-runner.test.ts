@@ -20,7 +20,7 @@ let silent: Server;
 let test: TestConsole;
 const study = makeStudy({ seed: 'fetched', instancesPerSeries: 2 });
 /** A study whose instances are larger than the part that is inspected before an instance is forwarded. */
-const big = makeStudy({ seed: 'big', instancesPerSeries: 1, rows: 1000, columns: 1000, quick: true });
+const big = makeStudy({ seed: 'big', instancesPerSeries: 1, rows: 1000, columns: 1000 });
 
 beforeAll(async () => {
   silent = createServer(() => {});
