@@ -106,7 +106,15 @@ describe('configuration: redis', () => {
       expect(await add(host, 'second')).toBe(2);
       await redis.servers[0]!.kill('SIGKILL');
       await waitFor(async () => (await redis.masterPort()) === redis.servers[1]!.port);
-      await waitFor(async () => (await host.get('/readyz')).status === 200);
+      let answer: unknown;
+      await waitFor(
+        async () => {
+          const { status, body } = await host.get('/readyz');
+          answer = body;
+          return status === 200;
+        },
+        { message: () => `readiness: ${JSON.stringify(answer)}\n${host.output()}` },
+      );
       expect(await add(host, 'third')).toBe(3);
       await expectDelivered(host, 'third');
     } finally {

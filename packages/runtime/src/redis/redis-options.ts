@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Secret, type RedisConfig } from '@dicom-dispatch/core';
 import type { ClusterOptions, RedisOptions } from 'ioredis';
+import { ReconnectingSentinelConnector } from './sentinel-connector.ts';
 
 /** Address of Redis: a URL, or the section `redis` of the configuration. */
 export type RedisPlace = string | Partial<Omit<RedisConfig, 'url'> & { readonly url: string | Secret | undefined }>;
@@ -79,7 +80,10 @@ export function redisOptions(place: RedisPlace, connectionName: string, wait: Re
         name,
         retryStrategy,
         sentinelRetryStrategy: retryStrategy,
+        // A Sentinel that hangs must not hold up the others.
+        sentinelCommandTimeout: 5_000,
         failoverDetector: waits,
+        Connector: ReconnectingSentinelConnector,
         ...(username !== undefined && { sentinelUsername: username }),
         ...(password && { sentinelPassword: password.reveal() }),
         ...(tls && isEncrypted && { sentinelTLS: tls, enableTLSForSentinelMode: true }),
