@@ -9,7 +9,7 @@ import {
   tempFolder,
   waitFor,
 } from '@dicom-dispatch/harness';
-import { releaseDelivery } from '@dicom-dispatch/operations';
+import { cancelDelivery, releaseDelivery } from '@dicom-dispatch/operations';
 import { makeStudy } from '@dicom-dispatch/samples';
 import type { DeliveryRecord } from '@dicom-dispatch/state/records';
 import { Secret } from '@dicom-dispatch/core';
@@ -241,6 +241,51 @@ describe('while a study arrives', () => {
       code: 'not-wanted',
       message: 'no rule sends the whole study to pacs; 2 instances were sent before',
     });
+  });
+
+  it('a target to which a reload sends the study again gets the rest of it, without an operator', async () => {
+    await using pacs = await startFaultScp();
+    const raw = config({
+      targets: { pacs: pacsTarget(pacs) },
+      rules: [{ name: 'all', start: 'arrival', targets: ['pacs'] }],
+    });
+    await using run = await system.start(raw);
+    const study = await system.upload({ seed: 'wanted again', instancesPerSeries: 2 });
+    await waitFor(() => got(pacs, study).length === 2, { message: 'the first instances' });
+    await run.reload({ ...raw, rules: [{ name: 'all', targets: ['pacs'], when: 'study.PatientID == "nobody"' }] });
+    const more = await system.upload({ seed: 'wanted again 2', into: 'wanted again', instancesPerSeries: 2 });
+    await stable(study);
+    const ended = await run.until(study, 'pacs', 'cancelled');
+    expect(ended.total).toBe(4);
+    await run.reload(raw);
+    await stable(study);
+    expect(await run.until(study, 'pacs', 'delivered')).toMatchObject({
+      deliveryId: ended.deliveryId,
+      confirmed: 4,
+      total: 4,
+    });
+    only(await run.deliveries(study));
+    expect(got(pacs, study, more)).toHaveLength(4);
+  });
+
+  it('a delivery that is cancelled shows how many instances the complete study has', async () => {
+    await using pacs = await startFaultScp();
+    await using run = await system.start(
+      config({
+        targets: { pacs: pacsTarget(pacs) },
+        rules: [{ name: 'all', start: 'arrival', targets: ['pacs'] }],
+      }),
+    );
+    const study = await system.upload({ seed: 'cancelled', instancesPerSeries: 2 });
+    await waitFor(() => got(pacs, study).length === 2, { message: 'the first instances' });
+    await waitFor(async () => only(await run.deliveries(study)).confirmed === 2, { message: 'their confirmations' });
+    // Its attempt still waits for instances.
+    await cancelDelivery(run.operations, only(await run.deliveries(study)).deliveryId, { name: 'test' });
+    await run.until(study, 'pacs', 'cancelled');
+    const more = await system.upload({ seed: 'cancelled 2', into: 'cancelled', instancesPerSeries: 2 });
+    await stable(study);
+    expect(only(await run.deliveries(study))).toMatchObject({ state: 'cancelled', confirmed: 2, total: 4 });
+    expect(got(pacs, study, more)).toHaveLength(2);
   });
 });
 

@@ -92,6 +92,12 @@ describe('a study that is still being received', () => {
     });
   });
 
+  it('is not begun once more if its content was routed since it was read', async () => {
+    await whole({ instances: 1 });
+    expect(await begin()).toEqual([]);
+    expect(await test.operations.records.deliveriesOf(key)).toHaveLength(1);
+  });
+
   it('gets a lost job again, unless its delivery has ended', async () => {
     const [id = ''] = await begin();
     await test.operations.queues.target('a').remove(id);
@@ -147,6 +153,15 @@ describe('when the study is complete', () => {
     expect((await whole({ rules: ['s'] })).added).toEqual([]);
   });
 
+  it('a delivery that was cancelled during reception is its delivery, with the number of its instances', async () => {
+    const [id = ''] = await begin();
+    const patch = { state: 'cancelled', total: 1, confirmed: 1 } as const;
+    await test.operations.records.change(id, { ...act('cancel'), patch });
+    const { deliveries } = await whole();
+    expect(deliveries).toMatchObject([{ deliveryId: id }]);
+    expect(await test.operations.records.delivery(id)).toMatchObject({ state: 'cancelled', confirmed: 1, total: 3 });
+  });
+
   it('a delivery that waits for something else keeps its time', async () => {
     const [id = ''] = await begin();
     const at = Date.now() + 3_600_000;
@@ -174,17 +189,52 @@ describe('when the study is complete', () => {
 describe('a target to which no rule sends the complete study', () => {
   it('gets no further instance: its delivery ends, and can be retried with the complete study', async () => {
     const [, id = ''] = await begin(['a', 'b']);
-    await test.operations.records.update(id, { confirmed: 2 });
+    await test.operations.records.update(id, { confirmed: 2, total: 2 });
     const { contentHash } = await whole();
     const record = await test.operations.records.delivery(id);
     const message = 'no rule sends the whole study to b; 2 instances were sent before';
     expect(record).toMatchObject({ state: 'cancelled', error: { code: 'not-wanted', message }, failStage: 'resolve' });
-    expect(record).toMatchObject({ contentHash, instanceCount: 3, worker: undefined });
+    expect(record).toMatchObject({ contentHash, instanceCount: 3, total: 3, worker: undefined });
     expect(record).not.toHaveProperty('arriving');
     expect(await place(id, 'b')).toBe('failed');
     expect((await test.operations.queues.target('b').getJob(id))?.failedReason).toBe(message);
     const ended = { kind: 'ended', code: 'not-wanted', stage: 'resolve', text: message };
     expect((await test.operations.records.events(id)).at(-1)).toMatchObject(ended);
+  });
+
+  it('gets it by the same delivery when a rule sends the study there again', async () => {
+    const [, id = ''] = await begin(['a', 'b']);
+    await whole();
+    const { studyTaskId, added } = await whole({ to: ['a', 'b'] });
+    expect(added).toMatchObject([{ deliveryId: id, target: 'b' }]);
+    const { record, isCancelled } = (await test.operations.records.look(id))!;
+    expect(record).toMatchObject({ state: 'waiting', wake: 'job', studyTaskId, total: 3 });
+    expect([record.error, record.failStage, isCancelled]).toEqual([undefined, undefined, false]);
+    expect(await place(id, 'b')).toBe('ready');
+    // Repeated, nothing is to be done.
+    expect((await whole({ to: ['a', 'b'] })).added).toEqual([]);
+  });
+
+  it('gets nothing without a release if the rule that sends it there again holds deliveries', async () => {
+    const [, id = ''] = await begin(['a', 'b']);
+    await whole();
+    await whole({ to: ['a', 'b'], hold: true });
+    const look = await test.operations.records.look(id);
+    expect(look).toMatchObject({ isHeld: true, isCancelled: false, record: { state: 'waiting' } });
+  });
+
+  it('gets nothing if an operator cancelled the delivery, although a rule sends the study there again', async () => {
+    const [, waiting = ''] = await begin(['a', 'b']);
+    await test.operations.records.change(waiting, { ...act('cancel'), patch: { state: 'cancelled' } });
+    await whole();
+    expect((await whole({ to: ['a', 'b'] })).added).toEqual([]);
+    expect((await test.operations.records.delivery(waiting))?.state).toBe('cancelled');
+    await test.redis.flushall();
+    const [, running = ''] = await begin(['a', 'b']);
+    await run(running, 'b');
+    await test.operations.records.change(running, { ...act('askToCancel'), patch: {} });
+    await whole();
+    expect((await test.operations.records.delivery(running))?.error).toBeUndefined();
   });
 
   it('names the number of instances that it got', async () => {

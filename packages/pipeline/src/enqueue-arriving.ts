@@ -1,5 +1,6 @@
 import {
   arrivingHash,
+  contentHash,
   deliveryData,
   studyTaskId,
   type DeliveryData,
@@ -14,6 +15,7 @@ import type { StudySnapshot } from '@dicom-dispatch/sources';
 import { addJob, finishReplacing, type HandOverContext } from './hand-over.ts';
 import { endWaitingJob, jobPlace } from './queues/index.ts';
 import { resolveDeliveries, type DeliveryTerms } from './resolve-deliveries.ts';
+import { callDelivery, type WakeContext } from './wake-delivery.ts';
 
 export interface ArrivingStudy {
   readonly source: string;
@@ -40,6 +42,8 @@ export async function enqueueArriving(
   const { studyInstanceUid, orthancStudyId } = study;
   const key = { source, orthancStudyId };
   const known = await context.records.study(key);
+  // It was routed as a complete study since it was read: a delivery of it that an operator has cancelled stays cancelled.
+  if (known?.contentHash === contentHash(manifest)) return [];
   const hash = arrivingHash(known?.contentHash);
   const { deliveries: terms } = await resolveDeliveries(
     context,
@@ -83,7 +87,10 @@ export async function enqueueArriving(
   return deliveries.map(({ deliveryId }) => deliveryId);
 }
 
-/** A delivery that was cancelled during reception is not that of the complete study, which gets a separate one. */
+/**
+ * A delivery that ended in one of these states during reception is not that of the complete study, which gets a separate one. One
+ * that was cancelled is: the cancellation applies to the complete study.
+ */
 const endedEarly: ReadonlySet<DeliveryState> = new Set(['moved', 'failed', 'partial', 'resolved']);
 
 /** The delivery of a study to a target that was begun before the study was complete. */
@@ -104,11 +111,13 @@ export function arrivingOf(
  * Cancels deliveries that were begun during reception, and to whose targets no rule sends the complete study in their form.
  *
  * @param whole - current content of the study: a retry sends it
+ * @param totalOf - number of instances of the study that are selected for a delivery
  */
 export async function endUnwanted(
   context: HandOverContext,
   unwanted: readonly DeliveryRecord[],
   whole: Pick<StudyTaskData, 'contentHash' | 'instanceCount' | 'modalities' | 'targets'>,
+  totalOf: (delivery: Pick<DeliveryTerms, 'target' | 'selections'>) => number,
 ): Promise<void> {
   const { records, redis, queues } = context;
   // Only these: it does not belong to the study task, whose actions after success would wait for it.
@@ -117,7 +126,7 @@ export async function endUnwanted(
     const { arriving: _, ...data } = deliveryData.parse(one);
     const error = notWanted(one, targets);
     const message = withSent(error, one.confirmed);
-    if (!(await records.whole({ ...data, contentHash, instanceCount, modalities }))) continue;
+    if (!(await records.whole({ ...data, contentHash, instanceCount, modalities }, totalOf(data)))) continue;
     if (endStates.includes(one.state)) continue;
     const patch = { error: error.toRecord(), failStage: error.stage };
     const event = { kind: 'ended', code: error.code, stage: error.stage, text: message } as const;
@@ -134,12 +143,49 @@ export async function endUnwanted(
     });
     if (ended.kind === 'done') {
       await endWaitingJob(queues.target(one.target), redis, one.deliveryId, message);
-    } else if (ended.why === 'alive') {
+    } else if (ended.why === 'alive' && !ended.isCancelled) {
       // The attempt may confirm more: when it ends, it adds their number.
       await records.change(one.deliveryId, { ...act('askToCancel'), patch });
       await redis.publish(redisKeys(context.config.redis.prefix).cancelChannel, one.deliveryId);
     }
   }
+}
+
+/**
+ * Continues a delivery that was cancelled because no rule wanted it, and is wanted by one now. Confirmed instances are not sent
+ * again. If its rule holds deliveries, it waits for a release, also if it was released before.
+ */
+export async function wantAgain(context: WakeContext, { deliveryId, hold }: DeliveryRecord): Promise<void> {
+  const { from, guards, intent } = act('wantAgain');
+  // First: it must not begin before it is held.
+  if (hold) await context.records.change(deliveryId, { from, patch: {}, intent: 'hold' });
+  const changed = await context.records.change(deliveryId, {
+    from,
+    guards,
+    intent,
+    patch: {
+      state: 'waiting',
+      wake: 'job',
+      nextAttemptAt: null,
+      endedAt: null,
+      worker: null,
+      retriedAt: fromNow(),
+      failures: null,
+      waits: null,
+      losses: null,
+      error: null,
+      failStage: null,
+    },
+    event: { kind: 'waiting', text: 'a rule sends the study to this target again' },
+  });
+  if (changed.kind === 'refused') return;
+  const record = await context.records.delivery(deliveryId);
+  if (record) await callDelivery(context, record, changed.now);
+}
+
+/** Whether a delivery was cancelled because no rule sent the complete study to its target. */
+export function isUnwanted({ state, error }: DeliveryRecord): boolean {
+  return state === 'cancelled' && error?.code === 'not-wanted';
 }
 
 /** The text of an error `not-wanted` with the number of instances that were sent before it. */

@@ -26,11 +26,11 @@ import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import { joinCalls, keepJobs, type Redis } from '@dicom-dispatch/runtime';
 import type { StudyFacts } from '@dicom-dispatch/sources';
 import { publishArrival } from './arrivals.ts';
-import { arrivingOf, endUnwanted } from './enqueue-arriving.ts';
+import { arrivingOf, endUnwanted, isUnwanted, wantAgain } from './enqueue-arriving.ts';
 import { addJob, finishReplacing, type HandOverContext } from './hand-over.ts';
 import { operationKeys } from './keys.ts';
 import { deliveryJobOptions, JoinedFlows, jobPlace, OpenQueues, unlimitedAttempts } from './queues/index.ts';
-import { resolveDeliveries, type DeliveryTerms } from './resolve-deliveries.ts';
+import { resolveDeliveries, selectedFor, type DeliveryTerms } from './resolve-deliveries.ts';
 import { searchKeysOf } from './search-keys.ts';
 import { callDelivery, wakeDelivery } from './wake-delivery.ts';
 
@@ -151,8 +151,10 @@ export class StudyEnqueuer {
     deliveries: readonly DeliveryData[],
     unwanted: readonly DeliveryRecord[],
   ): Promise<readonly DeliveryData[]> {
-    const begun = await this.#whole(deliveries);
-    await endUnwanted(this.#context, unwanted, task);
+    const totalOf = (one: Pick<DeliveryTerms, 'target' | 'selections'>) =>
+      selectedFor(this.#config, request, one).length;
+    const begun = await this.#whole(deliveries, totalOf);
+    await endUnwanted(this.#context, unwanted, task, totalOf);
     const added = [...begun, ...(await this.#withoutJob(deliveries.filter((one) => !begun.includes(one))))];
     if (added.length > 0) await this.#addFlow(task, added, added.length < deliveries.length);
     await this.#continueWhole(request, begun);
@@ -190,24 +192,27 @@ export class StudyEnqueuer {
         ...(arriving.nonce !== undefined && { nonce: arriving.nonce }),
       };
     });
-    const isUnwanted = (one: DeliveryRecord): boolean =>
+    const isLeft = (one: DeliveryRecord): boolean =>
       one.arriving !== undefined && one.state !== 'moved' && !begun.has(one);
-    const unwanted = nonce === undefined && !only && byHand !== true ? known.filter(isUnwanted) : [];
+    const unwanted = nonce === undefined && !only && byHand !== true ? known.filter(isLeft) : [];
     return { terms: asKnown, unwanted, isNew: known.length === 0 };
   }
 
   /**
-   * Converts deliveries that were begun during reception to deliveries of the complete study.
+   * Converts deliveries that were begun during reception, or that no rule wanted before, to deliveries of the complete study.
    *
    * @returns those deliveries
    */
-  async #whole(deliveries: readonly DeliveryData[]): Promise<DeliveryData[]> {
+  async #whole(
+    deliveries: readonly DeliveryData[],
+    totalOf: (delivery: DeliveryData) => number,
+  ): Promise<DeliveryData[]> {
     const begun: DeliveryData[] = [];
-    for (const delivery of deliveries) if (await this.#records.whole(delivery)) begun.push(delivery);
+    for (const one of deliveries) if (await this.#records.whole(one, totalOf(one))) begun.push(one);
     return begun;
   }
 
-  /** Lets deliveries continue with the complete study: a running one is notified, a waiting one is woken. */
+  /** Lets deliveries continue with the complete study: a running one is notified, a waiting or unwanted one is woken. */
   async #continueWhole({ source, study }: StudyToEnqueue, begun: readonly DeliveryData[]): Promise<void> {
     if (begun.length === 0) return;
     const { orthancStudyId } = study;
@@ -216,6 +221,7 @@ export class StudyEnqueuer {
     for (const { deliveryId } of begun) {
       const record = await this.#records.delivery(deliveryId);
       if (record?.wake === 'arrival') await wakeDelivery(this.#context, deliveryId);
+      else if (record && isUnwanted(record)) await wantAgain(this.#context, record);
     }
   }
 

@@ -84,8 +84,7 @@ export async function resolveDeliveries(
   }
 
   async function reasonAgainst(one: Chosen): Promise<string | undefined> {
-    const selection = compileSelection(config.targets[one.target]?.instances, one.selections);
-    if (selectInstances(study.manifest, study.study.tags, selection, study.instanceTags).length === 0) {
+    if (selectedFor(config, study, one).length === 0) {
       return 'no instance of the study is selected';
     }
     const transform = one.transform === undefined ? undefined : config.transforms[one.transform];
@@ -145,6 +144,16 @@ export async function resolveDeliveries(
       ...(study.isArriving && one.start && one.start !== 'stable' && { arriving: one.start }),
     };
   }
+}
+
+/** The instances of a study that a delivery sends: selected by its target and its rules. */
+export function selectedFor(
+  config: Config,
+  { study, manifest, instanceTags }: Pick<StudyToResolve, 'study' | 'manifest'> & Partial<StudyToResolve>,
+  { target, selections }: Pick<PlannedDelivery, 'selections'> & { readonly target: string },
+): readonly ManifestInstance[] {
+  const selection = compileSelection(config.targets[target]?.instances, selections);
+  return selectInstances(manifest, study.tags, selection, instanceTags);
 }
 
 /** Targets that an operator named: the complete study, now. For names of groups a member is selected. */

@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { act, fromNow } from '@dicom-dispatch/state/records';
 import type { JobEnd } from '@dicom-dispatch/pipeline';
 import { DeliveryProgressTracker, type ProgressSink } from './delivery-progress.ts';
-import { fenceOf, report, type Attempt, type DeliveryJobRun } from './delivery-job-run.ts';
+import { countsFor, fenceOf, report, type Attempt, type DeliveryJobRun } from './delivery-job-run.ts';
 import { afterRefusal } from './put-off.ts';
 import type { DeliveryPlace } from './wait-for-place.ts';
 import { watchIntent } from './watch-intent.ts';
@@ -89,9 +89,7 @@ function sinkOf(
         job.updateProgress(progress),
         report(jobRun, {
           stage: progress.stage,
-          total: progress.total,
-          confirmed: progress.confirmed,
-          quarantined: progress.quarantined,
+          ...countsFor(data, progress),
           addBytesSent,
         }).then((changed) => {
           if (changed.isCancelled) stop('cancelled');

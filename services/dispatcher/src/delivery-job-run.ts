@@ -1,4 +1,4 @@
-import { deliveryData, type DeliveryData, type TargetConfig } from '@dicom-dispatch/core';
+import { deliveryData, type DeliveryData, type DeliveryProgress, type TargetConfig } from '@dicom-dispatch/core';
 import type { Fence } from '@dicom-dispatch/state/ledger';
 import type { Changed, DeliveryEvent, DeliveryPatch, DeliveryRecord } from '@dicom-dispatch/state/records';
 import type { AttemptTrace, Logger } from '@dicom-dispatch/runtime';
@@ -97,6 +97,16 @@ export function report(
 }
 
 /** Counts of instances for the record; empty until their number is known. */
-export function countsOf({ tracker }: Attempt): Pick<DeliveryPatch, 'total' | 'confirmed' | 'quarantined'> {
-  return tracker.counts.total > 0 ? tracker.counts : {};
+export function countsOf({ data, tracker }: Pick<Attempt, 'data' | 'tracker'>): Counts {
+  return tracker.counts.total > 0 ? countsFor(data, tracker.counts) : {};
+}
+
+type Counts = Pick<DeliveryPatch, 'arrived' | 'total' | 'confirmed' | 'quarantined'>;
+
+/** An attempt that began during reception does not count instances that have arrived since the study was complete. */
+export function countsFor(
+  { arriving }: DeliveryData,
+  { total, confirmed, quarantined }: Pick<DeliveryProgress, 'total' | 'confirmed' | 'quarantined'>,
+): Counts {
+  return { ...(arriving === undefined ? { total } : { arrived: total }), confirmed, quarantined };
 }

@@ -279,7 +279,7 @@ export const errorCodes = {
     disposition: 'permanent',
     fault: 'configuration',
     remedy:
-      'No rule sends the complete study to this target. If the delivery is needed, correct the rule, then retry the delivery.',
+      'When the complete study was routed, no rule sent it to this target. If the delivery is needed, retry it, and correct the rule for later studies.',
   },
   'gave-up': {
     stage: 'connect',

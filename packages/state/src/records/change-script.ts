@@ -12,7 +12,7 @@ import { readStoredForm } from './stored-form.ts';
  * KEYS: delivery, events, index of open deliveries, held, cancelled, and with a fence its lock
  * ARGV: prefix, id, bytes to add, event JSON without its time or '', maximum length of the timeline, token or '',
  *   allowed states (',waiting,active,' or ''), guards (',a,b,'), intent or '', ms for which a cancellation is kept, then
- *   field and value pairs ('' removes; '+5000' is 5000 ms from now)
+ *   field and value pairs ('' removes; '+5000' is 5000 ms from now; 'arrived' is 'total' until the study is complete)
  * Returns: word, state afterwards, now, ms until it is due, losses, 1 if a cancel is requested.
  *
  * The age of a delivery does not grow while it is held or outside its schedule: `since` is moved by that time when it may
@@ -106,7 +106,9 @@ if guarded('count-loss') and before == 'active' then redis.call('HINCRBY', key, 
 for i = 11, #ARGV, 2 do
   local field, value = ARGV[i], ARGV[i + 1]
   local later = string.match(value, '^%+(%d+)$')
-  if value == '' then redis.call('HDEL', key, field)
+  if field == 'arrived' then
+    if data.arriving then redis.call('HSET', key, 'total', value) end
+  elseif value == '' then redis.call('HDEL', key, field)
   elseif later then redis.call('HSET', key, field, string.format('%d', now + tonumber(later)))
   else redis.call('HSET', key, field, value) end
 end

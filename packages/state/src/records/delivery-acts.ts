@@ -14,8 +14,8 @@ export interface DeliveryAct extends Required<Pick<DeliveryChange, 'from' | 'gua
  *
  * - `waiting`: continued by the event that `wake` names
  * - `active`: an attempt is running, in the dispatcher that holds the lock of its job
- * - `partial`, `failed`, `source-gone`, `cancelled`: ended; a retry or an audit opens it again, and `source-gone` also the
- *   return of its study
+ * - `partial`, `failed`, `source-gone`, `cancelled`: ended; a retry or an audit opens it again, `source-gone` also the return of
+ *   its study, and `cancelled` with the error `not-wanted` a rule that sends the study to its target again
  * - `delivered`: ended; an audit opens it again
  * - `moved`: ended, and never opened again
  * - `resolved`: ended without success, and no further action is needed; a retry or an audit opens it again, reopening
@@ -141,6 +141,14 @@ export const deliveryActs = {
     guards: ['unless-cancelled'],
     who: 'router',
     what: 'The source has the study again.',
+  },
+  wantAgain: {
+    from: ['cancelled'],
+    to: ['waiting'],
+    guards: [],
+    intent: 'retry',
+    who: 'router',
+    what: 'It was cancelled because no rule sent the complete study to its target (`not-wanted`), and now one does.',
   },
 } as const satisfies Readonly<Record<string, DeliveryAct>>;
 

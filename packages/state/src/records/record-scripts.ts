@@ -98,16 +98,23 @@ end
 `);
 
 /**
- * A study that was sent during reception is complete: its delivery now has a known content. Done once.
+ * A study that was sent during reception is complete: its delivery now has a known content. Done once, and again for a
+ * delivery that no rule wanted.
  * KEYS: delivery
- * ARGV: prefix, id, stored form of the data of the delivery, member of the index
+ * ARGV: prefix, id, stored form of the data of the delivery, member of the index, number of its instances or ''
  */
 export const wholeScript = defineScript(`${readStoredForm}
 local text = redis.call('HGET', KEYS[1], 'data')
 local before = text and data_of(text, ARGV[2])
-if not before or not before.arriving then return 0 end
+if not before then return 0 end
+if not before.arriving then
+  local state, failed = unpack(redis.call('HMGET', KEYS[1], 'state', 'error'))
+  local isRead, error = pcall(cjson.decode, failed or '')
+  if state ~= 'cancelled' or not isRead or type(error) ~= 'table' or error.code ~= 'not-wanted' then return 0 end
+end
 for _, rule in ipairs(before.rules) do redis.call('ZREM', ARGV[1] .. ':index:rule:' .. rule, ARGV[2]) end
 redis.call('HSET', KEYS[1], 'data', ARGV[3])
+if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'total', ARGV[5]) end
 local time = redis.call('TIME')
 local at = string.format('%d', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
 for _, rule in ipairs(data_of(ARGV[3], ARGV[2]).rules) do

@@ -178,7 +178,11 @@ export type DeliveryPatch = {
   ]?: DeliveryRecord[Key] | null;
 } & {
   readonly [Key in 'startedAt' | 'endedAt' | 'nextAttemptAt' | 'retriedAt']?: number | FromNow | null;
-} & { readonly addBytesSent?: number };
+} & {
+  readonly addBytesSent?: number;
+  /** Number of instances that have arrived: `total` until the study is complete, ignored afterwards. */
+  readonly arrived?: number;
+};
 
 /** Something that happened to a delivery, for its timeline. */
 export interface DeliveryEvent {

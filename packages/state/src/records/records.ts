@@ -77,13 +77,14 @@ export class Records extends RecordSearch {
   }
 
   /**
-   * Converts a delivery that was begun during reception to one of the complete study.
+   * Converts a delivery that was begun during reception, or that no rule wanted (`not-wanted`), to one of the complete study.
    *
+   * @param total - number of its instances; if omitted, the known number is kept
    * @returns false if it is one already, or does not exist
    */
-  async whole(delivery: DeliveryData): Promise<boolean> {
+  async whole(delivery: DeliveryData, total?: number): Promise<boolean> {
     const { deliveryId } = delivery;
-    const args = [this.prefix, deliveryId, encodeData(delivery), memberOf(delivery)];
+    const args = [this.prefix, deliveryId, encodeData(delivery), memberOf(delivery), total ?? ''];
     return this.run(async () => (await wholeScript.run(this.redis, [this.deliveryKey(deliveryId)], args)) === 1);
   }
 
