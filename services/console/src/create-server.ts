@@ -16,6 +16,7 @@ import { readForwardedAddresses, trustedProxies } from './security/trusted-proxi
 import { requireRedis } from './security/redis-needed.ts';
 import { addSecurityHeaders } from './security/headers.ts';
 import { refuseNetworks } from './security/refuse-networks.ts';
+import { refuseUnfinishedData } from './security/refuse-unfinished.ts';
 import { addOidc } from './security/oidc.ts';
 import { addSignIn } from './security/sign-in.ts';
 import { addStaticFiles } from './static-files.ts';
@@ -67,6 +68,7 @@ export async function createServer(context: ConsoleContext): Promise<{
   await addSecurityHeaders(server, context);
   requireRedis(server, context);
   guardAccess(server, context);
+  refuseUnfinishedData(server, context);
   auditActions(server, context);
   noteQueries(server, context);
   addHealthRoutes(server, {
