@@ -320,7 +320,13 @@ describe('the command line', () => {
       /^this would forget 1 study with 2 deliveries, about \d[\d.]* kB; kept: 2 still in the source$/m,
     );
     expect(unasked).toMatchObject({ code: 2, out: '' });
-    expect(await json<object>('forget', uid, '--yes')).toEqual({ studies: 1, forgotten: 1, deliveries: 2, kept: {} });
+    expect(await json<object>('forget', uid, '--yes')).toEqual({
+      studies: 1,
+      forgotten: 1,
+      deliveries: 2,
+      kept: {},
+      damaged: [],
+    });
     expect(await client.keys(`*${uid}*`)).toEqual([]);
     expect(await dispatch('forget', uid, '--yes')).toMatchObject({ code: 5 });
     expect(await dispatch('study', uid)).toMatchObject({ code: 5 });

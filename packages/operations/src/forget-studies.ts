@@ -27,11 +27,14 @@ export interface ForgetOutcome {
   readonly bytes: number;
   /** Number of kept studies, by reason. */
   readonly kept: Readonly<Partial<Record<ForgetAnswer | 'in-source', number>>>;
+  /** Keys of the first 20 damaged records, for which studies were kept. */
+  readonly damaged: readonly string[];
 }
 
 const batch = 100;
 /** Number of measured studies; the others are estimated from them. */
 const maxMeasured = 50;
+const maxNamed = 20;
 
 /**
  * Removes studies at the request of an operator: independent of their retention, and also if their source was
@@ -55,6 +58,7 @@ export async function forgetStudies(
   const sum = { studies: 0, forgotten: 0, deliveries: 0 };
   const measured = { studies: 0, bytes: 0 };
   const named = new Set<string>();
+  const damaged: string[] = [];
   const searched = new Set<string>();
   for (const source of wish.source === undefined ? Object.keys(sources) : [wish.source]) {
     if (wish.studies) await lookAtNamed(source, wish.studies);
@@ -64,7 +68,7 @@ export async function forgetStudies(
     throw new OperationError('not-found', 'a named study is unknown, or its records were already removed');
   }
   const each = measured.studies === 0 ? 0 : measured.bytes / measured.studies;
-  return { ...sum, bytes: Math.round(each * sum.forgotten), kept };
+  return { ...sum, bytes: Math.round(each * sum.forgotten), kept, damaged };
 
   async function lookAtNamed(source: string, ids: readonly string[]): Promise<void> {
     for (const id of ids) {
@@ -94,12 +98,17 @@ export async function forgetStudies(
     record: StudyRecord | DispatchError | undefined,
   ): Promise<boolean> {
     sum.studies += 1;
-    if (record instanceof DispatchError) return keep('damaged');
+    if (record instanceof DispatchError) return keep('damaged', context.keys.study(source, orthancStudyId));
     const studyInstanceUid = record?.studyInstanceUid;
     if (sources[source] && (await hasStudy(await client(source), source, { orthancStudyId, studyInstanceUid }))) {
       return keep('in-source');
     }
-    const { answer, deliveries, bytes } = await forgetStudy(
+    const {
+      answer,
+      deliveries,
+      bytes,
+      damaged: key,
+    } = await forgetStudy(
       context,
       { source, orthancStudyId },
       {
@@ -109,7 +118,7 @@ export async function forgetStudies(
         dryRun: dryRun && (measured.studies < maxMeasured ? 'measured' : true),
       },
     );
-    if (answer !== 'forgotten' && answer !== 'unknown') return keep(answer);
+    if (answer !== 'forgotten' && answer !== 'unknown') return keep(answer, key);
     sum.forgotten += 1;
     sum.deliveries += deliveries;
     if (dryRun && measured.studies < maxMeasured) {
@@ -119,7 +128,8 @@ export async function forgetStudies(
     return true;
   }
 
-  function keep(why: ForgetAnswer | 'in-source'): false {
+  function keep(why: ForgetAnswer | 'in-source', key?: string): false {
+    if (key !== undefined && damaged.length < maxNamed) damaged.push(key);
     kept[why] = (kept[why] ?? 0) + 1;
     return false;
   }

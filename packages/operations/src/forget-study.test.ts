@@ -378,10 +378,51 @@ test('a study with a damaged record is kept and counted, and the others are remo
     throw new Error('a source that is not configured cannot be asked');
   };
   const wish = { source: 'removed', until: Date.now() + 60_000 };
-  const counts = { studies: 3, forgotten: 2, kept: { damaged: 1 } };
+  const counts = { studies: 3, forgotten: 2, kept: { damaged: 1 }, damaged: [key] };
   expect(await forgetStudies(operations, wish, ask, true)).toMatchObject(counts);
   expect(await forgetStudies(operations, wish, ask, false)).toMatchObject(counts);
   expect(await redis.get(key)).toBe('no JSON');
+});
+
+test.each([
+  ['data', 'no JSON'],
+  ['data', '{}'],
+  ['data', 'null'],
+  ['error', 'no JSON'],
+])(
+  'a study of which a delivery has damaged %s (%s) is kept and named, and the others are removed',
+  async (field, text) => {
+    startWorkers();
+    for (const uid of ['1.2.9.1', '1.2.9.2', '1.2.9.3']) await end(await enqueue(uid, { source: 'removed' }));
+    const [id = ''] = await redis.zrange('{dicom-dispatch}:study-deliveries:removed:o-1.2.9.2', '0', '-1');
+    const key = `{dicom-dispatch}:delivery:${id}`;
+    await redis.hset(key, field, text);
+    // The list of another one was lost: the deliveries of the source are searched.
+    await redis.del('{dicom-dispatch}:study-deliveries:removed:o-1.2.9.1');
+    const ask = async (): Promise<never> => {
+      throw new Error('a source that is not configured cannot be asked');
+    };
+    const wish = { source: 'removed', until: Date.now() + 60_000 };
+    const counts = { studies: 3, forgotten: 2, kept: { damaged: 1 }, damaged: [key] };
+    const before = await redis.hgetall(key);
+    expect(await forgetStudies(operations, wish, ask, true)).toMatchObject(counts);
+    expect(await forgetStudies(operations, wish, ask, false)).toMatchObject({ ...counts, deliveries: 2 });
+    expect(await redis.hgetall(key)).toEqual(before);
+    expect(await redis.keys('*:ledger:removed:o-1.2.9.2:*')).not.toEqual([]);
+  },
+);
+
+test('a choice that cannot be read keeps its study alone', async () => {
+  startWorkers();
+  for (const uid of ['1.2.9.1', '1.2.9.2']) await end(await enqueue(uid, { source: 'removed' }));
+  const choices = operations.keys.choices('removed', 'o-1.2.9.1');
+  await redis.hset(choices, 'any', 'no JSON');
+  const ask = async (): Promise<never> => {
+    throw new Error('a source that is not configured cannot be asked');
+  };
+  const wish = { source: 'removed', until: Date.now() + 60_000 };
+  const counts = { forgotten: 1, kept: { damaged: 1 }, damaged: [choices] };
+  expect(await forgetStudies(operations, wish, ask, false)).toMatchObject(counts);
 });
 
 test('an operator removes studies of a removed source, failed ones only on explicit request', async () => {

@@ -1,4 +1,5 @@
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
+import { readable } from '@dicom-dispatch/state/records';
 
 const batch = 50;
 /** The index may contain deliveries that wait intentionally: the search ends after this number of entries. */
@@ -17,7 +18,7 @@ export async function oldestBacklog(
 ): Promise<number | undefined> {
   for (let offset = 0; offset < maxLookedAt; offset += batch) {
     const ids = await records.waitingLongest(target, before, batch, offset);
-    for (const looked of await records.lookAll(ids)) {
+    for (const looked of readable(await records.lookAll(ids))) {
       if (!looked || looked.isHeld || looked.record.state !== 'waiting') continue;
       const { wake, since } = looked.record;
       if (wake !== 'schedule' && wake !== 'person' && since <= before) return since;

@@ -70,10 +70,15 @@ export async function forgetStudy(
  * The list of a study's deliveries may have been lost alone: they would stay permanently, and an open one would continue. All
  * deliveries of the source are entered in their lists again.
  */
-async function findDeliveries({ redis, records, config }: Context, study: Study, searched: Set<string>): Promise<void> {
-  if (searched.has(study.source)) return;
+async function findDeliveries(
+  { redis, keys, records, config }: Context,
+  study: Study,
+  searched: Set<string>,
+): Promise<void> {
+  const { source, orthancStudyId } = study;
+  if (searched.has(source)) return;
   const known = await records.study(study);
-  if (known?.targets.length === 0 || (await records.deliveriesOf(study, 1)).length > 0) return;
+  if (known?.targets.length === 0 || (await redis.exists(keys.studyDeliveries(source, orthancStudyId))) === 1) return;
   const mender = new RecordMender(redis, config().redis.prefix);
   const index = `source:${study.source}`;
   for await (const ids of records.deliveryIds({ source: study.source })) {

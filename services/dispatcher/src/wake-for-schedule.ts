@@ -1,4 +1,5 @@
 import { fingerprint, type Config } from '@dicom-dispatch/core';
+import { readable } from '@dicom-dispatch/state/records';
 import type { DispatcherContext } from './dispatcher-context.ts';
 
 /** Deliveries that are woken at the same time. */
@@ -24,7 +25,7 @@ export async function wakeForSchedule(
   let woken = 0;
   for (const target of changed) {
     for await (const ids of records.deliveryIds({ target, state: 'waiting' })) {
-      const waiting = (await records.lookAll(ids)).flatMap((looked) =>
+      const waiting = readable(await records.lookAll(ids)).flatMap((looked) =>
         looked?.record.wake === 'schedule' && !looked.isHeld ? [looked.record.deliveryId] : [],
       );
       const lane = async (): Promise<void> => {

@@ -16,6 +16,7 @@ import manifest from '../../package.json' with { type: 'json' };
 import { CommandError, exitCodes } from '../exit.ts';
 import { readConfig, withStore } from '../read-config.ts';
 import { confirm } from './confirm.ts';
+import { damagedWords } from './damaged-words.ts';
 import { untilInterrupted } from './until-interrupted.ts';
 import { openSystem, withSystem, type System } from './with-system.ts';
 
@@ -48,7 +49,7 @@ export async function backupNow(file: string, options: BackupCommandOptions): Pr
     );
     // A Redis that no longer accepts writes can also be backed up.
     await system.audited({ action: 'backup', subject: path }, async () => {}).catch(() => {});
-    print(options, made, `written to ${path}: ${words(made)}`);
+    print(options, made, `written to ${path}: ${words(made)}${damagedWords(made.damaged)}`);
   });
 }
 
@@ -69,9 +70,9 @@ export async function restoreNow(file: string, options: RestoreCommandOptions): 
       changesSince: reachable ? lag : undefined,
       detail,
     }));
-    const { studies, deliveries, madeAt, kept } = restored;
+    const { studies, deliveries, madeAt, kept, damaged } = restored;
     const lines = [
-      `restored: ${words(restored)}`,
+      `restored: ${words(restored)}${damagedWords(damaged)}`,
       ...(kept === undefined
         ? []
         : [
@@ -89,7 +90,11 @@ export async function restoreNow(file: string, options: RestoreCommandOptions): 
       '',
       'Now start the services, a router first. Then: dispatch recover; dispatch status --check',
     ];
-    print(options, { madeAt, studies, deliveries, sources, keptConfiguration: kept?.inRedis }, lines.join('\n'));
+    print(
+      options,
+      { madeAt, studies, deliveries, sources, damaged, keptConfiguration: kept?.inRedis },
+      lines.join('\n'),
+    );
   });
 }
 

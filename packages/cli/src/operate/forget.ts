@@ -1,6 +1,7 @@
 import { formatBytes } from '@dicom-dispatch/core';
 import { forgetStudies, type ForgetOutcome, type ForgetWish } from '@dicom-dispatch/operations';
 import { CommandError, exitCodes } from '../exit.ts';
+import { damagedWords } from './damaged-words.ts';
 import { confirm } from './confirm.ts';
 import { withSystem } from './with-system.ts';
 
@@ -56,9 +57,9 @@ export async function forgetNow(ids: readonly string[], options: ForgetOptions):
   });
 }
 
-function summary(start: string, { forgotten, deliveries, bytes, kept }: ForgetOutcome): string {
+function summary(start: string, { forgotten, deliveries, bytes, kept, damaged }: ForgetOutcome): string {
   const size = bytes > 0 ? `, about ${formatBytes(bytes)}` : '';
   const others = Object.entries(kept).map(([why, count]) => `${count} ${reasons[why as keyof typeof reasons]}`);
   const rest = others.length > 0 ? `; kept: ${others.join(', ')}` : '';
-  return `${start} ${forgotten} ${forgotten === 1 ? 'study' : 'studies'} with ${deliveries} ${deliveries === 1 ? 'delivery' : 'deliveries'}${size}${rest}`;
+  return `${start} ${forgotten} ${forgotten === 1 ? 'study' : 'studies'} with ${deliveries} ${deliveries === 1 ? 'delivery' : 'deliveries'}${size}${rest}${damagedWords(damaged)}`;
 }

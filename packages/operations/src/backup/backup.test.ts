@@ -157,6 +157,41 @@ describe('a backup', () => {
     expect(await redis.exists(keys.restoring)).toBe(0);
   });
 
+  it.each(['no JSON', '{}', '[]', 'null'])(
+    'names damaged records (%s), and a restore has them and all others',
+    async (text) => {
+      await fill();
+      const { records } = pipeline.operations;
+      const [whole, torn] = [
+        await records.deliveriesOf({ source: 'main', orthancStudyId: 'o-1.2.2' }),
+        keys.study('main', 'o-1.2.3'),
+      ];
+      const delivery = keys.delivery(whole[0]?.deliveryId ?? '');
+      const step = keys.priors('main', 'o-1.2.0');
+      await redis.hset(delivery, 'data', text);
+      await redis.set(torn, text);
+      await redis.hset(step, 'p3', text);
+      const before = await durable();
+      const made = await makeBackup(pipeline.operations, file, options);
+      expect(made.studies).toBe(deliveryStates.length);
+      expect([...made.damaged].sort()).toEqual([delivery, torn].sort());
+      await redis.flushall();
+      const restored = await restoreBackup(pipeline.operations, file, notReplacing);
+      expect([...restored.damaged].sort()).toEqual([delivery, step, torn].sort());
+      const after = await durable();
+      before.delete('cancelled:d-unknown');
+      for (const one of [before, after]) for (const name of one.keys()) if (name.startsWith('index:')) one.delete(name);
+      for (const one of [before, after]) one.delete('generation');
+      expect([...after.keys()].sort()).toEqual([...before.keys()].sort());
+      for (const [name, entry] of before) expect(after.get(name), name).toEqual(entry);
+      // The damaged study is found, and by the UID that its deliveries have: it is not treated as missing.
+      expect(await redis.zscore(keys.index('studies'), 'main o-1.2.3')).not.toBeNull();
+      await expect(records.studiesOfUid('1.2.3')).rejects.toMatchObject({ code: 'record-damaged' });
+      expect(await redis.zscore(keys.index('state:delivered'), whole[0]?.deliveryId ?? '')).not.toBeNull();
+      expect(await records.studiesOfUid('1.2.4')).toHaveLength(1);
+    },
+  );
+
   it('needs no jobs: the next reconciliation makes those of all open deliveries', async () => {
     await fill();
     await makeBackup(pipeline.operations, file, options);

@@ -24,6 +24,8 @@ export interface MadeBackup extends BackupCounts {
   /** By the clock of Redis (ms since 1970). */
   readonly madeAt: number;
   readonly bytes: number;
+  /** Keys of damaged records; the backup contains them as they are. */
+  readonly damaged: readonly string[];
 }
 
 export interface BackupOptions {
@@ -62,15 +64,16 @@ export async function makeBackup(context: PipelineContext, file: string, options
     );
   }
   const counts = { studies: 0, keys: 0, deliveries: {} as Record<string, number> };
+  const damaged = new Set<string>();
   const temporary = `${file}.${process.pid}.part`;
   await removeLeftOvers(dirname(file));
   try {
     const out = createWriteStream(temporary, { flags: 'wx', mode: 0o600, flush: true });
-    const lines = Readable.from(backupLines(context, madeAt, counts, options));
+    const lines = Readable.from(backupLines(context, madeAt, { counts, damaged }, options));
     await pipeline(lines, createGzip(), out, { signal: options.signal });
     await rename(temporary, file);
     await syncFolder(dirname(file));
-    return { ...counts, madeAt, bytes: out.bytesWritten };
+    return { ...counts, madeAt, bytes: out.bytesWritten, damaged: [...damaged] };
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
@@ -108,11 +111,11 @@ interface Counts extends BackupCounts {
   readonly deliveries: Record<string, number>;
 }
 
-/** The complete file, some lines at a time. Written items are counted in `counts`. */
+/** The complete file, some lines at a time. Written items are counted in `counts`, keys of damaged records added to `damaged`. */
 async function* backupLines(
   context: PipelineContext,
   madeAt: number,
-  counts: Counts,
+  { counts, damaged }: { readonly counts: Counts; readonly damaged: Set<string> },
   { version, onProgress }: BackupOptions,
 ): AsyncGenerator<string, void, undefined> {
   const { redis, config } = context;
@@ -131,7 +134,7 @@ async function* backupLines(
       }
     },
     async *studies() {
-      for await (const studies of readStudies(redis, prefix, now)) {
+      for await (const studies of readStudies(redis, prefix, now, (key) => damaged.add(key))) {
         for (const study of studies) countDeliveries(study, counts.deliveries);
         counts.studies += studies.length;
         onProgress?.(counts.studies);

@@ -31,6 +31,8 @@ export interface VersionName {
 export interface RestoredBackup extends BackupHead, BackupCounts {
   /** There was another configuration in Redis: it was kept, and that of the backup was not restored. */
   readonly kept?: { readonly inRedis: VersionName; readonly ofBackup: VersionName } | undefined;
+  /** Keys of damaged records, which were restored as they are. */
+  readonly damaged: readonly string[];
 }
 
 /** Texts in one round trip. */
@@ -76,11 +78,12 @@ export async function restoreBackup(
   const now = await redisNow(redis, prefix);
   const waiting: { keys: KeyEntry[]; studies: StudyEntry[]; size: number } = { keys: [], studies: [], size: 0 };
   const priors: string[] = [];
+  const damaged: string[] = [];
   const configuration: KeyEntry[] = [];
   let studies = 0;
   const flush = async (): Promise<void> => {
     await writeKeys(redis, prefix, waiting.keys, now);
-    await writeStudies(redis, prefix, waiting.studies, now);
+    damaged.push(...(await writeStudies(redis, prefix, waiting.studies, now)));
     studies += waiting.studies.length;
     if (waiting.studies.length > 0) onProgress?.(studies);
     Object.assign(waiting, { keys: [], studies: [], size: 0 });
@@ -95,7 +98,7 @@ export async function restoreBackup(
   await flush();
   const kept = replace ? undefined : await otherConfiguration(context, configuration);
   if (!kept) await writeKeys(redis, prefix, configuration, now);
-  await settlePriors(redis, prefix, priors, { now, madeAt: backup.madeAt });
+  damaged.push(...(await settlePriors(redis, prefix, priors, { now, madeAt: backup.madeAt })));
   for (const target of backup.pausedTargets) {
     if (config().targets[target]) await queues.target(target).pause();
   }
@@ -107,7 +110,7 @@ export async function restoreBackup(
     .hdel(keys.generation, 'asks', 'answer', 'report')
     .del(keys.restoring)
     .exec();
-  return { ...backup, kept };
+  return { ...backup, kept, damaged };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { Circuits } from '@dicom-dispatch/state/circuit';
 import { redisKeys } from '@dicom-dispatch/state/keys';
+import { readable } from '@dicom-dispatch/state/records';
 import { defineScript } from '@dicom-dispatch/state/redis';
 import { wakeDelivery } from '../wake-delivery.ts';
 import type { ReconcileContext } from './reconcile-context.ts';
@@ -42,7 +43,7 @@ export async function afterSetBack(context: ReconcileContext): Promise<void> {
   }
   let woken = 0;
   for await (const ids of records.deliveryIds({ state: 'waiting' })) {
-    for (const looked of await records.lookAll(ids)) {
+    for (const looked of readable(await records.lookAll(ids))) {
       if (!looked || looked.isHeld || looked.record.nextAttemptAt === undefined) continue;
       if (await wakeDelivery({ ...context, config }, looked.record.deliveryId)) woken += 1;
     }

@@ -2,6 +2,7 @@ import { redisKeys } from '@dicom-dispatch/state/keys';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { startTestPipeline, type TestPipeline } from '../testing/start-test-pipeline.ts';
 import { mendRecords, restoreRecords } from './mend-records.ts';
+import { reconcileDeliveries } from './reconcile-deliveries.ts';
 import { Findings } from './reconcile-context.ts';
 import { reconcileTasks } from './reconcile-tasks.ts';
 
@@ -127,5 +128,30 @@ describe('a damaged record of a study', () => {
     expect(await mend()).toEqual({ 'routed-again': 1 });
     expect(await isRoutedAgain()).toBe(true);
     expect(await listed()).toEqual(['a', 'b']);
+  });
+});
+
+describe('a damaged record of a delivery', () => {
+  it('is reported once with its key and a remedy, and does not stop the repair of other deliveries', async () => {
+    const broken = (await test.enqueue('1.3')).added[0]!.deliveryId;
+    const { deliveryId: lost } = (await test.enqueue('1.4')).added[0]!;
+    await test.redis.hset(keys.delivery(broken), 'data', 'no JSON');
+    await test.operations.queues.target('a').remove(lost);
+    for (const id of [broken, lost]) await test.redis.zadd(keys.index('open'), 0, id);
+    const findings = new Findings();
+    await reconcileDeliveries(test.reconciling, findings, 100);
+    expect(Object.fromEntries(findings.repairs)).toEqual({ 'job-added': 1 });
+    await test.redis.zrem(keys.index('source:main'), lost);
+    await mendRecords(test.reconciling, findings);
+    expect(Object.fromEntries(findings.repairs)).toEqual({ 'job-added': 1, 'entry-restored': 1 });
+    const key = keys.delivery(broken);
+    expect([...findings.problems.values()]).toMatchObject([
+      {
+        kind: 'failed',
+        subject: broken,
+        text: expect.stringContaining(`the record ${key} in Redis is damaged. Delete`),
+      },
+    ]);
+    expect(await test.redis.hget(key, 'data')).toBe('no JSON');
   });
 });

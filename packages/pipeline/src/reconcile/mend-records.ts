@@ -6,7 +6,7 @@ import { redisNow } from '@dicom-dispatch/state/redis';
 import { jobPlaces } from '../queues/index.ts';
 import { studyOf } from '../study-of.ts';
 import { callDelivery } from '../wake-delivery.ts';
-import type { Findings, ReconcileContext } from './reconcile-context.ts';
+import type { Findings, Problem, ReconcileContext } from './reconcile-context.ts';
 
 const lanes = 50;
 /** After this time the router is requested to route again. */
@@ -57,9 +57,14 @@ async function alone(findings: Findings, subject: string, act: () => Promise<voi
   try {
     await act();
   } catch (error) {
-    const text = error instanceof DispatchError ? `${error.message}. ${error.remedy}` : String(error);
-    findings.problem({ kind: 'failed', subject, text: `Its records could not be read: ${text}` });
+    findings.problem(unreadable(subject, error));
   }
+}
+
+/** A finding about records that cannot be read. */
+export function unreadable(subject: string, error: unknown): Problem {
+  const text = error instanceof DispatchError ? `${error.message}. ${error.remedy}` : String(error);
+  return { kind: 'failed', subject, text: `Its records could not be read: ${text}` };
 }
 
 /** @returns where the next pass continues */
@@ -209,8 +214,9 @@ async function mendDeliveries(
   for (const one of deliveryStates.slice(Math.max(0, deliveryStates.indexOf(state as never)))) {
     const ids = await mender.deliveries(one, skip, left);
     const mend = async (some: readonly string[]): Promise<void> => {
-      const { missed, lost } = await mender.mendDeliveries(`state:${one}`, some);
+      const { missed, lost, damaged } = await mender.mendDeliveries(`state:${one}`, some);
       if (missed > 0) findings.repaired('entry-restored');
+      for (const [id, error] of damaged) findings.problem(unreadable(id, error));
       // Deliveries without a job are found through the lists of their studies.
       await restoreRecords(context, findings, lost);
     };

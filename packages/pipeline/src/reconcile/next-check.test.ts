@@ -1,4 +1,4 @@
-import { schedule } from '@dicom-dispatch/core';
+import { DispatchError, schedule } from '@dicom-dispatch/core';
 import { waitFor } from '@dicom-dispatch/harness';
 import { act, fromNow } from '@dicom-dispatch/state/records';
 import { redisNow } from '@dicom-dispatch/state/redis';
@@ -108,7 +108,7 @@ describe('a delivery is checked again', () => {
       lookAll.mockRestore();
       const looked = await records.lookAll(ids);
       return looked.map((one) => {
-        if (one?.record.deliveryId !== broken) return one;
+        if (!one || one instanceof DispatchError || one.record.deliveryId !== broken) return one;
         return { ...one, record: { ...one.record, priority: 'none' } } as never;
       });
     });
@@ -117,7 +117,7 @@ describe('a delivery is checked again', () => {
     expect(await place(other)).toBe('ready');
     const [problem] = findings.problems.values();
     expect(problem).toMatchObject({ kind: 'failed', subject: broken });
-    expect(problem?.text).toContain('The delivery could not be read: ');
+    expect(problem?.text).toContain('Its records could not be read: ');
     expect(findings.checked).toBe(2);
     await expectNextLook(broken, 1);
   });

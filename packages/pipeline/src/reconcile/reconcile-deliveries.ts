@@ -1,10 +1,18 @@
 import { nextStartAt, type Config } from '@dicom-dispatch/core';
 import { redisKeys } from '@dicom-dispatch/state/keys';
-import { act, endStates, fromNow, type DeliveryRecord, type LookedAt } from '@dicom-dispatch/state/records';
+import {
+  act,
+  endStates,
+  fromNow,
+  isDamaged,
+  readable,
+  type DeliveryRecord,
+  type LookedAt,
+} from '@dicom-dispatch/state/records';
 import { endWaitingJob, jobPlaces, type JobPlace } from '../queues/index.ts';
 import { finishReplacing } from '../hand-over.ts';
 import { callDelivery, wakeDelivery } from '../wake-delivery.ts';
-import { restoreRecords } from './mend-records.ts';
+import { restoreRecords, unreadable } from './mend-records.ts';
 import type { Findings, ReconcileContext } from './reconcile-context.ts';
 
 const atOnce = 500;
@@ -22,9 +30,10 @@ export async function reconcileDeliveries(context: ReconcileContext, findings: F
   for (let left = limit; left > 0; left -= atOnce) {
     const ids = await records.toBeLookedAt(Math.min(atOnce, left));
     if (ids.length === 0) return;
-    const looked = await records.lookAll(ids);
+    const found = await records.lookAll(ids);
+    const looked = readable(found);
     const places = await placesOf(context, looked);
-    const lost = ids.filter((_, index) => !looked[index]);
+    const lost = ids.filter((_, index) => !found[index]);
     const restored = await restoreRecords(context, findings, lost);
     const counted = await countedAsOpen(
       context,
@@ -35,15 +44,12 @@ export async function reconcileDeliveries(context: ReconcileContext, findings: F
       findings.checked += 1;
       try {
         if (restored.has(id)) continue;
+        if (isDamaged(found[index])) throw found[index];
         const lookInMs = one && (await reconcileOne(context, findings, one, places.get(id)));
         // Without a record it stays while the index of its state contains it: the two are compared.
         await records.lookAgain(id, counted.has(id) ? again.waiting : lookInMs);
       } catch (error) {
-        findings.problem({
-          kind: 'failed',
-          subject: id,
-          text: `The delivery could not be read: ${String(error)}`,
-        });
+        findings.problem(unreadable(id, error));
         // It must not block the others permanently.
         await records.lookAgain(id, again.active).catch(() => {});
       }

@@ -1,11 +1,13 @@
+import type { DeliveryData } from '@dicom-dispatch/core';
 import { redisKeys } from '../keys/redis-keys.ts';
 import { ledgerKeys } from '../ledger/ledger-keys.ts';
-import { decodeData } from '../records/stored-form.ts';
+import type { StudyKey } from '../records/record-reader.ts';
+import { decodeData, decodeStudy } from '../records/stored-form.ts';
 import type { RedisClient } from '../redis/redis-client.ts';
 import { defineScript } from '../redis/script.ts';
 import { TargetPlaces } from '../target-places/index.ts';
 import type { StudyEntry } from './key-entry.ts';
-import { keyEntry, readKey, type KeyAnswer } from './read-keys.ts';
+import { keyEntry, readKey, scanNames, type KeyAnswer } from './read-keys.ts';
 
 const scanAtOnce = 200;
 const maxTries = 20;
@@ -30,39 +32,69 @@ return { answers, held }
 
 /**
  * All known studies, each at one point in time. A study that is routed meanwhile may be missing; one that exists all the
- * time is not. A study may be returned twice.
+ * time is not. A study may be returned twice. Damaged records are returned like others.
+ *
+ * @param onDamaged - called with the key of each record that cannot be read
  */
 export async function* readStudies(
   redis: RedisClient,
   prefix: string,
   now: () => Promise<number>,
+  onDamaged: (key: string) => void = () => {},
 ): AsyncGenerator<StudyEntry[], void, undefined> {
   const index = redisKeys(prefix).index('studies');
-  const ledgers = new LedgerNames(redis, prefix);
+  const context = { redis, prefix, ledgers: new LedgerNames(redis, prefix), onDamaged };
+  /** Studies of which a delivery does not name its target: their ledgers are found by a search through all keys. */
+  const unnamed = new Map<string, string[]>();
   let cursor = '0';
   do {
     const [next, flat] = await redis.zscan(index, cursor, 'COUNT', scanAtOnce);
     cursor = next;
     const members = flat.filter((_, at) => at % 2 === 0);
     const at = await now();
-    yield await Promise.all(members.map((member) => readStudy(redis, prefix, member, ledgers, at)));
+    const studies = await Promise.all(members.map((member) => readStudy(context, member, at)));
+    for (const [place, member] of members.entries()) if (!studies[place]) unnamed.set(member, []);
+    yield studies.filter((study) => study !== undefined);
   } while (cursor !== '0');
+  if (unnamed.size === 0) return;
+  for await (const names of scanNames(redis, prefix)) {
+    for (const name of names) {
+      const [kind, source, orthancStudyId, target = ''] = name.split(':');
+      if (kind === 'ledger') unnamed.get(`${source} ${orthancStudyId}`)?.push(target);
+    }
+  }
+  for (const [member, targets] of unnamed) {
+    const study = await readStudy(context, member, await now(), targets);
+    if (study) yield [study];
+  }
 }
 
-/** @throws Error if the study gets deliveries faster than it can be read */
+interface ReadContext {
+  readonly redis: RedisClient;
+  readonly prefix: string;
+  readonly ledgers: LedgerNames;
+  readonly onDamaged: (key: string) => void;
+}
+
+/**
+ * @param found - names of all its ledgers, if they were searched
+ * @returns undefined if the data of a delivery is damaged, and its ledgers were not searched
+ * @throws Error if the study gets deliveries faster than it can be read
+ */
 async function readStudy(
-  redis: RedisClient,
-  prefix: string,
+  { redis, prefix, ledgers, onDamaged }: ReadContext,
   member: string,
-  ledgers: LedgerNames,
   now: number,
-): Promise<StudyEntry> {
+  found?: readonly string[],
+): Promise<StudyEntry | undefined> {
   const keys = redisKeys(prefix);
   const [source = '', orthancStudyId = ''] = member.split(' ');
   const listed = keys.studyDeliveries(source, orthancStudyId);
   for (let tries = 0; tries < maxTries; tries += 1) {
     const ids = await redis.zrange(listed, '0', '-1');
-    const targets = await ledgers.of(ids);
+    const named = await ledgers.of(ids);
+    if (named.damaged.length > 0 && !found) return undefined;
+    const targets = new Set([...named.targets, ...(found ?? [])]);
     const wanted = [
       keys.study(source, orthancStudyId),
       listed,
@@ -75,13 +107,15 @@ async function readStudy(
         keys.receipt(id),
         keys.receiptOpen(id),
       ]),
-      ...targets.flatMap((target) => ledgerKeys(prefix, { source, orthancStudyId, studyInstanceUid: '', target })),
+      ...[...targets].flatMap((target) => ledgerKeys(prefix, { source, orthancStudyId, studyInstanceUid: '', target })),
     ];
     const answer = (await script.runBuffer(redis, [listed, keys.held, ...wanted], ids)) as
       | readonly [answers: readonly KeyAnswer[], held: readonly number[]]
       | null;
     if (answer === null) continue;
     const [answers, held] = answer;
+    for (const id of named.damaged) onDamaged(keys.delivery(id));
+    if (!isReadable(answers[0], { source, orthancStudyId })) onDamaged(keys.study(source, orthancStudyId));
     return {
       source,
       orthancStudyId,
@@ -91,6 +125,18 @@ async function readStudy(
     };
   }
   throw new Error(`the study ${orthancStudyId} of ${source} keeps changing`);
+}
+
+/** Whether the record of a study is missing, or can be read. */
+function isReadable(answer: KeyAnswer | undefined, key: StudyKey): boolean {
+  const text = answer?.[2]?.[0];
+  if (text === undefined) return true;
+  try {
+    decodeStudy(text.toString(), key);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Names of the ledgers that may contain confirmations of deliveries: one for each address of a target, and transform. */
@@ -106,23 +152,41 @@ class LedgerNames {
     this.#places = new TargetPlaces(redis, prefix);
   }
 
-  async of(deliveryIds: readonly string[]): Promise<string[]> {
-    const names = await Promise.all(
+  /** @returns `damaged`: ids of deliveries whose data cannot be read, and whose targets are therefore unknown */
+  async of(
+    deliveryIds: readonly string[],
+  ): Promise<{ readonly targets: ReadonlySet<string>; readonly damaged: readonly string[] }> {
+    const targets = new Set<string>();
+    const damaged: string[] = [];
+    await Promise.all(
       deliveryIds.map(async (id) => {
-        const [data, ledger] = await this.#redis.hmget(redisKeys(this.#prefix).delivery(id), 'data', 'ledger');
-        if (data === null || data === undefined) return [];
-        const { target, transform } = decodeData(data, id);
+        const [text, ledger] = await this.#redis.hmget(redisKeys(this.#prefix).delivery(id), 'data', 'ledger');
+        if (text === null || text === undefined) return;
+        const data = readData(text, id);
+        if (!data) {
+          damaged.push(id);
+          return;
+        }
+        const { target, transform } = data;
         const all = await this.#ledgersOf(target);
         const suffix = transform ? `+${transform.name}` : '';
-        return [...all, ...(ledger ? [ledger] : [])].map((one) => `${one}${suffix}`);
+        for (const one of [...all, ...(ledger ? [ledger] : [])]) targets.add(`${one}${suffix}`);
       }),
     );
-    return [...new Set(names.flat())];
+    return { targets, damaged };
   }
 
   #ledgersOf(target: string): Promise<string[]> {
     const known = this.#known.get(target) ?? this.#places.ledgers(target);
     this.#known.set(target, known);
     return known;
+  }
+}
+
+function readData(text: string, id: string): DeliveryData | undefined {
+  try {
+    return decodeData(text, id);
+  } catch {
+    return undefined;
   }
 }

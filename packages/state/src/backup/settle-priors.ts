@@ -16,18 +16,21 @@ const recentMs = 86_400_000;
  *
  * @param names - keys of steps without the prefix
  * @param times - ms since 1970: now, and when the backup began
+ * @returns keys with a damaged step, which stays as it is
  */
 export async function settlePriors(
   redis: RedisClient,
   prefix: string,
   names: readonly string[],
   { now, madeAt }: { readonly now: number; readonly madeAt: number },
-): Promise<void> {
+): Promise<string[]> {
   const { index } = redisKeys(prefix);
+  const damaged = new Set<string>();
   for (let from = 0; from < names.length; from += atOnce) {
     const found = await readSteps(
       redis,
       names.slice(from, from + atOnce).map((name) => `${prefix}:${name}`),
+      damaged,
     );
     const there = await deliveriesThere(
       redis,
@@ -47,21 +50,36 @@ export async function settlePriors(
     }
     await run(pipeline);
   }
+  return [...damaged];
 }
 
-/** Fields with a space contain details of a step. */
+/** Fields with a space contain details of a step. Keys of damaged steps are added to `damaged`. */
 async function readSteps(
   redis: RedisClient,
   keys: readonly string[],
+  damaged: Set<string>,
 ): Promise<{ readonly key: string; readonly step: PriorsStep }[]> {
   const pipeline = redis.pipeline();
   for (const key of keys) pipeline.hgetall(key);
   const hashes = (await run(pipeline)) as Record<string, string>[];
   return keys.flatMap((key, at) =>
-    Object.entries(hashes[at] ?? {}).flatMap(([field, text]) =>
-      field.includes(' ') ? [] : [{ key, step: JSON.parse(text) as PriorsStep }],
-    ),
+    Object.entries(hashes[at] ?? {}).flatMap(([field, text]) => {
+      if (field.includes(' ')) return [];
+      const step = readStep(text);
+      if (!step) damaged.add(key);
+      return step ? [{ key, step }] : [];
+    }),
   );
+}
+
+/** @returns undefined if it is damaged */
+function readStep(text: string): PriorsStep | undefined {
+  try {
+    const step = JSON.parse(text) as Partial<PriorsStep> | null;
+    return typeof step?.deliveryId === 'string' && Array.isArray(step.chosen) ? (step as PriorsStep) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function deliveriesThere(redis: RedisClient, prefix: string, ids: readonly string[]): Promise<Set<string>> {

@@ -1,6 +1,6 @@
 import type { ChainableCommander } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
-import { indexDelivery, indexStudy } from '../records/index-records.ts';
+import { indexDamagedDelivery, indexDamagedStudy, indexDelivery, indexStudy } from '../records/index-records.ts';
 import type { RedisClient } from '../redis/redis-client.ts';
 import type { KeyEntry, StudyEntry } from './key-entry.ts';
 
@@ -33,36 +33,70 @@ export async function writeKeys(
 
 /**
  * Restores studies of a backup, with their deliveries and the indexes by which they are found. If a study occurs twice,
- * the first one is restored: otherwise the indexes would contain it under two states.
+ * the first one is restored: otherwise the indexes would contain it under two states. Damaged records are restored as they
+ * are, and entered in those indexes that do not depend on their content.
+ *
+ * @returns keys of damaged records
  */
 export async function writeStudies(
   redis: RedisClient,
   prefix: string,
   studies: readonly StudyEntry[],
   now: number,
-): Promise<void> {
+): Promise<string[]> {
   const keys = redisKeys(prefix);
   const there = redis.pipeline();
   for (const { source, orthancStudyId } of studies) there.exists(keys.study(source, orthancStudyId));
   const answers = await run(there);
   const written = new Set<string>();
+  const damaged: string[] = [];
   const pipeline = redis.pipeline();
-  for (const [at, { source, orthancStudyId, held, keys: entries }] of studies.entries()) {
+  for (const [at, study] of studies.entries()) {
+    const { source, orthancStudyId, held, keys: entries } = study;
     const studyName = keys.study(source, orthancStudyId).slice(prefix.length + 1);
     if (answers[at] === 1 || written.has(studyName)) continue;
     written.add(studyName);
-    for (const entry of entries) {
-      writeKey(pipeline, prefix, entry, now);
-      if (entry.name === studyName) {
-        indexStudy(pipeline, prefix, { source, orthancStudyId }, utf8(entry.values[0] ?? ''));
-      } else if (entry.name.startsWith('delivery:')) {
-        const id = entry.name.slice('delivery:'.length);
-        indexDelivery(pipeline, prefix, id, fieldsOf(entry), held.includes(id));
-      }
-    }
+    for (const entry of entries) writeKey(pipeline, prefix, entry, now);
+    damaged.push(...indexEntries(pipeline, prefix, study, now));
     if (held.length > 0) pipeline.sadd(keys.held, ...held);
   }
   await run(pipeline);
+  return damaged;
+}
+
+/** @returns keys of damaged records */
+function indexEntries(
+  pipeline: ChainableCommander,
+  prefix: string,
+  { source, orthancStudyId, held, keys: entries }: StudyEntry,
+  now: number,
+): string[] {
+  const keys = redisKeys(prefix);
+  const study = { source, orthancStudyId };
+  const damaged: string[] = [];
+  const uids = new Set<string>();
+  for (const entry of entries) {
+    if (!entry.name.startsWith('delivery:')) continue;
+    const id = entry.name.slice('delivery:'.length);
+    const fields = fieldsOf(entry);
+    try {
+      const record = indexDelivery(pipeline, prefix, id, fields, held.includes(id));
+      if (record) uids.add(record.studyInstanceUid);
+    } catch {
+      damaged.push(keys.delivery(id));
+      indexDamagedDelivery(pipeline, prefix, id, { state: fields['state'], now });
+    }
+  }
+  const studyKey = keys.study(source, orthancStudyId);
+  const record = entries.find(({ name }) => `${prefix}:${name}` === studyKey);
+  if (!record) return damaged;
+  try {
+    indexStudy(pipeline, prefix, study, utf8(record.values[0] ?? ''));
+  } catch {
+    damaged.push(studyKey);
+    indexDamagedStudy(pipeline, prefix, study, { uids, now });
+  }
+  return damaged;
 }
 
 function writeKey(

@@ -124,7 +124,7 @@ it('deliveries are returned with the requests of operators, several at a time, i
   await records.change('d-1', { ...act('hold'), patch: { wake: 'person' } });
   await records.change('d-2', { ...act('cancel'), patch: { state: 'cancelled' } });
   const before = await redisNow(redis, prefix);
-  const found = await records.lookAll(['d-3', 'd-9', 'd-2', 'd-1']);
+  const found = readable(await records.lookAll(['d-3', 'd-9', 'd-2', 'd-1']));
   expect(found.map((one) => one && [one.record.deliveryId, one.isHeld, one.isCancelled])).toEqual([
     ['d-3', false, false],
     undefined,
@@ -262,12 +262,20 @@ describe('a damaged record', () => {
   it('of a delivery is an error for its study, and does not hide others from lists', async () => {
     for (const index of [1, 2, 3]) await route(index);
     const key = `${prefix}:delivery:d-2`;
-    await redis.hset(key, 'data', 'no JSON');
-    const study = { source: 'main', orthancStudyId: 'o-2' };
-    await expect(records.deliveriesOf(study)).rejects.toMatchObject(damaged(key));
-    await expect(records.look('d-2')).rejects.toMatchObject(damaged(key));
-    await expect(records.arrival('d-2')).rejects.toMatchObject(damaged(key));
-    const listed = await records.deliveries({ limit: 9 });
-    expect(listed.records.map(({ deliveryId }) => deliveryId).toSorted()).toEqual(['d-1', 'd-3']);
+    for (const text of ['no JSON', '{}', '[]', 'null', '7', '["main","o-2"]']) {
+      await redis.hset(key, 'data', text);
+      const study = { source: 'main', orthancStudyId: 'o-2' };
+      await expect(records.deliveriesOf(study), text).rejects.toMatchObject(damaged(key));
+      await expect(records.look('d-2'), text).rejects.toMatchObject(damaged(key));
+      await expect(records.arrival('d-2'), text).rejects.toMatchObject(damaged(key));
+      expect(await records.lookAll(['d-1', 'd-2', 'd-3', 'd-9']), text).toMatchObject([
+        { record: { deliveryId: 'd-1' } },
+        damaged(key),
+        { record: { deliveryId: 'd-3' } },
+        undefined,
+      ]);
+      const listed = await records.deliveries({ limit: 9 });
+      expect(listed.records.map(({ deliveryId }) => deliveryId).toSorted(), text).toEqual(['d-1', 'd-3']);
+    }
   });
 });

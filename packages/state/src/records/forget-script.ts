@@ -15,7 +15,7 @@ import { readStoredForm } from './stored-form.ts';
  *
  * `jobs` defines, for the data of a delivery, `areJobsAtRest`, `jobKeys` (to be measured), and `dropJobs`, which returns
  * the ids of its study tasks.
- * Returns a word, how many deliveries were or would be removed, and bytes.
+ * Returns a word, how many deliveries were or would be removed, and bytes; for `damaged` the key of the record instead.
  */
 function forgetScript(jobs: string): Script {
   return defineScript(`${readStoredForm}
@@ -28,7 +28,7 @@ if ARGV[5] ~= '' and redis.call('GET', KEYS[8]) ~= ARGV[5] then return { 'lost',
 ${jobs}
 local text = redis.call('GET', KEYS[1])
 local study = text and readable_study(text)
-if text and not study then return { 'damaged', 0 } end
+if text and not study then return { 'damaged', 0, KEYS[1] } end
 local contents = {}
 local uid = study and study.studyInstanceUid
 if study then
@@ -50,8 +50,11 @@ local function isKnownIn(other)
 end
 local newest, older, shapes, lost = {}, {}, {}, {}
 for _, id in ipairs(redis.call('ZREVRANGE', KEYS[2], 0, -1)) do
-  local fields = redis.call('HMGET', prefix .. ':delivery:' .. id, 'data', 'state', 'updatedAt')
-  local data = fields[1] and data_of(fields[1], id)
+  local fields = redis.call('HMGET', prefix .. ':delivery:' .. id, 'data', 'state', 'updatedAt', 'error', 'resolution')
+  local data = fields[1] and readable_data(fields[1], id)
+  local isRead = data and pcall(cjson.decode, fields[4] or '{}') and pcall(cjson.decode, fields[5] or '{}')
+  -- It may be open, and its confirmations are unknown.
+  if fields[1] and not isRead then return { 'damaged', 0, prefix .. ':delivery:' .. id } end
   if data then
     local state = fields[2]
     local shape = data.transform and data.target .. '+' .. data.transform.name or data.target
@@ -73,7 +76,9 @@ for _, id in ipairs(redis.call('ZREVRANGE', KEYS[2], 0, -1)) do
 end
 for _, choice in ipairs(redis.call('HVALS', KEYS[4])) do
   -- Somebody is routing a new content of it.
-  if not contents[cjson.decode(choice).contentHash] then return { 'busy', 0 } end
+  local isRead, chosen = pcall(cjson.decode, choice)
+  if not isRead or type(chosen) ~= 'table' then return { 'damaged', 0, KEYS[4] } end
+  if not contents[chosen.contentHash] then return { 'busy', 0 } end
 end
 -- One for each place where the target was.
 local function ledgersOf(shape)

@@ -12,7 +12,7 @@ import type { StudyKey } from './record-reader.ts';
  * - `waiting`: a rule waits until it is complete
  * - `needed`: it was sent to a target that is also a source, and that source has it
  * - `busy`: it is being routed, or one of its jobs has not ended
- * - `damaged`: its record cannot be read
+ * - `damaged`: its record, or that of one of its deliveries, cannot be read
  * - `lost`: another router has the lease
  * - `unknown`: the study does not exist
  */
@@ -49,6 +49,8 @@ export interface Forgotten {
   readonly answer: ForgetAnswer;
   readonly deliveries: number;
   readonly bytes: number;
+  /** Key of the record that cannot be read. */
+  readonly damaged?: string;
 }
 
 /** Deliveries in one call: some milliseconds for Redis. */
@@ -70,12 +72,13 @@ export async function forgetStudy(
   const { fence, keys, dryRun = false } = terms;
   let deliveries = 0;
   for (;;) {
-    const [answer, count, bytes = 0] = await ask();
+    const [answer, count, more = 0] = await ask();
     deliveries += count;
-    if (answer !== 'more') return { answer, deliveries, bytes };
+    if (typeof more === 'string') return { answer: 'damaged', deliveries, bytes: 0, damaged: more };
+    if (answer !== 'more') return { answer, deliveries, bytes: more };
   }
 
-  async function ask(): Promise<[ForgetAnswer | 'more', number, number?]> {
+  async function ask(): Promise<[ForgetAnswer | 'more', number, (number | string)?]> {
     try {
       return (await forgetScriptWith(terms.jobs).run(
         redis,
@@ -100,7 +103,7 @@ export async function forgetStudy(
           dryRun === 'measured' ? 2 : dryRun ? 1 : 0,
           JSON.stringify(terms.sourceOfTarget),
         ],
-      )) as [ForgetAnswer | 'more', number, number?];
+      )) as [ForgetAnswer | 'more', number, (number | string)?];
     } catch (error) {
       throw new DispatchError('ledger-unavailable', 'Redis did not answer for a record', { cause: error });
     }

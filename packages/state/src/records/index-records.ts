@@ -2,19 +2,21 @@ import type { ChainableCommander } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import { decodeDelivery } from './delivery-codec.ts';
 import { addPlace, hashPlace, uidPlace } from './lookup.ts';
-import type { StudyKey } from './record-reader.ts';
+import { memberOf, type StudyKey } from './record-reader.ts';
+import type { DeliveryRecord } from './record-types.ts';
 import { decodeStudy } from './stored-form.ts';
 
 /**
  * Adds a study with a restored record to the indexes, like `routedScript`.
  *
  * @param text - its record in the stored form
+ * @throws SyntaxError if it is damaged: then use {@link indexDamagedStudy}
  */
 export function indexStudy(pipeline: ChainableCommander, prefix: string, key: StudyKey, text: string): void {
   const { index } = redisKeys(prefix);
   const study = decodeStudy(text, key);
-  const { source, orthancStudyId, studyInstanceUid, routedAt, rules } = study;
-  const member = `${source} ${orthancStudyId}`;
+  const { source, studyInstanceUid, routedAt, rules } = study;
+  const member = memberOf(key);
   pipeline.zadd(index('studies'), routedAt, member);
   addPlace(pipeline, uidPlace(prefix, studyInstanceUid, member));
   pipeline.zadd(index(`studies-source:${source}`), routedAt, member);
@@ -23,8 +25,39 @@ export function indexStudy(pipeline: ChainableCommander, prefix: string, key: St
 }
 
 /**
+ * Adds a study with a damaged record to those indexes in which it is found without its content.
+ *
+ * @param uids - Study Instance UIDs that its deliveries have
+ */
+export function indexDamagedStudy(
+  pipeline: ChainableCommander,
+  prefix: string,
+  key: StudyKey,
+  { uids, now }: { readonly uids: Iterable<string>; readonly now: number },
+): void {
+  const { index } = redisKeys(prefix);
+  const member = memberOf(key);
+  pipeline.zadd(index('studies'), now, member);
+  pipeline.zadd(index(`studies-source:${key.source}`), now, member);
+  for (const uid of uids) addPlace(pipeline, uidPlace(prefix, uid, member));
+}
+
+/** The same for a delivery whose data are damaged: reconciliation finds it by its state, and names it. */
+export function indexDamagedDelivery(
+  pipeline: ChainableCommander,
+  prefix: string,
+  deliveryId: string,
+  { state = 'waiting', now }: { readonly state: string | undefined; readonly now: number },
+): void {
+  pipeline.zadd(redisKeys(prefix).index(`state:${state}`), now, deliveryId);
+}
+
+/**
  * Adds a delivery with a restored record to the indexes, like `changeScript`. The next reconciliation checks open ones,
  * oldest first, because they have no job.
+ *
+ * @returns its record
+ * @throws SyntaxError if it is damaged: then use {@link indexDamagedDelivery}
  */
 export function indexDelivery(
   pipeline: ChainableCommander,
@@ -32,9 +65,10 @@ export function indexDelivery(
   deliveryId: string,
   fields: Readonly<Record<string, string>>,
   isHeld: boolean,
-): void {
+): DeliveryRecord | undefined {
   const { index } = redisKeys(prefix);
-  for (const record of decodeDelivery(fields, deliveryId)) {
+  const records = decodeDelivery(fields, deliveryId);
+  for (const record of records) {
     const { deliveryId: id, state, target, source, rules, error, failStage, updatedAt, routedAt, since, wake } = record;
     const isKeptBack = isHeld || wake === 'person' || wake === 'schedule';
     pipeline.zadd(index(`state:${state}`), updatedAt, id);
@@ -48,4 +82,5 @@ export function indexDelivery(
     pipeline.zadd(index(`error:${name}`), updatedAt, id);
     pipeline.sadd(index('errors'), name);
   }
+  return records[0];
 }

@@ -4,7 +4,7 @@ export { act, deliveryActs, deliveryActsMarkdown, type DeliveryAct, type Deliver
 export type { ArrivalState, LookedAt, StudyKey } from './record-reader.ts';
 export type { Changed, DeliveryChange, Guard, Refusal } from './change-delivery.ts';
 export type { DeliveryEvent, DeliveryPatch, DeliveryRecord, DeliveryState, StudyRecord } from './record-types.ts';
-export { isDamaged } from './damaged-record.ts';
+export { damagedRecord, isDamaged, readable } from './damaged-record.ts';
 export { isMeant } from './delivery-codec.ts';
 export { decodeData, decodeStudy, encodeData, encodeStudy } from './stored-form.ts';
 export { selectableStates } from './delivery-index.ts';

@@ -102,8 +102,8 @@ it('each list and index is made again from the records, and what is there is cou
   await redis.del(`${prefix}:study-deliveries:main:o-1`);
   expect(await mender.mendStudy(key)).toMatchObject({ missed: 0, listed: 0 });
   const ids = ['d-1-pacs', 'd-1-cloud', 'd-1-web', 'd-1-lab'];
-  expect(await mender.mendDeliveries('state:waiting', ids)).toEqual({ missed: 4, lost: [] });
-  expect(await mender.mendDeliveries('state:waiting', [])).toEqual({ missed: 0, lost: [] });
+  expect(await mender.mendDeliveries('state:waiting', ids)).toEqual({ missed: 4, lost: [], damaged: new Map() });
+  expect(await mender.mendDeliveries('state:waiting', [])).toEqual({ missed: 0, lost: [], damaged: new Map() });
   expect(await lists()).toEqual(before);
 });
 
@@ -114,12 +114,17 @@ it('deliveries and studies without a record are named, if they are still listed'
   expect(await mender.mendDeliveries('state:waiting', ['d-1-pacs', 'd-1-cloud', 'd-9'])).toEqual({
     missed: 0,
     lost: ['d-1-cloud'],
+    damaged: new Map(),
   });
   await mender.drop(key, 'd-1-cloud');
   expect(await redis.zrange(`${prefix}:study-deliveries:main:o-1`, '0', '-1')).toEqual(['d-1-pacs']);
   expect(await redis.zrange(`${prefix}:index:open`, '0', '-1')).toEqual(['d-1-pacs']);
   expect(await redis.zrange(`${prefix}:index:state:waiting`, '0', '-1')).toEqual(['d-1-pacs']);
-  expect(await mender.mendDeliveries('state:waiting', ['d-1-cloud'])).toEqual({ missed: 0, lost: [] });
+  expect(await mender.mendDeliveries('state:waiting', ['d-1-cloud'])).toEqual({
+    missed: 0,
+    lost: [],
+    damaged: new Map(),
+  });
 });
 
 it('a hold that is known to the record or to the set alone is known to both again', async () => {

@@ -1,4 +1,4 @@
-import type { DeliveryData } from '@dicom-dispatch/core';
+import type { DeliveryData, DispatchError } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import { defineScript } from '../redis/script.ts';
@@ -11,7 +11,7 @@ import { foldTimeline } from './timeline.ts';
 
 /**
  * Adds a delivery to all lists and indexes that match its record. Existing entries are preserved. Returns how many were
- * missing, -1 without a record.
+ * missing, -1 without a record, -2 with a damaged one.
  */
 const mendDelivery = `${readStoredForm}
 local prefix = ARGV[1]
@@ -22,7 +22,8 @@ local function mend(id)
   local key = prefix .. ':delivery:' .. id
   local fields = redis.call('HMGET', key, 'data', 'state', 'updatedAt', 'since', 'wake', 'nextAttemptAt', 'error', 'failStage', 'held')
   if not fields[1] then return -1 end
-  local data, state, wake = data_of(fields[1], id), fields[2], fields[5]
+  local data, state, wake = readable_data(fields[1], id), fields[2], fields[5]
+  if not data or not state then return -2 end
   local at = fields[3] or string.format('%d', data.routedAt)
   local missed = 0
   local function add(name, score) missed = missed + redis.call('ZADD', name, 'NX', score, id) end
@@ -39,10 +40,13 @@ local function mend(id)
   local isKeptBack = wake == 'person' or wake == 'schedule' or redis.call('SISMEMBER', prefix .. ':held', id) == 1
   if state == 'waiting' and not isKeptBack then add(index .. 'waiting:' .. data.target, fields[4] or at) end
   if fields[7] then
-    local error = cjson.decode(fields[7])
-    local name = table.concat({ data.target, state, fields[8] or error.stage, error.code }, ' ')
-    add(index .. 'error:' .. name, at)
-    missed = missed + redis.call('SADD', index .. 'errors', name)
+    -- One that cannot be read is in no index of errors.
+    local isRead, error = pcall(cjson.decode, fields[7])
+    if isRead and type(error) == 'table' then
+      local name = table.concat({ data.target, state, fields[8] or error.stage, error.code }, ' ')
+      add(index .. 'error:' .. name, at)
+      missed = missed + redis.call('SADD', index .. 'errors', name)
+    end
   end
   return missed
 end
@@ -59,7 +63,7 @@ local missed, lost = 0, {}
 local listed = redis.call('ZRANGE', KEYS[2], 0, -1)
 for _, id in ipairs(listed) do
   local count = mend(id)
-  if count < 0 then table.insert(lost, id) else missed = missed + count end
+  if count == -1 then table.insert(lost, id) elseif count > 0 then missed = missed + count end
 end
 local text = redis.call('GET', KEYS[1])
 local study = text and readable_study(text)
@@ -116,17 +120,18 @@ return entered
 `);
 
 /**
- * KEYS: index. ARGV: prefix, ids that were in the index. Returns how many entries were missing, and the ids without a
- * record that are still in the index.
+ * KEYS: index. ARGV: prefix, ids that were in the index. Returns how many entries were missing, the ids without a
+ * record that are still in the index, and those with a damaged record.
  */
 const mendDeliveriesScript = defineScript(`${mendDelivery}
-local missed, lost = 0, {}
+local missed, lost, damaged = 0, {}, {}
 for i = 2, #ARGV do
   local count = mend(ARGV[i])
   if count >= 0 then missed = missed + count
+  elseif count == -2 then table.insert(damaged, ARGV[i])
   elseif redis.call('ZSCORE', KEYS[1], ARGV[i]) then table.insert(lost, ARGV[i]) end
 end
-return { missed, lost }
+return { missed, lost, damaged }
 `);
 
 /**
@@ -234,13 +239,20 @@ export class RecordMender {
     }
   }
 
-  /** @param index - source of the ids: `state:STATE`, `open` */
-  async mendDeliveries(index: string, ids: readonly string[]): Promise<Pick<MendedStudy, 'missed' | 'lost'>> {
-    if (ids.length === 0) return { missed: 0, lost: [] };
+  /**
+   * @param index - source of the ids: `state:STATE`, `open`
+   * @returns `damaged`: errors of those whose record cannot be read
+   */
+  async mendDeliveries(
+    index: string,
+    ids: readonly string[],
+  ): Promise<Pick<MendedStudy, 'missed' | 'lost'> & { readonly damaged: ReadonlyMap<string, DispatchError> }> {
+    if (ids.length === 0) return { missed: 0, lost: [], damaged: new Map() };
     const key = redisKeys(this.#prefix).index(index);
     const answer = await mendDeliveriesScript.run(this.#redis, [key], [this.#prefix, ...ids]);
-    const [missed, lost] = answer as [number, string[]];
-    return { missed, lost };
+    const [missed, lost, damaged] = answer as [number, string[], string[]];
+    const { delivery } = redisKeys(this.#prefix);
+    return { missed, lost, damaged: new Map(damaged.map((id) => [id, damagedRecord(delivery(id), undefined)])) };
   }
 
   /**

@@ -122,10 +122,13 @@ export class RecordReader {
 
   /** A delivery with requests of operators, at one point in time. */
   async look(id: string): Promise<LookedAt | undefined> {
-    return (await this.lookAll([id]))[0];
+    const [looked] = await this.lookAll([id]);
+    if (looked instanceof DispatchError) throw looked;
+    return looked;
   }
 
-  async lookAll(ids: readonly string[]): Promise<(LookedAt | undefined)[]> {
+  /** Several deliveries, in the given order. For a damaged record, its error: it must not stop the others. */
+  async lookAll(ids: readonly string[]): Promise<(LookedAt | DispatchError | undefined)[]> {
     if (ids.length === 0) return [];
     const keys = redisKeys(this.prefix);
     const transaction = this.redis.multi().time();
@@ -137,7 +140,12 @@ export class RecordReader {
     const now = msOfTime(time as [string, string]);
     return ids.map((id, index) => {
       const [fields, held, cancelled] = answers.slice(3 * index, 3 * index + 3);
-      const [record] = this.#whole(keys.delivery(id), () => decodeDelivery(fields as Record<string, string>, id));
+      let record: DeliveryRecord | undefined;
+      try {
+        [record] = decodeDelivery(fields as Record<string, string>, id);
+      } catch (error) {
+        return damagedRecord(keys.delivery(id), error);
+      }
       const isHeld = held === 1 || (fields as Record<string, string>)['held'] !== undefined;
       return record && { record, isHeld, isCancelled: cancelled === 1, now };
     });

@@ -59,7 +59,14 @@ export function encodeData(data: DeliveryData): string {
 
 /** @throws SyntaxError if the text is damaged */
 export function decodeData(text: string, deliveryId: string): DeliveryData {
-  return { deliveryId, ...named(text, deliveryFields) } as DeliveryData;
+  const data = named(text, deliveryFields);
+  if (!isDelivery(data)) throw new SyntaxError('not the data of a delivery');
+  return { deliveryId, ...data } as DeliveryData;
+}
+
+/** Whether the fields without which a delivery can be neither found nor run are there. */
+function isDelivery({ source, target, rules }: Record<string, unknown>): boolean {
+  return typeof source === 'string' && typeof target === 'string' && Array.isArray(rules);
 }
 
 /** Whether the fields without which a study can be neither found nor compared are there. */
@@ -102,7 +109,8 @@ function named(text: string, fields: readonly string[]): Record<string, unknown>
 
 /**
  * Lua: `study_of(text)`, without the source and the id of the study, `data_of(text, id)` of a delivery, and
- * `readable_study(text)`, which is nil for a damaged record, as {@link decodeStudy} defines it.
+ * `readable_study(text)` and `readable_data(text, id)`, which are nil for a damaged record, as {@link decodeStudy} and
+ * {@link decodeData} define it.
  */
 export const readStoredForm = `
 local study_fields = { ${luaTexts(studyFields)} }
@@ -132,6 +140,11 @@ local function data_of(text, id)
   local data = named(text, delivery_fields)
   data.deliveryId = id
   return data
+end
+local function readable_data(text, id)
+  local ok, data = pcall(data_of, text, id)
+  local is_data = ok and type(data.source) == 'string' and type(data.target) == 'string' and type(data.rules) == 'table'
+  return is_data and data or nil
 end
 `;
 
