@@ -43,7 +43,7 @@ export class RouterRecovery {
   constructor(dependencies: RecoveryDependencies, fromFile: Notes | undefined) {
     this.#dependencies = dependencies;
     this.#fromFile = fromFile;
-    this.#taker = new NoteTaker(dependencies.context, dependencies.watch);
+    this.#taker = new NoteTaker(dependencies.context, dependencies.watch, fromFile);
     this.#done = this.#run();
   }
 

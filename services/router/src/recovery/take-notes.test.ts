@@ -74,6 +74,32 @@ test('a damaged record does not prevent notes: its study keeps its former note, 
   expect(fresh?.get('o-damaged')).toMatchObject({ lastUpdate: undefined, deliveries: [{ state: 'waiting' }] });
 });
 
+test('a router that starts with damaged records keeps the notes of the one before, of the same data', async () => {
+  await writeFeedState(redis, prefix, 'main', { epoch: 1, seq: 10, fingerprint: undefined, since: '' });
+  const lastUpdate = '20261201T130000';
+  const ids = ['o-sent', 'o-torn', 'o-well'];
+  for (const id of ids) {
+    await route(id, lastUpdate);
+    const own = deliveryId({ source: 'main', orthancStudyId: id, contentHash: 'h', target: 'a' });
+    await pipeline.records.update(own, { state: 'delivered' });
+  }
+  const before = await new NoteTaker(pipeline, watch).take();
+  await redis.set(keys.study('main', 'o-sent'), '["1","1.2');
+  const torn = deliveryId({ source: 'main', orthancStudyId: 'o-torn', contentHash: 'h', target: 'a' });
+  await redis.hset(keys.delivery(torn), 'data', 'no JSON');
+  const noted = async (former: typeof before) =>
+    (await new NoteTaker(pipeline, watch, former).take()).sources.get('main')?.studies;
+  const after = await noted(before);
+  for (const id of ids) {
+    expect(after?.get(id), id).toMatchObject({ lastUpdate, deliveries: [{ state: 'delivered' }] });
+  }
+  // Of another data set nothing is known.
+  const other = await noted({ ...before, generation: { ...before.generation, id: 'another' } });
+  expect(other?.get('o-sent')).toBeUndefined();
+  expect(other?.get('o-torn')).toBeUndefined();
+  expect(other?.get('o-well')).toMatchObject({ lastUpdate });
+});
+
 test('notes hold nothing of which a part was read before Redis was set back, and a part after it', async () => {
   const feed = { epoch: 1, seq: 10, fingerprint: undefined, since: '' };
   await writeFeedState(redis, prefix, 'main', feed);

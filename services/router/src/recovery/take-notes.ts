@@ -34,10 +34,13 @@ export class NoteTaker {
   #sources = new Map<string, Remembered>();
   #readTo = 0;
   #notes: Notes | undefined;
+  readonly #former: Notes | undefined;
 
-  constructor(context: PipelineContext, watch: RedisWatch) {
+  /** @param former - notes of a previous process: they remain true for studies whose records are damaged since */
+  constructor(context: PipelineContext, watch: RedisWatch, former?: Notes) {
     this.#context = context;
     this.#watch = watch;
+    this.#former = former;
   }
 
   get notes(): Notes | undefined {
@@ -118,8 +121,39 @@ export class NoteTaker {
     }
     const read = new Map<string, Map<string, StudyNote>>();
     for (const [source, ids] of wanted) read.set(source, await this.#readStudies(source, [...ids]));
-    if (since === undefined) await this.#addSettled(read);
+    if (since === undefined) {
+      await this.#addSettled(read);
+      await this.#addDamaged(read);
+    }
     return read;
+  }
+
+  /** Studies of the notes of a previous process whose records are damaged: no list has them. */
+  async #addDamaged(read: Map<string, Map<string, StudyNote>>): Promise<void> {
+    for (const source of Object.keys(this.#context.config().sources)) {
+      const notes = read.get(source) ?? new Map<string, StudyNote>();
+      const unread = [...this.#formerOf(source)].filter(([id]) => !notes.has(id));
+      for (let from = 0; from < unread.length; from += batch) {
+        const part = unread.slice(from, from + batch);
+        const studies = await this.#context.records.studiesById(
+          source,
+          part.map(([id]) => id),
+        );
+        for (const [at, [id, note]] of part.entries()) if (isDamaged(studies[at])) notes.set(id, note);
+      }
+      if (notes.size > 0) read.set(source, notes);
+    }
+  }
+
+  /** Notes of a previous process about the same data. */
+  #formerOf(source: string): ReadonlyMap<string, StudyNote> {
+    const former = this.#former;
+    const isSame = former !== undefined && former.generation.id === this.#watch.known?.id;
+    return (isSame ? former.sources.get(source)?.studies : undefined) ?? new Map();
+  }
+
+  #knownOf(source: string, orthancStudyId: string): StudyNote | undefined {
+    return this.#of(source).studies.get(orthancStudyId) ?? this.#formerOf(source).get(orthancStudyId);
   }
 
   /** Whether a study that is still being received is noted as it is: progress alone is no change, and is written every few seconds. */
@@ -161,7 +195,8 @@ export class NoteTaker {
         if (!study) continue;
         const deliveries = await this.#deliveriesOf({ source, orthancStudyId });
         // With a damaged record, the former note remains true: such a study is not routed.
-        const noted = isDamaged(study) ? this.#of(source).studies.get(orthancStudyId) : undefined;
+        const noted = isDamaged(study) || !deliveries ? this.#knownOf(source, orthancStudyId) : undefined;
+        if (!deliveries && noted) read.set(orthancStudyId, noted);
         if (!deliveries || (isDamaged(study) && deliveries.length === 0)) continue;
         read.set(orthancStudyId, {
           lastUpdate: isDamaged(study) ? noted?.lastUpdate : study.lastUpdate,
