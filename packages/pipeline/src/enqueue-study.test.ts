@@ -32,7 +32,11 @@ afterAll(async () => {
   await server.stop();
 });
 
-function enqueue(studyInstanceUid: string, instances: number, epoch = '1'): Promise<Enqueued> {
+function enqueue(
+  studyInstanceUid: string,
+  instances: number,
+  { epoch = '1', isStable = true }: { readonly epoch?: string; readonly isStable?: boolean } = {},
+): Promise<Enqueued> {
   return enqueuer.enqueue({
     source: 'main',
     epoch,
@@ -41,6 +45,7 @@ function enqueue(studyInstanceUid: string, instances: number, epoch = '1'): Prom
       studyInstanceUid,
       facts: { source: 'main', study: {}, series: [], origin: {} },
       lastUpdate: '20260101T000000',
+      isStable,
     } as never,
     manifest: Array.from({ length: instances }, (_, index) => ({
       sopInstanceUid: `${studyInstanceUid}.${index}`,
@@ -108,6 +113,16 @@ test('a sweep treats a study as routed only if its jobs are queued', async () =>
   expect(await operations.records.study(key)).toMatchObject({ lastUpdate: '20260101T000000', modalities: [] });
 });
 
+test('a sweep routes a study again that was still being received when it was read: its date has a resolution of one second', async () => {
+  const key = { source: 'main', orthancStudyId: 'o-1.2.45' };
+  const lastUpdateAfter = async (isStable: boolean) => {
+    await enqueue('1.2.45', 2, { isStable });
+    return (await operations.records.study(key))?.lastUpdate;
+  };
+  expect(await lastUpdateAfter(false)).toBeUndefined();
+  expect(await lastUpdateAfter(true)).toBe('20260101T000000');
+});
+
 test.each(['failed', 'partial', 'resolved', 'moved'] as const)(
   'a delivery that was begun during reception and is %s by now does not represent the whole study',
   async (state) => {
@@ -150,7 +165,7 @@ test('a delivery that was begun during reception gets the epoch of the complete 
   expect(await operations.records.delivery(id)).toMatchObject({ epoch: '1', arriving: 'arrival' });
   // Repeated, e.g. after a crash, it is the same.
   expect(await begin()).toEqual([id]);
-  const { deliveries } = await enqueue(studyInstanceUid, 3, '2');
+  const { deliveries } = await enqueue(studyInstanceUid, 3, { epoch: '2' });
   expect(deliveries.map(({ deliveryId }) => deliveryId)).toEqual([id]);
   const record = await operations.records.delivery(id);
   expect(record).toMatchObject({ epoch: '2', instanceCount: 3 });

@@ -139,7 +139,7 @@ export class StudyEnqueuer {
     const added = isAllNew ? deliveries : await this.#addedToKnown(request, task, deliveries, unwanted);
     if (isAllNew && added.length > 0) await this.#addFlow(task, added, false);
     if (request.byHand !== true || request.isPulled === true)
-      await this.#records.enqueued({ ...record, lastUpdate: request.study.lastUpdate });
+      await this.#records.enqueued({ ...record, lastUpdate: settledAt(request.study) });
     const { studyTaskId: taskId, contentHash: content } = task;
     return { studyTaskId: taskId, contentHash: content, deliveries, added, omitted, isNew: isAllNew };
   }
@@ -359,4 +359,12 @@ function wantedOf(terms: readonly DeliveryTerms[], only: readonly string[] | und
   return terms.filter(
     ({ target, group }) => only.includes(target) || (group !== undefined && only.includes(group.name)),
   );
+}
+
+/**
+ * When a study was changed last, for the sweep, which compares it. It has a resolution of one second: instances that arrive within
+ * the second in which a study was read would not change it. So it is unknown while the study is being received.
+ */
+function settledAt({ lastUpdate, isStable }: StudyFacts): string | undefined {
+  return isStable === false ? undefined : lastUpdate;
 }
