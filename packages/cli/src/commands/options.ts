@@ -80,15 +80,24 @@ const unitMs = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 /** ms since 1970 of an age or a date. */
 export function parseTime(text: string): number {
-  const [, count, unit] = /^(\d+)([mhd])$/.exec(text) ?? [];
+  const [, count, unit] = /^(\d{1,7})([mhd])$/.exec(text) ?? [];
   if (count !== undefined) return Date.now() - Number(count) * unitMs[unit as keyof typeof unitMs];
-  const date = /^\d{4}-/.test(text) ? Date.parse(text) : Number.NaN;
+  const date = isCalendarDate(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(date)) throw new InvalidArgumentError('an age such as 30m, 2h or 7d, or a date such as 2026-03-01');
   return date;
 }
 
+/** Whether a text begins with a day that exists: `Date.parse` would take 31 February as 3 March. */
+function isCalendarDate(text: string): boolean {
+  const [, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)(?:T\d\d:\d\d.*)?$/.exec(text) ?? [];
+  if (year === undefined) return false;
+  const date = new Date(`${year}-${month}-01T00:00Z`);
+  date.setUTCDate(Number(day));
+  return date.getUTCMonth() + 1 === Number(month);
+}
+
 function parseLimit(text: string): number {
-  const limit = Number(text);
-  if (Number.isInteger(limit) && limit >= 1 && limit <= 10_000) return limit;
+  const limit = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (limit >= 1 && limit <= 10_000) return limit;
   throw new InvalidArgumentError('a whole number from 1 to 10000');
 }
