@@ -9,7 +9,7 @@ import {
   tempFolder,
   waitFor,
 } from '@dicom-dispatch/harness';
-import { cancelDelivery, releaseDelivery } from '@dicom-dispatch/operations';
+import { cancelDelivery, releaseDelivery, retryDelivery } from '@dicom-dispatch/operations';
 import { makeStudy } from '@dicom-dispatch/samples';
 import type { DeliveryRecord } from '@dicom-dispatch/state/records';
 import { Secret } from '@dicom-dispatch/core';
@@ -58,6 +58,25 @@ async function push(path: string, body: object): Promise<unknown> {
   });
   if (answer.status !== 200) throw new Error(`${answer.status}: ${answer.body.toString()}`);
   return JSON.parse(answer.body.toString());
+}
+
+/** An Orthanc whose JSON is altered. */
+function startAltered(url: string, alter: (text: string) => string) {
+  return startHttpServer(async ({ method, path, query, headers, body }, response) => {
+    const { authorization, 'content-type': type } = headers;
+    const answer = await fetch(`${url}${path}?${query}`, {
+      method,
+      headers: {
+        ...(type !== undefined && { 'content-type': type }),
+        ...(authorization !== undefined && { authorization }),
+      },
+      ...(method !== 'GET' && method !== 'HEAD' && { body: new Uint8Array(body) }),
+    });
+    const bytes = Buffer.from(await answer.arrayBuffer());
+    const isText = answer.headers.get('content-type')?.includes('json') === true;
+    response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? 'text/plain' });
+    response.end(isText ? alter(bytes.toString()) : bytes);
+  });
 }
 
 const stable = ({ orthancStudyId }: UploadedStudy): Promise<unknown> => push(`studies/${orthancStudyId}/stable`, {});
@@ -118,22 +137,9 @@ describe('while a study arrives', () => {
   it('an instance that is overwritten within a second, by one of its size, is sent in its new content', async () => {
     await using pacs = await startFaultScp();
     // Orthanc's timestamps have a resolution of one second: here all instances arrive within the same second.
-    await using orthanc = await startHttpServer(async ({ method, path, query, headers, body }, response) => {
-      const { authorization, 'content-type': type } = headers;
-      const answer = await fetch(`${system.orthanc.url}${path}?${query}`, {
-        method,
-        headers: {
-          ...(type !== undefined && { 'content-type': type }),
-          ...(authorization !== undefined && { authorization }),
-        },
-        ...(method !== 'GET' && method !== 'HEAD' && { body: new Uint8Array(body) }),
-      });
-      const bytes = Buffer.from(await answer.arrayBuffer());
-      const isText = answer.headers.get('content-type')?.includes('json') === true;
-      const text = bytes.toString().replaceAll(/("ReceptionDate"\s*:\s*)"[^"]*"/g, '$1"20260101T000000"');
-      response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? 'text/plain' });
-      response.end(isText ? text : bytes);
-    });
+    await using orthanc = await startAltered(system.orthanc.url, (text) =>
+      text.replaceAll(/("ReceptionDate"\s*:\s*)"[^"]*"/g, '$1"20260101T000000"'),
+    );
     await using run = await system.start(
       config({
         sources: {
@@ -268,6 +274,31 @@ describe('while a study arrives', () => {
     expect(got(pacs, study, more)).toHaveLength(4);
   });
 
+  it('a delivery that is cancelled and retried during reception continues, and sends each instance once', async () => {
+    await using pacs = await startFaultScp();
+    await using run = await system.start(
+      config({
+        targets: { pacs: pacsTarget(pacs) },
+        rules: [{ name: 'all', start: 'arrival', targets: ['pacs'] }],
+      }),
+    );
+    const study = await system.upload({ seed: 'retried', instancesPerSeries: 2 });
+    await waitFor(() => got(pacs, study).length === 2, { message: 'the first instances' });
+    await waitFor(async () => only(await run.deliveries(study)).confirmed === 2, { message: 'their confirmations' });
+    const { deliveryId } = only(await run.deliveries(study));
+    await cancelDelivery(run.operations, deliveryId, { name: 'test' });
+    await run.until(study, 'pacs', 'cancelled');
+    const more = await system.upload({ seed: 'retried 2', into: 'retried', instancesPerSeries: 2 });
+    await retryDelivery(run.operations, deliveryId, { name: 'test' });
+    await waitFor(() => got(pacs, more).length === 2, { message: 'what has arrived since' });
+    const last = await system.upload({ seed: 'retried 3', into: 'retried', instancesPerSeries: 1 });
+    await stable(study);
+    const ended = await run.until(study, 'pacs', 'delivered');
+    expect(ended).toMatchObject({ deliveryId, confirmed: 5, total: 5 });
+    only(await run.deliveries(study));
+    expect(got(pacs, study, more, last)).toHaveLength(5);
+  });
+
   it('a delivery that is cancelled shows how many instances the complete study has', async () => {
     await using pacs = await startFaultScp();
     await using run = await system.start(
@@ -306,6 +337,34 @@ it('a study whose Orthanc restarts before it is stable is delivered without an e
   expect(ended).toMatchObject({ confirmed: 3, total: 3 });
   expect(ended).not.toHaveProperty('arriving');
   expect(pacs.stores).toHaveLength(3);
+});
+
+it('instances that arrive within the second in which their study was routed are found by the sweep, if Orthanc loses its event', async () => {
+  await using orthanc = await startOrthanc({ stableAgeSeconds: 3_600 });
+  let second: string | undefined;
+  await using altered = await startAltered(orthanc.url, (text) =>
+    second === undefined ? text : text.replaceAll(/("LastUpdate"\s*:\s*)"[^"]*"/g, `$1"${second}"`),
+  );
+  await using pacs = await startFaultScp();
+  const url = altered.url;
+  const main = { url, pollInterval: '100ms', pushSecret: new Secret(secret), sweep: { every: '1s', settle: '1h' } };
+  await using run = await system.start({
+    ...config({ targets: { pacs: pacsTarget(pacs) }, rules: [{ name: 'all', targets: ['pacs'] }] }),
+    sources: { main },
+  });
+  const study = makeStudy({ seed: 'same second', instancesPerSeries: 4 });
+  const files = [...study].map(({ bytes }) => bytes);
+  let id = '';
+  for (const bytes of files.slice(0, 2)) id = (await orthanc.upload(bytes)).ParentStudy;
+  const facts = (await (await fetch(`${orthanc.url}/studies/${id}`)).json()) as { LastUpdate: string };
+  second = facts.LastUpdate;
+  await push(`studies/${id}/stable`, {});
+  await waitFor(() => pacs.stores.length === 2, { message: 'what was there when it was routed' });
+  for (const bytes of files.slice(2)) await orthanc.upload(bytes);
+  // It is stable when it has started, and emits no event.
+  await orthanc.restart();
+  await waitFor(() => pacs.stores.length === 4, { message: 'the others' });
+  expect(await run.deliveries(study)).toHaveLength(2);
 });
 
 describe('a rule that starts with each series', () => {
