@@ -2,8 +2,11 @@ import { expect, it } from 'vitest';
 import { makeSchedule } from './make-schedule.ts';
 import { runSchedule } from './run-schedule.ts';
 
-/** Some of the schedules of the long run (`./dispatch chaos`), smaller; its results are in docs/reliability.md. */
-const seeds = [1, 2, 3, 4, 5, 6];
+/**
+ * Three of the schedules of the long run (`./dispatch chaos`), smaller; its results are in docs/reliability.md. In these, Orthanc,
+ * Redis, the router and a dispatcher are killed, the disk is full, clocks are wrong, and the source answers wrongly.
+ */
+const seeds = [5, 17, 81];
 
 it.each(seeds)(
   'schedule %i: nothing missing, nothing falsely delivered or gone, status correct, duplicates only of instances in transit',

@@ -12,8 +12,8 @@ afterAll(async () => {
   await scene?.[Symbol.asyncDispose]();
 });
 
-/** Ten seeds of the long run (`./dispatch chaos liars`), which are in docs/reliability.md with their results. */
-it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
+/** Three seeds of the long run (`./dispatch chaos liars`), which are in docs/reliability.md with their results. */
+it.each([1, 2, 3])(
   'source and receivers give false responses, seed %i: nothing is falsely delivered, and everything arrives once they stop',
   async (seed) => {
     const verdict = await runLiars(seed, scene);
