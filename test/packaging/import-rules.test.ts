@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { cp, glob, mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -85,4 +85,25 @@ it('rejects import cycles', async () => {
     'packages/core/src/two.ts': [`import { one } from './one.ts';`, 'export const two = (): unknown => one;'],
   });
   expect([...refused].sort()).toEqual(['packages/core/src/one.ts:1', 'packages/core/src/two.ts:1']);
+});
+
+it('no package depends on itself through others, for tests or otherwise', async () => {
+  type Manifest = { name: string; dependencies?: object; devDependencies?: object };
+  const needs = new Map<string, string[]>();
+  for await (const file of glob(['{packages,services}/*/package.json', 'test/harness/package.json'], { cwd: root })) {
+    const { name, ...manifest } = JSON.parse(await readFile(join(root, file), 'utf8')) as Manifest;
+    const all = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies });
+    const ours = all.filter(([, version]) => String(version).startsWith('workspace:'));
+    needs.set(
+      name,
+      ours.map(([other]) => other),
+    );
+  }
+  expect(needs.size).toBe(Object.keys(rooms).length);
+  // Packages that need none of those that are left go, again and again: only the members of cycles remain.
+  for (let size = -1; size !== needs.size;) {
+    size = needs.size;
+    for (const [name, others] of needs) if (!others.some((other) => needs.has(other))) needs.delete(name);
+  }
+  expect([...needs.keys()]).toEqual([]);
 });

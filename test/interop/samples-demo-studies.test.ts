@@ -1,6 +1,6 @@
 import { startOrthanc } from '@dicom-dispatch/harness';
 import { expect, test } from 'vitest';
-import { demoStudies } from './index.ts';
+import { demoStudies } from '@dicom-dispatch/samples';
 
 test('Orthanc stores the demo studies completely and reads their text', async () => {
   await using orthanc = await startOrthanc();

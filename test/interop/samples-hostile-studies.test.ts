@@ -1,6 +1,6 @@
 import { startOrthanc } from '@dicom-dispatch/harness';
 import { expect, test } from 'vitest';
-import { hostileKinds, makeHostileStudy } from './index.ts';
+import { hostileKinds, makeHostileStudy } from '@dicom-dispatch/samples';
 
 test('Orthanc stores every hostile study, so that they reach the following stages', async () => {
   await using orthanc = await startOrthanc();
