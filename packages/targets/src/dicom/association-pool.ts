@@ -27,6 +27,7 @@ export class AssociationPool {
   /** Numbers of associations that are still being opened after the maximum wait. */
   readonly #late = new Set<number>();
   readonly #closing = new AbortController();
+  readonly #used = new WeakSet<Association>();
   readonly #confirmed = new WeakMap<Association, number>();
   #confirmedInAll = 0;
   #barrenInRow = 0;
@@ -66,6 +67,11 @@ export class AssociationPool {
   async fresh(): Promise<Association> {
     await this.#endAll((association) => association.release());
     return this.#again();
+  }
+
+  /** Notes that an instance is sent on this association. */
+  use(association: Association): void {
+    this.#used.add(association);
   }
 
   /** Notes that an instance was confirmed on this association. */
@@ -224,6 +230,8 @@ export class AssociationPool {
   #ended(association: Association, error: Error | undefined): void {
     // An association that we ended ourselves proves nothing about the receiver.
     if (error === undefined || isDimseError(error, 'association-ended', 'cancelled')) return;
+    // It was idle for too long, because the source was slow: it is opened again when an instance is ready.
+    if (!this.#used.has(association)) return;
     this.#lastLoss = dicomError(error) as DispatchError;
     if (!this.#confirmed.has(association)) this.#barrenInRow += 1;
   }

@@ -238,6 +238,25 @@ describe('a receiver that ends associations', () => {
     expect(scp.accepted()).toBeGreaterThan(5);
   });
 
+  it('because they were idle while the source was slow: the instance is sent on a new one', async () => {
+    let open = 0;
+    await using scp = await receiver(() => 0, {
+      idleTimeoutMs: 100,
+      onAssociation: (association) => {
+        open += 1;
+        void association.ended.then(() => (open -= 1));
+      },
+    });
+    const delivery = new TestDelivery(dicomHandler, study('idle', 1));
+    const { error } = await delivery.attempt(scp.config(), {
+      onOpen: async () => {
+        await waitFor(() => open === 0);
+      },
+    });
+    expect(error).toBeUndefined();
+    expect(delivery.ledger.size).toBe(1);
+  });
+
   it('because of the network: instances in transit are sent on new ones', async () => {
     await using scp = await receiver();
     await using proxy = await startFaultProxy({ port: scp.port });

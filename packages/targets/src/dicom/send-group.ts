@@ -187,6 +187,7 @@ class GroupSender {
     const { instance } = opened;
     const begun = this.#suspects.begin();
     try {
+      this.#pool.use(association);
       const encoding = this.#encodings.get(instance) ?? { how: 'stored', transferSyntaxUid: '' };
       const outcome = await storeOne(this.#run, opened, { association, encoding, signal });
       this.#pool.confirmed(association);

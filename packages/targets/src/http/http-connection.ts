@@ -7,7 +7,7 @@ import { HttpAnswer } from './http-answer.ts';
 import type { HttpOptions } from './http-options.ts';
 import { networkError } from '@dicom-dispatch/target-kit/checks';
 import { ProgressTimeout } from './progress-timeout.ts';
-import { inPieces } from './pieces.ts';
+import { inPieces, startBody } from './pieces.ts';
 import { tlsOptions } from './tls-files.ts';
 
 export interface HttpRequest {
@@ -123,12 +123,16 @@ export class HttpConnection {
       path: `${address.pathname}${address.search}`,
       method: request.method,
       headers,
-      body: pieces
-        ? Readable.from(pieces.body, { objectMode: true, highWaterMark: 1 })
-        : ((body as string | undefined) ?? null),
+      body: (body as string | undefined) ?? null,
       signal: AbortSignal.any([request.signal, silent.signal]),
     };
+    let started: Awaited<ReturnType<typeof startBody>> | undefined;
     try {
+      if (pieces) {
+        // undici sends the headers with the first bytes: an idle socket that waited for them might be closed by the peer meanwhile.
+        started = await startBody(pieces.body);
+        options.body = Readable.from(started, { objectMode: true, highWaterMark: 1 });
+      }
       progressTimeout.start();
       const data = await this.#agent.request(options);
       progressTimeout.pause();
@@ -140,6 +144,7 @@ export class HttpConnection {
       return new HttpAnswer(data, address.host, progressTimeout, { run: request.signal, silent: silent.signal });
     } catch (thrown) {
       progressTimeout.pause();
+      void started?.return().catch(() => {});
       if (request.signal.aborted) throw cancelledError(request.signal);
       if (pieces?.failure !== undefined) throw pieces.failure;
       silent.signal.throwIfAborted();

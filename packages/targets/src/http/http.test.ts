@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
-import { createServer as createTcpServer, type AddressInfo } from 'node:net';
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
@@ -110,6 +111,47 @@ describe('HttpConnection', () => {
     expect(await failureOf({ url: fragile.url }, { method: 'POST' })).toMatchObject({ code: 'target-connection-lost' });
     connections = 0;
     expect(await failureOf({ url: fragile.url }, { method: 'POST', repeat: true })).toBeUndefined();
+  });
+
+  it('a kept socket that the peer closes while the source is slow to begin costs nothing', async () => {
+    await using closing = await startHttpServer((_, response) => void response.end('{}'));
+    const sockets: Socket[] = [];
+    const onSocket = (message: unknown): void => void sockets.push((message as { socket: Socket }).socket);
+    subscribe('undici:client:connected', onSocket);
+    const http = await open({ url: closing.url });
+    try {
+      await (await http.request({ method: 'GET', path: '/', signal })).discard();
+      async function* slow(): AsyncGenerator<Uint8Array> {
+        const closed = new Promise((done) => sockets[0]!.once('close', done));
+        closing.cut();
+        await closed;
+        yield Buffer.from('late');
+      }
+      const answer = await http.request({ method: 'POST', path: '/', body: slow, repeat: false, signal });
+      await answer.discard();
+      expect(sockets.length).toBe(2);
+      expect(closing.requests.map(({ method, body }) => `${method} ${body.toString()}`)).toEqual(['GET ', 'POST late']);
+    } finally {
+      unsubscribe('undici:client:connected', onSocket);
+      await http.close();
+    }
+  });
+
+  it('ends a body that had begun when no connection is possible', async () => {
+    let isOpen = false;
+    async function* body(): AsyncGenerator<Uint8Array> {
+      isOpen = true;
+      try {
+        yield Buffer.from('first');
+        yield Buffer.from('second');
+      } finally {
+        isOpen = false;
+      }
+    }
+    const port = await freePort();
+    const error = await failureOf({ url: `http://127.0.0.1:${port}` }, { method: 'POST', body });
+    expect(error).toMatchObject({ code: 'target-unreachable' });
+    await vi.waitFor(() => expect(isOpen).toBe(false));
   });
 
   it('is not patient with a silent peer', async () => {

@@ -4,7 +4,7 @@ import type { ProgressTimeout } from './progress-timeout.ts';
 const pieceBytes = 256 * 1024;
 
 export interface Pieces {
-  readonly body: AsyncIterable<Uint8Array>;
+  readonly body: AsyncGenerator<Uint8Array, void>;
   /** The error of the body, if any: HTTP clients replace it with their own error. */
   readonly failure: unknown;
   /** Whether the body was passed on completely: all announced bytes, or all bytes up to its end. */
@@ -51,4 +51,24 @@ export function inPieces(
       return hasEnded || (announcedBytes !== undefined && bytes >= announcedBytes);
     },
   };
+}
+
+/**
+ * Reads the first piece of a body; the result begins with it. Its `return` ends the body even if nothing else was read.
+ *
+ * @throws the error of the body
+ */
+export async function startBody(body: Pieces['body']): Promise<Required<AsyncIterableIterator<Uint8Array, void>>> {
+  let first: IteratorResult<Uint8Array, void> | undefined = await body.next();
+  const started: Required<AsyncIterableIterator<Uint8Array, void>> = {
+    next() {
+      const next = first ? Promise.resolve(first) : body.next();
+      first = undefined;
+      return next;
+    },
+    return: () => body.return(),
+    throw: (error) => body.throw(error),
+    [Symbol.asyncIterator]: () => started,
+  };
+  return started;
 }
