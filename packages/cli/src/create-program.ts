@@ -38,11 +38,11 @@ Begin with:
   dispatch up                           all services in one process
   dispatch status                       overview; dispatch study ID: why a study has not arrived
 
-Every command takes --config FILE; without, $DICOM_DISPATCH_CONFIG or ./dispatch.yaml. Commands that show or operate use
-Redis directly: the console need not run.
+Commands that need a configuration take --config FILE; without it they use $DICOM_DISPATCH_CONFIG or ./dispatch.yaml.
+Commands that show or operate use Redis directly: they also work without a console.
 
-Exit codes: 0 done, 1 failed, 2 arguments or configuration, 3 "status --check" found trouble, 4 a required service does
-not respond, 5 no such study, delivery or target, 130 stopped by Ctrl-C.`,
+Exit codes: 0 done, 1 failed, 2 arguments or configuration, 3 findings of "status --check", "audit" or "audit-log verify",
+4 a required service does not respond, 5 no such study, delivery, target or source, 130 stopped by Ctrl-C.`,
     );
   addDemoCommand(program);
   addServiceCommands(program);

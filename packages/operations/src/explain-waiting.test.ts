@@ -1,5 +1,5 @@
 import { fromNow } from '@dicom-dispatch/state/records';
-import { parseConfig, targetQueue, type Config, type DeliveryData } from '@dicom-dispatch/core';
+import { DispatchError, parseConfig, targetQueue, type Config, type DeliveryData } from '@dicom-dispatch/core';
 import { startRedis, waitFor, type RedisServer } from '@dicom-dispatch/harness';
 import { connectRedis, createLogger, type Redis } from '@dicom-dispatch/runtime';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
@@ -176,6 +176,16 @@ describe('cancel and retry', () => {
       'cancelled by tester',
       'retried by tester',
     ]);
+  });
+
+  it('a delivery that no rule wants any more was cancelled by no operator', async () => {
+    const error = new DispatchError('not-wanted', 'no rule sends the whole study to a', {
+      stage: 'resolve',
+    }).toRecord();
+    await operations.records.update(id, { state: 'cancelled', error });
+    expect((await explain()).text).toBe(
+      `It was cancelled automatically: no rule sends the whole study to a. ${error.remedy}`,
+    );
   });
 
   it('a delivery with a lost job gets it back', async () => {

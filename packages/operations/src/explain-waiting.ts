@@ -221,11 +221,13 @@ function endText(record: DeliveryRecord): string {
     case 'source-gone':
       return 'The study left the source before it could be delivered.';
     case 'moved':
-      return 'Another target of its group has taken it over.';
+      return 'Another target has taken it over.';
     case 'resolved':
       return `It did not arrive, and ${record.resolution?.by ?? 'somebody'} has resolved it: ${record.resolution?.reason ?? ''}.`;
     case 'cancelled':
-      return 'An operator cancelled it.';
+      return record.error?.code === 'not-wanted'
+        ? `It was cancelled automatically: ${record.error.message}. ${record.error.remedy}`
+        : 'An operator cancelled it.';
     default:
       return `It failed in stage ${record.failStage ?? 'unknown'}: ${record.error?.message ?? 'no reason is known'}. ${record.error?.remedy ?? ''}`.trim();
   }

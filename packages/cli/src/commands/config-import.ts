@@ -17,11 +17,11 @@ export function addConfigImportCommands(config: Command): void {
     config
       .command('import')
       .description(
-        'with `configuration: redis`: make a file the configuration of all hosts; all services go by it, or none',
+        'with `configuration: redis`: make a file the configuration of all hosts; all services apply it, or none',
       )
       .argument('<file>', 'a configuration; its section redis is left out')
-      .option('--reason <text>', 'why, for the history')
-      .option('--replace', 'also where the present one cannot be used: damaged, or signed with another key'),
+      .option('--reason <text>', 'reason, shown in the history')
+      .option('--replace', 'also if the present one cannot be used: it is damaged, or signed with another key'),
   ).action(async (file: string, options: ImportOptions) => {
     const { importNow } = await import('../operate/config-import.ts');
     await importNow(file, options);

@@ -271,7 +271,7 @@ function addRecoverCommand(program: Command): void {
   const command = program
     .command('recover')
     .description(
-      'show what was lost when Redis lost data and what is sent again; set where sources start if no router knows',
+      'show what was lost when Redis lost data and what is sent again; set where sources start if no router has notes of them',
     )
     .option('--from <begin>', 'now, everything, YYYY-MM-DD or YYYY-MM-DDTHH:MM (UTC)', parseBegin)
     .option('--source <name>', 'only this source');

@@ -54,7 +54,7 @@ export function withSelection(command: Command): Command {
     .option('--target <name>', 'to this target')
     .option('--rule <name>', 'routed by this rule')
     .option('--source <name>', 'of this source')
-    .option('--since <when>', 'changed since: an age (30m, 2h, 7d) or a date (2026-03-01T07:00)', parseTime)
+    .option('--since <when>', 'changed since: an age (30m, 2h, 7d) or a date in UTC (2026-03-01T07:00)', parseTime)
     .option('--until <when>', 'changed before: an age or a date', parseTime);
 }
 
@@ -78,13 +78,23 @@ export function withExamples(command: Command, examples: readonly (readonly [typ
 
 const unitMs = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-/** ms since 1970 of an age or a date. */
+/**
+ * Reads an age, or a date with an optional time of day, in UTC unless it names another zone.
+ *
+ * @returns ms since 1970
+ * @throws InvalidArgumentError if it is neither
+ */
 export function parseTime(text: string): number {
   const [, count, unit] = /^(\d{1,7})([mhd])$/.exec(text) ?? [];
   if (count !== undefined) return Date.now() - Number(count) * unitMs[unit as keyof typeof unitMs];
-  const date = isCalendarDate(text) ? Date.parse(text) : Number.NaN;
+  const date = isCalendarDate(text) ? Date.parse(withZone(text)) : Number.NaN;
   if (Number.isNaN(date)) throw new InvalidArgumentError('an age such as 30m, 2h or 7d, or a date such as 2026-03-01');
   return date;
+}
+
+/** `Date.parse` would take a time of day without a zone as one of this machine. */
+function withZone(text: string): string {
+  return /T[\d:.]+$/.test(text) ? `${text}Z` : text;
 }
 
 /** Whether a text begins with a day that exists: `Date.parse` would take 31 February as 3 March. */

@@ -45,7 +45,7 @@ export function addRulesCommands(program: Command): void {
       ]),
     )
     .option('--source <name>', 'the source that the study is in, or would be in')
-    .option('--at <when>', 'value of "now" in the expressions; default: the current time', parseTime)
+    .option('--at <when>', 'value of "now" in the expressions, in UTC; default: the current time', parseTime)
     .action(async (options: RulesTestOptions) => {
       const { testRules } = await import('../operate/test-rules.ts');
       await testRules(options);

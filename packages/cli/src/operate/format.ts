@@ -1,6 +1,6 @@
 import { formatBytes } from '@dicom-dispatch/core';
 import type { Delivery, DeliveryDetail, StudyDetail, StudySummary, Target } from '@dicom-dispatch/console/views';
-import { ago, formatTable, plain } from './print-table.ts';
+import { ago, formatTable, plain, utcTime } from './print-table.ts';
 
 export function formatStudies(studies: readonly StudySummary[]): string {
   return formatTable(
@@ -103,14 +103,9 @@ export function formatDelivery(delivery: DeliveryDetail): string {
     `  ${delivery.confirmed} of ${delivery.total} instances confirmed, ${delivery.quarantined} quarantined; ${delivery.attempts} attempts, ${formatBytes(delivery.bytesSent)} sent`,
   ];
   for (const event of delivery.events) {
-    lines.push(`  ${localTime(event.at)}  ${event.stage ? `[${event.stage}] ` : ''}${event.text}`);
+    lines.push(`  ${utcTime(event.at)}  ${event.stage ? `[${event.stage}] ` : ''}${event.text}`);
   }
   return lines.join('\n');
-}
-
-/** Date and time of day in the time zone of this machine. */
-function localTime(at: number): string {
-  return new Date(at).toLocaleString('sv-SE');
 }
 
 function targetText(delivery: Delivery): string {

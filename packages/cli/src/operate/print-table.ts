@@ -42,3 +42,8 @@ export function ago(at: number | undefined, now = Date.now()): string {
           : `${Math.floor(seconds / 86_400)}d`;
   return at > now ? `in ${text}` : `${text} ago`;
 }
+
+/** Date and time of day in UTC, as `2026-03-01 07:00:05Z`. */
+export function utcTime(at: number): string {
+  return `${new Date(at).toISOString().slice(0, 19).replace('T', ' ')}Z`;
+}

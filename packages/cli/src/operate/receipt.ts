@@ -1,7 +1,7 @@
 import { formatBytes } from '@dicom-dispatch/core';
 import { readReceipt, receiptCsv, type StudyReceipt } from '@dicom-dispatch/operations';
 import { findStudy } from './find-study.ts';
-import { formatTable } from './print-table.ts';
+import { formatTable, utcTime } from './print-table.ts';
 import { withSystem } from './with-system.ts';
 
 export interface ReceiptOptions {
@@ -40,7 +40,7 @@ function formatReceipt({ source, studyInstanceUid, orthancStudyId, targets }: St
           line.state,
           line.sizeBytes === undefined ? '-' : formatBytes(line.sizeBytes),
           line.sha256 ?? '-',
-          new Date(line.at).toLocaleString('sv-SE'),
+          utcTime(line.at),
           line.attempt,
           line.answer || '-',
           line.place || '-',

@@ -1,5 +1,5 @@
 import { replayRules, type ReplayedStudy, type ReplayOutcome } from '@dicom-dispatch/operations';
-import { formatTable } from './print-table.ts';
+import { formatTable, utcTime } from './print-table.ts';
 import { withSystem } from './with-system.ts';
 
 export interface RulesReplayOptions {
@@ -69,7 +69,7 @@ function format(
           formatTable(
             ['routed', 'study', 'source', 'went to', 'would go to', 'rules now'],
             shown.map((one) => [
-              new Date(one.routedAt).toLocaleString('sv-SE'),
+              utcTime(one.routedAt),
               one.studyInstanceUid,
               one.source,
               one.before.map((name) => (one.removed.includes(name) ? `-${name}` : name)).join(', ') || '-',

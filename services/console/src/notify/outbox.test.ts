@@ -35,6 +35,17 @@ test.each([
   expect(notified.toSorted()).toEqual(['a', 'b', 'c']);
 });
 
+test('a message is retried for about half a day', async () => {
+  await outbox.gather('webhook:night', [event('a')], 0);
+  const jobs = await outbox.queue.getJobs(['waiting']);
+  const { attempts = 0, backoff } = jobs.find(({ data }) => data.receiver === 'webhook:night')!.opts;
+  const { type, delay = 0 } = backoff as { type: string; delay?: number };
+  expect(type).toBe('exponential');
+  const hours = (delay * (2 ** (attempts - 1) - 1)) / 3_600_000;
+  expect(hours).toBeGreaterThan(10);
+  expect(hours).toBeLessThan(14);
+});
+
 test.each([
   { receiver: 'webhook:digest-2', digestMs: 60_000 },
   { receiver: 'webhook:each-2', digestMs: 0 },

@@ -9,7 +9,8 @@ export const notifyQueue = 'notify';
 /** Data of a job: the receiver, and the key of the notifications. */
 export const notifyJob = z.object({ receiver: z.string(), bundle: z.string() });
 
-const attempts = 12;
+/** Retried for eleven hours, with doubled waits: a mail server may be down for a night. */
+const attempts = 14;
 const firstRetryMs = 5_000;
 const maxBuffered = 10_000;
 
