@@ -4,6 +4,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { execFile } from 'node:child_process';
+import { exitCodes } from '@dicom-dispatch/cli/exit';
 import { createProgram } from '@dicom-dispatch/cli/program';
 import { configJsonSchema, type TargetSchema } from '@dicom-dispatch/core';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
@@ -127,9 +128,84 @@ it('commands and their options are those of the program', async () => {
         const known = [...command.options, ...createProgram().options].map(({ long }) => long);
         if (!known.includes(option) && option !== '--help') yield `the option ${option} of dispatch ${path.join(' ')}`;
       }
+      for (const { long, argChoices = [] } of command.options) {
+        const [, value] = new RegExp(`${long} ([a-z-]+)`).exec(line) ?? [];
+        if (argChoices.length > 0 && value !== undefined && !argChoices.includes(value))
+          yield `the value ${value} of ${long}, dispatch ${path.join(' ')}`;
+      }
     }
   });
   expect(problems).toEqual([]);
+});
+
+it('the page of the command line has every command', () => {
+  const text = pages.get('docs/command-line.md') ?? '';
+  const missing = createProgram()
+    .commands.map((command) => command.name())
+    .filter((name) => name !== 'help' && !new RegExp(`(?:\`|dispatch )${name}\\b`).test(text));
+  expect(missing).toEqual([]);
+});
+
+it('the help and the page of the command line have every exit code', () => {
+  const [, section = ''] = (pages.get('docs/command-line.md') ?? '').split('## Exit codes\n');
+  const listed = [...(section.split('\n## ')[0] ?? '').matchAll(/^\| (\d+) \|/gm)].map(([, code]) => Number(code));
+  expect(listed).toEqual(Object.values(exitCodes));
+  let help = '';
+  const program = createProgram().configureOutput({ writeOut: (text) => (help += text) });
+  program.outputHelp();
+  const [, codes = ''] = help.split('Exit codes: ');
+  for (const code of Object.values(exitCodes)) expect(codes).toMatch(new RegExp(`(?:^|\\s)${code} `));
+});
+
+it('commands that need no configuration, and only those, have no --config', () => {
+  const without: string[] = [];
+  const look = (command: Command, path: readonly string[]): void => {
+    for (const one of command.commands) look(one, [...path, one.name()]);
+    const isGroup = command.commands.length > 0 && command.registeredArguments.length === 0;
+    if (!isGroup && !command.options.some(({ long }) => long === '--config')) without.push(path.join(' '));
+  };
+  for (const one of createProgram().commands) look(one, [one.name()]);
+  const [, named = ''] = /\(all except ([^)]*)\)/.exec(pages.get('docs/command-line.md') ?? '') ?? [];
+  expect(without.sort()).toEqual([...named.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name).sort());
+});
+
+/** Sources of the console, by their path from the root. */
+async function consoleSources(): Promise<string> {
+  const sources = files.filter((file) => /^services\/console\/src\/.*(?<!\.test)\.ts$/.test(file));
+  return (await Promise.all(sources.map((file) => readFile(join(root, file), 'utf8')))).join('\n');
+}
+
+it('addresses of the API that documents name are routes of the console', async () => {
+  const routes = new Set(
+    [...(await consoleSources()).matchAll(/'(\/api\/[\w/.:-]+)'/g)].map(([, path = '']) =>
+      path.replaceAll(/:\w+/g, '*'),
+    ),
+  );
+  const isRoute = (path: string): boolean => {
+    const parts = path.split('/');
+    return [...routes].some((route) => {
+      const wanted = route.split('/');
+      // Beginnings of routes are named as well.
+      return parts.every((part, at) => wanted[at] === part || (wanted[at] === '*' && /^(?:[A-Z]+|d-\w+)$/.test(part)));
+    });
+  };
+  const problems = inEachPage(function* (_, text) {
+    for (const [path] of text.matchAll(/\/api\/[\w/.-]*\w/g)) if (!isRoute(path)) yield path;
+  });
+  expect(problems).toEqual([]);
+});
+
+it('the page for operators has every page of the console and every state of a delivery', async () => {
+  const text = pages.get('docs/operations.md') ?? '';
+  const navigation = await readFile(join(root, 'services/console/src/pages/layout/navigation.ts'), 'utf8');
+  const labels = [...navigation.matchAll(/label: '([^']+)'/g)].map(([, label = '']) => label);
+  expect(labels.length).toBeGreaterThan(10);
+  expect(labels.filter((label) => !text.includes(`\n| **${label}** |`))).toEqual([]);
+  const components = await readFile(join(root, 'services/console/src/pages/components.ts'), 'utf8');
+  const states = [...components.matchAll(/\{ sign: '.', text: '([^']+)' \}/g)].map(([, state = '']) => state);
+  expect(states.length).toBeGreaterThan(8);
+  const [, table = ''] = text.split('\n## States\n');
+  expect(states.filter((state) => !table.includes(`\n| ${state} |`))).toEqual([]);
 });
 
 interface JsonSchema {
