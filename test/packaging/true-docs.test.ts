@@ -208,6 +208,36 @@ it('the page for operators has every page of the console and every state of a de
   expect(states.filter((state) => !table.includes(`\n| ${state} |`))).toEqual([]);
 });
 
+it('tests that the page of failures names are there', async () => {
+  const [table = ''] = (pages.get('docs/failure-modes.md') ?? '').split('\n## Findings\n');
+  const tests = files.filter((file) => file.endsWith('.test.ts')).map((file) => `/${file}`);
+  const problems: string[] = [];
+  let named = 0;
+  for (const [, cell = ''] of table.matchAll(/^\| .* \| ([^|]+) \|$/gm)) {
+    let folder = '';
+    let file: string | undefined;
+    // e.g. `e2e/feed-traps 1, 2, source-trouble`: numbered tests of a file, then another file of the same folder.
+    for (const part of cell.split(', ')) {
+      const [, path, number] = /^(?=\S)([a-z][\w-]*(?:\/[\w-]+)*)? ?(\d+)?$/.exec(part) ?? [];
+      if (path === undefined && number === undefined) continue;
+      named += 1;
+      if (path !== undefined) {
+        const name = path.split('/').at(-1)!;
+        folder = path.includes('/') ? path.split('/')[0]! : folder;
+        const inFolder = tests.filter((one) => one.includes(`/${folder}/`));
+        file =
+          inFolder.find((one) => one.endsWith(`/${name}.test.ts`) || one.includes(`/${name}/`)) ??
+          tests.find((one) => one.includes(`/${name}/`));
+      }
+      const text = file === undefined ? '' : await readFile(join(root, file), 'utf8');
+      if (file === undefined || (number !== undefined && !new RegExp(`'(?:\\d+, )*${number}(?:, \\d+)*: `).test(text)))
+        problems.push(part);
+    }
+  }
+  expect(problems).toEqual([]);
+  expect(named).toBeGreaterThan(40);
+});
+
 interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly additionalProperties?: JsonSchema | boolean;
