@@ -112,7 +112,7 @@ async function play(
   }
   const bytes = uploaded.reduce((sum, { expected }) => sum + expected.size, 0);
   console.log(
-    `${uploaded.length} studies, ${bytes} instances; Orthanc calls them stable one second after their last instance\n`,
+    `${uploaded.length} studies, ${bytes} instances; Orthanc reports them as stable one second after their last instance\n`,
   );
 
   const all = await watch(uploaded, records, signal);
@@ -128,9 +128,7 @@ archive folder: ${archiveFolder}
 configuration:  ${configFile}
 log:            ${logFile}`);
   if (!options.once) {
-    console.log(
-      '\nEverything goes on running: send more studies to the source, look at the console. Ctrl-C ends it all.',
-    );
+    console.log('\nThe system keeps running: send more studies to the source, and open the console. Ctrl-C stops it.');
     await sleep(2 ** 31 - 1, undefined, { signal }).catch(() => {});
   }
   return isWhole ? exitCodes.done : exitCodes.failed;

@@ -27,9 +27,7 @@ const policy = z.strictObject({
 export const cacheConfig = z.strictObject({
   enabled: z.boolean().default(true).describe('false disables the cache'),
   maxMemory: sizeBytes.default(256_000_000).describe('maximum memory of the cache in Redis; 0 = no limit'),
-  maxAge: durationMs
-    .default(86_400_000)
-    .describe('maximum age of results of types without a maxAge of their own; 0 = no limit'),
+  maxAge: durationMs.default(86_400_000).describe('maximum age of results of types without a maxAge; 0 = no limit'),
   compression: z.boolean().default(true).describe('compress results if that makes them smaller'),
   types: z
     .record(configName, policy)

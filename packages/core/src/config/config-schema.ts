@@ -64,7 +64,7 @@ export const configSections = {
     .enum(['file', 'redis'])
     .default('file')
     .describe(
-      'where the configuration is kept: file = this file; redis = Redis, for all hosts together, and this file has only what leads there',
+      'where the configuration is kept: file = this file; redis = Redis, for all hosts together, and this file has only the options to reach it',
     ),
   redis: redisConfig.prefault({}).describe('queues, ledger and cache'),
   records: recordsConfig.prefault({}).describe('records of studies, and of what each target has confirmed'),

@@ -14,10 +14,10 @@ export function exampleConfig(
   examples: Readonly<Record<string, string>>,
 ): string {
   const lines: string[] = [
-    '# The example configuration of dicom-dispatch: every option once, made from the schema that checks configurations.',
+    '# The example configuration of dicom-dispatch: every option once, generated from the schema that checks configurations.',
     '# Names that you choose are lower case. Durations have a unit (250ms, 30s, 5m, 2h, 7d), sizes too (500kB, 64MB, 1GiB).',
     '# A secret is ${NAME} from the environment, or { file: PATH }; ${NAME} may stand for any other value as well.',
-    '# Keys that begin with x- are ignored, at the top and in targets: a place for notes and for anchors. Merge keys (<<) are understood.',
+    '# Keys that begin with x- are ignored, at the top and in targets: a place for notes and for anchors. Merge keys (<<) are supported.',
     '# Check yours with: dispatch config check FILE',
   ];
   const example = (path: string): string | undefined => examples[path];

@@ -17,7 +17,7 @@ describe('a problem names the value and the remedy', () => {
     ['a missing date', z.date(), undefined, 'is missing: a date is required'],
     ['a missing undefined', z.undefined(), 1, '1 is not an undefined'],
     ['a number for a text', z.string(), 3, '3 is not a text: write it in quotes'],
-    ['a text for a number', z.number(), '3', '"3" is not a number: write it without quotes'],
+    ['a text for a number', z.number(), '3', '"3" is not a number: write digits without quotes'],
     ['a fraction', z.int(), 1.5, '1.5 is not a whole number'],
     ['a text for a flag', z.boolean(), 'yes', '"yes" is not true or false'],
     ['a text for a list', z.array(z.string()), 'x', '"x" is not a list: write [a, b]'],

@@ -55,7 +55,7 @@ const kinds: Readonly<Record<string, string>> = {
   array: 'a list: write [a, b]',
   boolean: 'true or false',
   int: 'a whole number',
-  number: 'a number: write it without quotes',
+  number: 'a number: write digits without quotes',
   object: 'a map: write NAME: VALUE in lines below, or { NAME: VALUE }',
   record: 'a map: write NAME: VALUE in lines below, or { NAME: VALUE }',
   string: 'a text: write it in quotes',

@@ -94,7 +94,7 @@ export const ruleConfig = z.strictObject({
     .enum(starts)
     .default('stable')
     .describe(
-      'start of sending: at the first instance, at each stable series, or at the stable study; the study is delivered when all of it has been sent',
+      'start of sending: at the first instance, at each stable series, or at the stable study; the study counts as delivered when it is complete and all instances are confirmed',
     ),
   complete: completionConfig.optional().describe('wait until the study is complete'),
   late: z

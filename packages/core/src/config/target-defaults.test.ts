@@ -42,7 +42,7 @@ describe('targetDefaults', () => {
 
   it('are named, once, where one of them is wrong', () => {
     expect(problemsOf(written({ targetDefaults: { net: { host: 'd', timeout: 'x', transform: 'none' } } }))).toEqual([
-      'targetDefaults.net.timeout: "x" is not a number: write it without quotes',
+      'targetDefaults.net.timeout: "x" is not a number: write digits without quotes',
       'targetDefaults.net.transform: "none" is not among the transforms, there are none',
     ]);
     const unknown = { net: { host: 'd', colour: 1, answerTimeout: 2, type: 'net' }, dsk: {} };

@@ -13,5 +13,5 @@ export const uidConflictOption = z
   .enum(['note', 'error'])
   .default('note')
   .describe(
-    'when the target has got the SOP Instance UID of an instance with another study, or another series of the study: note = it is sent, and both deliveries carry a note; error = it is not sent, and quarantined (target-conflict)',
+    'if the target has received the SOP Instance UID of an instance with another study, or another series of the study: note = it is sent, and both deliveries have a note; error = it is not sent, and quarantined (target-conflict)',
   );

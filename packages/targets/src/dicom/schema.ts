@@ -107,7 +107,7 @@ const dicomOptions = {
       listener: listener
         .optional()
         .describe(
-          'for receivers that report on an association of their own; default: the report is expected on the requesting association',
+          'for receivers that report on a separate association; default: the report is expected on the requesting association',
         ),
     })
     .prefault({})

@@ -111,7 +111,7 @@ export const s3Target = z
       .boolean()
       .optional()
       .describe(
-        'conditional writes (If-None-Match): the server refuses to replace an object that was created in the meantime, also by another dispatcher; default: true for Amazon, false with an endpoint, since many servers lack it',
+        'conditional writes (If-None-Match): the server refuses to replace an object that was created in the meantime, also by another dispatcher; default: true for Amazon, false with an endpoint, because many servers do not support it',
       ),
     encryption: z
       .enum(['none', 's3', 'kms'])

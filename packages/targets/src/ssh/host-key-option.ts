@@ -29,7 +29,7 @@ export const hostKeyOption = z
         'hostKey is { fingerprint: "SHA256:…" }, { knownHosts: "/path" } or, for trials only, insecure-any (accepts any server)',
     },
   )
-  .describe('expected host key; insecure-any accepts any server, also a man in the middle');
+  .describe('expected host key; insecure-any accepts any server, also that of an attacker');
 export type HostKeyOption = z.output<typeof hostKeyOption>;
 
 export const sshUser = z

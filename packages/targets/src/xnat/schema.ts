@@ -24,7 +24,7 @@ export const xnatTarget = z.strictObject({
     .enum(['archive', 'prearchive'])
     .default('archive')
     .describe(
-      'archive: archive the session when all of it has arrived; prearchive: leave it for review; default: archive',
+      'archive: archive the session when all of its instances have arrived; prearchive: leave it for review; default: archive',
     ),
   overwrite: z
     .enum(['none', 'append', 'delete'])
