@@ -22,7 +22,7 @@ export const completionConfig = z
       .describe('maximum wait since the rule first matched; the study is then sent as it is; 0 = no limit'),
   })
   .refine(({ series, instances, when }) => series !== undefined || instances !== undefined || when !== undefined, {
-    message: 'says nothing to wait for: give series, instances or when',
+    message: 'names nothing to wait for: set series, instances or when',
   });
 export type CompletionConfig = z.output<typeof completionConfig>;
 

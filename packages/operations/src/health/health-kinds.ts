@@ -26,7 +26,7 @@ export const healthTable = {
   'redis-away': {
     severity: 'critical',
     title: 'Redis does not respond',
-    remedy: 'Start Redis, and check redis in the configuration. Nothing is lost; work goes on when it answers.',
+    remedy: 'Start Redis, and check redis in the configuration. Nothing is lost; work continues when it responds.',
     path: '/cache',
     alertAfter: '1m',
   },
@@ -284,7 +284,7 @@ export const healthTable = {
   'backlog-old': {
     severity: 'warning',
     title: 'Deliveries have waited for more than an hour',
-    remedy: 'The page of each delivery says why it waits.',
+    remedy: 'The page of each delivery shows why it waits.',
     path: '/deliveries?target=SUBJECT&state=waiting',
     alertAfter: '10m',
   },

@@ -87,7 +87,7 @@ export const deliveryActs = {
     to: 'same',
     guards: ['even-without-memory'],
     intent: 'hold',
-    who: 'operator; router, when a rule says so',
+    who: 'operator; router, if a rule has `hold`',
     what: 'No attempt begins until it is released.',
   },
   first: {

@@ -45,7 +45,7 @@ export function addConfigurationRuleRoutes(server: ApiServer, context: ConsoleCo
       schema: {
         tags,
         summary:
-          'What an expression says of the studies that were routed last; conditions are written as an expression',
+          'The result of an expression for the studies that were routed last; conditions are written as an expression',
         body: tryBody,
         response: answers(triedRule),
       },

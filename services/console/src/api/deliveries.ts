@@ -148,7 +148,7 @@ export function addDeliveryRoutes(server: ApiServer, context: ConsoleContext): v
       const { deliveryId } = request.params;
       const anyway = request.body?.anyway ?? false;
       const { did, opensAt } = await tryNow(operations, deliveryId, actorOf(request), { anyway });
-      if (anyway) request.auditDetail = 'whatever its schedule says';
+      if (anyway) request.auditDetail = 'regardless of its schedule';
       const detail = await toDeliveryDetail(operations, await findDelivery(operations, deliveryId));
       return { ...detail, did, ...(opensAt !== undefined && { asks: { text: `${did} Start it anyway?`, opensAt } }) };
     },

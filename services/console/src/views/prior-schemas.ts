@@ -6,7 +6,7 @@ const lookedAtPrior = z.object({
   orthancStudyId: z.string().optional().describe('where the source has it'),
   from: z.string().describe('source, or the target that has it'),
   why: z.string().describe('why it was chosen, or why not'),
-  description: z.string().optional().describe('as the source says; where patient data is shown'),
+  description: z.string().optional().describe('value in the source; where patient data is shown'),
   studyDate: z.string().optional(),
 });
 export type LookedAtPriorView = z.infer<typeof lookedAtPrior>;
