@@ -55,7 +55,7 @@ export const deliveryKeys: readonly KeyRow[] = [
   {
     keys: ['cancelled:DELIVERY'],
     kind: 'key',
-    what: 'an operator cancelled the delivery; checked before and during each attempt',
+    what: 'its cancellation was requested, by an operator or because no rule wants it; checked before and during each attempt',
     lives: '90 days',
     backup: 'study',
   },
