@@ -16,6 +16,8 @@ export function refusedChanges(before: Config, after: Config): string[] {
 export function restartNeeded(before: Config, after: Config): string[] {
   const parts = (config: Config): Readonly<Record<string, unknown>> => ({
     'console.listen': config.console.listen,
+    // The cookies of a console are made for https or for http.
+    'console.publicUrl': config.console.publicUrl?.startsWith('https:') ?? false,
     health: config.health,
     logging: config.logging,
     'dispatcher.lockTime': config.dispatcher.lockTime,
