@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { execFile } from 'node:child_process';
 import { exitCodes } from '@dicom-dispatch/cli/exit';
 import { createProgram } from '@dicom-dispatch/cli/program';
-import { configJsonSchema, type TargetSchema } from '@dicom-dispatch/core';
+import { configJsonSchema, isErrorCode, type TargetSchema } from '@dicom-dispatch/core';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { beforeAll, expect, it } from 'vitest';
 
@@ -93,9 +93,17 @@ function findCommand(words: readonly string[]): { command: Command; path: string
   return { command, path };
 }
 
+/** The help of a command and of those below it. */
+function helpOf(command: Command): string {
+  let help = '';
+  command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
+  return [help, ...command.commands.map(helpOf)].join('\n');
+}
+
 it('commands and their options are those of the program', async () => {
   const campaigns = new Set((await readdir(join(root, 'test/chaos'))).map((name) => name.replace(/\.ts$/, '')));
   const benches = new Set((await readdir(join(root, 'test/bench'))).map((name) => name.replace(/\.ts$/, '')));
+  pages.set('help of the commands', helpOf(createProgram()).replaceAll(/^ {2}(?=dispatch )/gm, '    '));
   const problems = inEachPage(function* (_, text) {
     for (const code of codeOf(text)) {
       const line = /^(?:\$ )?(?:\.\/)?dispatch ((?:(?!\s+#|\s{2,}|[|;&<>]| && ).)*)/.exec(code)?.[1];
@@ -133,8 +141,11 @@ it('commands and their options are those of the program', async () => {
         if (argChoices.length > 0 && value !== undefined && !argChoices.includes(value))
           yield `the value ${value} of ${long}, dispatch ${path.join(' ')}`;
       }
+      const [, errorCode] = / --code ([a-z-]+)/.exec(line) ?? [];
+      if (errorCode !== undefined && !isErrorCode(errorCode)) yield `the error code ${errorCode}`;
     }
   });
+  pages.delete('help of the commands');
   expect(problems).toEqual([]);
 });
 

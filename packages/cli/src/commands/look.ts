@@ -82,7 +82,7 @@ export function addLookCommands(program: Command): void {
   });
   withExamples(deliveries, [
     ['deliveries --state failed', 'failed deliveries with stage and error'],
-    ['deliveries --target pacs --code status-refused', 'deliveries that pacs rejected'],
+    ['deliveries --target pacs --code target-full', 'deliveries for which pacs has no space'],
   ]);
 
   const targets = look(program, 'targets', 'list all targets with their backlog').action(
