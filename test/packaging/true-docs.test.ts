@@ -69,10 +69,13 @@ function* codeOf(text: string): Iterable<string> {
 }
 
 it('files of the repository that documents name are there', () => {
-  const places = /^(?:packages|services|test|docs|deploy|scripts|examples)\/[\w./-]+$/;
-  const problems = inEachPage(function* (_, text) {
+  const places = /(?<![\w/.:*-])(?:packages|services|test|docs|deploy|scripts|examples)\/[\w./-]+\w(?!-?[*<{]|\w)/g;
+  const problems = inEachPage(function* (page, text) {
     for (const code of codeOf(text)) {
-      if (places.test(code) && !existsSync(join(root, code.replace(/\/$/, '')))) yield `the file ${code}`;
+      for (const [file] of code.matchAll(places)) {
+        // A README names files from the folder of its package as well.
+        if (![root, join(root, dirname(page))].some((from) => existsSync(join(from, file)))) yield `the file ${file}`;
+      }
     }
   });
   expect(problems).toEqual([]);
