@@ -3,7 +3,7 @@ import { createOrthancClient, type OrthancClient } from '@dicom-dispatch/orthanc
 import { makeStudy, transferSyntaxes } from '@dicom-dispatch/samples';
 import type { ManifestInstance } from '@dicom-dispatch/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openInstance } from './open-instance.ts';
+import { openInstance, preparationMs } from './open-instance.ts';
 
 const jpeg2000 = '1.2.840.10008.1.2.4.90';
 
@@ -37,6 +37,17 @@ describe('opening an instance at an Orthanc', () => {
   afterAll(async () => {
     await orthanc.close();
     await server.stop();
+  });
+
+  it('allows more time until the first byte of a large instance', async () => {
+    await using slow = await startHttpServer((_, response) => {
+      setTimeout(() => response.end(stored), 3_000);
+    });
+    await using client = createOrthancClient({ url: slow.url, timeoutMs: 100 });
+    const opened = openInstance(client, 'main', { ...instance, sizeBytes: 3_000_000_000 });
+    // The response came, and is judged by its size.
+    await expect(opened).rejects.toMatchObject({ code: 'source-bytes-wrong' });
+    expect(preparationMs({ ...instance, sizeBytes: 3_000_000_000 })).toBe(600_000);
   });
 
   it('gives the file as it is stored', async () => {

@@ -33,6 +33,14 @@ export interface OpenOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Minimum rate at which a source is expected to read or to change a file before it sends the first byte. */
+const preparedBytesPerMs = 5_000;
+
+/** How much longer than the timeout a source may take until the first byte of a file, or of what it makes of it. */
+export function preparationMs({ sizeBytes }: ManifestInstance): number {
+  return Math.ceil(sizeBytes / preparedBytesPerMs);
+}
+
 /**
  * Opens an instance's file at the source, as stored or transcoded. Its bytes have passed the guard.
  *
@@ -46,7 +54,7 @@ export async function openInstance(
   options: OpenOptions = {},
 ): Promise<GuardedBytes> {
   const { transferSyntaxUid, signal } = options;
-  const call = signal && { signal };
+  const call = { preparationMs: preparationMs(instance), ...(signal && { signal }) };
   const isStored = transferSyntaxUid === undefined;
   const request: InstanceRequest = {
     orthanc,

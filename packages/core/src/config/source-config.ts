@@ -27,7 +27,11 @@ export const sourceConfig = z.strictObject({
   username: z.string().optional().describe('user name'),
   password: secret.optional().describe('password'),
   tls: tlsClient.optional().describe('for https with a private certificate authority or a client certificate'),
-  timeout: durationMs.default(30_000).describe('maximum time without progress on a request'),
+  timeout: durationMs
+    .default(30_000)
+    .describe(
+      'maximum time without progress on a request; for a file, Orthanc may take one second more for each 5 MB before the first byte',
+    ),
   minBytesPerSecond: sizeBytes
     .default(1_000)
     .describe('minimum transfer rate in either direction, averaged over timeout; 0 = no limit'),

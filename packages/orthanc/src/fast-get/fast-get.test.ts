@@ -260,6 +260,31 @@ describe('patience', () => {
     });
   });
 
+  it('is longer for a file that Orthanc reads completely before it responds, until the response begins', async () => {
+    await using silent = await startScriptedServer(() => undefined);
+    await using client = createOrthancClient({ url: silent.url, timeoutMs: 50 });
+    await expect(client.instanceFile(noResource, { preparationMs: 100 })).rejects.toMatchObject({
+      code: 'timeout',
+      message: expect.stringContaining('within 150 ms'),
+    });
+    await using stopping = await startScriptedServer((socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc');
+    });
+    await using other = createOrthancClient({ url: stopping.url, timeoutMs: 50, minBytesPerSecond: 0 });
+    const { body } = await other.instanceFile(noResource, { preparationMs: 300_000 });
+    await expect(collect(body)).rejects.toMatchObject({ message: expect.stringContaining('within 50 ms') });
+  });
+
+  it('is longer for what Orthanc makes of an instance', async () => {
+    await using server = await startScriptedServer((socket) => {
+      // undici checks its limits about once a second.
+      setTimeout(() => socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n'), 3_000);
+    });
+    await using client = createOrthancClient({ url: server.url, timeoutMs: 50 });
+    const options = { preparationMs: 600_000 };
+    await expect(client.instances.modify(noResource, {}, options)).rejects.toMatchObject({ code: 'not-found' });
+  });
+
   it('ends when a body stops coming', async () => {
     await using server = await startScriptedServer((socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc');

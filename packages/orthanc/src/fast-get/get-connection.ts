@@ -25,6 +25,8 @@ interface Exchange {
   call: CallName;
   request: Buffer | string;
   timeoutMs: number;
+  /** Added to it until the response begins. */
+  preparationMs: number;
   resolve: (answer: GetAnswer) => void;
   reject: (error: OrthancError) => void;
   sink: BodySink | undefined;
@@ -109,7 +111,11 @@ export class GetConnection implements QueueOwner {
   }
 
   /** Sends one request; resolves once the header of its response has arrived. Only for a new or an idle connection. */
-  get(call: CallName, request: Buffer | string, timeoutMs: number): Promise<GetAnswer> {
+  get(
+    call: CallName,
+    request: Buffer | string,
+    { timeoutMs, preparationMs }: Pick<Exchange, 'timeoutMs' | 'preparationMs'>,
+  ): Promise<GetAnswer> {
     return new Promise((resolve, reject) => {
       this.#requests += 1;
       this.#answerBegan = false;
@@ -119,6 +125,7 @@ export class GetConnection implements QueueOwner {
         call,
         request,
         timeoutMs,
+        preparationMs,
         resolve,
         reject,
         sink: undefined,
@@ -150,7 +157,8 @@ export class GetConnection implements QueueOwner {
     }
     const { method, path } = exchange.call;
     const what = this.#state === 'connecting' ? 'no connection' : 'no more data';
-    const limitMs = this.#state === 'connecting' ? this.#options.connectTimeoutMs : exchange.timeoutMs;
+    const answerMs = exchange.timeoutMs + (this.#answerBegan ? 0 : exchange.preparationMs);
+    const limitMs = this.#state === 'connecting' ? this.#options.connectTimeoutMs : answerMs;
     this.destroy(new OrthancError('timeout', `${method} ${path}: ${what} within ${limitMs} ms`, exchange.call));
   }
 
@@ -191,7 +199,7 @@ export class GetConnection implements QueueOwner {
   #send(exchange: Exchange): void {
     this.#state = 'busy';
     this.#watchPace(Infinity);
-    this.#deadline = performance.now() + exchange.timeoutMs;
+    this.#deadline = performance.now() + exchange.timeoutMs + exchange.preparationMs;
     if (typeof exchange.request === 'string') this.#socket.write(exchange.request, 'latin1');
     else this.#socket.write(exchange.request);
   }

@@ -15,6 +15,7 @@ interface Waiter {
 export interface GetOptions {
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs?: number | undefined;
+  readonly preparationMs?: number | undefined;
   /** Value that is sent as JSON, by POST: only for a request that may be sent twice. */
   readonly json?: unknown;
   /** Uses a new connection. */
@@ -56,7 +57,7 @@ export class GetPool {
   async get(
     call: CallName,
     target: string,
-    { signal, timeoutMs = this.#options.timeoutMs, json, anew = false, repeats = 1 }: GetOptions,
+    { signal, timeoutMs = this.#options.timeoutMs, preparationMs = 0, json, anew = false, repeats = 1 }: GetOptions,
   ): Promise<GetAnswer> {
     const request = this.#requestOf(target, json);
     let wasStale = anew;
@@ -70,7 +71,7 @@ export class GetPool {
       const abort = signal === undefined ? undefined : () => connection.destroy(translateAbort(signal.reason, call));
       if (abort !== undefined) signal?.addEventListener('abort', abort, { once: true });
       try {
-        const answer = await connection.get(call, request, timeoutMs);
+        const answer = await connection.get(call, request, { timeoutMs, preparationMs });
         if (abort !== undefined) answer.body.whenEnded(() => signal?.removeEventListener('abort', abort));
         return answer;
       } catch (error) {

@@ -24,6 +24,8 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
   /** Maximum time without data for this call, instead of the client's `timeoutMs`. Checked at least once a second. */
   timeoutMs?: number | undefined;
+  /** Added to the timeout until the response begins: Orthanc reads a file completely before it sends the first byte. */
+  preparationMs?: number | undefined;
 }
 
 /** A body to send. A function can be called again, so its call may be repeated; a stream can be sent only once. */
@@ -117,7 +119,7 @@ export class Transport {
     const call = nameOf(request);
     const retry = { onReset: true, maxRetryAfterMs: this.options.maxRetryAfterMs, signal: options?.signal };
     return retryRead(call, retry, async (anew) => {
-      const wanted = { signal: options?.signal, timeoutMs: options?.timeoutMs, json, anew, repeats: 0 };
+      const wanted = { ...options, json, anew, repeats: 0 };
       const { head, body } = await this.#whole.get(call, target.path + target.query, wanted);
       if (head.status >= 200 && head.status < 300) return readBounded(body, limitBytes, call);
       throw answerError(call, head.status, await readStart(body, maxErrorBytes), head.headers.get('retry-after'));
@@ -200,8 +202,7 @@ export class Transport {
   }
 
   async #exchange(request: Request, call: CallName, pool: Pool): Promise<Answer> {
-    const { options } = request;
-    const signal = options?.signal;
+    const { signal, timeoutMs = this.options.timeoutMs, preparationMs = 0 } = request.options ?? {};
     if (signal?.aborted === true) throw translateAbort(signal.reason, call);
     let answer: Dispatcher.ResponseData;
     let interims = 0;
@@ -209,16 +210,15 @@ export class Transport {
       answer = await requestOf(pool, {
         method: request.method,
         path: `${this.options.prefix}${request.target.path}${request.target.query}`,
-        ...bodyOf(request, call, this.#pace(options), this.options.headers),
+        ...bodyOf(request, call, this.#pace(request.options), this.options.headers),
         ...(signal === undefined ? {} : { signal }),
         // Limited, because each interim response restarts the timeout.
         onInfo: () => {
           interims += 1;
           if (interims > maxInterims) throw endlessInterims(call);
         },
-        ...(options?.timeoutMs === undefined
-          ? {}
-          : { headersTimeout: options.timeoutMs, bodyTimeout: options.timeoutMs }),
+        headersTimeout: timeoutMs + preparationMs,
+        bodyTimeout: timeoutMs,
       });
     } catch (error) {
       throw translateFailure(error, call, signal);

@@ -15,7 +15,7 @@ import { guardBytes } from '../guard/guard-bytes.ts';
 import type { Deviation, OfferedBytes } from '../guard/guard-options.ts';
 import type { GuardedBytes } from '../guard/guarded-bytes.ts';
 import { wrongBytes, type InstanceRequest } from '../instance-error.ts';
-import { failureOf, openInstance, type OpenOptions } from '../open-instance.ts';
+import { failureOf, openInstance, preparationMs, type OpenOptions } from '../open-instance.ts';
 import { inspectTransform, wholeDataSet, type ExpectedChanges } from '../inspect/transform-inspector.ts';
 import { cannotChange } from './cannot-change.ts';
 import { withKeywords } from './find-path.ts';
@@ -141,7 +141,7 @@ export function createTransform(dependencies: TransformDependencies): InstanceTr
     wrong: (deviation: Deviation) => Error,
     signal: AbortSignal | undefined,
   ): Promise<{ offered: OfferedBytes; changes: ExpectedChanges }> {
-    const call = signal ? { signal } : undefined;
+    const call = { preparationMs: preparationMs(instance), ...(signal && { signal }) };
     const { sourceId } = instance;
     if (transferSyntaxUid !== undefined && onlyTranscodes(definition)) {
       const offered = await orthanc.instances.transcode(sourceId, transferSyntaxUid, call);

@@ -107,10 +107,10 @@ export class HttpConnection {
     const { url, timeout, minBytesPerSecond } = this.#options;
     const address = new URL(/^https?:\/\//.test(request.path) ? request.path : `${url}${request.path}`);
     const silent = new AbortController();
-    const progressTimeout = new ProgressTimeout({ silenceMs: timeout, minBytesPerSecond }, (why) => {
+    const progressTimeout = new ProgressTimeout({ silenceMs: timeout, minBytesPerSecond }, (why, afterMs) => {
       const words =
         why === 'silent'
-          ? `was silent for ${timeout} ms`
+          ? `was silent for ${afterMs} ms`
           : `moves less than ${minBytesPerSecond} bytes a second (minBytesPerSecond)`;
       silent.abort(new DispatchError('target-timeout', `${address.host} ${words}`));
     });

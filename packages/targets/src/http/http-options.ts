@@ -87,7 +87,9 @@ export const httpOptions = {
   connectTimeout: durationMs.default(10_000).describe('maximum time to connect, including TLS; default: 10s'),
   timeout: durationMs
     .default(60_000)
-    .describe('maximum time without progress while sending or waiting for the response; default: 60s'),
+    .describe(
+      'maximum time without progress while sending or waiting for the response, which may take one second more for each 5 MB that were sent; default: 60s',
+    ),
   minBytesPerSecond: sizeBytes
     .default(1_000)
     .describe('minimum transfer rate in either direction, averaged over timeout; 0 = no limit; default: 1kB'),

@@ -420,6 +420,20 @@ describe('ProgressTimeout', () => {
     expect(over).toBe(true);
   });
 
+  it('allows a peer to store what it has received before it responds', async () => {
+    const overAfter: number[] = [];
+    const limits = { silenceMs: 1000, minBytesPerSecond: 0 };
+    const progressTimeout = new ProgressTimeout(limits, (_why, afterMs) => void overAfter.push(afterMs));
+    async function* body() {
+      yield new Uint8Array(100_000_000);
+    }
+    for await (const _piece of inPieces(body(), progressTimeout).body);
+    vi.advanceTimersByTime(20_999);
+    expect(overAfter).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(overAfter).toEqual([21_000]);
+  });
+
   it('has no end without a limit', () => {
     const progressTimeout = new ProgressTimeout({ silenceMs: 0, minBytesPerSecond: 0 }, () => expect.unreachable());
     progressTimeout.start();

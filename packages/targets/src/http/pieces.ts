@@ -3,6 +3,9 @@ import type { ProgressTimeout } from './progress-timeout.ts';
 /** Maximum length of a piece: over a slow link a large chunk would take so long that it looked like a stall. */
 const pieceBytes = 256 * 1024;
 
+/** Minimum rate at which a peer is expected to store what it has received before it responds. */
+const storedBytesPerMs = 5_000;
+
 export interface Pieces {
   readonly body: AsyncGenerator<Uint8Array, void>;
   /** The error of the body, if any: HTTP clients replace it with their own error. */
@@ -38,7 +41,7 @@ export function inPieces(
       throw thrown;
     }
     hasEnded = true;
-    progressTimeout.start();
+    progressTimeout.start(bytes / storedBytesPerMs);
   }
 
   return {

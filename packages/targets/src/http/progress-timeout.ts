@@ -15,23 +15,24 @@ const defaultWindowMs = 60_000;
  */
 export class ProgressTimeout {
   readonly #limits: ProgressLimits;
-  readonly #over: (why: 'silent' | 'slow') => void;
+  readonly #over: (why: 'silent' | 'slow', afterMs: number) => void;
   #timer: NodeJS.Timeout | undefined;
   #since = 0;
   #movedMs = 0;
   #movedBytes = 0;
 
-  constructor(limits: ProgressLimits, over: (why: 'silent' | 'slow') => void) {
+  constructor(limits: ProgressLimits, over: (why: 'silent' | 'slow', afterMs: number) => void) {
     this.#limits = limits;
     this.#over = over;
   }
 
-  /** We wait for the peer from now on. */
-  start(): void {
+  /** We wait for the peer from now on; it may be silent for `extraMs` longer than otherwise. */
+  start(extraMs = 0): void {
     this.pause();
     this.#since = performance.now();
     const { silenceMs } = this.#limits;
-    if (silenceMs > 0) this.#timer = setTimeout(() => this.#over('silent'), silenceMs);
+    const afterMs = silenceMs + extraMs;
+    if (silenceMs > 0) this.#timer = setTimeout(() => this.#over('silent', afterMs), afterMs);
   }
 
   /** The peer waits for us. */
@@ -48,8 +49,9 @@ export class ProgressTimeout {
     const { silenceMs, minBytesPerSecond } = this.#limits;
     if (this.#movedMs < (silenceMs || defaultWindowMs)) return;
     const isSlow = this.#movedBytes * 1000 < minBytesPerSecond * this.#movedMs;
+    const movedMs = this.#movedMs;
     this.#movedMs = 0;
     this.#movedBytes = 0;
-    if (isSlow) this.#over('slow');
+    if (isSlow) this.#over('slow', movedMs);
   }
 }
