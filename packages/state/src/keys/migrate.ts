@@ -62,6 +62,12 @@ export const migrations: readonly Migration[] = [
     what: 'distribute the indexes of Study Instance UIDs and of search hashes over small hashes',
     run: distributeLookups,
   },
+  {
+    to: 8,
+    what: 'write folded ledgers and the timelines of ended deliveries in a smaller form',
+    // Former ones are read as before, and rewritten when they change; a previous version cannot read new ones.
+    async run() {},
+  },
 ];
 
 export interface FormatOptions {

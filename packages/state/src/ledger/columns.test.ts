@@ -23,6 +23,7 @@ test('columns come back as they were written, in their order', () => {
       expect(reader.texts(some.length)).toEqual(some);
       expect(reader.json()).toEqual(JSON.parse(JSON.stringify(value)));
       expect(reader.numbers(second.length)).toEqual(second);
+      reader.end();
     }),
     { numRuns: 50 },
   );
@@ -73,5 +74,16 @@ test('bytes that end too early are refused', () => {
   expect(() => new ColumnReader(bytes).numbers(199)).toThrow();
   const few = new ColumnWriter().numbers([1, 2, 4]).bytes;
   expect(new ColumnReader(few).numbers(3)).toEqual([1, 2, 4]);
-  expect(() => new ColumnReader(few).numbers(4)).toThrow('too early');
+  expect(() => new ColumnReader(few).numbers(40)).toThrow('too early');
+  expect(() => new ColumnReader(few).end()).toThrow('too late');
+});
+
+test('a column takes the bits that distinguish its values, and nothing if these are equal or in equal steps', () => {
+  const size = (of: (at: number) => number): number =>
+    new ColumnWriter().numbers(Array.from({ length: 500 }, (_, at) => of(at))).bytes.length;
+  const scattered = (at: number): number => createHash('sha256').update(String(at)).digest().readUInt32BE(0);
+  // 45 values take 5.5 bits each, whatever the distance between them.
+  expect(size((at) => 526_000 + 2 * (scattered(at) % 45))).toBeLessThan(375);
+  expect(size((at) => 526_000 + 1_000_000 * (scattered(at) % 45))).toBeLessThan(375);
+  for (const step of [0, 1, -7, 1_000_000]) expect(size((at) => 1e14 + step * at)).toBeLessThan(40);
 });

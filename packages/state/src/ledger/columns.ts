@@ -1,50 +1,67 @@
 import { brotliCompressSync, brotliDecompressSync, constants, deflateRawSync, inflateRawSync } from 'node:zlib';
+import { packDigits, packedLength, unpackDigits } from './digits.ts';
 
 /** Digits of one number. */
 const digits = /(\d{1,15})/;
 /** Texts with more forms have little in common: they are written as JSON. */
 const maxForms = 64;
-/** A column of this number of bytes is compressed separately. */
+/** Shorter rows are compressed together. */
 const ownCodeBytes = 64;
 /** The small parts of a ledger of a million instances are smaller than this. */
 const maxHeadBytes = 256 * 1024 * 1024;
+/** With a larger base, columns are written as rows of bytes. */
+const largestBase = 2 ** 16;
 
 /** The text around the numbers, and the width of each number with leading zeros; 0 without. */
 type Form = readonly [literals: readonly string[], widths: readonly number[]];
 
 /**
- * Writes the columns of a table in a compact form: numbers as differences, or above the smallest one, all their lowest
- * bytes first; texts as the text around their numbers, once, and these numbers. `ColumnReader` reads them in the same
- * order.
+ * Writes the columns of a table in a compact form: numbers as differences, or as such, above the smallest one, divided by
+ * what they have in common; texts as the text around their numbers, once, and these numbers. `ColumnReader` reads
+ * them in the same order.
  */
 export class ColumnWriter {
   /** Small parts are compressed together, each long row of bytes by itself. */
   readonly #small: Buffer[] = [];
   readonly #rows: Buffer[] = [];
 
-  /** `length of the small parts, these in brotli, then length and bytes of each row in deflate`; lengths are 4 bytes. */
+  /** Length of the small parts (4 bytes), these in brotli, then the rows. */
   get bytes(): Buffer {
-    const small = Buffer.concat(this.#small);
-    const parts = [brotliCompressSync(small, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } })];
-    for (const row of this.#rows) parts.push(deflateRawSync(row, { level: 9 }));
-    return Buffer.concat(parts.flatMap((part) => [uint32(part.length), part]));
+    const small = brotliCompressSync(Buffer.concat(this.#small), {
+      params: { [constants.BROTLI_PARAM_QUALITY]: 9 },
+    });
+    return Buffer.concat([uint32(small.length), small, ...this.#rows]);
   }
 
-  /** @param values - integers that are 1e15 at most, as are their differences */
+  /**
+   * The values are the digits of one number, or rows of their bytes in deflate, whichever is shorter.
+   *
+   * @param values - integers that are 1e15 at most, as are their differences
+   */
   numbers(values: readonly number[]): this {
-    const lowest = values.reduce((least, value) => Math.min(least, value), values[0] ?? 0);
-    const above = values.map((value) => value - lowest);
-    const differences = values.map((value, at) => zigzag(at === 0 ? 0 : value - (values[at - 1] ?? 0)));
-    const byDifference = bits(differences) < bits(above);
-    const stored = byDifference ? differences : above;
-    const width = bytesOf(stored.reduce((most, value) => Math.max(most, value), 0));
-    const first = zigzag(byDifference ? (values[0] ?? 0) : lowest);
-    const head = [byDifference ? 1 : 0, width, bytesOf(first)];
-    for (let rest = first; rest >= 1; rest = Math.floor(rest / 256)) head.push(rest % 256);
-    this.#small.push(Buffer.from(head));
-    for (let byte = 0, scale = 1; byte < width; byte += 1, scale *= 256) {
-      const row = Buffer.from(stored.map((value) => Math.floor(value / scale) % 256));
-      (row.length < ownCodeBytes ? this.#small : this.#rows).push(row);
+    const steps = values.slice(1).map((value, at) => value - (values[at] ?? 0));
+    const [above, differences] = [reduce(values), reduce(steps)];
+    const byDifference = bits(differences.values) < bits(above.values);
+    const { least, unit, values: stored } = byDifference ? differences : above;
+    const highest = stored.reduce((most, value) => Math.max(most, value), 0);
+    const base = highest + 1;
+    const width = bytesOf(highest);
+    const rows = Array.from({ length: width }, (_, byte) =>
+      Buffer.from(stored.map((value) => Math.floor(value / 256 ** byte) % 256)),
+    );
+    const packed = base <= largestBase ? packedLength(stored.length, base) : Number.POSITIVE_INFINITY;
+    const compressed = rows.map((row) => (row.length < ownCodeBytes ? row : deflateRawSync(row, { level: 9 })));
+    const isPacked = packed <= compressed.reduce((sum, row) => sum + row.length + 1, 0);
+    this.#small.push(Buffer.from([(byDifference ? 1 : 0) + (isPacked ? 2 : 0)]));
+    this.#count(zigzag(least), unit, isPacked ? base : width);
+    if (byDifference) this.#count(zigzag(values[0] ?? 0));
+    if (isPacked) this.#add(packDigits(stored, base), packed);
+    else {
+      for (const [byte, row] of rows.entries()) {
+        const short = compressed[byte] ?? row;
+        if (row.length >= ownCodeBytes) this.#count(short.length);
+        this.#add(short, row.length);
+      }
     }
     return this;
   }
@@ -71,8 +88,24 @@ export class ColumnWriter {
 
   json(value: unknown): this {
     const text = Buffer.from(JSON.stringify(value));
-    this.#small.push(uint32(text.length), text);
+    this.#count(text.length);
+    this.#small.push(text);
     return this;
+  }
+
+  /** @param length - as the reader knows it before it reads the row */
+  #add(row: Buffer, length: number): void {
+    (length < ownCodeBytes ? this.#small : this.#rows).push(row);
+  }
+
+  /** Positive integers, 7 bits in a byte, the lowest first. */
+  #count(...values: readonly number[]): void {
+    for (const value of values) {
+      const bytes: number[] = [];
+      let rest = value;
+      for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push(128 + (rest % 128));
+      this.#small.push(Buffer.from([...bytes, rest]));
+    }
   }
 }
 
@@ -86,20 +119,22 @@ export class ColumnReader {
   constructor(bytes: Buffer) {
     this.#bytes = bytes;
     this.#rowAt = 4 + bytes.readUInt32LE(0);
+    if (this.#rowAt > bytes.length) throw new RangeError('a column ends too early');
     this.#small = brotliDecompressSync(bytes.subarray(4, this.#rowAt), { maxOutputLength: maxHeadBytes });
   }
 
   /** @param count - how many values the column has */
   numbers(count: number): number[] {
-    const [byDifference = 0, width = 0, length = 0] = this.#next(3);
-    const first = unzigzag(integer([...this.#next(length)]));
-    const rows = Array.from({ length: width }, () => (count < ownCodeBytes ? this.#next(count) : this.#row(count)));
-    let before = first;
-    return Array.from({ length: count }, (_, at) => {
-      const value = integer(rows.map((row) => row[at] ?? 0));
-      before = byDifference === 1 ? before + unzigzag(value) : first + value;
-      return before;
-    });
+    const [kind = 0] = this.#next(1);
+    const [byDifference, isPacked] = [kind % 2 === 1, kind >= 2];
+    const [least, unit, size] = [unzigzag(this.#count()), this.#count(), this.#count()];
+    let last = byDifference ? unzigzag(this.#count()) : 0;
+    const stored = Math.max(0, byDifference ? count - 1 : count);
+    const values = (isPacked ? this.#packed(stored, size) : this.#bytewise(stored, size)).map(
+      (value) => least + unit * value,
+    );
+    if (!byDifference || count === 0) return values;
+    return [last, ...values.map((step) => (last += step))];
   }
 
   texts(count: number): string[] {
@@ -122,7 +157,40 @@ export class ColumnReader {
   }
 
   json(): unknown {
-    return JSON.parse(this.#next(this.#next(4).readUInt32LE(0)).toString()) as unknown;
+    return JSON.parse(this.#next(this.#count()).toString()) as unknown;
+  }
+
+  /** @throws RangeError if not everything was read: the columns then had other lengths */
+  end(): void {
+    if (this.#smallAt !== this.#small.length || this.#rowAt !== this.#bytes.length) {
+      throw new RangeError('a column ends too late');
+    }
+  }
+
+  #packed(count: number, base: number): number[] {
+    if (base > largestBase) throw new RangeError('a column has other digits');
+    const length = packedLength(count, base);
+    return unpackDigits(length < ownCodeBytes ? this.#next(length) : this.#row(length), count, base);
+  }
+
+  #bytewise(count: number, width: number): number[] {
+    const rows = Array.from({ length: width }, () => {
+      if (count < ownCodeBytes) return this.#next(count);
+      const row = inflateRawSync(this.#row(this.#count()), { maxOutputLength: count });
+      if (row.length !== count) throw new RangeError('a column ends too early');
+      return row;
+    });
+    return Array.from({ length: count }, (_, at) => rows.reduceRight((value, row) => value * 256 + (row[at] ?? 0), 0));
+  }
+
+  #count(): number {
+    let [value, scale] = [0, 1];
+    for (;;) {
+      const [byte = 0] = this.#next(1);
+      value += (byte % 128) * scale;
+      if (byte < 128) return value;
+      scale *= 128;
+    }
   }
 
   #next(length: number): Buffer {
@@ -132,17 +200,31 @@ export class ColumnReader {
     return this.#small.subarray(from, this.#smallAt);
   }
 
-  #row(count: number): Buffer {
-    const from = this.#rowAt + 4;
-    this.#rowAt = from + this.#bytes.readUInt32LE(this.#rowAt);
-    const row = inflateRawSync(this.#bytes.subarray(from, this.#rowAt), { maxOutputLength: count });
-    if (row.length !== count) throw new RangeError('a column ends too early');
-    return row;
+  #row(length: number): Buffer {
+    const from = this.#rowAt;
+    this.#rowAt += length;
+    if (this.#rowAt > this.#bytes.length) throw new RangeError('a column ends too early');
+    return this.#bytes.subarray(from, this.#rowAt);
   }
 }
 
 function numbersOf(parts: readonly string[]): string[] {
   return parts.filter((_, at) => at % 2 === 1);
+}
+
+/** The smallest of the numbers, and how far each is above it, in the largest unit that divides all of these. */
+function reduce(numbers: readonly number[]): { least: number; unit: number; values: readonly number[] } {
+  const least = numbers.reduce((lowest, value) => Math.min(lowest, value), numbers[0] ?? 0);
+  const above = numbers.map((value) => value - least);
+  const unit = above.reduce((common, value) => divisor(common, value), 0) || 1;
+  return { least, unit, values: above.map((value) => value / unit) };
+}
+
+/** The greatest common divisor. */
+function divisor(one: number, other: number): number {
+  let [greater, less] = [one, other];
+  while (less > 0) [greater, less] = [less, greater % less];
+  return greater;
 }
 
 /** Maps small numbers of either sign to small positive ones. */
@@ -154,14 +236,9 @@ function unzigzag(value: number): number {
   return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
 }
 
-/** The number that consists of these bytes, the lowest first. */
-function integer(bytes: readonly number[]): number {
-  return bytes.reduceRight((value, byte) => value * 256 + byte, 0);
-}
-
 function bytesOf(value: number): number {
   let bytes = 0;
-  for (let rest = value; rest >= 1; rest /= 256) bytes += 1;
+  for (let rest = value; rest >= 1; rest = Math.floor(rest / 256)) bytes += 1;
   return bytes;
 }
 

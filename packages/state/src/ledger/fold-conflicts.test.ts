@@ -279,7 +279,7 @@ describe('folding', () => {
 
 describe('a folded ledger that cannot be read', () => {
   test.each([
-    ['of a later format', Buffer.from([3, 0, 0, 0, 0])],
+    ['of a later format', Buffer.from([4, 0, 0, 0, 0])],
     ['of format 0', Buffer.from([0, 0, 0, 0, 0])],
     ['cut', Buffer.from([2, 0, 0, 0])],
     ['empty', Buffer.alloc(0)],
@@ -298,7 +298,7 @@ describe('a folded ledger that cannot be read', () => {
   });
 
   test('the error of an unknown format names it', () => {
-    expect(() => decodeFolded(Buffer.from([3, 0, 0, 0, 0]))).toThrow('a folded ledger cannot be read');
+    expect(() => decodeFolded(Buffer.from([4, 0, 0, 0, 0]))).toThrow('a folded ledger cannot be read');
   });
 });
 

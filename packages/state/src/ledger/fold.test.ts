@@ -110,6 +110,60 @@ describe('a folded ledger', () => {
     ]);
   });
 
+  test('of format 2, as until format 7 of the data, is read', () => {
+    const packed = [
+      'AgAAAhWyAAAAG/gAAMS+9tsu5o3KvBnafdNIyLTDvVpJdFKmknjjgP37GifYPt9WH+zBJlpPFti0K5ztRRcOAO7yfJiTNLKVrOsk1eKYrmmLgj',
+      'kyVHK4iDJdGLbjen4QRqJkYcTJdDZfLFdkVA28tSjp2bbdmZ+Xt/lyIcNnF4DWXX2Z1stQaVvZw6HSWmRD9T8cDkEALJEYk74XKzkSznLv9TZD',
+      'ZlvfAjLZSb0FkswU8P992lmQGRIgAAsAAABjYGBgYGBkoBAAAAsAAABjYGJiYmJhogwAAAkAAABjYGBgZKAYAAAMAAAAY2BiYmEiDHzxygIASg',
+      'AAAAFFALr/AHfusCdy6TSrIm3kL6YdaN8qoRhj2iWcE17VIJcOWdAbkglUyxaNBE/GEYj/SsEMg/pFvAd+9UC3AnnwO7IpdOs2rSRvDQAAAGNg',
+      'YGBgZCCOwARQOQAKAAAAY2RiZGBkohQCAEgAAABjsNtltklvldoiuVlik/i62Jr+VX0repf1LOle1LWgc17HnPZZbTNap7VMaZ7UNKE+rjamul',
+      '9ln/JepT2KuxV2ye+U2yGwfgBAAAAABcGFAYAgAAAwQLqkSwn/f9INAAAhQteFMSGUMsY4F0JKpbQ2xtr7ds77EGJMKedSaq2t9T7G87zvnGvt',
+      'fc73AwkAAABjYAADRgaKAAAJAAAAY2AgFTBhEQMACQAAAGNggAJGBgoAAAGwnRH9dg==',
+    ].join('');
+    const expected = Array.from({ length: 70 }, (_, at): FoldedEntry => {
+      const seconds = String(20 + (at % 40));
+      const of = {
+        seriesInstanceUid: `1.2.${at % 2}`,
+        version: `20231114T2213${seconds}/${526_000 + ((at * 7_919) % 300)}`,
+      };
+      return {
+        field: at === 5 ? 'other' : `4~.${at}`,
+        of: at === 3 ? undefined : of,
+        versionHash: at === 3 ? 'AbCdEf12' : versionHash(of.version, of.seriesInstanceUid),
+        attempt: at === 7 ? 2 : 1,
+        at: 1_700_000_000_000 + at * at * 31,
+        delivery: at < 50 ? 'd-01234567' : 'd-89abcdef',
+        note: at === 9 ? 'B000 coerced' : '',
+      };
+    });
+    const entries = decodeFolded(Buffer.from(packed, 'base64'));
+    expect(entries).toEqual(expected);
+    expect(decodeFolded(encodeFolded(entries))).toEqual(expected);
+  });
+
+  test('with an end that is missing, or with more than its columns, is refused', () => {
+    const of = { seriesInstanceUid: '1.2', version: '20231114T221320/526000' };
+    const entries = Array.from({ length: 200 }, (_, at): FoldedEntry => ({
+      field: `4~.${at}`,
+      of: { ...of, version: `20231114T221320/${(at * 7_919) % 1_000}` },
+      versionHash: versionHash(`20231114T221320/${(at * 7_919) % 1_000}`, '1.2'),
+      attempt: 1,
+      at: 1_700_000_000_000 + ((at * 7_919) % 1_000),
+      delivery: 'd-01234567',
+      note: '',
+    }));
+    const packed = encodeFolded(entries);
+    const columns = packed.subarray(5);
+    const framed = (bytes: Buffer): Buffer => {
+      const head = Buffer.from(packed.subarray(0, 5));
+      head.writeUInt32BE(bytes.length, 1);
+      return Buffer.concat([head, bytes]);
+    };
+    expect(decodeFolded(framed(columns))).toEqual(entries);
+    expect(() => decodeFolded(framed(columns.subarray(0, -1)))).toThrow();
+    expect(() => decodeFolded(framed(Buffer.concat([columns, Buffer.alloc(1)])))).toThrow('too late');
+  });
+
   test('returns its input', () => {
     const entry: fc.Arbitrary<FoldedEntry> = fc
       .record({

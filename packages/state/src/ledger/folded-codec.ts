@@ -1,9 +1,15 @@
 import { ColumnReader, ColumnWriter } from './columns.ts';
 import { versionHash } from './entry-codec.ts';
 import { readFormat1, type Columns } from './folded-format-1.ts';
+import { readFormat2 } from './folded-format-2.ts';
 
-/** Format 1 was written until format 4 of the data. */
-const format = 2;
+/** Format 1 was written until format 4 of the data, format 2 until its format 7. */
+const format = 3;
+const readers = new Map([
+  [1, readFormat1],
+  [2, readFormat2],
+  [format, readColumns],
+]);
 /** 8 characters of base64url. */
 const hashBytes = 6;
 
@@ -36,12 +42,7 @@ export function encodeFolded(entries: readonly FoldedEntry[]): Buffer {
   const ofSeries = entries.map(({ of }) => (of ? series.of(of.seriesInstanceUid ?? null) : -1));
   const ofDelivery = entries.map(({ delivery }) => deliveries.of(delivery));
   const ofNote = entries.map(({ note }) => notes.of(note));
-  const table: Table = {
-    count: entries.length,
-    series: series.values,
-    deliveries: deliveries.values,
-    notes: notes.values,
-  };
+  const table: Table = [entries.length, series.values, deliveries.values, notes.values];
   const { bytes: packed } = new ColumnWriter()
     .json(table)
     .texts(entries.map(({ field }) => field))
@@ -62,11 +63,10 @@ export function encodeFolded(entries: readonly FoldedEntry[]): Buffer {
 
 /** @throws Error for an unknown format: if it counted as empty, all instances would be sent again */
 export function decodeFolded(bytes: Buffer): FoldedEntry[] {
-  const written = bytes.length < 5 ? 0 : bytes.readUInt8(0);
-  if (written !== format && written !== 1) throw new Error('a folded ledger cannot be read');
+  const read = readers.get(bytes.length < 5 ? 0 : bytes.readUInt8(0));
+  if (!read) throw new Error('a folded ledger cannot be read');
   let hashAt = 5 + bytes.readUInt32BE(1);
-  const packed = bytes.subarray(5, hashAt);
-  const columns = written === 1 ? readFormat1(packed) : readColumns(packed);
+  const columns = read(bytes.subarray(5, hashAt));
   return columns.fields.map((field, index): FoldedEntry => {
     const number = columns.ofSeries[index] ?? -1;
     const of =
@@ -88,18 +88,20 @@ export function decodeFolded(bytes: Buffer): FoldedEntry[] {
   });
 }
 
-interface Table {
-  readonly count: number;
-  readonly series: readonly (string | null)[];
-  readonly deliveries: readonly string[];
-  readonly notes: readonly string[];
-}
+type Table = readonly [
+  count: number,
+  series: readonly (string | null)[],
+  deliveries: readonly string[],
+  notes: readonly string[],
+];
 
 function readColumns(bytes: Buffer): Columns {
   const reader = new ColumnReader(bytes);
-  const { count, ...table } = reader.json() as Table;
-  return {
-    ...table,
+  const [count, series, deliveries, notes] = reader.json() as Table;
+  const columns: Columns = {
+    series,
+    deliveries,
+    notes,
     fields: reader.texts(count),
     versions: reader.texts(count),
     ofSeries: reader.numbers(count),
@@ -108,6 +110,8 @@ function readColumns(bytes: Buffer): Columns {
     ofDelivery: reader.numbers(count),
     ofNote: reader.numbers(count),
   };
+  reader.end();
+  return columns;
 }
 
 /** Numbers values in the order of their first use. */
