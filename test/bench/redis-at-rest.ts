@@ -96,16 +96,16 @@ async function deliver(index: number): Promise<void> {
       place: 'dicom PACS@pacs.example:104',
       attempts: 1,
       startedAt: fromNow(),
-      worker: 'dispatcher-1 4711',
+      worker: 'dispatcher-1-4711-1a2b',
       ...lock,
     },
-    event: { kind: 'started', attempt: 1, worker: 'dispatcher-1 4711', text: 'attempt 1 started' },
+    event: { kind: 'started', attempt: 1, worker: 'dispatcher-1-4711-1a2b', text: 'attempt 1 started' },
   });
   const counts = { total: instances, confirmed: instances, quarantined: 0, addBytesSent: instances * 526_000 };
   await records.change(id, {
     ...act('end'),
     patch: { state: 'delivered', endedAt: fromNow(), stage: 'finalize', failStage: null, error: null, ...counts },
-    event: { kind: 'ended', attempt: 1, text: `${instances} of ${instances} instances confirmed` },
+    event: { kind: 'ended', attempt: 1, text: `${instances} instances sent, 0 were already there` },
   });
   const told = manifest.map((one) => ({
     ...one,

@@ -15,6 +15,7 @@ import {
   type DeliveryActName,
   type DeliveryChange,
 } from './index.ts';
+import { encodeData } from './stored-form.ts';
 
 const prefix = '{dicom-dispatch}';
 const lock = `${prefix}:target-pacs:d-1:lock`;
@@ -68,6 +69,45 @@ const openScore = async (): Promise<number | undefined> => {
   const score = await redis.zscore(`${prefix}:index:open`, 'd-1');
   return score === null ? undefined : Number(score);
 };
+
+it('a delivered record has no fields that follow from others, reads the same, and starts its age again when opened', async () => {
+  await begin();
+  const counts = { total: 2, confirmed: 2, quarantined: 0, addBytesSent: 5 };
+  const patch = { state: 'delivered', endedAt: fromNow(), stage: 'finalize', ...counts } as const;
+  await records.change('d-1', { ...act('end'), patch, fence });
+  const stored = await redis.hkeys(`${prefix}:delivery:d-1`);
+  expect(stored).toEqual(expect.arrayContaining(['confirmed', 'endedAt', 'updatedAt']));
+  for (const field of ['total', 'quarantined', 'stage', 'since']) expect(stored).not.toContain(field);
+  expect(await records.delivery('d-1')).toMatchObject({
+    state: 'delivered',
+    stage: 'finalize',
+    total: 2,
+    confirmed: 2,
+    quarantined: 0,
+    bytesSent: 5,
+  });
+  const before = Date.now() - 60_000;
+  await redis.hset(`${prefix}:delivery:d-1`, 'data', encodeData({ ...(await records.delivery('d-1'))!, routedAt: 1 }));
+  await records.change('d-1', { ...act('sendAgain'), patch: { state: 'waiting', wake: 'job' } });
+  expect((await records.delivery('d-1'))?.since).toBeGreaterThan(before);
+  expect(Number(await redis.zscore(`${prefix}:index:waiting:pacs`, 'd-1'))).toBeGreaterThan(before);
+});
+
+it('a record that is not delivered, or has other counts, keeps them', async () => {
+  await begin();
+  const counts = { total: 3, confirmed: 2, quarantined: 1 };
+  await records.change('d-1', { ...act('end'), patch: { state: 'partial', stage: 'finalize', ...counts }, fence });
+  expect(await redis.hgetall(`${prefix}:delivery:d-1`)).toMatchObject({
+    stage: 'finalize',
+    total: '3',
+    quarantined: '1',
+  });
+  expect(await records.delivery('d-1')).toMatchObject(counts);
+  await records.change('d-1', { ...act('retry'), patch: { state: 'waiting' } });
+  await records.update('d-1', { state: 'delivered', stage: 'verify', total: 3, quarantined: 0 });
+  expect(await redis.hgetall(`${prefix}:delivery:d-1`)).toMatchObject({ stage: 'verify', total: '3' });
+  expect(await records.delivery('d-1')).toMatchObject({ stage: 'verify', total: 3, quarantined: 0 });
+});
 
 it('each act is in docs/delivery-life.md', async () => {
   const page = await readFile(new URL('../../../../docs/delivery-life.md', import.meta.url), 'utf8');

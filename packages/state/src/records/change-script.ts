@@ -7,7 +7,8 @@ import { readStoredForm } from './stored-form.ts';
  * event to its timeline. Times are those of Redis.
  *
  * The timeline of an ended delivery is a field of its record if it is short: a key costs more than its content. The next
- * event moves it back into its list.
+ * event moves it back into its list. From the record of a delivered
+ * one, fields are removed that have the values that readers use for missing ones.
  *
  * KEYS: delivery, events, index of open deliveries, held, cancelled, and with a fence its lock
  * ARGV: prefix, id, bytes to add, event JSON without its time or '', maximum length of the timeline, token or '',
@@ -158,6 +159,14 @@ if ARGV[4] ~= '' then
   redis.call('LTRIM', KEYS[2], -tonumber(ARGV[5]), -1)
 end
 if after ~= 'waiting' and after ~= 'active' then fold_timeline(key, KEYS[2]) end
+if after == 'delivered' and not data.arriving then
+  local total, quarantined, stage = unpack(redis.call('HMGET', key, 'total', 'quarantined', 'stage'))
+  if total and tonumber(total) == data.instanceCount then redis.call('HDEL', key, 'total') end
+  if quarantined == '0' then redis.call('HDEL', key, 'quarantined') end
+  if stage == 'finalize' then redis.call('HDEL', key, 'stage') end
+  -- Its age does not matter any more: if it is opened again, it starts at that time.
+  redis.call('HDEL', key, 'since')
+end
 redis.call('PUBLISH', prefix .. ':changes', data.source .. ' ' .. data.orthancStudyId)
 return { 'done', after, now, 0, tonumber(redis.call('HGET', key, 'losses') or '0'), cancelled }
 `);

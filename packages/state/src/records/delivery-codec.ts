@@ -32,7 +32,7 @@ export function decodeDelivery(fields: Readonly<Record<string, string>>, id: str
       replaces: fields['replaces'],
       priority: (fields['priority'] as DeliveryData['priority'] | undefined) ?? data.priority,
       state: fields['state'] as DeliveryState,
-      stage: fields['stage'] as Stage | undefined,
+      stage: (fields['stage'] as Stage | undefined) ?? (fields['state'] === 'delivered' ? 'finalize' : undefined),
       failStage: fields['failStage'] as Stage | undefined,
       attempts: Number(fields['attempts'] ?? 0),
       total: Number(fields['total'] ?? data.instanceCount),

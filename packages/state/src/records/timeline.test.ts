@@ -124,3 +124,38 @@ it('a list with more events than fit is not read when the delivery ends', async 
   expect([await isInRecord(), await hasList()]).toEqual([false, true]);
   expect(await redis.lrange(keys.events('d-1'), 0, -1)).toEqual(many);
 });
+
+it('the timeline of a success is read as it was written, also in the form of format 7, and after a further event', async () => {
+  const success = async (): Promise<void> => {
+    const worker = 'host-1-2-abcd';
+    await records.update(
+      'd-1',
+      { state: 'active' },
+      { kind: 'started', attempt: 1, worker, text: 'attempt 1 started' },
+    );
+    const text = '3 instances sent, 0 were already there';
+    await records.change('d-1', {
+      ...act('end'),
+      patch: { state: 'delivered' },
+      event: { kind: 'ended', attempt: 1, text },
+    });
+  };
+  await success();
+  const events = await records.events('d-1');
+  expect(events).toMatchObject([
+    { kind: 'started', attempt: 1, worker: 'host-1-2-abcd', text: 'attempt 1 started' },
+    { kind: 'ended', attempt: 1, text: '3 instances sent, 0 were already there' },
+  ]);
+  const [first, second] = events.map(({ at }) => at);
+  const former = [
+    `\u0001${first}\u0002started\u00031\u0004host-1-2-abcd\u0005attempt 1 started\u0007`,
+    `\u0001${second}\u0002ended\u00031\u00063 instances sent, 0 were already there\u0007`,
+  ].join('\n');
+  const now = (await redis.hget(keys.delivery('d-1'), 'events')) ?? '';
+  expect(now.length).toBeLessThan(former.length - 60);
+  await redis.hset(keys.delivery('d-1'), 'events', former);
+  expect(await records.events('d-1')).toEqual(events);
+  await records.update('d-1', { notice: 'n' }, { kind: 'noticed', text: 'last' });
+  expect(await records.events('d-1')).toMatchObject([...events, { text: 'last' }]);
+  expect((await redis.hget(keys.delivery('d-1'), 'events'))?.startsWith(`${now}\n`)).toBe(true);
+});

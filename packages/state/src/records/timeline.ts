@@ -9,8 +9,8 @@ const longestField = 900;
 const mostEvents = 30;
 
 /**
- * Frequent parts of events, and the byte that stands for each in a record. JSON has no such bytes: it escapes them. A text
- * without them is read as it is.
+ * Frequent parts of events, and the byte that stands for each in a record, in the order in which they are replaced: later
+ * ones contain bytes of earlier ones. JSON has no such bytes: it escapes them. A text without them is read as it is.
  */
 const shortParts: readonly (readonly [byte: string, part: string])[] = [
   ['\u0001', '{"at":'],
@@ -20,6 +20,12 @@ const shortParts: readonly (readonly [byte: string, part: string])[] = [
   ['\u0005', '","text":"'],
   ['\u0006', ',"text":"'],
   ['\u0007', '"}'],
+  // Of a delivery that succeeds at its first attempt.
+  ['\u000E', '\u0002started\u00031\u0004'],
+  ['\u000F', '\u0005attempt 1 started\u0007'],
+  ['\u0010', '\u0002ended\u00031\u0006'],
+  ['\u0011', ' instances sent, '],
+  ['\u0012', ' were already there\u0007'],
 ];
 
 /**
@@ -28,11 +34,14 @@ const shortParts: readonly (readonly [byte: string, part: string])[] = [
  */
 export const foldTimeline = `
 local function short_events(text)
-${shortParts.map(([byte, part]) => `  text = string.gsub(text, '${part}', '\\${byte.charCodeAt(0)}')`).join('\n')}
+${shortParts.map(([byte, part]) => `  text = string.gsub(text, ${luaText(part)}, ${luaText(byte)})`).join('\n')}
   return text
 end
 local function long_events(text)
-${shortParts.map(([byte, part]) => `  text = string.gsub(text, '\\${byte.charCodeAt(0)}', '${part}')`).join('\n')}
+${shortParts
+  .map(([byte, part]) => `  text = string.gsub(text, ${luaText(byte)}, ${luaText(part)})`)
+  .toReversed()
+  .join('\n')}
   return text
 end
 local function fold_timeline(record, list)
@@ -62,7 +71,13 @@ return { redis.call('HGET', KEYS[1], 'events') or '', redis.call('LRANGE', KEYS[
 /** The timeline of a delivery, oldest event first. */
 export async function readTimeline(redis: Redis, record: string, list: string): Promise<DeliveryEvent[]> {
   const [text, listed] = (await readScript.run(redis, [record, list], [])) as [string, string[]];
-  const long = shortParts.reduce((before, [byte, part]) => before.replaceAll(byte, part), text);
+  const long = shortParts.reduceRight((before, [byte, part]) => before.replaceAll(byte, part), text);
   const lines = [...(long === '' ? [] : long.split('\n')), ...listed];
   return lines.map((line) => JSON.parse(line) as DeliveryEvent);
+}
+
+/** A literal, also of control bytes. */
+function luaText(text: string): string {
+  const escaped = (code: number): string => `\\${String(code).padStart(3, '0')}`;
+  return `'${Array.from(text, (one) => (one < ' ' ? escaped(one.charCodeAt(0)) : one)).join('')}'`;
 }
