@@ -34,11 +34,11 @@ export interface OpenOptions {
 }
 
 /** Minimum rate at which a source is expected to read or to change a file before it sends the first byte. */
-const preparedBytesPerMs = 5_000;
+const preparedBytesPerSecond = 5_000_000;
 
 /** How much longer than the timeout a source may take until the first byte of a file, or of what it makes of it. */
 export function preparationMs({ sizeBytes }: ManifestInstance): number {
-  return Math.ceil(sizeBytes / preparedBytesPerMs);
+  return Math.floor(sizeBytes / preparedBytesPerSecond) * 1_000;
 }
 
 /**

@@ -4,7 +4,7 @@ import type { ProgressTimeout } from './progress-timeout.ts';
 const pieceBytes = 256 * 1024;
 
 /** Minimum rate at which a peer is expected to store what it has received before it responds. */
-const storedBytesPerMs = 5_000;
+const storedBytesPerSecond = 5_000_000;
 
 export interface Pieces {
   readonly body: AsyncGenerator<Uint8Array, void>;
@@ -41,7 +41,7 @@ export function inPieces(
       throw thrown;
     }
     hasEnded = true;
-    progressTimeout.start(bytes / storedBytesPerMs);
+    progressTimeout.start(Math.floor(bytes / storedBytesPerSecond) * 1_000);
   }
 
   return {
