@@ -1,6 +1,6 @@
 import { IntermediateCache } from '@dicom-dispatch/cache';
 import { cacheConfig, compileRules, contentHash, deliveryData, ledgerKeyOf, Secret } from '@dicom-dispatch/core';
-import { startOrthanc, type OrthancServer } from '@dicom-dispatch/harness';
+import { startOrthanc, waitFor, type OrthancServer } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { openSource, type OrthancClient } from '@dicom-dispatch/sources';
 import { PulledStudies } from '@dicom-dispatch/state/priors';
@@ -243,6 +243,8 @@ describe('an earlier study', () => {
   it('that was pulled completely is not routed, until the source has more of it', async () => {
     const pulled = new PulledStudies(test.redis, test.config.redis.prefix);
     const records = { records: test.operations.records, pulled };
+    // Only a study that Orthanc reports as stable is noted with its last change.
+    await waitFor(async () => (await read(prior)).study.isStable !== false);
     const snapshot = await read(prior);
     const uids = snapshot.manifest.map(({ sopInstanceUid }) => sopInstanceUid);
     const was = (manifest = snapshot.manifest) =>
