@@ -466,6 +466,10 @@ describe('Retry-After', () => {
     expect(retryAfterMs(header, now)).toBe(expected);
   });
 
+  it.each(['9999999999', '9'.repeat(40)])('%s is a day', (header) => {
+    expect(retryAfterMs(header, 0)).toBe(86_400_000);
+  });
+
   it('is removed with the error', () => {
     expect(statusError(503, { what: 'a search', retryAfterMs: 9 })).toMatchObject({
       code: 'target-busy',

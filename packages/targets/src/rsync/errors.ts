@@ -95,10 +95,10 @@ const meanings: readonly Meaning[] = [
     reason: 'it does not answer',
     connects: true,
   },
-  { pattern: /No space left on device|\(28\)/, code: 'target-full', reason: 'there is no space left' },
-  { pattern: /[Dd]isk quota exceeded|\(122\)/, code: 'target-full', reason: 'the quota is used up' },
+  { pattern: /No space left on device| \(28\)/, code: 'target-full', reason: 'there is no space left' },
+  { pattern: /[Dd]isk quota exceeded| \(122\)/, code: 'target-full', reason: 'the quota is used up' },
   {
-    pattern: /module is read only|Read-only file system|\(30\)/,
+    pattern: /module is read only|Read-only file system| \(30\)/,
     code: 'target-misconfigured',
     reason: 'it is read-only',
     remedy: 'Set "read only = no" for the module, or mount the file system writable.',
@@ -117,13 +117,28 @@ const meanings: readonly Meaning[] = [
     connects: true,
   },
   {
+    pattern: /is your shell clean\?/,
+    code: 'target-misconfigured',
+    reason: 'its answer is not that of rsync: the login shell of the user prints text',
+    remedy:
+      'Remove what ~/.bashrc, ~/.profile or a banner of the user prints in sessions without a terminal, or correct via.rsyncPath.',
+    connects: true,
+  },
+  {
+    pattern: /Failed to negotiate a \w+ choice/,
+    code: 'target-misconfigured',
+    reason: 'the two rsync programs have no compression or checksum in common',
+    remedy: 'Set compress to false, or update rsync on the server.',
+    connects: true,
+  },
+  {
     pattern: /(change_dir|chdir|link_stat|mkdir).*(No such file or directory|Not a directory)/,
     code: 'target-misconfigured',
     reason: 'the folder does not exist',
     remedy: 'Create the folder, or correct the path.',
   },
   {
-    pattern: /Permission denied \(13\)|Operation not permitted|\(1\)$/m,
+    pattern: /Permission denied \(13\)|Operation not permitted| \(1\)$/m,
     code: 'target-misconfigured',
     reason: 'permission denied',
     remedy: 'Give the user of the target permission to write to the folder and its subfolders.',

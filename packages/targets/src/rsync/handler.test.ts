@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdir, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { DispatchError, Secret } from '@dicom-dispatch/core';
@@ -210,6 +210,21 @@ describe('rsync', () => {
     expect(await readdir(join(rsyncd.filesFolder, path))).toEqual([]);
   });
 
+  it('a file of the same size and time with other content is replaced, and not taken for the instance', async () => {
+    const study = fixtureStudy({ series: 1, instancesPerSeries: 1 });
+    const config = parse({ onConflict: 'overwrite', delayUpdates: false });
+    expect((await new TestDelivery(rsyncHandler, study).attempt(config)).error).toBeUndefined();
+    const [name = ''] = await there();
+    const file = join(rsyncd.filesFolder, path, name);
+    const right = await readFile(file);
+    const now = new Date();
+    await writeFile(file, Buffer.from(right).fill(1, right.length - 16));
+    await utimes(file, now, now);
+    const again = new TestDelivery(rsyncHandler, study);
+    expect((await again.attempt(config, { onOpen: () => utimes(file, new Date(), new Date()) })).error).toBeUndefined();
+    expect((await readFile(file)).equals(right)).toBe(true);
+  });
+
   it('supports modes and compression, and works without partial folder and delayed updates', async () => {
     const study = fixtureStudy({ series: 1, instancesPerSeries: 2 });
     const config = parse({
@@ -218,7 +233,6 @@ describe('rsync', () => {
       compress: true,
       partialDir: false,
       delayUpdates: false,
-      existing: 'size-and-time',
       bandwidth: '10MB',
     });
     expect((await new TestDelivery(rsyncHandler, study).attempt(config)).error).toBeUndefined();

@@ -100,12 +100,6 @@ export const rsyncTarget = z
       .boolean()
       .default(true)
       .describe('rename the files of a batch to their final names together, at its end'),
-    existing: z
-      .enum(['checksum', 'size-and-time'])
-      .default('checksum')
-      .describe(
-        'comparison of existing files: by checksum, or first by size and time (faster), and by checksum if these differ',
-      ),
     onConflict: conflictOption,
     rememberPlace: rememberPlaceOption(false),
     compress: z.boolean().default(false).describe('compress during transfer: for slow links and uncompressed images'),

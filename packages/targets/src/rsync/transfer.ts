@@ -62,27 +62,25 @@ export async function transferFiles(
   return { arrived, error };
 }
 
-/** The files that are the same on both sides, by a dry run: `.f` and only dots or blanks. */
+/**
+ * The files that are the same on both sides, by a dry run: `.f` and only dots or blanks. Always by checksum: another file of
+ * the same size may have been written in the same second.
+ */
 export async function filesThatAreThere(
   transfer: Transfer,
   from: string,
   paths: readonly string[],
 ): Promise<Set<string>> {
-  if (transfer.config.existing === 'checksum') return compareThere(transfer, from, paths, '--checksum');
-  const same = await compareThere(transfer, from, paths, '--times');
-  const others = paths.filter((path) => !same.has(path));
-  if (others.length === 0) return same;
-  return new Set([...same, ...(await compareThere(transfer, from, others, '--checksum'))]);
-}
-
-async function compareThere(
-  transfer: Transfer,
-  from: string,
-  paths: readonly string[],
-  by: '--checksum' | '--times',
-): Promise<Set<string>> {
   const same = new Set<string>();
-  const args = ['--dry-run', by, '-ii', '--no-implied-dirs', ...namingArgs, `${from}/`, transfer.route.folder];
+  const args = [
+    '--dry-run',
+    '--checksum',
+    '-ii',
+    '--no-implied-dirs',
+    ...namingArgs,
+    `${from}/`,
+    transfer.route.folder,
+  ];
   await runRsync(transfer, args, paths, (path, change) => {
     if (/^\.f[ .]*$/.test(change)) same.add(path);
   });
@@ -101,7 +99,7 @@ function sendingArgs(config: RsyncTarget): string[] {
     ...namingArgs,
     // Folders are created with the defaults of the server, unless their mode is configured: then it is set for each parent folder.
     ...(config.directoryMode === undefined ? ['--no-implied-dirs'] : []),
-    ...(config.existing === 'checksum' ? ['--checksum'] : ['--times']),
+    '--checksum',
     ...(config.partialDir === false ? [] : [`--partial-dir=${config.partialDir}`]),
     ...(config.delayUpdates ? ['--delay-updates'] : []),
     ...(config.compress ? ['--compress'] : []),

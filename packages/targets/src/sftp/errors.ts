@@ -9,8 +9,12 @@ const status = {
   failure: 4,
   badMessage: 5,
   unsupported: 8,
-  /** Of later versions; some servers use it in version 3. */
+  // Of later versions (draft-ietf-secsh-filexfer-13 section 9.1); some servers use them in version 3.
+  noSuchPath: 10,
   alreadyExists: 11,
+  writeProtected: 12,
+  noSpace: 14,
+  quotaExceeded: 15,
 } as const;
 
 const permissions = 'Give the user of the target permission to read, write and search the folder and its subfolders.';
@@ -34,9 +38,16 @@ export function translateSftpError(
     });
   switch (sftpStatus(thrown)) {
     case status.noSuchFile:
+    case status.noSuchPath:
       return make('target-misconfigured', 'the folder does not exist', 'Create the folder, or correct the path.');
     case status.permissionDenied:
       return make('target-misconfigured', 'permission denied', refused ?? permissions);
+    case status.writeProtected:
+      return make('target-misconfigured', 'it is read-only', 'Mount the file system of the server writable.');
+    case status.noSpace:
+      return make('target-full', 'there is no space left', 'Free space at the server.');
+    case status.quotaExceeded:
+      return make('target-full', 'the quota is used up', 'Free space at the server, or raise the quota of the user.');
     case status.unsupported:
       return make('target-misconfigured', 'the server does not support the operation', refused);
     case status.badMessage:
@@ -142,7 +153,7 @@ export function hasStatus(thrown: unknown): boolean {
 }
 
 export function isNoSuchFile(thrown: unknown): boolean {
-  return sftpStatus(thrown) === status.noSuchFile;
+  return sftpStatus(thrown) === status.noSuchFile || sftpStatus(thrown) === status.noSuchPath;
 }
 
 /** "Failure": an existing folder, a full disk, a file that blocks the path, and others: version 3 has no specific status for them. */
